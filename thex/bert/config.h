@@ -1,0 +1,55 @@
+// The model configuration: Hugging Face's config.json for BERT, plus a "thex" section that names each
+// HE-friendly replacement. A folder without that section is a plain BERT.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace thex::bert {
+
+enum class Activation { gelu, relu };
+enum class Softmax { exact, estimation };  // estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j)  (THE-X, eq. 5)
+enum class Norm { exact, affine };         // affine: y = gamma * x + beta, element-wise, no statistics
+
+// What the workflow replaced and what it measured on the way; stored in config.json under "thex".
+struct HeSection {
+  int version = 1;
+  Softmax softmax = Softmax::exact;
+  Norm norm = Norm::exact;
+  // Largest absolute value seen at any point that the client decrypts (ReLU inputs: scores x/2+1, both layers of T,
+  // FFN pre-activations; logits), over the calibration set. The planner sizes the lowest modulus from it, with margin.
+  double max_relu_input = 0;
+  double max_logit = 0;
+};
+
+struct ModelConfig {
+  int layers = 2;
+  int hidden = 128;
+  int heads = 2;
+  int ffn = 512;
+  int vocab = 30522;
+  int max_positions = 512;
+  int type_vocab = 2;
+  double layer_norm_eps = 1e-12;
+  Activation activation = Activation::gelu;
+  bool pooler = true;               // tanh pooler before the classifier; THE-X drops it
+  std::vector<std::string> labels;  // id2label, in order; empty: a backbone without a head
+  bool do_lower_case = true;        // from tokenizer_config.json
+  std::optional<HeSection> thex;
+
+  int head_dim() const { return hidden / heads; }
+  // True when every nonlinearity is one that the `the-x` protocol can evaluate.
+  bool he_friendly() const;
+};
+
+// Throws Error(model) naming the field and value that is missing, out of range or unsupported.
+ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json = "{}");
+ModelConfig load_config(const std::filesystem::path& folder);
+// The config.json text for a model that Hugging Face's BertForSequenceClassification would also accept
+// (where the replacements allow it).
+std::string config_to_json(const ModelConfig& config);
+
+}  // namespace thex::bert

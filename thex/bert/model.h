@@ -1,0 +1,39 @@
+// A BERT encoder with a sequence-classification head, as named float tensors.
+//
+// Tensor names are Hugging Face's (BertForSequenceClassification), with or without the "bert." prefix on disk and always
+// without it here: "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight", ...,
+// "pooler.dense.weight" (if config.pooler), "classifier.weight", "classifier.bias".
+// For Softmax::estimation each layer also has the reciprocal network T, Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1):
+// "encoder.layer.N.attention.self.estimation.{0,2,4}.{weight,bias}" with shapes [16,1],[16] / [16,16],[16] / [1,16],[1].
+// For Norm::affine, "...LayerNorm.weight" and ".bias" hold gamma' and beta' (the embedding LayerNorm stays exact: the
+// client computes it in clear).
+#pragma once
+
+#include <filesystem>
+
+#include "thex/bert/config.h"
+#include "thex/bert/safetensors.h"
+
+namespace thex::bert {
+
+inline constexpr int kEstimationWidth = 16;
+
+struct Model {
+  ModelConfig config;
+  TensorMap tensors;
+
+  // The tensor of that name and shape; throws Error(model) naming both when it is missing or differs.
+  const Tensor& at(const std::string& name, std::initializer_list<std::int64_t> shape) const;
+};
+
+// Which part of a model a process needs. The client never loads encoder weights; the server never loads embeddings.
+enum class Part { all, client, server };
+
+// Loads config.json, tokenizer_config.json (optional) and model.safetensors; checks that every tensor the configuration
+// implies is there with its shape. Throws Error(model).
+Model load_model(const std::filesystem::path& folder, Part part = Part::all);
+
+// Writes config.json, model.safetensors, vocab.txt (copied from `vocab`) and tokenizer_config.json, atomically per file.
+void save_model(const Model& model, const std::filesystem::path& folder, const std::filesystem::path& vocab, Dtype dtype);
+
+}  // namespace thex::bert

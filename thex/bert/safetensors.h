@@ -1,0 +1,40 @@
+// Reading and writing the safetensors format (https://github.com/huggingface/safetensors, version 0.4):
+// an 8-byte little-endian header length, a JSON header, then the raw little-endian tensor bytes.
+//
+// Values are held as F32 in memory whatever the file's type (F32, F16, BF16). Reading is hostile-safe: header and
+// tensor sizes are bounded by the file size before anything is allocated, offsets must tile the data exactly,
+// products of dimensions are checked for overflow, duplicate names and non-finite values are errors.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace thex::bert {
+
+struct Tensor {
+  std::vector<std::int64_t> shape;  // row-major; a Linear weight is [out, in]
+  std::vector<float> data;          // product(shape) values
+};
+
+using TensorMap = std::map<std::string, Tensor>;
+
+enum class Dtype { f32, f16, bf16 };
+
+struct SafetensorsFile {
+  TensorMap tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+// Throws Error(model) for anything that is not a well-formed file, Error(file) when it cannot be read.
+// `wanted` (optional) skips every tensor for which it returns false without reading its data.
+SafetensorsFile read_safetensors(const std::filesystem::path& path, bool (*wanted)(const std::string&) = nullptr);
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, bool (*wanted)(const std::string&) = nullptr);
+
+// Written to a temporary file beside `path`, flushed, then renamed: a reader never sees half a file.
+void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file, Dtype dtype);
+
+}  // namespace thex::bert
