@@ -1,0 +1,61 @@
+// The inner loops, behind one table per instruction set, chosen once at start-up.
+//
+// THEX_ISA=avx512ifma|avx2|portable forces a table (an unknown name or one that the processor lacks is Error(usage)).
+// Every pointer is 64-byte aligned (memory_pool.h) and n is a multiple of 64 unless stated; dst may equal an input.
+// Residue ranges: inputs and outputs are canonical, [0, q), for every kernel here: lazy ranges stay inside a kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "thex/ring/modulus.h"
+
+namespace thex::ring {
+
+class NttTable;
+
+enum class Isa { portable, avx2, avx512ifma };
+
+struct Kernels {
+  Isa isa;
+  const char* name;
+
+  // Negacyclic NTT modulo X^N + 1, natural order -> bit-reversed order, in place: a[i] becomes a(psi^(2*brv(i)+1)).
+  void (*ntt_forward)(std::uint64_t* a, const NttTable& table);
+  // Its inverse, bit-reversed order -> natural order, including the factor 1/N.
+  void (*ntt_inverse)(std::uint64_t* a, const NttTable& table);
+
+  void (*add)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);
+  void (*sub)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);
+  void (*neg)(std::uint64_t* dst, const std::uint64_t* a, std::size_t n, const Modulus& q);
+  void (*mul)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);
+  // dst = a * w for one constant w in [0, q).
+  void (*mul_scalar)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t w, std::size_t n, const Modulus& q);
+  // dst = (a - b) * w: the last step of rescale and ModDown.
+  void (*sub_mul_scalar)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t w, std::size_t n,
+                         const Modulus& q);
+  // dst = sum over k < count of a[k] * b[k], products accumulated lazily and reduced once. count <= 1024.
+  void (*inner_product)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
+                        std::size_t n, const Modulus& q);
+  // The same with compact second factors: b[k] holds n / run values, each standing for `run` equal ones
+  // (run a power of two >= 1; periodic plaintexts, see ckks/plaintext.h).
+  void (*inner_product_runs)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
+                             std::size_t count, std::size_t run, std::size_t n, const Modulus& q);
+  // dst[i] = a[i / run] + acc[i]: adds a compact polynomial.
+  void (*add_runs)(std::uint64_t* dst, const std::uint64_t* acc, const std::uint64_t* a, std::size_t run, std::size_t n,
+                   const Modulus& q);
+  // dst[i] = src[index[i]] (dst != src): an automorphism as a permutation of the NTT domain.
+  void (*permute)(std::uint64_t* dst, const std::uint64_t* src, const std::uint32_t* index, std::size_t n);
+  // Residues modulo p (in [0, p)) -> the same integers, centred in (-p/2, p/2], modulo q: changes one limb's modulus.
+  void (*switch_modulus)(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n, const Modulus& q);
+  // Fast base conversion, one output limb: dst[i] = sum_k src[k][i] * factor[k] mod q with src[k][i] in [0, 2^50), factor in [0, q).
+  void (*base_convert)(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor, std::size_t count,
+                       std::size_t n, const Modulus& q);
+};
+
+// The table chosen for this process.
+const Kernels& kernels();
+// A particular table, or nullptr when this processor cannot run it: for tests and benchmarks.
+const Kernels* kernels_for(Isa isa);
+
+}  // namespace thex::ring

@@ -1,0 +1,62 @@
+// Arithmetic modulo one prime q < 2^50. All values are canonical residues in [0, q) unless a comment says otherwise.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace thex::ring {
+
+// Largest prime size: 52-bit IFMA and double-precision FMA kernels both need two spare bits.
+inline constexpr int kMaxPrimeBits = 50;
+
+class Modulus {
+ public:
+  // q: an odd prime in [3, 2^50). Throws Error(crypto) otherwise (primality is tested).
+  explicit Modulus(std::uint64_t q);
+
+  std::uint64_t value() const { return q_; }
+  int bits() const { return bits_; }  // q < 2^bits
+
+  std::uint64_t add(std::uint64_t a, std::uint64_t b) const {
+    const std::uint64_t s = a + b;
+    return s >= q_ ? s - q_ : s;
+  }
+  std::uint64_t sub(std::uint64_t a, std::uint64_t b) const { return a >= b ? a - b : a + q_ - b; }
+  std::uint64_t neg(std::uint64_t a) const { return a == 0 ? 0 : q_ - a; }
+  // Any 64-bit a -> [0, q).
+  std::uint64_t reduce(std::uint64_t a) const;
+  // Any 128-bit a -> [0, q).
+  std::uint64_t reduce128(unsigned __int128 a) const;
+  std::uint64_t mul(std::uint64_t a, std::uint64_t b) const {
+    return reduce128(static_cast<unsigned __int128>(a) * b);
+  }
+  // floor(w * 2^64 / q): Shoup's precomputed quotient for multiplying by the constant w in [0, q).
+  // Shifted right by 12 it is floor(w * 2^52 / q), the quotient that IFMA kernels use.
+  std::uint64_t shoup(std::uint64_t w) const;
+  std::uint64_t mul_shoup(std::uint64_t a, std::uint64_t w, std::uint64_t w_shoup) const {
+    const std::uint64_t t =
+        a * w - static_cast<std::uint64_t>((static_cast<unsigned __int128>(a) * w_shoup) >> 64) * q_;
+    return t >= q_ ? t - q_ : t;
+  }
+  std::uint64_t pow(std::uint64_t base, std::uint64_t exponent) const;
+  std::uint64_t inverse(std::uint64_t a) const;  // throws Error(crypto) for 0
+  // Signed integer -> residue.
+  std::uint64_t from_signed(std::int64_t a) const;
+
+  std::uint64_t barrett_hi() const { return barrett_hi_; }  // floor(2^128 / q), high word
+  std::uint64_t barrett_lo() const { return barrett_lo_; }  // and low word
+
+  friend bool operator==(const Modulus& a, const Modulus& b) { return a.q_ == b.q_; }
+
+ private:
+  std::uint64_t q_ = 0, barrett_hi_ = 0, barrett_lo_ = 0;
+  int bits_ = 0;
+};
+
+bool is_prime(std::uint64_t n);  // deterministic Miller-Rabin for 64-bit n
+
+// `count` distinct primes = 1 mod 2N as near as possible to 2^bits (alternating above and below it where they stay under
+// 2^50), none of them in `exclude`. Throws Error(crypto) when there are not enough.
+std::vector<std::uint64_t> ntt_primes(int bits, int log_n, std::size_t count, const std::vector<std::uint64_t>& exclude = {});
+
+}  // namespace thex::ring

@@ -1,0 +1,44 @@
+// Tables of the negacyclic number-theoretic transform modulo X^N + 1 and q (Harvey 2014: Shoup factors, lazy butterflies).
+#pragma once
+
+#include <cstdint>
+
+#include "thex/ring/memory_pool.h"
+#include "thex/ring/modulus.h"
+
+namespace thex::ring {
+
+class NttTable {
+ public:
+  // N = 2^log_n, 2^5..2^16; q = 1 mod 2N. The primitive 2N-th root is the smallest one, so tables are reproducible.
+  // For q fixed, the root of a smaller ring is the matching power of the larger ring's root: psi_N' = psi_N^(N/N')
+  // where both are built from the same `max_log_n`, so that compact (periodic) plaintexts can be transformed in the small ring.
+  NttTable(const Modulus& q, int log_n, int max_log_n);
+  NttTable(const Modulus& q, int log_n) : NttTable(q, log_n, log_n) {}
+
+  int log_n() const { return log_n_; }
+  std::size_t n() const { return std::size_t{1} << log_n_; }
+  const Modulus& modulus() const { return q_; }
+  std::uint64_t psi() const { return psi_; }
+
+  // Factors in bit-reversed order: root(i) = psi^brv(i); quotients as Modulus::shoup (64-bit) and the same >> 12 (52-bit).
+  const std::uint64_t* roots() const { return roots_.data(); }
+  const std::uint64_t* roots_shoup64() const { return roots_shoup64_.data(); }
+  const std::uint64_t* roots_shoup52() const { return roots_shoup52_.data(); }
+  const std::uint64_t* inverse_roots() const { return inverse_roots_.data(); }
+  const std::uint64_t* inverse_roots_shoup64() const { return inverse_roots_shoup64_.data(); }
+  const std::uint64_t* inverse_roots_shoup52() const { return inverse_roots_shoup52_.data(); }
+  std::uint64_t n_inverse() const { return n_inverse_; }
+
+ private:
+  Modulus q_;
+  int log_n_;
+  std::uint64_t psi_ = 0, n_inverse_ = 0;
+  Buffer roots_, roots_shoup64_, roots_shoup52_, inverse_roots_, inverse_roots_shoup64_, inverse_roots_shoup52_;
+};
+
+// Permutation of the bit-reversed NTT domain for the automorphism X -> X^g (g odd, below 2N):
+// index[i] such that (sigma_g a)^[i] = a^[index[i]].
+std::vector<std::uint32_t> automorphism_permutation(int log_n, std::uint64_t g);
+
+}  // namespace thex::ring
