@@ -1,0 +1,33 @@
+// Encoding of N/2 complex (or real) slots into a polynomial by the canonical embedding (CKKS, ePrint 2016/421):
+// slot i is the value at zeta^(5^i), zeta = exp(i*pi/N).
+#pragma once
+
+#include <complex>
+#include <span>
+#include <vector>
+
+#include "thex/ckks/ciphertext.h"
+#include "thex/ckks/context.h"
+
+namespace thex::ckks {
+
+class Encoder {
+ public:
+  explicit Encoder(ContextPtr context);
+
+  // values.size() = H, a power of two, 1..N/2: slot i gets values[i mod H]; the result is compact (see Plaintext).
+  // `scale` > 0 is the encoding scale; throws Error(crypto) when a coefficient exceeds the modulus of `level` or a value is not finite.
+  Plaintext encode(std::span<const double> values, int level, double scale) const;
+  Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
+  // The same, with a full (not compact) polynomial.
+  Plaintext encode_full(std::span<const double> values, int level, double scale) const;
+
+  // All N/2 slots, divided by the plaintext's scale.
+  std::vector<std::complex<double>> decode(const Plaintext& plaintext) const;
+  std::vector<double> decode_real(const Plaintext& plaintext) const;
+
+ private:
+  ContextPtr context_;
+};
+
+}  // namespace thex::ckks

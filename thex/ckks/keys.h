@@ -1,0 +1,49 @@
+// Public key material that a server holds: relinearisation, rotation and conjugation keys (hybrid key switching), and the
+// encryption key. None of these reveals anything about the secret key under RLWE.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "thex/ckks/context.h"
+#include "thex/ring/poly.h"
+#include "thex/ring/random.h"
+
+namespace thex::ckks {
+
+// Switches c * s' to (c_0, c_1) under s. One pair of polynomials (b_d, a_d) for each digit d, over the primes
+// q_0..q_level and all special primes (in this order): b_d = -a_d s + e_d + P g_d s', where g_d is 1 modulo the primes of digit d
+// and 0 modulo the others. The uniform half a_d is expanded from a seed: limb for prime index i (context numbering) of digit d =
+// sample_uniform(Prng(seed, d * 2^32 + i)).
+// A key made for `level` serves ciphertexts at that level and below, and holds no limbs above it.
+struct SwitchingKey {
+  int level = 0;
+  ring::Seed seed{};
+  std::vector<ring::Poly> b, a;  // digit_count(level) each, level + 1 + special_count limbs, NTT domain
+};
+
+struct PublicKey {
+  ring::Poly b;  // -a s + e over q_0..q_L, NTT domain
+  ring::Seed seed{};
+  ring::Poly a;
+};
+
+struct EvaluationKeys {
+  std::optional<SwitchingKey> relinearization;          // s^2 -> s
+  std::map<std::uint64_t, SwitchingKey> galois;         // by Galois element: sigma_g(s) -> s
+
+  // Throws Error(keys) naming the rotation when it is missing or made for a lower level.
+  const SwitchingKey& rotation(const Context& context, int steps, int level) const;
+  std::size_t bytes() const;  // memory of all polynomials
+};
+
+// Which keys a computation needs, each with the highest level at which it is used.
+struct KeyRequirements {
+  std::map<int, int> rotations;  // steps -> level
+  int relinearization_level = -1;  // -1: not needed
+  int conjugation_level = -1;
+};
+
+}  // namespace thex::ckks
