@@ -1,0 +1,56 @@
+// The trace interpreter: decides everything that the other interpreters and the key generator need, from the program alone.
+//
+// Levels are assigned backwards: what the client decrypts is at level 0, and every value is produced at the lowest level that its
+// users allow, so that no operation is dearer than it must be. The ring is the smallest-cost one in which the modulus chain
+// for that depth is 128-bit secure.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "thex/circuit/program.h"
+#include "thex/ckks/context.h"
+#include "thex/ckks/keys.h"
+
+namespace thex::circuit {
+
+struct OperationCounts {
+  std::size_t rotations = 0, ciphertext_products = 0, plain_products = 0, rescales = 0, relinearizations = 0;
+};
+
+// One program (one length bucket) under the chosen parameters.
+struct ProgramPlan {
+  std::vector<int> level;    // per node: the level at which it is produced
+  std::vector<int> urgency;  // per node: the earliest client step (or, last, the result) that waits for it
+  int depth = 0;             // highest level of any fresh encryption
+  OperationCounts counts;
+  double estimated_seconds = 0;      // server, one thread
+  std::size_t bytes_to_server = 0;   // ciphertexts sent by the client, all steps
+  std::size_t bytes_to_client = 0;
+};
+
+struct Plan {
+  ckks::ContextSpec spec;
+  ckks::ContextPtr context;
+  ckks::KeyRequirements keys;     // over all programs
+  std::vector<Program> programs;  // rebuilt for the chosen slot count
+  std::vector<ProgramPlan> program_plans;
+  std::size_t key_bytes_wire = 0, key_bytes_memory = 0;
+};
+
+struct PlannerOptions {
+  double max_value = 256;  // largest absolute value that the client decrypts (with margin): sizes the lowest prime
+  int min_log_n = 12, max_log_n = 16;
+};
+
+// Chooses N, the modulus chain, the digits and the rotation keys for a set of programs that share one key set.
+// `build(slots)` returns the programs for that many slots, or throws when the layout does not fit.
+// Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure.
+Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options);
+
+// Levels of one program, independent of any ring.
+ProgramPlan assign_levels(const Program& program);
+
+}  // namespace thex::circuit

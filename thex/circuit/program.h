@@ -1,0 +1,120 @@
+// A circuit as data: the straight-line program that the transformer code writes once (through Builder) and that three
+// interpreters run: trace (planner.h: levels, keys, memory, time), clear (clear.h: doubles) and ckks (ckks_executor.h).
+//
+// Values are vectors of `slots` numbers. Products rescale at once, so a value's multiplicative depth is the number of
+// products on its longest path from a fresh encryption. Nothing here knows levels, scales or primes: the planner does.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace thex::circuit {
+
+// A public vector (weights, masks) of period `period` slots, a power of two. `fill` writes one period; it is called only by
+// interpreters that compute, so a client can build the program without having the weights.
+struct PlainVector {
+  std::size_t period = 1;
+  std::function<void(std::span<double>)> fill;
+};
+
+enum class Op {
+  fresh,         // encrypted by the client: output `output` of client step `step`
+  rotate,        // slot i of the result is slot i + steps of the input
+  add,           // inputs[0] + inputs[1]
+  add_plain,     // inputs[0] + plains[0]
+  weighted_sum,  // sum_k inputs[k] * plains[k], one rescale: one level
+  product_sum,   // sum_k inputs[2k] * inputs[2k+1], one relinearisation, one rescale: one level
+};
+
+using NodeId = std::int32_t;
+using PlainId = std::int32_t;
+
+struct Node {
+  Op op = Op::fresh;
+  std::vector<NodeId> inputs;
+  std::vector<PlainId> plains;
+  int steps = 0;             // rotate
+  int step = 0, output = 0;  // fresh
+  std::string label;         // "layer0.query": for errors and profiles
+};
+
+// Where one slot of a fresh encryption comes from.
+struct SlotSource {
+  std::int32_t input = -1;  // which vector of the step; -1: the slot is zero
+  std::int32_t slot = 0;    // its slot
+  std::int32_t token = -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
+};
+
+// One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in clear
+// (token * hidden + column). Every later step decrypts `inputs`, applies ReLU to each slot and re-encrypts as `sources` say.
+struct ClientStep {
+  std::string label;
+  std::vector<NodeId> inputs;
+  std::vector<NodeId> outputs;                    // fresh nodes
+  std::vector<std::vector<SlotSource>> sources;   // per output: `slots` entries
+  std::size_t values = 0;                         // numbers (not slots) that the client sees in this step
+};
+
+struct Program {
+  std::size_t slots = 0;
+  std::vector<Node> nodes;  // inputs come before their users
+  std::vector<PlainVector> plains;
+  std::vector<ClientStep> steps;
+  NodeId result = -1;
+  std::vector<std::int32_t> result_slots;  // slot of each logit
+};
+
+class Value {
+ public:
+  Value() = default;
+  NodeId id() const { return id_; }
+  friend bool operator==(Value a, Value b) { return a.id_ == b.id_; }
+
+ private:
+  friend class Builder;
+  explicit Value(NodeId id) : id_(id) {}
+  NodeId id_ = -1;
+};
+
+class Builder {
+ public:
+  explicit Builder(std::size_t slots);
+  std::size_t slots() const { return program_.slots; }
+
+  // Every node made while the scope lives carries the label.
+  void set_label(std::string label) { label_ = std::move(label); }
+
+  PlainId plain(PlainVector vector);
+
+  // Equal rotations of the same value are one node.
+  Value rotate(Value a, int steps);
+  Value add(Value a, Value b);
+  Value add_plain(Value a, PlainId b);
+  Value weighted_sum(std::span<const Value> a, std::span<const PlainId> b);
+  Value multiply_plain(Value a, PlainId b);
+  Value product_sum(std::span<const std::pair<Value, Value>> terms);
+  Value multiply(Value a, Value b);
+
+  // Step 0 takes no inputs. Returns one value per element of `sources`.
+  std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
+                                 std::vector<std::vector<SlotSource>> sources, std::size_t values);
+
+  Program finish(Value result, std::vector<std::int32_t> result_slots) &&;
+
+ private:
+  Value push(Node node);
+  Program program_;
+  std::string label_;
+  std::map<std::pair<NodeId, int>, NodeId> rotations_;
+};
+
+// The vectors that the client encrypts in a step: inputs are the decrypted (or, in step 0, clear) vectors of the step.
+std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
+                                                   std::span<const std::vector<double>> inputs, int sentence_length);
+
+}  // namespace thex::circuit
