@@ -32,11 +32,11 @@ struct Kernels {
   // dst = a * w for one constant w in [0, q).
   void (*mul_scalar)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t w, std::size_t n, const Modulus& q);
   // dst = (a - b) * w: the last step of rescale and ModDown.
-  void (*sub_mul_scalar)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t w, std::size_t n,
-                         const Modulus& q);
+  void (*sub_mul_scalar)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t w,
+                         std::size_t n, const Modulus& q);
   // dst = sum over k < count of a[k] * b[k], products accumulated lazily and reduced once. count <= 1024.
-  void (*inner_product)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
-                        std::size_t n, const Modulus& q);
+  void (*inner_product)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
+                        std::size_t count, std::size_t n, const Modulus& q);
   // The same with compact second factors: b[k] holds n / run values, each standing for `run` equal ones
   // (run a power of two >= 1; periodic plaintexts, see ckks/plaintext.h).
   void (*inner_product_runs)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
@@ -47,10 +47,12 @@ struct Kernels {
   // dst[i] = src[index[i]] (dst != src): an automorphism as a permutation of the NTT domain.
   void (*permute)(std::uint64_t* dst, const std::uint64_t* src, const std::uint32_t* index, std::size_t n);
   // Residues modulo p (in [0, p)) -> the same integers, centred in (-p/2, p/2], modulo q: changes one limb's modulus.
-  void (*switch_modulus)(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n, const Modulus& q);
-  // Fast base conversion, one output limb: dst[i] = sum_k src[k][i] * factor[k] mod q with src[k][i] in [0, 2^50), factor in [0, q).
-  void (*base_convert)(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor, std::size_t count,
-                       std::size_t n, const Modulus& q);
+  void (*switch_modulus)(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n,
+                         const Modulus& q);
+  // Fast base conversion, one output limb: dst[i] = sum_k src[k][i] * factor[k] mod q with src[k][i] in [0, 2^50),
+  // factor in [0, q).
+  void (*base_convert)(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor,
+                       std::size_t count, std::size_t n, const Modulus& q);
 };
 
 // The table chosen for this process.

@@ -1,6 +1,6 @@
-// One pool for all polynomial memory: 64-byte aligned blocks that are reused, never returned to the operating system while
-// the process runs (a fresh page costs more than the arithmetic on it). Blocks are grouped by size in powers of two and
-// quarter steps; large blocks ask for huge pages. Thread-safe.
+// One pool for all polynomial memory: 64-byte aligned blocks that are reused, never returned to the operating system
+// while the process runs (a fresh page costs more than the arithmetic on it). Blocks are grouped by size in powers of
+// two and quarter steps; large blocks ask for huge pages. Thread-safe.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,13 @@ namespace thex::ring {
 // Largest prime size: 52-bit IFMA and double-precision FMA kernels both need two spare bits.
 inline constexpr int kMaxPrimeBits = 50;
 
+__extension__ typedef unsigned __int128 Uint128;
+
+// High word of the 128-bit product.
+inline std::uint64_t mul_high(std::uint64_t a, std::uint64_t b) {
+  return static_cast<std::uint64_t>((static_cast<Uint128>(a) * b) >> 64);
+}
+
 class Modulus {
  public:
   // q: an odd prime in [3, 2^50). Throws Error(crypto) otherwise (primality is tested).
@@ -24,18 +31,26 @@ class Modulus {
   std::uint64_t sub(std::uint64_t a, std::uint64_t b) const { return a >= b ? a - b : a + q_ - b; }
   std::uint64_t neg(std::uint64_t a) const { return a == 0 ? 0 : q_ - a; }
   // Any 64-bit a -> [0, q).
-  std::uint64_t reduce(std::uint64_t a) const;
-  // Any 128-bit a -> [0, q).
-  std::uint64_t reduce128(unsigned __int128 a) const;
-  std::uint64_t mul(std::uint64_t a, std::uint64_t b) const {
-    return reduce128(static_cast<unsigned __int128>(a) * b);
+  std::uint64_t reduce(std::uint64_t a) const {
+    const std::uint64_t r = a - mul_high(a, barrett_hi_) * q_;
+    return r >= q_ ? r - q_ : r;
   }
+  // Any 128-bit a -> [0, q): Barrett, the quotient is at most one too small.
+  std::uint64_t reduce128(Uint128 a) const {
+    const std::uint64_t a0 = static_cast<std::uint64_t>(a), a1 = static_cast<std::uint64_t>(a >> 64);
+    const Uint128 m1 = static_cast<Uint128>(a0) * barrett_hi_ + mul_high(a0, barrett_lo_);
+    const Uint128 m2 = static_cast<Uint128>(a1) * barrett_lo_ + static_cast<std::uint64_t>(m1);
+    const std::uint64_t quotient =
+        a1 * barrett_hi_ + static_cast<std::uint64_t>(m1 >> 64) + static_cast<std::uint64_t>(m2 >> 64);
+    const std::uint64_t r = a0 - quotient * q_;
+    return r >= q_ ? r - q_ : r;
+  }
+  std::uint64_t mul(std::uint64_t a, std::uint64_t b) const { return reduce128(static_cast<Uint128>(a) * b); }
   // floor(w * 2^64 / q): Shoup's precomputed quotient for multiplying by the constant w in [0, q).
   // Shifted right by 12 it is floor(w * 2^52 / q), the quotient that IFMA kernels use.
   std::uint64_t shoup(std::uint64_t w) const;
   std::uint64_t mul_shoup(std::uint64_t a, std::uint64_t w, std::uint64_t w_shoup) const {
-    const std::uint64_t t =
-        a * w - static_cast<std::uint64_t>((static_cast<unsigned __int128>(a) * w_shoup) >> 64) * q_;
+    const std::uint64_t t = a * w - mul_high(a, w_shoup) * q_;
     return t >= q_ ? t - q_ : t;
   }
   std::uint64_t pow(std::uint64_t base, std::uint64_t exponent) const;
@@ -55,8 +70,9 @@ class Modulus {
 
 bool is_prime(std::uint64_t n);  // deterministic Miller-Rabin for 64-bit n
 
-// `count` distinct primes = 1 mod 2N as near as possible to 2^bits (alternating above and below it where they stay under
-// 2^50), none of them in `exclude`. Throws Error(crypto) when there are not enough.
-std::vector<std::uint64_t> ntt_primes(int bits, int log_n, std::size_t count, const std::vector<std::uint64_t>& exclude = {});
+// `count` distinct primes = 1 mod 2N as near as possible to 2^bits (alternating above and below it where they stay
+// under 2^50), none of them in `exclude`. Throws Error(crypto) when there are not enough.
+std::vector<std::uint64_t> ntt_primes(int bits, int log_n, std::size_t count,
+                                      const std::vector<std::uint64_t>& exclude = {});
 
 }  // namespace thex::ring

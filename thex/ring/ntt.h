@@ -1,7 +1,10 @@
-// Tables of the negacyclic number-theoretic transform modulo X^N + 1 and q (Harvey 2014: Shoup factors, lazy butterflies).
+// Tables of the negacyclic number-theoretic transform modulo X^N + 1 and q (Harvey 2014: Shoup factors, lazy
+// butterflies).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "thex/ring/memory_pool.h"
 #include "thex/ring/modulus.h"
@@ -11,8 +14,10 @@ namespace thex::ring {
 class NttTable {
  public:
   // N = 2^log_n, 2^5..2^16; q = 1 mod 2N. The primitive 2N-th root is the smallest one, so tables are reproducible.
+  // Throws Error(crypto) when q is not 1 mod 2 * 2^max_log_n or a size is out of range.
   // For q fixed, the root of a smaller ring is the matching power of the larger ring's root: psi_N' = psi_N^(N/N')
-  // where both are built from the same `max_log_n`, so that compact (periodic) plaintexts can be transformed in the small ring.
+  // where both are built from the same `max_log_n`, so that compact (periodic) plaintexts can be transformed in the
+  // small ring.
   NttTable(const Modulus& q, int log_n, int max_log_n);
   NttTable(const Modulus& q, int log_n) : NttTable(q, log_n, log_n) {}
 
@@ -21,7 +26,8 @@ class NttTable {
   const Modulus& modulus() const { return q_; }
   std::uint64_t psi() const { return psi_; }
 
-  // Factors in bit-reversed order: root(i) = psi^brv(i); quotients as Modulus::shoup (64-bit) and the same >> 12 (52-bit).
+  // Factors in bit-reversed order: root(i) = psi^brv(i); quotients as Modulus::shoup (64-bit) and the same >> 12
+  // (52-bit).
   const std::uint64_t* roots() const { return roots_.data(); }
   const std::uint64_t* roots_shoup64() const { return roots_shoup64_.data(); }
   const std::uint64_t* roots_shoup52() const { return roots_shoup52_.data(); }
@@ -29,11 +35,16 @@ class NttTable {
   const std::uint64_t* inverse_roots_shoup64() const { return inverse_roots_shoup64_.data(); }
   const std::uint64_t* inverse_roots_shoup52() const { return inverse_roots_shoup52_.data(); }
   std::uint64_t n_inverse() const { return n_inverse_; }
+  std::uint64_t n_inverse_shoup64() const { return n_inverse_shoup64_; }
+  // inverse_roots()[1] / N: the factor of the inverse transform's last stage, which applies 1/N as it goes.
+  std::uint64_t last_inverse_root() const { return last_inverse_root_; }
+  std::uint64_t last_inverse_root_shoup64() const { return last_inverse_root_shoup64_; }
 
  private:
   Modulus q_;
   int log_n_;
-  std::uint64_t psi_ = 0, n_inverse_ = 0;
+  std::uint64_t psi_ = 0, n_inverse_ = 0, n_inverse_shoup64_ = 0;
+  std::uint64_t last_inverse_root_ = 0, last_inverse_root_shoup64_ = 0;
   Buffer roots_, roots_shoup64_, roots_shoup52_, inverse_roots_, inverse_roots_shoup64_, inverse_roots_shoup52_;
 };
 

@@ -1,5 +1,5 @@
-// RNS polynomials: `limbs` rows of N residues, one row per prime. Which primes the rows belong to is the caller's knowledge
-// (ckks::Context numbers them); a Poly is only the memory and its shape.
+// RNS polynomials: `limbs` rows of N residues, one row per prime. Which primes the rows belong to is the caller's
+// knowledge (ckks::Context numbers them); a Poly is only the memory and its shape.
 #pragma once
 
 #include <cstdint>

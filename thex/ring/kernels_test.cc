@@ -1,0 +1,194 @@
+#include "thex/ring/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "thex/ring/ntt.h"
+#include "thex/ring/test_support.h"
+
+namespace thex::ring {
+namespace {
+
+using testing::interesting;
+using testing::random_residues;
+using testing::to_vector;
+
+constexpr std::size_t kN = 512;
+
+std::vector<std::uint64_t> test_primes() {
+  return {ntt_primes(30, 12, 1)[0], ntt_primes(40, 12, 1)[0], ntt_primes(50, 12, 1)[0]};
+}
+
+TEST(Dispatch, HonoursTheEnvironment) {
+  const char* const wanted = std::getenv("THEX_ISA");
+  if (wanted != nullptr && *wanted != '\0') {
+    EXPECT_STREQ(kernels().name, wanted);
+  }
+  EXPECT_EQ(kernels_for(kernels().isa), &kernels());
+  ASSERT_NE(kernels_for(Isa::portable), nullptr);
+}
+
+// Each table against the definition with Modulus.
+class KernelLaws : public ::testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    table_ = kernels_for(GetParam());
+    if (table_ == nullptr) GTEST_SKIP() << "not on this processor or not in this build";
+  }
+  const Kernels* table_ = nullptr;
+  std::mt19937_64 rng_{7};
+};
+
+TEST_P(KernelLaws, ElementwiseOperations) {
+  for (const std::uint64_t prime : test_primes()) {
+    const Modulus q(prime);
+    for (const Buffer& a : interesting(rng_, kN, prime)) {
+      for (const Buffer& b : interesting(rng_, kN, prime)) {
+        Buffer sum(kN), difference(kN), negated(kN), product(kN), scaled(kN), last(kN);
+        const std::uint64_t w = b.data()[5];
+        table_->add(sum.data(), a.data(), b.data(), kN, q);
+        table_->sub(difference.data(), a.data(), b.data(), kN, q);
+        table_->neg(negated.data(), a.data(), kN, q);
+        table_->mul(product.data(), a.data(), b.data(), kN, q);
+        table_->mul_scalar(scaled.data(), a.data(), w, kN, q);
+        table_->sub_mul_scalar(last.data(), a.data(), b.data(), w, kN, q);
+        for (std::size_t i = 0; i < kN; ++i) {
+          const std::uint64_t x = a.data()[i], y = b.data()[i];
+          ASSERT_EQ(sum.data()[i], q.add(x, y));
+          ASSERT_EQ(difference.data()[i], q.sub(x, y));
+          ASSERT_EQ(negated.data()[i], q.neg(x));
+          ASSERT_EQ(product.data()[i], q.mul(x, y));
+          ASSERT_EQ(scaled.data()[i], q.mul(x, w));
+          ASSERT_EQ(last.data()[i], q.mul(q.sub(x, y), w));
+        }
+        Buffer in_place = a;
+        table_->mul(in_place.data(), in_place.data(), b.data(), kN, q);
+        ASSERT_EQ(to_vector(in_place), to_vector(product));
+        in_place = b;
+        table_->sub(in_place.data(), a.data(), in_place.data(), kN, q);
+        ASSERT_EQ(to_vector(in_place), to_vector(difference));
+      }
+    }
+  }
+}
+
+TEST_P(KernelLaws, InnerProducts) {
+  for (const std::uint64_t prime : test_primes()) {
+    const Modulus q(prime);
+    for (const std::size_t count :
+         {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{17}, std::size_t{1024}}) {
+      for (const bool extreme : {false, true}) {
+        std::vector<Buffer> a, b;
+        std::vector<const std::uint64_t*> pa, pb;
+        for (std::size_t k = 0; k < count; ++k) {
+          a.push_back(extreme ? testing::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
+          b.push_back(extreme ? testing::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
+        }
+        for (std::size_t k = 0; k < count; ++k) {
+          pa.push_back(a[k].data());
+          pb.push_back(b[k].data());
+        }
+        Buffer dst(kN);
+        table_->inner_product(dst.data(), pa.data(), pb.data(), count, kN, q);
+        for (std::size_t i = 0; i < kN; ++i) {
+          std::uint64_t expected = 0;
+          for (std::size_t k = 0; k < count; ++k) expected = q.add(expected, q.mul(pa[k][i], pb[k][i]));
+          ASSERT_EQ(dst.data()[i], expected);
+        }
+        for (std::size_t run = 1; run <= kN; run *= 2) {
+          table_->inner_product_runs(dst.data(), pa.data(), pb.data(), count, run, kN, q);
+          for (std::size_t i = 0; i<kN; i += count> 100 ? 37 : 1) {
+            std::uint64_t expected = 0;
+            for (std::size_t k = 0; k < count; ++k) expected = q.add(expected, q.mul(pa[k][i], pb[k][i / run]));
+            ASSERT_EQ(dst.data()[i], expected) << "run " << run;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelLaws, AddRunsAndPermute) {
+  const Modulus q(test_primes().back());
+  const Buffer a = random_residues(rng_, kN, q.value()), b = random_residues(rng_, kN, q.value());
+  Buffer dst(kN);
+  for (std::size_t run = 1; run <= kN; run *= 2) {
+    table_->add_runs(dst.data(), a.data(), b.data(), run, kN, q);
+    for (std::size_t i = 0; i < kN; ++i) ASSERT_EQ(dst.data()[i], q.add(a.data()[i], b.data()[i / run])) << run;
+  }
+  const auto index = automorphism_permutation(9, 5);
+  table_->permute(dst.data(), a.data(), index.data(), kN);
+  for (std::size_t i = 0; i < kN; ++i) ASSERT_EQ(dst.data()[i], a.data()[index[i]]);
+}
+
+TEST_P(KernelLaws, SwitchModulusKeepsTheCentredInteger) {
+  const auto primes = test_primes();
+  for (const std::uint64_t p : primes) {
+    for (const std::uint64_t prime : primes) {
+      const Modulus q(prime);
+      Buffer a = random_residues(rng_, kN, p), dst(kN);
+      const std::uint64_t edges[] = {0, 1, p / 2 - 1, p / 2, p / 2 + 1, p - 1};
+      std::copy(std::begin(edges), std::end(edges), a.data());
+      table_->switch_modulus(dst.data(), a.data(), p, kN, q);
+      for (std::size_t i = 0; i < kN; ++i) {
+        const auto x = static_cast<std::int64_t>(a.data()[i]);
+        const std::int64_t centred = a.data()[i] > p / 2 ? x - static_cast<std::int64_t>(p) : x;
+        ASSERT_EQ(dst.data()[i], q.from_signed(centred)) << p << " -> " << prime << " of " << x;
+      }
+    }
+  }
+}
+
+TEST_P(KernelLaws, BaseConversion) {
+  for (const std::uint64_t prime : test_primes()) {
+    const Modulus q(prime);
+    for (const std::size_t count : {std::size_t{1}, std::size_t{5}, std::size_t{40}}) {
+      for (const bool extreme : {false, true}) {
+        constexpr std::uint64_t kBound = std::uint64_t{1} << 50;
+        std::vector<Buffer> src;
+        std::vector<const std::uint64_t*> pointers;
+        std::vector<std::uint64_t> factor;
+        for (std::size_t k = 0; k < count; ++k) {
+          src.push_back(extreme ? testing::constant(kN, kBound - 1) : random_residues(rng_, kN, kBound));
+          factor.push_back(extreme ? prime - 1 : rng_() % prime);
+        }
+        for (const Buffer& s : src) pointers.push_back(s.data());
+        Buffer dst(kN);
+        table_->base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q);
+        for (std::size_t i = 0; i < kN; ++i) {
+          std::uint64_t expected = 0;
+          for (std::size_t k = 0; k < count; ++k) {
+            expected = q.add(expected, q.mul(q.reduce(pointers[k][i]), factor[k]));
+          }
+          ASSERT_EQ(dst.data()[i], expected);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelLaws, NttEqualsPortable) {
+  for (int log_n = 5; log_n <= 16; ++log_n) {
+    const std::size_t n = std::size_t{1} << log_n;
+    for (const int bits : {30, 36, 43, 50}) {
+      const Modulus q(ntt_primes(bits, log_n, 2)[1]);
+      const NttTable ntt(q, log_n);
+      for (const Buffer& a : interesting(rng_, n, q.value())) {
+        Buffer ours = a, portable = a;
+        table_->ntt_forward(ours.data(), ntt);
+        kernels_for(Isa::portable)->ntt_forward(portable.data(), ntt);
+        ASSERT_EQ(to_vector(ours), to_vector(portable)) << "forward, N = 2^" << log_n << ", q = " << q.value();
+        ours = a, portable = a;
+        table_->ntt_inverse(ours.data(), ntt);
+        kernels_for(Isa::portable)->ntt_inverse(portable.data(), ntt);
+        ASSERT_EQ(to_vector(ours), to_vector(portable)) << "inverse, N = 2^" << log_n << ", q = " << q.value();
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, KernelLaws, ::testing::Values(Isa::portable, Isa::avx2, Isa::avx512ifma));
+
+}  // namespace
+}  // namespace thex::ring

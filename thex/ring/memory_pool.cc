@@ -1,0 +1,166 @@
+#include "thex/ring/memory_pool.h"
+
+#include <sodium.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "thex/base/error.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define THEX_POOL_BYPASS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define THEX_POOL_BYPASS 1
+#endif
+#endif
+
+namespace thex::ring {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kSlab = 4 * kHugePage;  // small blocks are cut from slabs of this size
+
+// The block size for a request: a power of two or a quarter step above one, at least 256 bytes; from 2 MiB on whole
+// huge pages.
+std::size_t block_bytes(std::size_t bytes) {
+  const std::size_t below = std::bit_floor(std::max<std::size_t>(bytes, 256));
+  const std::size_t step = std::max<std::size_t>(below / 4, 64);
+  const std::size_t rounded = (std::max<std::size_t>(bytes, 256) + step - 1) / step * step;
+  return rounded < kHugePage ? rounded : (rounded + kHugePage - 1) / kHugePage * kHugePage;
+}
+
+void* system_allocate(std::size_t bytes, std::size_t alignment) {
+  void* memory = std::aligned_alloc(alignment, bytes);
+  if (memory == nullptr) {
+    throw Error(ErrorCode::internal, "out of memory: cannot allocate " + std::to_string(bytes) + " bytes");
+  }
+  return memory;
+}
+
+class Pool {
+ public:
+  void* allocate(std::size_t block) {
+    const std::lock_guard lock(mutex_);
+    void* memory = take(block);
+    statistics_.bytes_in_use += block;
+    statistics_.peak_in_use = std::max(statistics_.peak_in_use, statistics_.bytes_in_use);
+    return memory;
+  }
+
+  void release(void* memory, std::size_t block) noexcept {
+    const std::lock_guard lock(mutex_);
+    statistics_.bytes_in_use -= block;
+#ifdef THEX_POOL_BYPASS
+    statistics_.bytes_held -= block;
+    std::free(memory);
+#else
+    // A free block holds the link to the next one, so that releasing never allocates and never throws.
+    void*& head = free_.find(block)->second;
+    std::memcpy(memory, &head, sizeof head);
+    head = memory;
+#endif
+  }
+
+  PoolStatistics statistics() {
+    const std::lock_guard lock(mutex_);
+    return statistics_;
+  }
+
+ private:
+#ifdef THEX_POOL_BYPASS
+  // Under AddressSanitizer every block is a fresh one, so that a use after its release is seen.
+  void* take(std::size_t block) {
+    void* memory = system_allocate(block, 64);
+    statistics_.bytes_held += block;
+    return memory;
+  }
+#else
+  void* take(std::size_t block) {
+    void*& head = free_.try_emplace(block, nullptr).first->second;
+    if (head != nullptr) {
+      void* memory = head;
+      std::memcpy(&head, memory, sizeof head);
+      return memory;
+    }
+    if (block >= kHugePage) return fresh(block);
+    if (slab_left_ < block) {
+      slab_ = static_cast<char*>(fresh(kSlab));
+      slab_left_ = kSlab;
+    }
+    void* memory = slab_;
+    slab_ += block;
+    slab_left_ -= block;
+    return memory;
+  }
+
+  void* fresh(std::size_t bytes) {
+    void* memory = system_allocate(bytes, kHugePage);
+    madvise(memory, bytes, MADV_HUGEPAGE);  // advice only: a kernel without huge pages may refuse it
+    statistics_.bytes_held += bytes;
+    return memory;
+  }
+
+  std::map<std::size_t, void*> free_;  // block size -> list of free blocks
+  char* slab_ = nullptr;
+  std::size_t slab_left_ = 0;
+#endif
+  std::mutex mutex_;
+  PoolStatistics statistics_;
+};
+
+// Never destroyed: buffers with static storage may be released after any destructor here would have run.
+Pool& pool() {
+  static Pool* const instance = new Pool;
+  return *instance;
+}
+
+}  // namespace
+
+Buffer::Buffer(std::size_t words) : words_(words) {
+  if (words == 0) return;
+  if (words > (std::size_t{1} << 48)) {
+    throw Error(ErrorCode::internal, "out of memory: a buffer of " + std::to_string(words) + " words was asked for");
+  }
+  data_ = static_cast<std::uint64_t*>(pool().allocate(block_bytes(words * sizeof(std::uint64_t))));
+}
+
+Buffer::~Buffer() {
+  if (data_ != nullptr) pool().release(data_, block_bytes(words_ * sizeof(std::uint64_t)));
+}
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), words_(std::exchange(other.words_, 0)) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(words_, other.words_);
+  return *this;
+}
+
+Buffer::Buffer(const Buffer& other) : Buffer(other.words_) {
+  if (words_ != 0) std::memcpy(data_, other.data_, words_ * sizeof(std::uint64_t));
+}
+
+Buffer& Buffer::operator=(const Buffer& other) {
+  if (this == &other) return *this;
+  if (words_ != other.words_) *this = Buffer(other.words_);
+  if (words_ != 0) std::memcpy(data_, other.data_, words_ * sizeof(std::uint64_t));
+  return *this;
+}
+
+void Buffer::wipe() {
+  if (data_ != nullptr) sodium_memzero(data_, words_ * sizeof(std::uint64_t));
+}
+
+PoolStatistics pool_statistics() { return pool().statistics(); }
+
+}  // namespace thex::ring
