@@ -14,7 +14,9 @@ enum class Activation { gelu, relu };
 enum class Softmax { exact, estimation };  // estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j)  (THE-X, eq. 5)
 enum class Norm { exact, affine };         // affine: y = gamma * x + beta, element-wise, no statistics
 
-// What the workflow replaced and what it measured on the way; stored in config.json under "thex".
+// What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
+// "version", "softmax" ("exact" | "estimation"), "layer_norm" ("exact" | "affine"), "pooler" (bool), "max_relu_input"
+// and "max_logit".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -45,11 +47,15 @@ struct ModelConfig {
   bool he_friendly() const;
 };
 
-// Throws Error(model) naming the field and value that is missing, out of range or unsupported.
+// Fields that this program does not know are ignored. Throws Error(model) naming the field and value that is missing,
+// out of range or unsupported.
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json = "{}");
+// Reads config.json and, when it is there, tokenizer_config.json. Throws Error(model), Error(file).
 ModelConfig load_config(const std::filesystem::path& folder);
 // The config.json text for a model that Hugging Face's BertForSequenceClassification would also accept
 // (where the replacements allow it).
 std::string config_to_json(const ModelConfig& config);
+// The tokenizer_config.json text that goes with it.
+std::string tokenizer_config_to_json(const ModelConfig& config);
 
 }  // namespace thex::bert

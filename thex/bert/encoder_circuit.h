@@ -1,7 +1,8 @@
 // The encrypted BERT encoder as circuits, one for each length bucket, and the plan they share.
 //
-// Packing: one row of 2*H slots per token (H: hidden size, padded to a power of two), features in the first half and repeated in the
-// second, tokens one after the other; N/(4H) tokens in a ciphertext. docs/ARCHITECTURE.md explains each step.
+// Packing: one row of 2*H slots per token (H: hidden size, padded to a power of two), features in the first half and
+// repeated in the second, tokens one after the other; N/(4H) tokens in a ciphertext. docs/ARCHITECTURE.md explains each
+// step.
 #pragma once
 
 #include <memory>
@@ -25,7 +26,7 @@ struct InferencePlan {
   std::string protocol = "the-x";
   std::vector<int> buckets;  // ascending; program i of `plan` serves sentences of up to buckets[i] tokens
   circuit::Plan plan;
-  int rounds = 0;            // client steps after the first message
+  int rounds = 0;  // client steps after the first message
   std::vector<LedgerEntry> ledger;
 
   // Index of the smallest bucket that holds `tokens`; throws Error(input) when none does.
@@ -37,7 +38,8 @@ struct InferencePlan {
 // Client side: needs config.json only. Throws Error(model) when the model is not HE-friendly or its shape unsupported.
 // `max_tokens`: largest bucket wanted (keys and memory grow with it).
 InferencePlan plan_inference(const ModelConfig& config, int max_tokens = 128);
-// Server side: the same plan with the model's weights behind every plain vector. `model` (Part::server) is kept alive by the plan.
+// Server side: the same plan with the model's weights behind every plain vector. `model` (Part::server) is kept alive
+// by the plan.
 InferencePlan plan_inference(std::shared_ptr<const Model> model, int max_tokens = 128);
 
 }  // namespace thex::bert

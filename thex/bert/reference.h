@@ -1,5 +1,5 @@
-// The clear (unencrypted) forward pass, in double precision, of a plain BERT, an HE-friendly one, or any stage in between:
-// which nonlinearities it uses is decided by the configuration. It is the yardstick of every encrypted result.
+// The clear (unencrypted) forward pass, in double precision, of a plain BERT, an HE-friendly one, or any stage in
+// between: which nonlinearities it uses is decided by the configuration. It is the yardstick of every encrypted result.
 //
 // For Softmax::estimation with scores s = q.k/sqrt(d): u = s/2+1, c = ReLU(u)^3, c = 0 at padded keys,
 // P = c * T(sum_j c_j). The sum runs over real tokens only, so the result does not depend on the padding.
@@ -21,7 +21,8 @@ struct ForwardResult {
 
 // Word + position + token-type embeddings and their exact LayerNorm: ids.size() x hidden, row-major. Client side.
 // Throws Error(input) for an id out of range or more tokens than positions.
-std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids);
+std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids,
+                          std::span<const std::int32_t> type_ids);
 
 // No padding is needed: a single sentence is passed at its own length.
 ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids);

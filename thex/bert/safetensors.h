@@ -6,6 +6,7 @@
 // products of dimensions are checked for overflow, duplicate names and non-finite values are errors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -29,12 +30,21 @@ struct SafetensorsFile {
   std::map<std::string, std::string> metadata;
 };
 
+// The largest header that is read; BERT-large needs about 60 kB.
+inline constexpr std::uint64_t kMaxSafetensorsHeader = 8u << 20;
+
 // Throws Error(model) for anything that is not a well-formed file, Error(file) when it cannot be read.
-// `wanted` (optional) skips every tensor for which it returns false without reading its data.
+// `wanted` (optional) skips every tensor for which it returns false without reading its data. A tensor of another type
+// (I64, F64, ...) is an error unless it is skipped.
 SafetensorsFile read_safetensors(const std::filesystem::path& path, bool (*wanted)(const std::string&) = nullptr);
 SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, bool (*wanted)(const std::string&) = nullptr);
 
-// Written to a temporary file beside `path`, flushed, then renamed: a reader never sees half a file.
+// Names and shapes from the header alone, of tensors of every type. Throws as read_safetensors.
+std::map<std::string, std::vector<std::int64_t>> read_safetensors_shapes(const std::filesystem::path& path);
+
+// Written to a temporary file beside `path`, flushed, then renamed: a reader never sees half a file. Values are rounded
+// to nearest, ties to even. Throws Error(usage) for a tensor whose shape and data disagree or a value that is not
+// finite in `dtype`, Error(file) when the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file, Dtype dtype);
 
 }  // namespace thex::bert

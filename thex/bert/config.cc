@@ -1,0 +1,236 @@
+#include "thex/bert/config.h"
+
+#include <cmath>
+#include <type_traits>
+
+#include "thex/base/error.h"
+#include "thex/base/file.h"
+#include "thex/bert/json.h"
+
+namespace thex::bert {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
+constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxLabels = 100000;
+constexpr std::size_t kMaxLabelBytes = 1000;
+
+std::string show(const json& value) {
+  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+// One object of a file, with messages that name the file, the field and its value.
+class Fields {
+ public:
+  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) throw Error(ErrorCode::model, where_ + " is not a JSON object");
+  }
+  [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
+    throw Error(ErrorCode::model, where_ + ": field \"" + name + "\" " + problem);
+  }
+  // Null when the field is absent or null.
+  const json* find(const std::string& name) const {
+    const auto it = object_.find(name);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+  int integer(const std::string& name, int low, int high, std::optional<int> missing = std::nullopt) const {
+    const json* value = find(name);
+    if (value == nullptr) {
+      if (missing) return *missing;
+      fail(name, "is missing");
+    }
+    if (!value->is_number_integer() || *value < low || *value > high) {
+      fail(name,
+           "is " + show(*value) + ", expected an integer from " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    return value->get<int>();
+  }
+  double number(const std::string& name, double low, double high, double missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    if (!value->is_number() || !(value->get<double>() >= low) || !(value->get<double>() <= high)) {
+      fail(name, "is " + show(*value) + ", expected a number from " + json(low).dump() + " to " + json(high).dump());
+    }
+    return value->get<double>();
+  }
+  bool boolean(const std::string& name, bool missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    if (!value->is_boolean()) fail(name, "is " + show(*value) + ", expected true or false");
+    return value->get<bool>();
+  }
+  // The index of the field's value in `choices`.
+  std::size_t choice(const std::string& name, const std::vector<std::string>& choices, std::size_t missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    std::string expected;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      if (*value == choices[i]) return i;
+      expected += (i ? ", \"" : "\"") + choices[i] + "\"";
+    }
+    fail(name, "is " + show(*value) + ", supported: " + expected);
+  }
+
+ private:
+  const json& object_;
+  std::string where_;
+};
+
+std::vector<std::string> parse_labels(const Fields& fields) {
+  const json* map = fields.find("id2label");
+  if (map == nullptr) {
+    bool head = false;
+    if (const json* architectures = fields.find("architectures"); architectures && architectures->is_array()) {
+      for (const json& name : *architectures) head = head || name == "BertForSequenceClassification";
+    }
+    const int count = fields.integer("num_labels", 0, static_cast<int>(kMaxLabels), head ? 2 : 0);
+    std::vector<std::string> labels;
+    for (int i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
+    return labels;
+  }
+  if (!map->is_object() || map->size() > kMaxLabels) fields.fail("id2label", "is not an object with string values");
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < map->size(); ++i) {
+    const auto it = map->find(std::to_string(i));
+    if (it == map->end()) fields.fail("id2label", "has no label " + std::to_string(i) + "; ids must count from 0");
+    if (!it->is_string() || it->get_ref<const std::string&>().size() > kMaxLabelBytes) {
+      fields.fail("id2label", "has " + show(*it) + " for id " + std::to_string(i) + ", expected a short string");
+    }
+    labels.push_back(it->get<std::string>());
+  }
+  return labels;
+}
+
+// Options of Hugging Face's BERT that change the computation and have one supported value.
+void refuse_unsupported(const Fields& fields) {
+  fields.choice("model_type", {"bert"}, 0);
+  fields.choice("position_embedding_type", {"absolute"}, 0);
+  for (const char* name : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
+    if (fields.boolean(name, false)) fields.fail(name, "is true; only encoders are supported");
+  }
+  if (const json* pruned = fields.find("pruned_heads"); pruned && !pruned->empty()) {
+    fields.fail("pruned_heads", "is " + show(*pruned) + "; pruned models are not supported");
+  }
+}
+
+void parse_tokenizer_config(const std::string& text, ModelConfig& config) {
+  const json object = parse_json(text, "tokenizer_config.json", kMaxDepth);
+  const Fields fields(object, "tokenizer_config.json");
+  config.do_lower_case = fields.boolean("do_lower_case", true);
+  if (fields.boolean("strip_accents", config.do_lower_case) != config.do_lower_case) {
+    fields.fail("strip_accents", "differs from do_lower_case; accents are stripped exactly when text is lower-cased");
+  }
+  if (!fields.boolean("tokenize_chinese_chars", true)) {
+    fields.fail("tokenize_chinese_chars", "is false; only true is supported");
+  }
+  if (!fields.boolean("do_basic_tokenize", true)) fields.fail("do_basic_tokenize", "is false; only true is supported");
+}
+
+}  // namespace
+
+bool ModelConfig::he_friendly() const {
+  return activation == Activation::relu && !pooler && thex && thex->softmax == Softmax::estimation &&
+         thex->norm == Norm::affine;
+}
+
+ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json) {
+  const json object = parse_json(config_json, "config.json", kMaxDepth);
+  const Fields fields(object, "config.json");
+  refuse_unsupported(fields);
+  ModelConfig config;
+  config.layers = fields.integer("num_hidden_layers", 1, 256);
+  config.hidden = fields.integer("hidden_size", 1, 16384);
+  config.heads = fields.integer("num_attention_heads", 1, 1024);
+  if (config.hidden % config.heads != 0) {
+    fields.fail("num_attention_heads", "is " + std::to_string(config.heads) + ", which does not divide hidden_size " +
+                                           std::to_string(config.hidden));
+  }
+  config.ffn = fields.integer("intermediate_size", 1, 65536);
+  config.vocab = fields.integer("vocab_size", 1, 1 << 22);
+  config.max_positions = fields.integer("max_position_embeddings", 1, 1 << 16);
+  config.type_vocab = fields.integer("type_vocab_size", 1, 256, 2);
+  config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
+  config.activation = fields.choice("hidden_act", {"gelu", "relu"}, 0) == 0 ? Activation::gelu : Activation::relu;
+  config.labels = parse_labels(fields);
+  if (const json* section = fields.find("thex")) {
+    const Fields he(*section, "config.json, section \"thex\"");
+    HeSection parsed;
+    parsed.version = he.integer("version", 1, 1);
+    parsed.softmax = he.choice("softmax", {"exact", "estimation"}, 0) == 0 ? Softmax::exact : Softmax::estimation;
+    parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
+    parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
+    parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
+    config.pooler = he.boolean("pooler", true);
+    config.thex = parsed;
+  }
+  parse_tokenizer_config(tokenizer_config_json, config);
+  return config;
+}
+
+ModelConfig load_config(const std::filesystem::path& folder) {
+  const std::filesystem::path config = folder / "config.json", tokenizer = folder / "tokenizer_config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(config, error)) {
+    throw Error(ErrorCode::model, folder.string() + " is not a model folder: it has no config.json");
+  }
+  const std::string config_json = read_file(config, kMaxConfigBytes);
+  const std::string tokenizer_json =
+      std::filesystem::exists(tokenizer, error) ? read_file(tokenizer, kMaxConfigBytes) : "{}";
+  try {
+    return parse_config(config_json, tokenizer_json);
+  } catch (const Error& e) {
+    throw Error(e.code(), folder.string() + "/" + e.what());
+  }
+}
+
+std::string config_to_json(const ModelConfig& config) {
+  nlohmann::ordered_json out;
+  const bool head = !config.labels.empty();
+  out["architectures"] = {head ? "BertForSequenceClassification" : "BertModel"};
+  out["model_type"] = "bert";
+  out["num_hidden_layers"] = config.layers;
+  out["hidden_size"] = config.hidden;
+  out["num_attention_heads"] = config.heads;
+  out["intermediate_size"] = config.ffn;
+  out["hidden_act"] = config.activation == Activation::gelu ? "gelu" : "relu";
+  out["layer_norm_eps"] = config.layer_norm_eps;
+  out["max_position_embeddings"] = config.max_positions;
+  out["type_vocab_size"] = config.type_vocab;
+  out["vocab_size"] = config.vocab;
+  out["pad_token_id"] = 0;
+  out["position_embedding_type"] = "absolute";
+  if (head) {
+    out["problem_type"] = "single_label_classification";
+    auto id2label = nlohmann::ordered_json::object(), label2id = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < config.labels.size(); ++i) {
+      id2label[std::to_string(i)] = config.labels[i];
+      label2id[config.labels[i]] = i;
+    }
+    out["id2label"] = std::move(id2label);
+    out["label2id"] = std::move(label2id);
+  }
+  if (config.thex) {
+    out["thex"] = {{"version", config.thex->version},
+                   {"softmax", config.thex->softmax == Softmax::exact ? "exact" : "estimation"},
+                   {"layer_norm", config.thex->norm == Norm::exact ? "exact" : "affine"},
+                   {"pooler", config.pooler},
+                   {"max_relu_input", config.thex->max_relu_input},
+                   {"max_logit", config.thex->max_logit}};
+  }
+  return out.dump(2) + "\n";
+}
+
+std::string tokenizer_config_to_json(const ModelConfig& config) {
+  const nlohmann::ordered_json out{{"tokenizer_class", "BertTokenizer"},
+                                   {"do_lower_case", config.do_lower_case},
+                                   {"strip_accents", nullptr},
+                                   {"tokenize_chinese_chars", true},
+                                   {"model_max_length", config.max_positions}};
+  return out.dump(2) + "\n";
+}
+
+}  // namespace thex::bert

@@ -1,0 +1,144 @@
+#include "thex/bert/encoder_weights.h"
+
+#include <cmath>
+#include <utility>
+
+#include "thex/base/error.h"
+
+namespace thex::bert {
+namespace {
+
+using circuit::Components;
+using circuit::Entries;
+
+constexpr const char* kAttentionNorm = "attention.output.LayerNorm";
+constexpr const char* kAttentionDense = "attention.output.dense";
+constexpr const char* kOutputNorm = "output.LayerNorm";
+constexpr const char* kOutputDense = "output.dense";
+
+// rows x columns values held by the closure itself.
+Entries table(std::vector<double> values, std::size_t rows, std::size_t columns) {
+  auto shared = std::make_shared<const std::vector<double>>(std::move(values));
+  return [shared, rows, columns](std::size_t r, std::size_t c) {
+    return r < rows && c < columns ? (*shared)[r * columns + c] : 0.0;
+  };
+}
+
+}  // namespace
+
+const Tensor& EncoderWeights::tensor(const std::string& name) const {
+  const auto it = model_->tensors.find(name);
+  if (it == model_->tensors.end()) throw Error(ErrorCode::model, "the model has no tensor '" + name + "'");
+  return it->second;
+}
+
+std::string EncoderWeights::layer_name(int layer, const char* rest) const {
+  return "encoder.layer." + std::to_string(layer) + "." + rest;
+}
+
+Entries EncoderWeights::matrix(const std::string& name, double factor) const {
+  if (!model_) return nullptr;
+  const Tensor& t = tensor(name);
+  const auto rows = static_cast<std::size_t>(t.shape.at(0)), columns = static_cast<std::size_t>(t.shape.at(1));
+  return [model = model_, data = t.data.data(), rows, columns, factor](std::size_t r, std::size_t c) {
+    return r < rows && c < columns ? factor * static_cast<double>(data[r * columns + c]) : 0.0;
+  };
+}
+
+Components EncoderWeights::vector(const std::string& name, double factor) const {
+  if (!model_) return nullptr;
+  const Tensor& t = tensor(name);
+  return [model = model_, data = t.data.data(), size = t.data.size(), factor](std::size_t p) {
+    return p < size ? factor * static_cast<double>(data[p]) : 0.0;
+  };
+}
+
+Entries EncoderWeights::query(int layer) const {
+  return matrix(layer_name(layer, "attention.self.query.weight"), 0.5 / std::sqrt(config_.head_dim()));
+}
+Components EncoderWeights::query_bias(int layer) const {
+  return vector(layer_name(layer, "attention.self.query.bias"), 0.5 / std::sqrt(config_.head_dim()));
+}
+Entries EncoderWeights::key(int layer) const { return matrix(layer_name(layer, "attention.self.key.weight")); }
+Components EncoderWeights::key_bias(int layer) const { return vector(layer_name(layer, "attention.self.key.bias")); }
+Entries EncoderWeights::value(int layer) const { return matrix(layer_name(layer, "attention.self.value.weight")); }
+Components EncoderWeights::value_bias(int layer) const {
+  return vector(layer_name(layer, "attention.self.value.bias"));
+}
+
+Entries EncoderWeights::estimation(int layer, int index) const {
+  return matrix(layer_name(layer, "attention.self.estimation.") + std::to_string(index) + ".weight");
+}
+Components EncoderWeights::estimation_bias(int layer, int index) const {
+  return vector(layer_name(layer, "attention.self.estimation.") + std::to_string(index) + ".bias");
+}
+
+// gamma (row) times a dense layer's matrix.
+Entries EncoderWeights::normed(const std::string& norm, const std::string& dense) const {
+  if (!model_) return nullptr;
+  return [gamma = vector(norm + ".weight"), w = matrix(dense + ".weight")](std::size_t r, std::size_t c) {
+    return gamma(r) * w(r, c);
+  };
+}
+
+Components EncoderWeights::normed_constant(const std::string& norm, const std::string& dense) const {
+  if (!model_) return nullptr;
+  return [gamma = vector(norm + ".weight"), beta = vector(norm + ".bias"),
+          bias = vector(dense + ".bias")](std::size_t p) { return gamma(p) * bias(p) + beta(p); };
+}
+
+Entries EncoderWeights::attention_output(int layer) const {
+  return normed(layer_name(layer, kAttentionNorm), layer_name(layer, kAttentionDense));
+}
+Components EncoderWeights::attention_residual(int layer) const {
+  return vector(layer_name(layer, kAttentionNorm) + ".weight");
+}
+Components EncoderWeights::attention_constant(int layer) const {
+  return normed_constant(layer_name(layer, kAttentionNorm), layer_name(layer, kAttentionDense));
+}
+Entries EncoderWeights::intermediate(int layer) const { return matrix(layer_name(layer, "intermediate.dense.weight")); }
+Components EncoderWeights::intermediate_bias(int layer) const {
+  return vector(layer_name(layer, "intermediate.dense.bias"));
+}
+Entries EncoderWeights::output(int layer) const {
+  return normed(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
+}
+Components EncoderWeights::output_residual(int layer) const {
+  return vector(layer_name(layer, kOutputNorm) + ".weight");
+}
+Components EncoderWeights::output_constant(int layer) const {
+  return normed_constant(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
+}
+
+Entries EncoderWeights::logits_of_residual() const {
+  if (!model_) return nullptr;
+  return [classifier = matrix("classifier.weight"), gamma = output_residual(config_.layers - 1)](
+             std::size_t label, std::size_t c) { return classifier(label, c) * gamma(c); };
+}
+
+Entries EncoderWeights::logits_of_intermediate() const {
+  if (!model_) return nullptr;
+  const std::size_t labels = config_.labels.size(), ffn = static_cast<std::size_t>(config_.ffn),
+                    hidden = static_cast<std::size_t>(config_.hidden);
+  const Entries classifier = matrix("classifier.weight"), w2 = output(config_.layers - 1);
+  std::vector<double> merged(labels * ffn, 0.0);
+  for (std::size_t l = 0; l < labels; ++l)
+    for (std::size_t c = 0; c < hidden; ++c)
+      for (std::size_t u = 0; u < ffn; ++u) merged[l * ffn + u] += classifier(l, c) * w2(c, u);
+  return table(std::move(merged), labels, ffn);
+}
+
+Components EncoderWeights::logits_constant() const {
+  if (!model_) return nullptr;
+  const Entries classifier = matrix("classifier.weight");
+  const Components bias = vector("classifier.bias"), constant = output_constant(config_.layers - 1);
+  std::vector<double> merged(config_.labels.size());
+  for (std::size_t l = 0; l < merged.size(); ++l) {
+    merged[l] = bias(l);
+    for (std::size_t c = 0; c < static_cast<std::size_t>(config_.hidden); ++c)
+      merged[l] += classifier(l, c) * constant(c);
+  }
+  return [merged = std::move(merged)](std::size_t p) { return p < merged.size() ? merged[p] : 0.0; };
+}
+
+}  // namespace thex::bert

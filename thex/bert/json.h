@@ -1,0 +1,14 @@
+// Parsing JSON that comes from outside. Internal to thex/bert.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace thex::bert {
+
+// Parses `text`; `what` names it in messages ("config.json"). Throws Error(model) for text that is not JSON, nests
+// deeper than `max_depth`, or repeats a key within one object.
+nlohmann::json parse_json(std::string_view text, const std::string& what, int max_depth);
+
+}  // namespace thex::bert

@@ -1,0 +1,109 @@
+// Helpers of the tests in thex/bert: where optional data lies, temporary folders, small random models.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/bert/model.h"
+
+namespace thex::bert::testing {
+
+// The folder of optional test data: THEX_DATA, or shared/data beside the repository. Empty when there is none.
+inline std::filesystem::path data_folder() {
+  if (const char* folder = std::getenv("THEX_DATA")) return folder;
+  const std::filesystem::path sibling = std::filesystem::path(THEX_SOURCE_DIR) / "../shared/data";
+  return std::filesystem::is_directory(sibling) ? sibling : std::filesystem::path{};
+}
+
+// BERT's standard 30,522-line vocabulary, from the models of the repository or the optional data. Empty when missing.
+inline std::filesystem::path standard_vocab() {
+  const std::filesystem::path own = std::filesystem::path(THEX_SOURCE_DIR) / "models/bert-tiny-sst2/vocab.txt";
+  if (std::filesystem::exists(own)) return own;
+  const std::filesystem::path data = data_folder();
+  if (!data.empty() && std::filesystem::exists(data / "minilm-l6-v2/vocab.txt")) return data / "minilm-l6-v2/vocab.txt";
+  return {};
+}
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "thex-bert-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::file, "cannot create a temporary folder");
+    path_ = name;
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The message of the thex::Error with that code which `action` throws; a test failure when it throws none.
+template <typename Action>
+std::string error_of(ErrorCode code, Action&& action) {
+  try {
+    std::forward<Action>(action)();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return "";
+}
+
+// A repeatable stream of numbers, uniform in [-1, 1).
+class Uniform {
+ public:
+  explicit Uniform(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 1) {}
+  double operator()() {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return static_cast<double>(static_cast<std::int64_t>(state_)) * 0x1p-63;
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Every tensor that `config` implies, with values of about the size that trained models have.
+inline Model random_model(const ModelConfig& config, std::uint64_t seed) {
+  Model model{config, {}};
+  Uniform uniform(seed);
+  for (const auto& [name, shape] : expected_tensors(config)) {
+    std::size_t count = 1;
+    for (const auto d : shape) count *= static_cast<std::size_t>(d);
+    Tensor tensor{shape, std::vector<float>(count)};
+    const double scale = shape.size() == 2 ? std::sqrt(3.0 / static_cast<double>(shape[1])) : 0.1;
+    const double offset = name.ends_with("LayerNorm.weight") ? 1.0 : 0.0;
+    for (float& value : tensor.data) value = static_cast<float>(offset + scale * uniform());
+    model.tensors.emplace(name, std::move(tensor));
+  }
+  return model;
+}
+
+inline ModelConfig small_config() {
+  ModelConfig config;
+  config.hidden = 16;
+  config.heads = 2;
+  config.ffn = 32;
+  config.vocab = 50;
+  config.max_positions = 24;
+  config.labels = {"negative", "positive"};
+  return config;
+}
+
+}  // namespace thex::bert::testing

@@ -1,0 +1,114 @@
+#include "thex/bert/tokenizer.h"
+
+#include "thex/bert/testing.h"
+
+namespace thex::bert {
+namespace {
+
+using testing::error_of;
+
+// ids: 0 [PAD] 1 [UNK] 2 [CLS] 3 [SEP] 4 [MASK] 5 the ...
+Tokenizer small(bool lower_case = true) {
+  return Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "un", "##aff", "##able", "a",
+                                 "b",     "c",     "##b",   "!",     "cafe",   "日",  "本", "x",     "##x",    "Z"},
+                                lower_case);
+}
+
+using Ids = std::vector<std::int32_t>;
+
+TEST(Tokenizer, SplitsGreedilyIntoWordPieces) {
+  EXPECT_EQ(small().pieces("unaffable"), (Ids{6, 7, 8}));
+  EXPECT_EQ(small().pieces("The  unaffable\t\n!!"), (Ids{5, 6, 7, 8, 13, 13}));
+  EXPECT_EQ(small().pieces("abb"), (Ids{9, 12, 12}));
+  EXPECT_EQ(small().pieces("abq"), (Ids{1}));  // one unknown piece: the whole word
+  EXPECT_EQ(small().pieces("a!b"), (Ids{9, 13, 10}));
+}
+
+TEST(Tokenizer, CleansLowersAndStripsAccents) {
+  EXPECT_EQ(small().pieces("CAF\u00c9"), (Ids{14}));
+  EXPECT_EQ(small().pieces("cafe\u0301"), (Ids{14}));
+  EXPECT_EQ(small().pieces(std::string("ca\u200df\0e\ufffd", 11)), (Ids{14}));  // a joiner and the replacement character go
+  EXPECT_EQ(small().pieces("a\u00a0b\u3000c\u2028a"), (Ids{9, 10, 11, 9}));
+  EXPECT_EQ(small().pieces("a\u0085b"), (Ids{9, 12}));  // NEL is a control character
+  EXPECT_EQ(small().pieces("\u65e5\u672cx"), (Ids{15, 16, 17}));
+  EXPECT_EQ(small(false).pieces("the Caf\u00c9 Z z"), (Ids{5, 1, 19, 1}));
+}
+
+TEST(Tokenizer, WordsOfMoreThanHundredCharactersAreUnknown) {
+  EXPECT_EQ(small().pieces(std::string(100, 'x')).size(), 100u);
+  EXPECT_EQ(small().pieces(std::string(101, 'x')), (Ids{1}));
+}
+
+TEST(Tokenizer, SpecialTokensInTextStandForThemselves) {
+  EXPECT_EQ(small().pieces("a[SEP]b[MASK] [sep]"), (Ids{9, 3, 10, 4, 1, 1, 1}));
+}
+
+TEST(Tokenizer, EncodesPairsWithTypeIds) {
+  const Encoding one = small().encode("a b");
+  EXPECT_EQ(one.ids, (Ids{2, 9, 10, 3}));
+  EXPECT_EQ(one.type_ids, (Ids{0, 0, 0, 0}));
+  EXPECT_FALSE(one.truncated);
+  const Encoding two = small().encode("a b", "c");
+  EXPECT_EQ(two.ids, (Ids{2, 9, 10, 3, 11, 3}));
+  EXPECT_EQ(two.type_ids, (Ids{0, 0, 0, 0, 1, 1}));
+}
+
+// The lengths that Hugging Face's own tests of truncate_encodings expect for room 7 (10 less three special tokens), and
+// the even case.
+TEST(Tokenizer, TruncatesPairsLongestFirst) {
+  const Tokenizer tokenizer = small();
+  const auto kept = [&](int n1, int n2, int room) {
+    std::string a, b;
+    for (int i = 0; i < n1; ++i) a += "a ";
+    for (int i = 0; i < n2; ++i) b += "b ";
+    const Encoding e = tokenizer.encode(a, b, room + 3);
+    EXPECT_LE(static_cast<int>(e.ids.size()), room + 3);
+    EXPECT_EQ(e.truncated, n1 + n2 > room);
+    return std::pair(std::count(e.ids.begin(), e.ids.end(), 9), std::count(e.ids.begin(), e.ids.end(), 10));
+  };
+  using P = std::pair<std::ptrdiff_t, std::ptrdiff_t>;
+  EXPECT_EQ(kept(0, 0, 7), P(0, 0));
+  EXPECT_EQ(kept(0, 8, 7), P(0, 7));
+  EXPECT_EQ(kept(2, 4, 7), P(2, 4));
+  EXPECT_EQ(kept(2, 8, 7), P(2, 5));
+  EXPECT_EQ(kept(4, 4, 7), P(3, 4));
+  EXPECT_EQ(kept(4, 8, 7), P(3, 4));
+  EXPECT_EQ(kept(8, 0, 7), P(7, 0));
+  EXPECT_EQ(kept(8, 2, 7), P(5, 2));
+  EXPECT_EQ(kept(8, 4, 7), P(4, 3));
+  EXPECT_EQ(kept(8, 8, 7), P(3, 4));
+  EXPECT_EQ(kept(8, 8, 6), P(3, 3));
+  EXPECT_EQ(kept(8, 8, 0), P(0, 0));
+  EXPECT_EQ(tokenizer.encode("a b c a b c", std::nullopt, 5).ids, (Ids{2, 9, 10, 11, 3}));
+}
+
+TEST(Tokenizer, ReportsBadInput) {
+  const Tokenizer tokenizer = small();
+  EXPECT_NE(error_of(ErrorCode::input, [&] { tokenizer.encode("ab\xff"); }).find("byte 2"), std::string::npos);
+  for (const char* bad : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf8\x88\x80\x80\x80"}) {
+    error_of(ErrorCode::input, [&] { tokenizer.pieces(bad); });
+  }
+  error_of(ErrorCode::input, [&] { tokenizer.encode(" \t\u200d", std::nullopt, 512, true); });
+  error_of(ErrorCode::input, [&] { tokenizer.encode("a", " ", 512, true); });
+  EXPECT_EQ(tokenizer.encode("").ids, (Ids{2, 3}));
+  error_of(ErrorCode::usage, [&] { tokenizer.encode("a", std::nullopt, 1); });
+  error_of(ErrorCode::usage, [&] { tokenizer.encode("a", "b", 2); });
+  EXPECT_NE(error_of(ErrorCode::model,
+                     [] {
+                       Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]"});
+                     })
+                .find("[SEP]"),
+            std::string::npos);
+  error_of(ErrorCode::file, [] { Tokenizer::load("/nonexistent/vocab.txt"); });
+}
+
+TEST(Tokenizer, StandardVocabulary) {
+  const auto vocab = testing::standard_vocab();
+  if (vocab.empty()) GTEST_SKIP() << "BERT's vocabulary is not there (models/bert-tiny-sst2/vocab.txt or THEX_DATA)";
+  const Tokenizer tokenizer = Tokenizer::load(vocab);
+  EXPECT_EQ(tokenizer.vocab_size(), 30522);
+  EXPECT_EQ(tokenizer.encode("hello world").ids, (Ids{101, 7592, 2088, 102}));
+}
+
+}  // namespace
+}  // namespace thex::bert
