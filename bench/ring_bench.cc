@@ -1,0 +1,253 @@
+// Ring kernels for every instruction set that this processor can run, each with the ratio to a bound:
+//   x_compute  time / (vector instructions at the least / (2 a cycle at the measured clock))
+//   x_memory   time / (bytes that must move / measured bandwidth of one thread on data of this size)
+// A ratio near 1 means that nothing is left to gain. One limb per iteration; primes of 45 bits (lazy) or 50 bits
+// (strict).
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "thex/ring/kernels.h"
+#include "thex/ring/ntt.h"
+
+namespace thex::ring {
+namespace {
+
+double seconds_of(const auto& work) {
+  double best = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+// Cycles per second, from a chain of multiplications with a latency of 3 cycles on every x86 processor of the last ten
+// years.
+double clock_rate() {
+  static const double rate = [] {
+    constexpr int kSteps = 3000000;
+    std::uint64_t x = 3;
+    const double seconds = seconds_of([&x] {
+      for (int i = 0; i < kSteps; ++i) {
+        x *= 0x9e3779b97f4a7c15u;
+        benchmark::DoNotOptimize(x);
+      }
+    });
+    return 3.0 * kSteps / seconds;
+  }();
+  return rate;
+}
+
+// Bytes per second of a copy between two buffers of `bytes` bytes, counting both.
+double copy_rate(std::size_t bytes) {
+  const Buffer from = [bytes] {
+    Buffer b(bytes / 8);
+    std::memset(b.data(), 1, bytes);
+    return b;
+  }();
+  Buffer to = from;
+  const std::size_t rounds = std::max<std::size_t>(1, (std::size_t{64} << 20) / bytes);
+  const double seconds = seconds_of([&] {
+    for (std::size_t i = 0; i < rounds; ++i) {
+      std::memcpy(to.data(), from.data(), bytes);
+      benchmark::DoNotOptimize(to.data());
+      benchmark::ClobberMemory();
+    }
+  });
+  return 2.0 * static_cast<double>(bytes * rounds) / seconds;
+}
+
+std::size_t lanes(Isa isa) { return isa == Isa::avx512ifma ? 8 : isa == Isa::avx2 ? 4 : 1; }
+
+Buffer random_residues(std::size_t n, std::uint64_t q) {
+  static std::mt19937_64 rng(1);
+  Buffer buffer(n);
+  for (std::size_t i = 0; i < n; ++i) buffer.data()[i] = rng() % q;
+  return buffer;
+}
+
+// instructions: for one vector of results; bytes: moved in one iteration.
+void report(benchmark::State& state, Isa isa, double vectors, double instructions, double bytes,
+            std::size_t working_set) {
+  const double compute = vectors * instructions / (2 * clock_rate());
+  const double memory = bytes / copy_rate(std::max<std::size_t>(working_set, 4096));
+  const auto inverse_ratio = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
+  (void)isa;
+  state.counters["x_compute"] = benchmark::Counter(compute, inverse_ratio);
+  state.counters["x_memory"] = benchmark::Counter(memory, inverse_ratio);
+}
+
+void ntt(benchmark::State& state, Isa isa, int log_n, int bits, bool forward) {
+  const Kernels& table = *kernels_for(isa);
+  const Modulus q(ntt_primes(bits, log_n, 1)[0]);
+  const NttTable ntt_table(q, log_n);
+  Buffer a = random_residues(ntt_table.n(), q.value());
+  for (auto _ : state) {
+    (forward ? table.ntt_forward : table.ntt_inverse)(a.data(), ntt_table);
+    benchmark::ClobberMemory();
+  }
+  // At the least 5 instructions a butterfly: 3 multiplications, a sum and a difference.
+  const double n = static_cast<double>(ntt_table.n());
+  report(state, isa, n / 2 * log_n / static_cast<double>(lanes(isa)), 5, 6 * 8 * n, 8 * ntt_table.n());
+}
+
+// The same over 16 limbs in turn, whose data and tables (3 words a coefficient) come from beyond the second-level
+// cache.
+void ntt_many_limbs(benchmark::State& state, Isa isa, int log_n) {
+  const Kernels& table = *kernels_for(isa);
+  constexpr std::size_t kLimbs = 16;
+  std::vector<NttTable> tables;
+  std::vector<Buffer> limbs;
+  for (const std::uint64_t prime : ntt_primes(45, log_n, kLimbs)) {
+    tables.emplace_back(Modulus(prime), log_n);
+    limbs.push_back(random_residues(tables.back().n(), prime));
+  }
+  std::size_t i = 0;
+  for (auto _ : state) {
+    table.ntt_forward(limbs[i].data(), tables[i]);
+    i = (i + 1) % kLimbs;
+    benchmark::ClobberMemory();
+  }
+  const double n = static_cast<double>(std::size_t{1} << log_n);
+  report(state, isa, n / 2 * log_n / static_cast<double>(lanes(isa)), 5, 4 * 8 * n, 8 * kLimbs << log_n);
+}
+
+void inner_product(benchmark::State& state, Isa isa, std::size_t count, std::size_t run) {
+  const Kernels& table = *kernels_for(isa);
+  constexpr std::size_t kN = 1 << 15;
+  const Modulus q(ntt_primes(45, 15, 1)[0]);
+  std::vector<Buffer> a, b;
+  std::vector<const std::uint64_t*> pa, pb;
+  for (std::size_t k = 0; k < count; ++k) {
+    a.push_back(random_residues(kN, q.value()));
+    b.push_back(random_residues(kN / run, q.value()));
+  }
+  for (std::size_t k = 0; k < count; ++k) {
+    pa.push_back(a[k].data());
+    pb.push_back(b[k].data());
+  }
+  Buffer dst(kN);
+  for (auto _ : state) {
+    if (run == 1) {
+      table.inner_product(dst.data(), pa.data(), pb.data(), count, kN, q);
+    } else {
+      table.inner_product_runs(dst.data(), pa.data(), pb.data(), count, run, kN, q);
+    }
+    benchmark::ClobberMemory();
+  }
+  const std::size_t words = count * (kN + kN / run) + kN;
+  report(state, isa, static_cast<double>(count * kN) / static_cast<double>(lanes(isa)), 2,
+         8.0 * static_cast<double>(words), 8 * words);
+}
+
+void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
+  const Kernels& table = *kernels_for(isa);
+  constexpr std::size_t kN = 1 << 15;
+  const Modulus q(ntt_primes(45, 15, 1)[0]);
+  std::vector<Buffer> src;
+  std::vector<const std::uint64_t*> pointers;
+  std::vector<std::uint64_t> factor;
+  for (std::size_t k = 0; k < count; ++k) {
+    src.push_back(random_residues(kN, q.value()));
+    factor.push_back(src.back().data()[0]);
+  }
+  for (const Buffer& s : src) pointers.push_back(s.data());
+  Buffer dst(kN);
+  for (auto _ : state) {
+    table.base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q);
+    benchmark::ClobberMemory();
+  }
+  const std::size_t words = (count + 1) * kN;
+  report(state, isa, static_cast<double>(count * kN) / static_cast<double>(lanes(isa)), 2,
+         8.0 * static_cast<double>(words), 8 * words);
+}
+
+enum class Operation { add, mul, mul_scalar, sub_mul_scalar, permute, switch_modulus };
+
+void elementwise(benchmark::State& state, Isa isa, Operation operation) {
+  const Kernels& table = *kernels_for(isa);
+  constexpr std::size_t kN = 1 << 15;
+  const auto primes = ntt_primes(45, 15, 2);
+  const Modulus q(primes[0]);
+  const Buffer a = random_residues(kN, q.value()), b = random_residues(kN, q.value());
+  Buffer dst(kN);
+  const auto index = automorphism_permutation(15, 5);
+  const std::uint64_t w = b.data()[0];
+  for (auto _ : state) {
+    switch (operation) {
+      case Operation::add:
+        table.add(dst.data(), a.data(), b.data(), kN, q);
+        break;
+      case Operation::mul:
+        table.mul(dst.data(), a.data(), b.data(), kN, q);
+        break;
+      case Operation::mul_scalar:
+        table.mul_scalar(dst.data(), a.data(), w, kN, q);
+        break;
+      case Operation::sub_mul_scalar:
+        table.sub_mul_scalar(dst.data(), a.data(), b.data(), w, kN, q);
+        break;
+      case Operation::permute:
+        table.permute(dst.data(), a.data(), index.data(), kN);
+        break;
+      case Operation::switch_modulus:
+        table.switch_modulus(dst.data(), a.data(), primes[1], kN, q);
+        break;
+    }
+    benchmark::ClobberMemory();
+  }
+  // Instructions at the least and words read or written for one result, in the order of the enumeration.
+  constexpr double kInstructions[] = {3, 12, 6, 8, 2, 8}, kWords[] = {3, 3, 2, 3, 2.5, 2};
+  const auto which = static_cast<std::size_t>(operation);
+  report(state, isa, kN / static_cast<double>(lanes(isa)), kInstructions[which], 8.0 * kN * kWords[which], 8 * kN);
+}
+
+void register_all() {
+  for (const Isa isa : {Isa::avx512ifma, Isa::avx2, Isa::portable}) {
+    const Kernels* const table = kernels_for(isa);
+    if (table == nullptr) continue;
+    const std::string name = table->name;
+    const auto add = [&name](const std::string& what, auto work) {
+      benchmark::RegisterBenchmark((name + "/" + what).c_str(), work)->Unit(benchmark::kMicrosecond);
+    };
+    for (int log_n = 13; log_n <= 16; ++log_n) {
+      for (const int bits : {45, 50}) {
+        const std::string size = "2^" + std::to_string(log_n) + "/" + std::to_string(bits) + "bit";
+        add("ntt_forward/" + size, [=](benchmark::State& s) { ntt(s, isa, log_n, bits, true); });
+        add("ntt_inverse/" + size, [=](benchmark::State& s) { ntt(s, isa, log_n, bits, false); });
+      }
+      add("ntt_forward/2^" + std::to_string(log_n) + "/16limbs",
+          [=](benchmark::State& s) { ntt_many_limbs(s, isa, log_n); });
+    }
+    for (const std::size_t count : {3, 9, 32}) {
+      for (const std::size_t run : {1, 2, 64}) {
+        add("inner_product/terms:" + std::to_string(count) + "/run:" + std::to_string(run),
+            [=](benchmark::State& s) { inner_product(s, isa, count, run); });
+      }
+    }
+    for (const std::size_t count : {3, 8, 24}) {
+      add("base_convert/limbs:" + std::to_string(count), [=](benchmark::State& s) { base_convert(s, isa, count); });
+    }
+    const std::pair<const char*, Operation> operations[] = {{"add", Operation::add},
+                                                            {"mul", Operation::mul},
+                                                            {"mul_scalar", Operation::mul_scalar},
+                                                            {"sub_mul_scalar", Operation::sub_mul_scalar},
+                                                            {"permute", Operation::permute},
+                                                            {"switch_modulus", Operation::switch_modulus}};
+    for (const auto& [what, operation] : operations) {
+      add(what, [=, operation = operation](benchmark::State& s) { elementwise(s, isa, operation); });
+    }
+  }
+}
+
+const bool registered = (register_all(), true);
+
+}  // namespace
+}  // namespace thex::ring

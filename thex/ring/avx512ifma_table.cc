@@ -1,0 +1,105 @@
+// The avx512ifma table: unpacks the classes of the public headers into plain data for the files compiled with AVX-512.
+#include "thex/ring/avx512ifma.h"
+#include "thex/ring/kernel_tables.h"
+#include "thex/ring/ntt.h"
+
+namespace thex::ring {
+namespace {
+
+using u64 = std::uint64_t;
+constexpr u64 kMask52 = (u64{1} << 52) - 1;
+
+ifma::ModulusData unpack(const Modulus& q) {
+  const Uint128 reciprocal = (static_cast<Uint128>(q.barrett_hi()) << 64) | q.barrett_lo();  // floor(2^128 / q)
+  return {.q = q.value(),
+          .bits = q.bits(),
+          .reciprocal = static_cast<u64>(reciprocal >> 76),
+          .reciprocal_low = static_cast<u64>(reciprocal >> 24) & kMask52,
+          .quotient = static_cast<u64>(reciprocal >> (77 - q.bits()))};
+}
+
+ifma::Factor factor(u64 w, const Modulus& q) { return {w, q.shoup(w) >> 12}; }
+
+ifma::SumData unpack_sum(const Modulus& q) {
+  const u64 two52 = q.reduce(u64{1} << 52);
+  return {.modulus = unpack(q), .two52 = factor(two52, q), .two104 = factor(q.mul(two52, two52), q)};
+}
+
+void ntt_forward(u64* a, const NttTable& table) {
+  if (table.n() < 64) return kPortableKernels.ntt_forward(a, table);
+  ifma::ntt_forward(a, {.modulus = unpack(table.modulus()),
+                        .n = table.n(),
+                        .roots = table.roots(),
+                        .quotients = table.roots_shoup52(),
+                        .n_inverse = {},
+                        .last_root = {}});
+}
+
+void ntt_inverse(u64* a, const NttTable& table) {
+  if (table.n() < 64) return kPortableKernels.ntt_inverse(a, table);
+  ifma::ntt_inverse(a, {.modulus = unpack(table.modulus()),
+                        .n = table.n(),
+                        .roots = table.inverse_roots(),
+                        .quotients = table.inverse_roots_shoup52(),
+                        .n_inverse = {table.n_inverse(), table.n_inverse_shoup64() >> 12},
+                        .last_root = {table.last_inverse_root(), table.last_inverse_root_shoup64() >> 12}});
+}
+
+void add(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::add(dst, a, b, n, q.value()); }
+void sub(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::sub(dst, a, b, n, q.value()); }
+void neg(u64* dst, const u64* a, std::size_t n, const Modulus& q) { ifma::neg(dst, a, n, q.value()); }
+void mul(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::mul(dst, a, b, n, unpack(q)); }
+
+void mul_scalar(u64* dst, const u64* a, u64 w, std::size_t n, const Modulus& q) {
+  ifma::mul_scalar(dst, a, factor(w, q), n, q.value());
+}
+
+void sub_mul_scalar(u64* dst, const u64* a, const u64* b, u64 w, std::size_t n, const Modulus& q) {
+  ifma::sub_mul_scalar(dst, a, b, factor(w, q), n, q.value());
+}
+
+void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t n,
+                   const Modulus& q) {
+  ifma::inner_product(dst, a, b, count, 1, n, unpack_sum(q));
+}
+
+void inner_product_runs(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t run,
+                        std::size_t n, const Modulus& q) {
+  ifma::inner_product(dst, a, b, count, run, n, unpack_sum(q));
+}
+
+void add_runs(u64* dst, const u64* acc, const u64* a, std::size_t run, std::size_t n, const Modulus& q) {
+  ifma::add_runs(dst, acc, a, run, n, q.value());
+}
+
+void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulus& q) {
+  ifma::switch_modulus(dst, src, p, q.neg(q.reduce(p)), n, unpack(q));
+}
+
+void base_convert(u64* dst, const u64* const* src, const u64* factors, std::size_t count, std::size_t n,
+                  const Modulus& q) {
+  ifma::base_convert(dst, src, factors, count, n, unpack_sum(q));
+}
+
+}  // namespace
+
+const Kernels kAvx512IfmaKernels = {
+    .isa = Isa::avx512ifma,
+    .name = "avx512ifma",
+    .ntt_forward = ntt_forward,
+    .ntt_inverse = ntt_inverse,
+    .add = add,
+    .sub = sub,
+    .neg = neg,
+    .mul = mul,
+    .mul_scalar = mul_scalar,
+    .sub_mul_scalar = sub_mul_scalar,
+    .inner_product = inner_product,
+    .inner_product_runs = inner_product_runs,
+    .add_runs = add_runs,
+    .permute = ifma::permute,
+    .switch_modulus = switch_modulus,
+    .base_convert = base_convert,
+};
+
+}  // namespace thex::ring
