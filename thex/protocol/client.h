@@ -1,0 +1,96 @@
+// The client: embeds and encrypts text, answers the server's steps, decrypts the logits.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "thex/bert/encoder_circuit.h"
+#include "thex/bert/model.h"
+#include "thex/bert/tokenizer.h"
+#include "thex/protocol/key_files.h"
+#include "thex/protocol/messages.h"
+#include "thex/protocol/transport.h"
+
+namespace thex::protocol {
+
+// The client bundle of a model folder: tokenizer, embedding tables, labels, and the plan that config.json implies.
+struct ClientModel {
+  bert::Model model;
+  bert::Tokenizer tokenizer;
+  bert::InferencePlan plan;
+
+  // Token ids of a text. Throws Error(input) for text that is empty, not UTF-8, or longer than the largest bucket.
+  bert::Encoding encode(std::string_view text) const;
+};
+
+// `max_tokens`: the largest length bucket; client and server must agree on it.
+ClientModel load_client_model(const std::filesystem::path& folder, int max_tokens);
+
+// Seconds of one query, by phase.
+struct PhaseTimes {
+  double embed = 0;    // tokenizer and embedding
+  double encrypt = 0;  // encode, encrypt, serialize: first message and replies
+  double server = 0;   // as the server reports it
+  double network = 0;  // all waiting, less the server's time
+  double decrypt = 0;  // parse, decrypt, decode
+  double total = 0;
+};
+
+struct Classification {
+  std::vector<double> logits;
+  std::size_t label = 0;  // index of the largest logit
+  double score = 0;       // its softmax probability
+  int tokens = 0;
+  int bucket = 0;         // tokens after padding
+  PhaseTimes seconds;
+  std::uint64_t bytes_sent = 0, bytes_received = 0;  // of this query, headers included
+};
+
+struct SessionOptions {
+  int threads = 2;                                   // for encryption and decryption
+  std::chrono::milliseconds timeout{120'000};        // for one message of the server, its work included
+};
+
+// What connecting cost.
+struct SessionSetup {
+  bool keys_uploaded = false;
+  double seconds = 0;
+  std::uint64_t bytes_sent = 0;
+  std::string server_json;  // the server's description of itself
+};
+
+// One connection to a server. Keys are uploaded when the server does not hold them yet. Not for several threads at once.
+// `model` and `keys` must outlive the session. Every method throws Error(network), Error(protocol) or what the server reports.
+class Session {
+ public:
+  Session(std::unique_ptr<Connection> connection, const ClientModel& model, const ClientKeys& keys,
+          const SessionOptions& options = {});
+  ~Session();
+
+  const SessionSetup& setup() const { return setup_; }
+  Classification classify(std::string_view text);
+  // For token ids that are there already.
+  Classification classify(const bert::Encoding& encoding);
+
+ private:
+  Frame receive(std::span<const Expected> expected);
+  void handshake();
+  Bytes encrypt_step(std::size_t bucket, std::size_t step, std::span<const std::vector<double>> inputs, int tokens) const;
+  std::vector<std::vector<double>> decrypt(ByteView payload, std::span<const std::size_t> sizes) const;
+
+  std::unique_ptr<Connection> connection_;
+  const ClientModel& model_;
+  const ClientKeys& keys_;
+  SessionOptions options_;
+  SessionSetup setup_;
+};
+
+// Index and softmax probability of the largest logit.
+std::pair<std::size_t, double> top_label(std::span<const double> logits);
+
+}  // namespace thex::protocol

@@ -1,0 +1,155 @@
+#include "thex/protocol/messages.h"
+
+#include <fmt/format.h>
+#include <sodium.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace thex::protocol {
+namespace {
+
+[[noreturn]] void reject(const std::string& what) { throw Error(ErrorCode::protocol, what); }
+
+void append(Bytes& to, std::span<const std::uint8_t> bytes) {
+  const auto view = std::as_bytes(bytes);
+  to.insert(to.end(), view.begin(), view.end());
+}
+
+void append(Bytes& to, std::string_view text) {
+  const auto view = std::as_bytes(std::span(text.data(), text.size()));
+  to.insert(to.end(), view.begin(), view.end());
+}
+
+void append(Bytes& to, std::uint64_t value, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) to.push_back(static_cast<std::byte>(value >> (8 * i)));
+}
+
+std::uint64_t number(ByteView from, std::size_t offset, std::size_t bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) value |= std::to_integer<std::uint64_t>(from[offset + i]) << (8 * i);
+  return value;
+}
+
+std::string text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+}  // namespace
+
+PlanFingerprint fingerprint(const bert::InferencePlan& plan) {
+  const std::string digits = plan.fingerprint();
+  PlanFingerprint bytes{};
+  std::size_t length = 0;
+  if (::sodium_hex2bin(bytes.data(), bytes.size(), digits.data(), digits.size(), nullptr, &length, nullptr) != 0 ||
+      length != bytes.size()) {
+    throw Error(ErrorCode::internal, "the plan's fingerprint '" + digits + "' is not 32 hexadecimal digits");
+  }
+  return bytes;
+}
+
+KeyFingerprint fingerprint(ByteView serialized_keys) {
+  if (::sodium_init() < 0) throw Error(ErrorCode::internal, "libsodium cannot be initialised");
+  KeyFingerprint digest{};
+  ::crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(serialized_keys.data()),
+                       serialized_keys.size(), nullptr, 0);
+  return digest;
+}
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string digits;
+  for (const std::uint8_t byte : bytes) digits += fmt::format("{:02x}", byte);
+  return digits;
+}
+
+Bytes encode(const Hello& message) {
+  Bytes bytes;
+  append(bytes, message.plan);
+  append(bytes, message.keys);
+  return bytes;
+}
+
+Bytes encode(const ServerInfo& message) {
+  Bytes bytes;
+  append(bytes, message.has_keys ? 1 : 0, 1);
+  append(bytes, std::string_view(message.json));
+  return bytes;
+}
+
+Bytes encode(const ErrorMessage& message) {
+  Bytes bytes;
+  append(bytes, static_cast<std::uint64_t>(message.code), 2);
+  append(bytes, std::string_view(message.text).substr(0, kMaxErrorBytes - 2));
+  return bytes;
+}
+
+Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts) {
+  Bytes bytes;
+  std::size_t total = kCiphertextsHeadBytes;
+  for (const Bytes& c : ciphertexts) total += c.size();
+  bytes.reserve(total);
+  append(bytes, head.index, 4);
+  append(bytes, head.count, 4);
+  append(bytes, std::bit_cast<std::uint64_t>(head.seconds), 8);
+  for (const Bytes& c : ciphertexts) bytes.insert(bytes.end(), c.begin(), c.end());
+  return bytes;
+}
+
+Hello parse_hello(ByteView payload) {
+  if (payload.size() != kHelloBytes) reject(fmt::format("a hello of {} bytes, expected {}", payload.size(), kHelloBytes));
+  Hello message;
+  std::memcpy(message.plan.data(), payload.data(), message.plan.size());
+  std::memcpy(message.keys.data(), payload.data() + message.plan.size(), message.keys.size());
+  return message;
+}
+
+ServerInfo parse_server_info(ByteView payload) {
+  if (payload.empty() || number(payload, 0, 1) > 1) reject("a server_info without its flag");
+  return {number(payload, 0, 1) == 1, text(payload.subspan(1))};
+}
+
+ErrorMessage parse_error(ByteView payload) {
+  if (payload.size() < 2) reject(fmt::format("an error of {} bytes, expected at least 2", payload.size()));
+  ErrorMessage message{ErrorCode::internal, text(payload.subspan(2))};
+  const auto code = number(payload, 0, 2);
+  if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::crypto)) {
+    message.code = static_cast<ErrorCode>(code);
+  }
+  for (char& c : message.text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return message;
+}
+
+CiphertextsHead parse_head(ByteView payload) {
+  if (payload.size() < kCiphertextsHeadBytes) {
+    reject(fmt::format("a message of {} bytes is shorter than its head of {}", payload.size(), kCiphertextsHeadBytes));
+  }
+  CiphertextsHead head;
+  head.index = static_cast<std::uint32_t>(number(payload, 0, 4));
+  head.count = static_cast<std::uint32_t>(number(payload, 4, 4));
+  head.seconds = std::bit_cast<double>(number(payload, 8, 8));
+  if (!(head.seconds >= 0 && head.seconds < 1e9)) reject("a message whose time is not a number of seconds");
+  return head;
+}
+
+std::vector<ByteView> split_ciphertexts(ByteView payload, std::span<const std::size_t> sizes) {
+  const CiphertextsHead head = parse_head(payload);
+  if (head.count != sizes.size()) reject(fmt::format("{} ciphertexts, expected {}", head.count, sizes.size()));
+  std::size_t expected = kCiphertextsHeadBytes;
+  for (const std::size_t size : sizes) expected += size;
+  if (payload.size() != expected) reject(fmt::format("a message of {} bytes, expected {}", payload.size(), expected));
+  std::vector<ByteView> views;
+  std::size_t offset = kCiphertextsHeadBytes;
+  for (const std::size_t size : sizes) {
+    views.push_back(payload.subspan(offset, size));
+    offset += size;
+  }
+  return views;
+}
+
+void throw_peer_error(ByteView payload, const std::string& peer) {
+  const ErrorMessage message = parse_error(payload);
+  throw Error(message.code, peer + " says: " + message.text);
+}
+
+}  // namespace thex::protocol

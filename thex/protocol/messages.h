@@ -1,0 +1,81 @@
+// The payloads of the frames. All numbers little-endian.
+//
+//   hello        plan fingerprint (16), key fingerprint (32)
+//   server_info  1 when the server holds the keys, else 0 (1), JSON
+//   keys_chunk   bytes of the serialized evaluation keys, in order; their total length follows from the plan
+//   keys_ready   nothing
+//   query, step, step_reply, result
+//                index (4): the length bucket in a query, else the client step; count (4); seconds (8, IEEE double): the
+//                server's own work since the last message it received; then `count` ciphertexts, one after the other, whose
+//                lengths follow from the plan
+//   error        ErrorCode (2), UTF-8 text
+//
+// A session: hello, server_info, then keys_chunk ... keys_ready if the server lacks the keys; then any number of
+// query, (step, step_reply) x rounds, result.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "thex/base/error.h"
+#include "thex/bert/encoder_circuit.h"
+#include "thex/protocol/frame.h"
+
+namespace thex::protocol {
+
+using PlanFingerprint = std::array<std::uint8_t, 16>;
+using KeyFingerprint = std::array<std::uint8_t, 32>;  // BLAKE2b-256 of the serialized evaluation keys
+
+inline constexpr std::uint64_t kHelloBytes = 16 + 32;
+inline constexpr std::uint64_t kMaxInfoBytes = 64 * 1024;
+inline constexpr std::uint64_t kMaxErrorBytes = 2 + 2000;
+inline constexpr std::uint64_t kMaxChunkBytes = 4 << 20;
+
+struct Hello {
+  PlanFingerprint plan{};
+  KeyFingerprint keys{};
+};
+
+struct ServerInfo {
+  bool has_keys = false;
+  std::string json;
+};
+
+// The common head of query, step, step_reply and result.
+struct CiphertextsHead {
+  std::uint32_t index = 0;
+  std::uint32_t count = 0;
+  double seconds = 0;
+};
+inline constexpr std::size_t kCiphertextsHeadBytes = 16;
+
+struct ErrorMessage {
+  ErrorCode code = ErrorCode::internal;
+  std::string text;
+};
+
+PlanFingerprint fingerprint(const bert::InferencePlan& plan);
+KeyFingerprint fingerprint(ByteView serialized_keys);
+std::string hex(std::span<const std::uint8_t> bytes);
+
+Bytes encode(const Hello& message);
+Bytes encode(const ServerInfo& message);
+// Too long texts are cut.
+Bytes encode(const ErrorMessage& message);
+Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts);
+
+// All throw Error(protocol) when the payload is not exactly such a message.
+Hello parse_hello(ByteView payload);
+ServerInfo parse_server_info(ByteView payload);
+// Control characters of the text become spaces: it goes to a terminal.
+ErrorMessage parse_error(ByteView payload);
+CiphertextsHead parse_head(ByteView payload);
+// The ciphertexts after a head, as views into `payload`. `sizes`: their lengths, from the plan.
+std::vector<ByteView> split_ciphertexts(ByteView payload, std::span<const std::size_t> sizes);
+
+// Throws the error that the peer reported.
+[[noreturn]] void throw_peer_error(ByteView payload, const std::string& peer);
+
+}  // namespace thex::protocol

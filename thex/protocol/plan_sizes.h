@@ -1,0 +1,25 @@
+// How long each message of a plan is, to the byte: what both sides check before they allocate.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "thex/bert/encoder_circuit.h"
+
+namespace thex::protocol {
+
+// Lengths of the seeded ciphertexts that the client sends in step `step` of bucket `bucket` (step 0: the query).
+std::vector<std::size_t> fresh_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step);
+// Lengths of the ciphertexts that the server sends for step `step` >= 1; all are dropped to level 0 first.
+std::vector<std::size_t> step_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step);
+// The encrypted logits: one ciphertext at level 0.
+std::vector<std::size_t> result_sizes(const bert::InferencePlan& plan);
+
+// Payload length of a message with these ciphertexts.
+std::size_t message_bytes(const std::vector<std::size_t>& sizes);
+// The longest query of any bucket.
+std::size_t max_query_bytes(const bert::InferencePlan& plan);
+// The serialized evaluation keys.
+std::size_t key_bytes(const bert::InferencePlan& plan);
+
+}  // namespace thex::protocol
