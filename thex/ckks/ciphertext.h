@@ -1,4 +1,5 @@
-// Ciphertexts and plaintexts. All polynomials are in the NTT domain, canonical residues, limb i modulo prime i of the context.
+// Ciphertexts and plaintexts. All polynomials are in the NTT domain, canonical residues, limb i modulo prime i of the
+// context.
 #pragma once
 
 #include <vector>
@@ -23,8 +24,8 @@ struct SeededCiphertext {
   double scale = 0;
 };
 
-// An encoded vector. A vector of period H < N/2 slots lies in the subring of X^(N/2H): `poly` then has 2H coefficients a limb
-// and each stands for a run of N/2H equal values of the bit-reversed NTT (run = N / poly.n()).
+// An encoded vector. A vector of period H < N/2 slots lies in the subring of X^(N/2H): `poly` then has 2H coefficients
+// a limb and each stands for a run of N/2H equal values of the bit-reversed NTT (run = N / poly.n()).
 struct Plaintext {
   ring::Poly poly;
   int level = 0;

@@ -1,11 +1,12 @@
 // RNS-CKKS parameters and everything precomputed from them. Immutable once built; safe to share between threads.
 //
-// Residues live modulo the chain q_0 .. q_L (q_0 largest: it carries the decrypted value) and the special primes p_0 .. p_{k-1}
-// of hybrid key switching. Primes are numbered 0..L (chain) and L+1..L+k (special). A ciphertext at level l has the l+1 limbs
-// q_0 .. q_l; rescaling drops q_l. Gadget decomposition: digit d holds the chain primes [d*alpha, (d+1)*alpha).
+// Residues live modulo the chain q_0 .. q_L (q_0 largest: it carries the decrypted value) and the special primes p_0 ..
+// p_{k-1} of hybrid key switching. Primes are numbered 0..L (chain) and L+1..L+k (special). A ciphertext at level l has
+// the l+1 limbs q_0 .. q_l; rescaling drops q_l. Gadget decomposition: digit d holds the chain primes [d*alpha,
+// (d+1)*alpha).
 //
-// A context above the 128-bit table cannot be built: log2(QP) for a uniform ternary secret and sigma = 3.19, classical attacks,
-// Security Guidelines for Implementing Homomorphic Encryption (ePrint 2024/463).
+// A context above the 128-bit table cannot be built: log2(QP) for a uniform ternary secret and sigma = 3.19, classical
+// attacks, Security Guidelines for Implementing Homomorphic Encryption (ePrint 2024/463).
 #pragma once
 
 #include <array>
@@ -20,11 +21,11 @@
 namespace thex::ckks {
 
 struct ContextSpec {
-  int log_n = 14;               // ring dimension N = 2^log_n, 12..16
-  std::vector<int> q_bits;      // sizes of q_0 .. q_L, at most 50
-  std::vector<int> p_bits;      // sizes of the special primes, at least one, at most 50
-  int digit_limbs = 1;          // alpha: chain primes in one digit; each digit's product must stay below P
-  int log_scale = 36;           // scale of level L is 2^log_scale exactly
+  int log_n = 14;           // ring dimension N = 2^log_n, 12..16
+  std::vector<int> q_bits;  // sizes of q_0 .. q_L, at most 50
+  std::vector<int> p_bits;  // sizes of the special primes, at least one, at most 50
+  int digit_limbs = 1;      // alpha: chain primes in one digit; each digit's product must stay below P
+  int log_scale = 36;       // scale of level L is 2^log_scale exactly
 
   friend bool operator==(const ContextSpec&, const ContextSpec&) = default;
 };
@@ -54,15 +55,18 @@ class Context {
   // NTT of the subring of dimension 2^log_n used by periodic plaintexts; its values are runs of the full transform.
   const ring::NttTable& small_ntt(std::size_t index, int log_n) const;
 
-  // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two ciphertexts
-  // (or of one and a plaintext) at their level's canonical scale is canonical again after rescaling: no drift, no guessing.
+  // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two
+  // ciphertexts (or of one and a plaintext) at their level's canonical scale is canonical again after rescaling: no
+  // drift, no guessing.
   double scale(int level) const { return scales_[static_cast<std::size_t>(level)]; }
-  double log_qp() const { return log_qp_; }   // log2(QP), from the actual primes
-  int security_bits() const { return 128; }   // the level of the table that create() enforced
-  // First 16 bytes of a hash of all primes and the specification: ciphertexts and keys of another context are told by it.
+  double log_qp() const { return log_qp_; }  // log2(QP), from the actual primes
+  int security_bits() const { return 128; }  // the level of the table that create() enforced
+  // First 16 bytes of a hash of all primes and the specification: ciphertexts and keys of another context are told by
+  // it.
   const std::array<std::uint8_t, 16>& fingerprint() const { return fingerprint_; }
 
-  // Galois element of a rotation by `steps` slots (positive: towards index 0, slot i receives slot i+steps) and of conjugation.
+  // Galois element of a rotation by `steps` slots (positive: towards index 0, slot i receives slot i+steps) and of
+  // conjugation.
   std::uint64_t galois_element(int steps) const;
   std::uint64_t conjugation_element() const { return 2 * n() - 1; }
   // NTT-domain permutation of a Galois element; computed on first use and kept (thread-safe).

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <complex>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,23 +12,32 @@
 
 namespace thex::ckks {
 
+class Embedding;
+
+// Immutable and cheap to copy; safe to share between threads.
 class Encoder {
  public:
   explicit Encoder(ContextPtr context);
 
   // values.size() = H, a power of two, 1..N/2: slot i gets values[i mod H]; the result is compact (see Plaintext).
-  // `scale` > 0 is the encoding scale; throws Error(crypto) when a coefficient exceeds the modulus of `level` or a value is not finite.
+  // `scale` > 0 is the encoding scale; throws Error(crypto) when a coefficient exceeds the modulus of `level` or a
+  // value is not finite.
   Plaintext encode(std::span<const double> values, int level, double scale) const;
   Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
   // The same, with a full (not compact) polynomial.
   Plaintext encode_full(std::span<const double> values, int level, double scale) const;
 
-  // All N/2 slots, divided by the plaintext's scale.
+  // All N/2 slots, divided by the plaintext's scale. Exact at any level: the coefficients are reconstructed in (-Q/2,
+  // Q/2].
   std::vector<std::complex<double>> decode(const Plaintext& plaintext) const;
   std::vector<double> decode_real(const Plaintext& plaintext) const;
 
  private:
+  template <typename Value>
+  Plaintext encode_values(std::span<const Value> values, int level, double scale) const;
+
   ContextPtr context_;
+  std::shared_ptr<const Embedding> embedding_;
 };
 
 }  // namespace thex::ckks

@@ -13,8 +13,8 @@
 
 namespace thex::ckks {
 
-// The digits of c_1, extended to all primes: the expensive half of a rotation, shared by many rotations of one ciphertext
-// (hoisting, Halevi-Shoup 2018).
+// The digits of c_1, extended to all primes: the expensive half of a rotation, shared by many rotations of one
+// ciphertext (hoisting, Halevi-Shoup 2018).
 struct Decomposition {
   int level = 0;
   std::vector<ring::Poly> digits;  // digit_count(level), level + 1 + special_count limbs each, NTT domain
@@ -34,8 +34,9 @@ class Evaluator {
   Ciphertext mul_scalar(const Ciphertext& a, double factor, double factor_scale) const;
   // Unrelinearised product: 3 parts.
   Ciphertext mul(const Ciphertext& a, const Ciphertext& b) const;
-  // sum_k a[k] * b[k] with plaintexts (compact ones stay compact) or ciphertexts (one degree-2 result, to be relinearised once).
-  // All levels equal; all products of scales equal within 2^-30. At least one term; two-part ciphertexts.
+  // sum_k a[k] * b[k] with plaintexts (compact ones stay compact) or ciphertexts (one degree-2 result, to be
+  // relinearised once). All levels equal; all products of scales equal within 2^-30. At least one term; two-part
+  // ciphertexts.
   Ciphertext inner_product_plain(std::span<const Ciphertext* const> a, std::span<const Plaintext* const> b) const;
   Ciphertext inner_product(std::span<const Ciphertext* const> a, std::span<const Ciphertext* const> b) const;
   Ciphertext relinearize(const Ciphertext& a, const EvaluationKeys& keys) const;
@@ -43,15 +44,16 @@ class Evaluator {
   Ciphertext rescale(const Ciphertext& a) const;
   // Forgets limbs: same value and scale, lower level.
   Ciphertext drop_to(const Ciphertext& a, int level) const;
-  // Lower level at that level's canonical scale: drop, multiply by a constant near 1 and rescale. Needs level < a.level, or
-  // a already at `level` with its canonical scale.
+  // Lower level at that level's canonical scale: drop, multiply by a constant near 1 and rescale. Needs level <
+  // a.level, or a already at `level` with its canonical scale.
   Ciphertext align_to(const Ciphertext& a, int level) const;
 
   // Slot i of the result is slot (i + steps) mod N/2 of the input; steps may be negative.
   Ciphertext rotate(const Ciphertext& a, int steps, const EvaluationKeys& keys) const;
   Ciphertext conjugate(const Ciphertext& a, const EvaluationKeys& keys) const;
   Decomposition decompose(const Ciphertext& a) const;
-  Ciphertext rotate_hoisted(const Ciphertext& a, const Decomposition& digits, int steps, const EvaluationKeys& keys) const;
+  Ciphertext rotate_hoisted(const Ciphertext& a, const Decomposition& digits, int steps,
+                            const EvaluationKeys& keys) const;
 
   // Expands the seeded half.
   Ciphertext expand(const SeededCiphertext& a) const;

@@ -1,5 +1,5 @@
-// Public key material that a server holds: relinearisation, rotation and conjugation keys (hybrid key switching), and the
-// encryption key. None of these reveals anything about the secret key under RLWE.
+// Public key material that a server holds: relinearisation, rotation and conjugation keys (hybrid key switching), and
+// the encryption key. None of these reveals anything about the secret key under RLWE.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,24 @@
 
 namespace thex::ckks {
 
-// Switches c * s' to (c_0, c_1) under s. One pair of polynomials (b_d, a_d) for each digit d, over the primes
-// q_0..q_level and all special primes (in this order): b_d = -a_d s + e_d + P g_d s', where g_d is 1 modulo the primes of digit d
-// and 0 modulo the others. The uniform half a_d is expanded from a seed: limb for prime index i (context numbering) of digit d =
-// sample_uniform(Prng(seed, d * 2^32 + i)).
-// A key made for `level` serves ciphertexts at that level and below, and holds no limbs above it.
+// Switches c * s' to (c_0, c_1) under s. A relinearisation key has s' = s^2 and the client's s. The key of Galois
+// element g has the client's s as s' and sigma_g^-1(s) in the place of s: it is applied before the automorphism, so
+// that only the two polynomials of the result are permuted, not every digit. One pair of polynomials (b_d, a_d) for
+// each digit d, over the primes q_0..q_level and all special primes (in this order): b_d = -a_d s + e_d + P g_d s',
+// where g_d is 1 modulo the primes of digit d and 0 modulo the others. The uniform half a_d is expanded from a seed:
+// limb for prime index i (context numbering) of digit d = sample_uniform(Prng(seed, d * 2^32 + i)). A key made for
+// `level` serves ciphertexts at that level and below, and holds no limbs above it.
 struct SwitchingKey {
   int level = 0;
   ring::Seed seed{};
   std::vector<ring::Poly> b, a;  // digit_count(level) each, level + 1 + special_count limbs, NTT domain
 };
+
+// The prime index (context numbering) of limb `position` in a key of `level`: q_0..q_level, then the special primes.
+std::size_t limb_prime(const Context& context, int level, std::size_t position);
+// The uniform halves that a seed stands for: of a ciphertext or public key at `level`, and of a switching key.
+ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int level);
+std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, int level);
 
 struct PublicKey {
   ring::Poly b;  // -a s + e over q_0..q_L, NTT domain
@@ -31,8 +39,8 @@ struct PublicKey {
 };
 
 struct EvaluationKeys {
-  std::optional<SwitchingKey> relinearization;          // s^2 -> s
-  std::map<std::uint64_t, SwitchingKey> galois;         // by Galois element: sigma_g(s) -> s
+  std::optional<SwitchingKey> relinearization;   // s^2 -> s
+  std::map<std::uint64_t, SwitchingKey> galois;  // by Galois element: s -> sigma_g^-1(s)
 
   // Throws Error(keys) naming the rotation when it is missing or made for a lower level.
   const SwitchingKey& rotation(const Context& context, int steps, int level) const;
@@ -41,9 +49,13 @@ struct EvaluationKeys {
 
 // Which keys a computation needs, each with the highest level at which it is used.
 struct KeyRequirements {
-  std::map<int, int> rotations;  // steps -> level
+  std::map<int, int> rotations;    // steps -> level
   int relinearization_level = -1;  // -1: not needed
   int conjugation_level = -1;
 };
+
+// The Galois keys of `required`: element -> level. Steps that are equal modulo N/2 are one key at the higher level; a
+// rotation by 0 needs none.
+std::map<std::uint64_t, int> galois_levels(const Context& context, const KeyRequirements& required);
 
 }  // namespace thex::ckks

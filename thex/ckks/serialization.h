@@ -1,10 +1,10 @@
 // Byte formats of ciphertexts, keys and specifications.
 //
-// Every object starts with a header: magic "THEX", format version (u16), type (u16), context fingerprint (16 bytes), payload length
-// (u64), all little-endian. Residues are packed at bits(q) bits each, limb after limb; uniform halves are seeds.
-// Reading is hostile-safe: all sizes follow from the trusted context and are checked against the bytes present before anything
-// is allocated; each residue is checked to be below its prime; scales must be finite and positive. Errors are
-// Error(protocol) for messages (parse_*), and say what was expected and found.
+// Every object starts with a header: magic "THEX", format version (u16), type (u16), context fingerprint (16 bytes),
+// payload length (u64), all little-endian. Residues are packed at bits(q) bits each, limb after limb; uniform halves
+// are seeds. Reading is hostile-safe: all sizes follow from the trusted context and are checked against the bytes
+// present before anything is allocated; each residue is checked to be below its prime; scales must be finite and
+// positive. Errors are Error(protocol) for messages (parse_*), and say what was expected and found.
 #pragma once
 
 #include <cstddef>
@@ -20,13 +20,13 @@ namespace thex::ckks {
 using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
 
-Bytes serialize(const Context& context, const Ciphertext& ciphertext);         // two parts
+Bytes serialize(const Context& context, const Ciphertext& ciphertext);  // two parts
 Bytes serialize(const Context& context, const SeededCiphertext& ciphertext);
-Bytes serialize(const Context& context, const SwitchingKey& key);              // seed and b
+Bytes serialize(const Context& context, const SwitchingKey& key);  // seed and b
 Bytes serialize(const Context& context, const EvaluationKeys& keys);
 Bytes serialize(const Context& context, const PublicKey& key);
 
-Ciphertext parse_ciphertext(const Context& context, ByteView bytes);           // accepts both forms, expands seeds
+Ciphertext parse_ciphertext(const Context& context, ByteView bytes);  // accepts both forms, expands seeds
 SwitchingKey parse_switching_key(const Context& context, ByteView bytes);
 // Also refuses keys that `required` does not name, so that a client cannot fill a server's memory.
 EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required);

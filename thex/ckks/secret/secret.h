@@ -1,7 +1,8 @@
 // Client only: key generation, encryption, decryption. The server library does not link this folder.
 //
 // Decrypted CKKS values carry the encryption noise: never show them to the server (IND-CPA-D, ePrint 2020/1533).
-// Every function that draws randomness takes the generator, so that tests can pass a seeded one; production code passes `Prng()`.
+// Every function that draws randomness takes the generator, so that tests can pass a seeded one; production code passes
+// `Prng()`.
 #pragma once
 
 #include <span>

@@ -1,0 +1,82 @@
+// Argument checks of the evaluator. Internal to ckks.
+#pragma once
+
+#include <cmath>
+#include <string>
+
+#include "thex/base/error.h"
+#include "thex/ckks/ciphertext.h"
+#include "thex/ckks/context.h"
+#include "thex/ckks/context_constants.h"
+
+namespace thex::ckks {
+
+[[noreturn]] inline void refuse(const char* operation, const std::string& message) {
+  throw Error(ErrorCode::crypto, std::string(operation) + ": " + message);
+}
+
+inline void check_shape(const char* operation, const Context& context, const Ciphertext& a, std::size_t min_parts = 2,
+                        std::size_t max_parts = 3) {
+  if (a.parts.size() < min_parts || a.parts.size() > max_parts) {
+    std::string expected = std::to_string(min_parts);
+    if (max_parts != min_parts) expected += " or " + std::to_string(max_parts);
+    refuse(operation, "a ciphertext of " + std::to_string(a.parts.size()) + " parts; expected " + expected +
+                          (max_parts == 2 && a.parts.size() == 3 ? " (relinearise first)" : ""));
+  }
+  if (a.level < 0 || a.level > context.max_level()) {
+    refuse(operation, "level " + std::to_string(a.level) + " is outside 0.." + std::to_string(context.max_level()));
+  }
+  for (const ring::Poly& part : a.parts) {
+    if (part.n() != context.n() || part.limbs() != static_cast<std::size_t>(a.level) + 1) {
+      refuse(operation, "a ciphertext part of " + std::to_string(part.limbs()) + " limbs of " +
+                            std::to_string(part.n()) + " at level " + std::to_string(a.level) +
+                            "; expected level + 1 limbs of " + std::to_string(context.n()));
+    }
+  }
+  if (!std::isfinite(a.scale) || a.scale <= 0) {
+    refuse(operation, "the scale " + std::to_string(a.scale) + " is not positive");
+  }
+}
+
+inline void check_plain(const char* operation, const Context& context, const Plaintext& b, int level) {
+  const std::size_t n = b.poly.n();
+  if (b.level != level) {
+    refuse(operation,
+           "a ciphertext at level " + std::to_string(level) + " and a plaintext at level " + std::to_string(b.level));
+  }
+  if (n < 32 || n > context.n() || (n & (n - 1)) != 0 || b.poly.limbs() != static_cast<std::size_t>(level) + 1) {
+    refuse(operation, "a plaintext of " + std::to_string(b.poly.limbs()) + " limbs of " + std::to_string(n) +
+                          " coefficients at level " + std::to_string(level) + " does not belong to this context");
+  }
+  if (!std::isfinite(b.scale) || b.scale <= 0) {
+    refuse(operation, "the plaintext's scale " + std::to_string(b.scale) + " is not positive");
+  }
+}
+
+inline void check_same_level(const char* operation, int a, int b) {
+  if (a != b) {
+    refuse(operation,
+           "operands at levels " + std::to_string(a) + " and " + std::to_string(b) + "; use drop_to or align_to");
+  }
+}
+
+inline bool same_scale(double a, double b) { return std::abs(a - b) <= 0x1p-30 * std::abs(a); }
+
+inline std::string log_scale(double scale) { return "2^" + std::to_string(std::log2(scale)); }
+
+inline void check_same_scale(const char* operation, double a, double b) {
+  if (!same_scale(a, b)) {
+    refuse(operation, "scales " + log_scale(a) + " and " + log_scale(b) + " differ by more than 2^-30; use align_to");
+  }
+}
+
+// A product whose scale alone exceeds the modulus has lost its value.
+inline void check_product_scale(const char* operation, const Context& context, double scale, int level) {
+  const double log_q = context.constants().log_q[static_cast<std::size_t>(level)];
+  if (!(std::log2(scale) < log_q)) {
+    refuse(operation, "the scale " + log_scale(scale) + " exceeds the modulus 2^" + std::to_string(log_q) +
+                          " of level " + std::to_string(level) + "; no levels are left for this product");
+  }
+}
+
+}  // namespace thex::ckks

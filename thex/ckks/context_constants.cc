@@ -1,0 +1,76 @@
+#include "thex/ckks/context_constants.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace thex::ckks {
+
+BaseConversion make_base_conversion(const Context& context, std::vector<std::size_t> sources,
+                                    std::span<const std::size_t> targets) {
+  BaseConversion conversion;
+  // Product of all sources except `skip`, modulo prime t.
+  const auto product_without = [&](std::size_t skip, const ring::Modulus& t) {
+    std::uint64_t product = 1;
+    for (std::size_t k = 0; k < sources.size(); ++k) {
+      if (k != skip) product = t.mul(product, t.reduce(context.prime(sources[k]).value()));
+    }
+    return product;
+  };
+  for (std::size_t k = 0; k < sources.size(); ++k) {
+    const ring::Modulus& m = context.prime(sources[k]);
+    conversion.hat_inverse.push_back(m.inverse(product_without(k, m)));
+    conversion.reciprocal.push_back(1.0 / static_cast<double>(m.value()));
+  }
+  conversion.factors.resize(context.prime_count());
+  for (const std::size_t target : targets) {
+    const ring::Modulus& t = context.prime(target);
+    auto& factors = conversion.factors[target];
+    for (std::size_t k = 0; k < sources.size(); ++k) factors.push_back(product_without(k, t));
+    factors.push_back(t.neg(product_without(sources.size(), t)));
+  }
+  conversion.sources = std::move(sources);
+  return conversion;
+}
+
+void fill_constants(const Context& context, Context::Constants& constants) {
+  const std::size_t chain = context.spec().q_bits.size(), total = context.prime_count();
+  const std::size_t alpha = context.digit_limbs();
+
+  for (std::size_t begin = 0; begin < chain; begin += alpha) {
+    auto& sizes = constants.digits.emplace_back();
+    const std::size_t full = std::min(alpha, chain - begin);
+    for (std::size_t limbs = 1; limbs <= full; ++limbs) {
+      std::vector<std::size_t> sources, targets;
+      for (std::size_t k = 0; k < limbs; ++k) sources.push_back(begin + k);
+      // A short digit is the last one of its level: no chain primes follow.
+      for (std::size_t i = 0; i < begin; ++i) targets.push_back(i);
+      if (limbs == full) {
+        for (std::size_t i = begin + full; i < chain; ++i) targets.push_back(i);
+      }
+      for (std::size_t i = chain; i < total; ++i) targets.push_back(i);
+      sizes.push_back(make_base_conversion(context, std::move(sources), targets));
+    }
+  }
+
+  std::vector<std::size_t> specials, chain_indices;
+  for (std::size_t i = 0; i < chain; ++i) chain_indices.push_back(i);
+  for (std::size_t i = chain; i < total; ++i) specials.push_back(i);
+  constants.special = make_base_conversion(context, specials, chain_indices);
+
+  double log_q = 0;
+  for (std::size_t i = 0; i < chain; ++i) {
+    const ring::Modulus& q = context.prime(i);
+    std::uint64_t p = 1, below = 1;
+    for (const std::size_t s : specials) p = q.mul(p, q.reduce(context.prime(s).value()));
+    for (std::size_t k = 0; k < i; ++k) below = q.mul(below, q.reduce(context.prime(k).value()));
+    constants.p.push_back(p);
+    constants.p_inverse.push_back(q.inverse(p));
+    constants.garner.push_back(q.inverse(below));
+    auto& inverses = constants.q_inverse.emplace_back();
+    for (std::size_t k = 0; k < i; ++k) inverses.push_back(context.prime(k).inverse(q.value()));
+    log_q += std::log2(static_cast<double>(q.value()));
+    constants.log_q.push_back(log_q);
+  }
+}
+
+}  // namespace thex::ckks

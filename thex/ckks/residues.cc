@@ -1,0 +1,55 @@
+#include "thex/ckks/residues.h"
+
+#include <bit>
+#include <cmath>
+
+namespace thex::ckks {
+
+std::uint64_t residue_of(double value, const ring::Modulus& q) {
+  if (std::abs(value) < 0x1p62) return q.from_signed(std::llrint(value));
+  int exponent = 0;
+  const double fraction = std::frexp(value, &exponent);  // value = fraction * 2^exponent, |fraction| in [1/2, 1)
+  const auto mantissa = static_cast<std::int64_t>(std::ldexp(fraction, 53));
+  return q.mul(q.from_signed(mantissa), q.pow(2, static_cast<std::uint64_t>(exponent - 53)));
+}
+
+void residues_of(std::uint64_t* dst, const std::int64_t* src, std::size_t n, std::uint64_t max_abs,
+                 const ring::Modulus& q) {
+  const std::uint64_t p = q.value();
+  if (max_abs < p) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto x = static_cast<std::uint64_t>(src[i]);
+      dst[i] = x + (p & (0 - (x >> 63)));
+    }
+  } else {
+    for (std::size_t i = 0; i < n; ++i) dst[i] = q.from_signed(src[i]);
+  }
+}
+
+void residues_of_small(std::uint64_t* dst, const std::int8_t* src, std::size_t n, const ring::Modulus& q) {
+  const std::uint64_t p = q.value();
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto x = static_cast<std::uint64_t>(std::int64_t{src[i]});
+    dst[i] = x + (p & (0 - (x >> 63)));
+  }
+}
+
+void rounded_quotient(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal, std::size_t count,
+                      std::size_t n) {
+  // An integer below 2^52 under the exponent bits of 2^52 is the double 2^52 + x, both ways.
+  constexpr double kTwo52 = 0x1p52;
+  constexpr std::uint64_t kExponent = 0x4330000000000000, kMantissa = (std::uint64_t{1} << 52) - 1;
+  constexpr std::size_t kBlock = 8;  // divides every n
+  for (std::size_t i = 0; i < n; i += kBlock) {
+    double sums[kBlock] = {};
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::uint64_t* const row = src[k] + i;
+      for (std::size_t j = 0; j < kBlock; ++j) {
+        sums[j] += (std::bit_cast<double>(row[j] | kExponent) - kTwo52) * reciprocal[k];
+      }
+    }
+    for (std::size_t j = 0; j < kBlock; ++j) dst[i + j] = std::bit_cast<std::uint64_t>(sums[j] + kTwo52) & kMantissa;
+  }
+}
+
+}  // namespace thex::ckks

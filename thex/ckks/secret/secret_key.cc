@@ -1,0 +1,49 @@
+#include <sodium.h>
+
+#include <utility>
+
+#include "thex/ckks/secret/secret.h"
+#include "thex/ckks/secret/wiped.h"
+
+namespace thex::ckks::secret {
+
+SecretKey SecretKey::from_seed(ContextPtr context, const ring::Seed& seed) {
+  SecretKey key;
+  key.seed_ = seed;
+  key.poly_ = ring::Poly(context->n(), context->prime_count());
+  WipedSmall ternary(context->n());
+  ring::Prng prng(seed);
+  ring::sample_ternary(prng, ternary.data(), ternary.size());
+  for (std::size_t i = 0; i < key.poly_.limbs(); ++i) ternary.write_ntt(*context, i, key.poly_.limb(i));
+  key.context_ = std::move(context);
+  return key;
+}
+
+SecretKey SecretKey::generate(ContextPtr context, ring::Prng& prng) {
+  ring::Seed seed = draw_seed(prng);
+  SecretKey key = from_seed(std::move(context), seed);
+  sodium_memzero(seed.data(), seed.size());
+  return key;
+}
+
+SecretKey::~SecretKey() {
+  poly_.wipe();
+  sodium_memzero(seed_.data(), seed_.size());
+}
+
+SecretKey::SecretKey(SecretKey&& other) noexcept
+    : context_(std::move(other.context_)), poly_(std::exchange(other.poly_, ring::Poly())), seed_(other.seed_) {
+  sodium_memzero(other.seed_.data(), other.seed_.size());
+}
+
+SecretKey& SecretKey::operator=(SecretKey&& other) noexcept {
+  if (this == &other) return *this;
+  poly_.wipe();
+  context_ = std::move(other.context_);
+  poly_ = std::exchange(other.poly_, ring::Poly());
+  seed_ = other.seed_;
+  sodium_memzero(other.seed_.data(), other.seed_.size());
+  return *this;
+}
+
+}  // namespace thex::ckks::secret
