@@ -20,11 +20,15 @@ struct ForwardResult {
 };
 
 // Word + position + token-type embeddings and their exact LayerNorm: ids.size() x hidden, row-major. Client side.
-// Throws Error(input) for an id out of range or more tokens than positions.
+// Throws Error(input) for an id out of range, no token, or more tokens than positions.
 std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids,
                           std::span<const std::int32_t> type_ids);
 
 // No padding is needed: a single sentence is passed at its own length.
 ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids);
+
+// The same from the embeddings on (tokens x hidden, row-major): what the server computes; Part::server is enough.
+// Throws Error(input) when the size is not a positive multiple of hidden.
+ForwardResult forward_embedded(const Model& model, std::vector<double> embeddings);
 
 }  // namespace thex::bert

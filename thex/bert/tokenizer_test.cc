@@ -27,7 +27,8 @@ TEST(Tokenizer, SplitsGreedilyIntoWordPieces) {
 TEST(Tokenizer, CleansLowersAndStripsAccents) {
   EXPECT_EQ(small().pieces("CAF\u00c9"), (Ids{14}));
   EXPECT_EQ(small().pieces("cafe\u0301"), (Ids{14}));
-  EXPECT_EQ(small().pieces(std::string("ca\u200df\0e\ufffd", 11)), (Ids{14}));  // a joiner and the replacement character go
+  EXPECT_EQ(small().pieces(std::string("ca\u200df\0e\ufffd", 11)),
+            (Ids{14}));  // a joiner and the replacement character go
   EXPECT_EQ(small().pieces("a\u00a0b\u3000c\u2028a"), (Ids{9, 10, 11, 9}));
   EXPECT_EQ(small().pieces("a\u0085b"), (Ids{9, 12}));  // NEL is a control character
   EXPECT_EQ(small().pieces("\u65e5\u672cx"), (Ids{15, 16, 17}));
