@@ -1,6 +1,7 @@
 // The ckks interpreter: runs a planned program on ciphertexts, on several threads, in the order of urgency.
 //
-// It needs evaluation keys only; nothing here can decrypt. One executor serves many queries and clients at the same time.
+// It needs evaluation keys only; nothing here can decrypt. One executor serves many queries and clients at the same
+// time.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
-// The clear interpreter: the program on doubles. With a noise model it simulates the fixed-point and CKKS noise of a plan.
+// The clear interpreter: the program on doubles. With a noise model it simulates the fixed-point and CKKS noise of a
+// plan.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct ClearResult {
 ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
                       const std::optional<NoiseModel>& noise = std::nullopt);
 
-// All nodes' slot vectors up to (not including) any client step after `last_step`; for tests.
-std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings, int sentence_length);
+// The slot vector of every node; for tests.
+std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
+                                             int sentence_length);
 
 }  // namespace thex::circuit

@@ -1,8 +1,9 @@
-// The trace interpreter: decides everything that the other interpreters and the key generator need, from the program alone.
+// The trace interpreter: decides everything that the other interpreters and the key generator need, from the program
+// alone.
 //
-// Levels are assigned backwards: what the client decrypts is at level 0, and every value is produced at the lowest level that its
-// users allow, so that no operation is dearer than it must be. The ring is the smallest-cost one in which the modulus chain
-// for that depth is 128-bit secure.
+// Levels are assigned backwards: what the client decrypts is at level 0, and every value is produced at the lowest
+// level that its users allow, so that no operation is dearer than it must be. The ring is the smallest-cost one in
+// which the modulus chain for that depth is 128-bit secure.
 #pragma once
 
 #include <functional>
@@ -26,8 +27,8 @@ struct ProgramPlan {
   std::vector<int> urgency;  // per node: the earliest client step (or, last, the result) that waits for it
   int depth = 0;             // highest level of any fresh encryption
   OperationCounts counts;
-  double estimated_seconds = 0;      // server, one thread
-  std::size_t bytes_to_server = 0;   // ciphertexts sent by the client, all steps
+  double estimated_seconds = 0;     // server, one thread
+  std::size_t bytes_to_server = 0;  // ciphertexts sent by the client, all steps
   std::size_t bytes_to_client = 0;
 };
 

@@ -15,8 +15,8 @@
 
 namespace thex::circuit {
 
-// A public vector (weights, masks) of period `period` slots, a power of two. `fill` writes one period; it is called only by
-// interpreters that compute, so a client can build the program without having the weights.
+// A public vector (weights, masks) of period `period` slots, a power of two. `fill` writes one period; it is called
+// only by interpreters that compute, so a client can build the program without having the weights.
 struct PlainVector {
   std::size_t period = 1;
   std::function<void(std::span<double>)> fill;
@@ -47,17 +47,19 @@ struct Node {
 struct SlotSource {
   std::int32_t input = -1;  // which vector of the step; -1: the slot is zero
   std::int32_t slot = 0;    // its slot
-  std::int32_t token = -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
+  std::int32_t token =
+      -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
 };
 
-// One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in clear
-// (token * hidden + column). Every later step decrypts `inputs`, applies ReLU to each slot and re-encrypts as `sources` say.
+// One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in
+// clear (token * hidden + column). Every later step decrypts `inputs`, applies ReLU to each slot and re-encrypts as
+// `sources` say.
 struct ClientStep {
   std::string label;
   std::vector<NodeId> inputs;
-  std::vector<NodeId> outputs;                    // fresh nodes
-  std::vector<std::vector<SlotSource>> sources;   // per output: `slots` entries
-  std::size_t values = 0;                         // numbers (not slots) that the client sees in this step
+  std::vector<NodeId> outputs;                   // fresh nodes
+  std::vector<std::vector<SlotSource>> sources;  // per output: `slots` entries
+  std::size_t values = 0;                        // numbers (not slots) that the client sees in this step
 };
 
 struct Program {

@@ -1,0 +1,109 @@
+// Parameters, programs and leakage ledger of a model under the `the-x` protocol.
+#include <sodium.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "thex/base/error.h"
+#include "thex/bert/encoder_builder.h"
+#include "thex/bert/encoder_circuit.h"
+
+namespace thex::bert {
+namespace {
+
+// Raise when a change makes old clients and servers disagree although their configurations agree.
+constexpr int kProtocolRevision = 1;
+// Held-out text may exceed what calibration saw.
+constexpr double kRangeMargin = 1.5;
+
+std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int>& buckets, int rounds) {
+  std::string sizes;
+  for (int b : buckets) sizes += (sizes.empty() ? "" : "/") + std::to_string(b);
+  return {
+      {"server", "the length bucket (" + sizes +
+                     " tokens), the time of the query, the client's evaluation keys; nothing of the text, the "
+                     "activations or the result"},
+      {"client",
+       "the logits, the model's shape, embedding tables and tokenizer, and every ReLU input of its own sentence: "
+       "attention scores, the softmax estimation's " +
+           std::to_string(2 * kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
+           " feed-forward units for each token and layer (from many of them a client can work out weights)"},
+      {"network",
+       "addresses, the length bucket from message sizes, " + std::to_string(rounds) + " rounds and their timing"},
+  };
+}
+
+InferencePlan plan(const EncoderWeights& weights, int max_tokens) {
+  const ModelConfig& config = weights.config();
+  if (!config.he_friendly())
+    throw Error(
+        ErrorCode::model,
+        "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
+  InferencePlan result;
+  for (int bucket : kBuckets)
+    if (bucket <= config.max_positions && (result.buckets.empty() || result.buckets.back() < max_tokens))
+      result.buckets.push_back(bucket);
+  if (result.buckets.empty() || max_tokens < 1)
+    throw Error(ErrorCode::model, "max_position_embeddings " + std::to_string(config.max_positions) +
+                                      " and max tokens " + std::to_string(max_tokens) +
+                                      " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
+  const auto build = [&](std::size_t slots) {
+    std::vector<circuit::Program> programs;
+    for (int bucket : result.buckets) {
+      const EncoderLayout layout(config, static_cast<std::size_t>(bucket), slots);
+      programs.push_back(EncoderBuilder(layout, weights).build());
+    }
+    return programs;
+  };
+  const double range = std::max(config.thex->max_relu_input, config.thex->max_logit);
+  if (!(range > 0) || !std::isfinite(range))
+    throw Error(ErrorCode::model,
+                "config.json has no calibrated range (thex.max_relu_input): run `thex convert` again");
+  result.plan = circuit::make_plan(build, {.max_value = kRangeMargin * range});
+  result.rounds = static_cast<int>(result.plan.programs.front().steps.size()) - 1;
+  result.ledger = ledger(config, result.buckets, result.rounds);
+  return result;
+}
+
+}  // namespace
+
+std::size_t InferencePlan::bucket_for(int tokens) const {
+  for (std::size_t i = 0; i < buckets.size(); ++i)
+    if (tokens <= buckets[i]) return i;
+  throw Error(ErrorCode::input, "the text has " + std::to_string(tokens) +
+                                    " tokens; the largest length bucket of this plan is " +
+                                    std::to_string(buckets.back()) + ": shorten it");
+}
+
+std::string InferencePlan::fingerprint() const {
+  std::string text = protocol + "/" + std::to_string(kProtocolRevision);
+  const auto& context = plan.context->fingerprint();
+  text.append(reinterpret_cast<const char*>(context.data()), context.size());
+  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
+    const circuit::Program& program = plan.programs[i];
+    text += "|" + std::to_string(buckets[i]);
+    for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+      const circuit::Node& node = program.nodes[id];
+      text += ";" + std::to_string(static_cast<int>(node.op)) + "," + std::to_string(node.steps) + "," +
+              std::to_string(plan.program_plans[i].level[id]);
+      for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
+    }
+  }
+  unsigned char hash[16];
+  crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  char hex[33];
+  sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+  return hex;
+}
+
+InferencePlan plan_inference(const ModelConfig& config, int max_tokens) {
+  return plan(EncoderWeights(config), max_tokens);
+}
+
+InferencePlan plan_inference(std::shared_ptr<const Model> model, int max_tokens) {
+  return plan(EncoderWeights(std::move(model)), max_tokens);
+}
+
+}  // namespace thex::bert

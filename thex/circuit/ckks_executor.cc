@@ -1,0 +1,363 @@
+#include "thex/circuit/ckks_executor.h"
+
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/circuit/scheduler.h"
+#include "thex/ckks/encoder.h"
+
+namespace thex::circuit {
+namespace {
+
+using ckks::Ciphertext;
+using ckks::Plaintext;
+
+// What one task does. `value` numbers index the run's values: nodes first, then derived values.
+enum class Kind {
+  node,       // evaluate node `index`
+  align,      // value `target` = value `source` at `level` and its canonical scale
+  drop,       // value `target` = value `source` at `level`, scale kept
+  decompose,  // decomposition `index` of value `source`
+  exchange,   // client step `index`
+};
+
+struct TaskSpec {
+  Kind kind;
+  std::size_t index = 0, source = 0, target = 0;
+  int level = 0;
+  int urgency = 0;
+  std::vector<std::size_t> after;
+};
+
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+}  // namespace
+
+struct CkksExecutor::Impl {
+  ckks::ContextPtr context;
+  const Program& program;
+  const ProgramPlan& plan;
+  ckks::Evaluator evaluator;
+  ckks::Encoder encoder;
+
+  std::vector<TaskSpec> tasks;
+  std::vector<std::size_t> task_of_value;          // kNone: given at the start
+  std::vector<std::vector<std::size_t>> operands;  // per node: the values that it reads
+  std::vector<std::size_t> decomposition_of;       // per rotate node: kNone or its hoisting group
+  std::size_t decompositions = 0;
+  std::vector<int> value_uses, decomposition_uses;
+  std::vector<std::vector<std::shared_ptr<const Plaintext>>> plaintexts;  // per node
+  std::size_t plaintext_bytes = 0;
+
+  Impl(ckks::ContextPtr ctx, const Program& p, const ProgramPlan& pl)
+      : context(ctx),
+        program(p),
+        plan(pl),
+        evaluator(ctx),
+        encoder(ctx),
+        operands(p.nodes.size()),
+        decomposition_of(p.nodes.size(), kNone),
+        plaintexts(p.nodes.size()) {
+    task_of_value.assign(program.nodes.size(), kNone);
+    value_uses.assign(program.nodes.size(), 0);
+    build_tasks();
+    encode_plaintexts();
+  }
+
+  static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
+
+  // --- The task graph
+  // -------------------------------------------------------------------------------------------------
+
+  std::map<std::tuple<std::size_t, int, bool>, std::size_t> derived;  // (value, level, drop) -> derived value
+
+  void depend(TaskSpec& task, std::size_t value) {
+    if (task_of_value[value] != kNone) task.after.push_back(task_of_value[value]);
+  }
+
+  // The value holding `node` at `level`: itself when it is planned there, else a shared lowered copy.
+  std::size_t at_level(NodeId node, int level, bool keep_scale, int urgency) {
+    const std::size_t source = index(node);
+    if (plan.level[source] == level) return source;
+    const auto [it, inserted] = derived.try_emplace({source, level, keep_scale}, value_uses.size());
+    if (inserted) {
+      TaskSpec task{.kind = keep_scale ? Kind::drop : Kind::align,
+                    .index = source,
+                    .source = source,
+                    .target = it->second,
+                    .level = level,
+                    .urgency = urgency};
+      depend(task, source);
+      value_uses.push_back(0);
+      ++value_uses[source];
+      task_of_value.push_back(tasks.size());
+      tasks.push_back(std::move(task));
+    }
+    return it->second;
+  }
+
+  void build_tasks() {
+    std::map<std::pair<NodeId, int>, int> group_size;
+    for (std::size_t id = 0; id < program.nodes.size(); ++id)
+      if (program.nodes[id].op == Op::rotate) ++group_size[{program.nodes[id].inputs[0], plan.level[id]}];
+    std::map<std::pair<std::size_t, int>, std::pair<std::size_t, std::size_t>> groups;  // (value, level) -> group, task
+    std::size_t last_exchange = kNone, next_step = 1;
+
+    for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+      const Node& node = program.nodes[id];
+      const int urgency = plan.urgency[id];
+      if (node.op == Op::fresh) {
+        while (next_step <= static_cast<std::size_t>(node.step)) {
+          TaskSpec task{.kind = Kind::exchange, .index = next_step, .urgency = -1};
+          for (NodeId input : program.steps[next_step].inputs) {
+            depend(task, index(input));
+            ++value_uses[index(input)];
+          }
+          if (last_exchange != kNone) task.after.push_back(last_exchange);
+          last_exchange = tasks.size();
+          tasks.push_back(std::move(task));
+          ++next_step;
+        }
+        if (node.step > 0) task_of_value[id] = last_exchange;
+        continue;
+      }
+      const int level = plan.level[id] + (node.op == Op::weighted_sum || node.op == Op::product_sum ? 1 : 0);
+      for (NodeId input : node.inputs)
+        operands[id].push_back(at_level(input, level, node.op == Op::weighted_sum, urgency));
+      TaskSpec task{.kind = Kind::node, .index = id, .urgency = urgency};
+      for (std::size_t value : operands[id]) {
+        depend(task, value);
+        ++value_uses[value];
+      }
+      if (node.op == Op::rotate && group_size.at({node.inputs[0], plan.level[id]}) > 1) {
+        const std::size_t value = operands[id][0];
+        const auto [it, inserted] =
+            groups.try_emplace({value, plan.level[id]}, std::make_pair(decompositions, tasks.size()));
+        if (inserted) {
+          ++decompositions;
+          decomposition_uses.push_back(0);
+          TaskSpec d{.kind = Kind::decompose, .index = it->second.first, .source = value, .urgency = urgency};
+          depend(d, value);
+          ++value_uses[value];
+          tasks.push_back(std::move(d));
+        }
+        decomposition_of[id] = it->second.first;
+        ++decomposition_uses[it->second.first];
+        task.after.push_back(it->second.second);
+      }
+      task_of_value[id] = tasks.size();
+      tasks.push_back(std::move(task));
+    }
+    ++value_uses[index(program.result)];
+    derived.clear();
+  }
+
+  // --- Plaintexts
+  // -----------------------------------------------------------------------------------------------------
+
+  void encode_plaintexts() {
+    std::map<PlainId, std::vector<double>> filled;
+    std::map<std::tuple<PlainId, int, std::uint64_t>, std::shared_ptr<const Plaintext>> encoded;
+    const auto encode = [&](PlainId id, int level, double scale) {
+      auto& entry = encoded[{id, level, std::bit_cast<std::uint64_t>(scale)}];
+      if (!entry) {
+        const PlainVector& vector = program.plains[static_cast<std::size_t>(id)];
+        if (!vector.fill)
+          throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
+        auto [it, inserted] = filled.try_emplace(id, vector.period, 0.0);
+        if (inserted) vector.fill(it->second);
+        entry = std::make_shared<const Plaintext>(encoder.encode(std::span<const double>(it->second), level, scale));
+        plaintext_bytes += entry->poly.n() * entry->poly.limbs() * sizeof(std::uint64_t);
+      }
+      return entry;
+    };
+    for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+      const Node& node = program.nodes[id];
+      const int level = plan.level[id];
+      if (node.op == Op::add_plain) plaintexts[id].push_back(encode(node.plains[0], level, context->scale(level)));
+      if (node.op != Op::weighted_sum) continue;
+      // The plaintext's scale brings the product to the canonical scale, whatever level its factor came from.
+      const double target =
+          context->scale(level) * static_cast<double>(context->prime(static_cast<std::size_t>(level) + 1).value());
+      for (std::size_t k = 0; k < node.inputs.size(); ++k)
+        plaintexts[id].push_back(
+            encode(node.plains[k], level + 1, target / context->scale(plan.level[index(node.inputs[k])])));
+    }
+  }
+
+  // --- One run
+  // --------------------------------------------------------------------------------------------------------
+
+  struct Run {
+    const ckks::EvaluationKeys& keys;
+    const Exchange& exchange;
+    std::vector<Ciphertext> values;
+    std::vector<std::atomic<int>> uses;
+    std::vector<ckks::Decomposition> digits;
+    std::vector<std::atomic<int>> digit_uses;
+    std::vector<NodeTime>* profile = nullptr;
+    std::mutex profile_mutex;
+    std::map<std::pair<std::string, Op>, NodeTime> times;
+
+    Run(const Impl& impl, const ckks::EvaluationKeys& k, const Exchange& e)
+        : keys(k),
+          exchange(e),
+          values(impl.value_uses.size()),
+          uses(impl.value_uses.size()),
+          digits(impl.decompositions),
+          digit_uses(impl.decompositions) {
+      for (std::size_t i = 0; i < uses.size(); ++i) uses[i] = impl.value_uses[i];
+      for (std::size_t i = 0; i < digit_uses.size(); ++i) digit_uses[i] = impl.decomposition_uses[i];
+    }
+    void release(std::size_t value) {
+      if (--uses[value] == 0) values[value] = Ciphertext{};
+    }
+  };
+
+  void check_fresh(const Ciphertext& c, NodeId node) const {
+    const int level = plan.level[index(node)];
+    const double scale = context->scale(level);
+    if (c.level != level || c.parts.size() != 2 || !(std::abs(c.scale - scale) <= scale * 0x1p-30))
+      throw Error(ErrorCode::protocol, "fresh ciphertext for '" + program.nodes[index(node)].label + "' has level " +
+                                           std::to_string(c.level) + " and scale 2^" +
+                                           std::to_string(std::log2(c.scale)) + "; the plan says level " +
+                                           std::to_string(level));
+  }
+
+  void store_fresh(Run& run, std::size_t step, std::vector<Ciphertext> fresh) const {
+    const ClientStep& s = program.steps[step];
+    if (fresh.size() != s.outputs.size())
+      throw Error(ErrorCode::protocol, "client step '" + s.label + "' returned " + std::to_string(fresh.size()) +
+                                           " ciphertexts, expected " + std::to_string(s.outputs.size()));
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      check_fresh(fresh[i], s.outputs[i]);
+      run.values[index(s.outputs[i])] = std::move(fresh[i]);
+    }
+  }
+
+  Ciphertext evaluate(Run& run, std::size_t id) const {
+    const Node& node = program.nodes[id];
+    const auto in = [&](std::size_t k) -> const Ciphertext& { return run.values[operands[id][k]]; };
+    switch (node.op) {
+      case Op::rotate: {
+        const std::size_t group = decomposition_of[id];
+        if (group == kNone) return evaluator.rotate(in(0), node.steps, run.keys);
+        Ciphertext r = evaluator.rotate_hoisted(in(0), run.digits[group], node.steps, run.keys);
+        if (--run.digit_uses[group] == 0) run.digits[group] = {};
+        return r;
+      }
+      case Op::add:
+        return evaluator.add(in(0), in(1));
+      case Op::add_plain:
+        return evaluator.add_plain(in(0), *plaintexts[id][0]);
+      case Op::weighted_sum: {
+        std::vector<const Ciphertext*> a;
+        std::vector<const Plaintext*> b;
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+          a.push_back(&in(k));
+          b.push_back(plaintexts[id][k].get());
+        }
+        return evaluator.rescale(evaluator.inner_product_plain(a, b));
+      }
+      case Op::product_sum: {
+        std::vector<const Ciphertext*> a, b;
+        for (std::size_t k = 0; k < node.inputs.size(); k += 2) {
+          a.push_back(&in(k));
+          b.push_back(&in(k + 1));
+        }
+        return evaluator.rescale(evaluator.relinearize(evaluator.inner_product(a, b), run.keys));
+      }
+      case Op::fresh:
+        break;
+    }
+    throw Error(ErrorCode::internal, "a fresh value is not computed");
+  }
+
+  void execute(Run& run, const TaskSpec& task) const {
+    const auto start = std::chrono::steady_clock::now();
+    switch (task.kind) {
+      case Kind::exchange: {
+        const ClientStep& step = program.steps[task.index];
+        std::vector<Ciphertext> sent;
+        for (NodeId input : step.inputs) {
+          const Ciphertext& c = run.values[index(input)];
+          sent.push_back(c);
+          run.release(index(input));
+        }
+        store_fresh(run, task.index, run.exchange(task.index, std::move(sent)));
+        break;
+      }
+      case Kind::align:
+        run.values[task.target] = evaluator.align_to(run.values[task.source], task.level);
+        run.release(task.source);
+        break;
+      case Kind::drop:
+        run.values[task.target] = evaluator.drop_to(run.values[task.source], task.level);
+        run.release(task.source);
+        break;
+      case Kind::decompose:
+        run.digits[task.index] = evaluator.decompose(run.values[task.source]);
+        run.release(task.source);
+        break;
+      case Kind::node: {
+        Ciphertext c = evaluate(run, task.index);
+        c.scale = context->scale(c.level);  // canonical by construction; this removes the rounding of doubles
+        run.values[task.index] = std::move(c);
+        for (std::size_t value : operands[task.index]) run.release(value);
+        break;
+      }
+    }
+    if (!run.profile || task.kind == Kind::exchange) return;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const std::size_t node = task.kind == Kind::node ? task.index : std::min(task.source, program.nodes.size() - 1);
+    const Op op = task.kind == Kind::node        ? program.nodes[node].op
+                  : task.kind == Kind::decompose ? Op::rotate
+                                                 : Op::add_plain;
+    const std::lock_guard lock(run.profile_mutex);
+    NodeTime& entry = run.times[{program.nodes[node].label, op}];
+    entry.label = program.nodes[node].label;
+    entry.op = op;
+    entry.seconds += seconds;
+    entry.count += task.kind == Kind::node ? 1 : 0;
+  }
+
+  Ciphertext run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs, const Exchange& exchange,
+                 int threads, std::vector<NodeTime>* profile) const {
+    Run state(*this, keys, exchange);
+    state.profile = profile;
+    store_fresh(state, 0, std::move(inputs));
+    std::vector<Task> work;
+    work.reserve(tasks.size());
+    for (const TaskSpec& task : tasks)
+      work.push_back({[this, &state, &task] { execute(state, task); }, task.after, task.urgency});
+    run_tasks(work, std::max(1, threads));
+    if (profile)
+      for (auto& [key, time] : state.times) profile->push_back(time);
+    return std::move(state.values[index(program.result)]);
+  }
+};
+
+CkksExecutor::CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan)
+    : impl_(std::make_unique<Impl>(std::move(context), program, plan)) {}
+CkksExecutor::~CkksExecutor() = default;
+
+Ciphertext CkksExecutor::run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs, const Exchange& exchange,
+                             int threads) const {
+  return impl_->run(keys, std::move(inputs), exchange, threads, nullptr);
+}
+
+Ciphertext CkksExecutor::run_profiled(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,
+                                      const Exchange& exchange, int threads, std::vector<NodeTime>& profile) const {
+  return impl_->run(keys, std::move(inputs), exchange, threads, &profile);
+}
+
+std::size_t CkksExecutor::plaintext_bytes() const { return impl_->plaintext_bytes; }
+
+}  // namespace thex::circuit

@@ -1,0 +1,96 @@
+#include "thex/circuit/ckks_executor.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "thex/base/error.h"
+#include "thex/circuit/clear.h"
+#include "thex/circuit/matrix.h"
+#include "thex/ckks/encoder.h"
+#include "thex/ckks/secret/secret.h"
+
+namespace thex::circuit {
+namespace {
+
+std::vector<SlotSource> identity(std::size_t slots) {
+  std::vector<SlotSource> s(slots);
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i), -1};
+  return s;
+}
+
+// Every operation, a value used at several levels, hoisted and single rotations, two client steps.
+Program mixed(std::size_t slots) {
+  Builder b(slots);
+  const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  b.set_label("first");
+  const PlainId mask =
+      b.plain(vector_of(4, [](std::size_t p) { return p == 3 ? -0.5 : 0.25 * static_cast<double>(p); }));
+  Diagonals d{.period = 16};
+  for (int o : {-5, -1, 0, 1, 2, 6})
+    d.at.emplace(o, [o](std::size_t p) { return 0.1 * (static_cast<double>(p) - 7) + 0.05 * o; });
+  const LinearMap map(b, {d}, 4);
+  const Value y = b.add_plain(map.apply(b, x), mask);
+  const Value z = b.add(b.multiply(y, b.rotate(y, 7)), x);
+  const Value back = b.client_step("relu", std::span(&z, 1), {identity(slots)}, slots)[0];
+  b.set_label("second");
+  const std::pair<Value, Value> terms[] = {{back, x}, {y, b.rotate(back, -9)}, {back, back}};
+  const Value result = b.add(b.multiply_plain(b.product_sum(terms), mask), back);
+  std::vector<std::int32_t> all;
+  for (std::size_t i = 0; i < 64; ++i) all.push_back(static_cast<std::int32_t>(i));
+  return std::move(b).finish(result, all);
+}
+
+class Executor : public ::testing::TestWithParam<int> {};
+
+TEST_P(Executor, AgreesWithTheClearInterpreter) {
+  const Plan plan = make_plan([](std::size_t slots) { return std::vector<Program>{mixed(slots)}; }, {.max_value = 60});
+  const Program& program = plan.programs[0];
+  const ProgramPlan& levels = plan.program_plans[0];
+  ring::Prng prng(ring::Seed{7});
+  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
+  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+  const ckks::Encoder encoder(plan.context);
+  const ckks::Evaluator evaluator(plan.context);
+
+  std::mt19937 engine(3);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::vector<double> input(program.slots);
+  for (double& v : input) v = uniform(engine);
+  const ClearResult clear = run_clear(program, input, 1);
+
+  const auto encrypt = [&](std::size_t step, std::span<const std::vector<double>> vectors) {
+    std::vector<ckks::Ciphertext> out;
+    const auto fresh = apply_client_step(program, step, vectors, 1);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      const int level = levels.level[static_cast<std::size_t>(program.steps[step].outputs[i])];
+      const ckks::Plaintext plain = encoder.encode_full(fresh[i], level, plan.context->scale(level));
+      out.push_back(evaluator.expand(ckks::secret::encrypt(key, plain, prng)));
+    }
+    return out;
+  };
+  const CkksExecutor executor(plan.context, program, levels);
+  EXPECT_GT(executor.plaintext_bytes(), 0u);
+  const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
+    std::vector<std::vector<double>> vectors;
+    for (const auto& c : inputs) vectors.push_back(encoder.decode_real(ckks::secret::decrypt(key, c)));
+    return encrypt(step, vectors);
+  };
+  const ckks::Ciphertext result = executor.run(keys, encrypt(0, std::span(&input, 1)), exchange, GetParam());
+  EXPECT_EQ(result.level, 0);
+  const auto slots = encoder.decode_real(ckks::secret::decrypt(key, result));
+  for (std::size_t i = 0; i < clear.logits.size(); ++i)
+    ASSERT_NEAR(slots[static_cast<std::size_t>(program.result_slots[i])], clear.logits[i], 1e-4) << "slot " << i;
+
+  // A client that answers with the wrong level is refused, and the run ends.
+  const auto wrong = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
+    auto fresh = exchange(step, std::move(inputs));
+    fresh[0] = evaluator.drop_to(fresh[0], 0);
+    return fresh;
+  };
+  EXPECT_THROW(executor.run(keys, encrypt(0, std::span(&input, 1)), wrong, GetParam()), Error);
+}
+INSTANTIATE_TEST_SUITE_P(Threads, Executor, ::testing::Values(1, 2, 4));
+
+}  // namespace
+}  // namespace thex::circuit

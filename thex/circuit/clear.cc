@@ -1,0 +1,171 @@
+#include "thex/circuit/clear.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "thex/base/error.h"
+
+namespace thex::circuit {
+namespace {
+
+// Adds Gaussian noise of the size that CKKS adds to a slot: rounding c_0 and c_1 s to integers (variance 1/12 a
+// coefficient, 2N/3 non-zero coefficients in s) at rescaling and key switching, or the encryption error, both divided
+// by the scale.
+class Noise {
+ public:
+  explicit Noise(const std::optional<NoiseModel>& model) : model_(model) {
+    if (model_) engine_.seed(model_->seed);
+  }
+  void after(const Node& node, std::size_t id, std::vector<double>& v) {
+    if (!model_ || node.op == Op::add || node.op == Op::add_plain) return;
+    const double n = static_cast<double>(model_->context->n());
+    const double scale = model_->context->scale(model_->plan->level[id]);
+    const double coefficient_variance = node.op == Op::fresh ? ring_sigma2_ : (1.0 + 2.0 * n / 3.0) / 12.0;
+    std::normal_distribution<double> gauss(0.0, std::sqrt(n * coefficient_variance) / scale);
+    for (double& x : v) x += gauss(engine_);
+  }
+
+ private:
+  static constexpr double ring_sigma2_ = 3.19 * 3.19;
+  std::optional<NoiseModel> model_;
+  std::mt19937_64 engine_;
+};
+
+class Interpreter {
+ public:
+  Interpreter(const Program& program, std::span<const double> embeddings, int length,
+              const std::optional<NoiseModel>& noise, bool keep_all)
+      : program_(program),
+        length_(length),
+        noise_(noise),
+        keep_all_(keep_all),
+        values_(program.nodes.size()),
+        uses_(program.nodes.size()) {
+    for (const Node& node : program.nodes)
+      for (NodeId input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
+    for (const ClientStep& step : program.steps)
+      for (NodeId input : step.inputs) ++uses_[static_cast<std::size_t>(input)];
+    ++uses_[static_cast<std::size_t>(program.result)];
+    plains_.resize(program.plains.size());
+    const std::vector<double> clear(embeddings.begin(), embeddings.end());
+    fresh_ = apply_client_step(program, 0, std::span(&clear, 1), length);
+  }
+
+  ClearResult run() {
+    std::size_t next_step = 0;
+    for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
+      const Node& node = program_.nodes[id];
+      if (node.op == Op::fresh) {
+        while (next_step <= static_cast<std::size_t>(node.step)) turn(next_step++);
+        values_[id] = fresh_[static_cast<std::size_t>(node.output)];
+      } else {
+        values_[id] = evaluate(node);
+      }
+      noise_.after(node, id, values_[id]);
+      for (double x : values_[id]) result_.max_value = std::max(result_.max_value, std::abs(x));
+      for (NodeId input : node.inputs) release(input);
+    }
+    const auto& last = values_[static_cast<std::size_t>(program_.result)];
+    for (std::int32_t slot : program_.result_slots) result_.logits.push_back(last[static_cast<std::size_t>(slot)]);
+    see(last);
+    return result_;
+  }
+
+  std::vector<std::vector<double>> take_values() { return std::move(values_); }
+
+ private:
+  void turn(std::size_t step) {
+    if (step == 0) return;
+    std::vector<std::vector<double>> inputs;
+    for (NodeId input : program_.steps[step].inputs) {
+      inputs.push_back(values_[static_cast<std::size_t>(input)]);
+      see(inputs.back());
+      release(input);
+    }
+    fresh_ = apply_client_step(program_, step, inputs, length_);
+  }
+
+  void see(const std::vector<double>& v) {
+    for (double x : v) result_.max_client_value = std::max(result_.max_client_value, std::abs(x));
+  }
+
+  void release(NodeId id) {
+    if (--uses_[static_cast<std::size_t>(id)] == 0 && !keep_all_)
+      std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
+  }
+
+  const std::vector<double>& plain(PlainId id) {
+    auto& v = plains_[static_cast<std::size_t>(id)];
+    if (v.empty()) {
+      const PlainVector& p = program_.plains[static_cast<std::size_t>(id)];
+      if (!p.fill)
+        throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
+      v.assign(p.period, 0.0);
+      p.fill(v);
+    }
+    return v;
+  }
+
+  std::vector<double> evaluate(const Node& node) {
+    const auto in = [&](std::size_t k) -> const std::vector<double>& {
+      return values_[static_cast<std::size_t>(node.inputs[k])];
+    };
+    const std::size_t n = program_.slots;
+    std::vector<double> out(n, 0.0);
+    switch (node.op) {
+      case Op::fresh:
+        break;
+      case Op::rotate: {
+        const std::size_t shift = static_cast<std::size_t>(node.steps + (node.steps < 0 ? static_cast<int>(n) : 0));
+        std::rotate_copy(in(0).begin(), in(0).begin() + static_cast<std::ptrdiff_t>(shift), in(0).end(), out.begin());
+        break;
+      }
+      case Op::add:
+        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + in(1)[i];
+        break;
+      case Op::add_plain: {
+        const auto& p = plain(node.plains[0]);
+        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + p[i & (p.size() - 1)];
+        break;
+      }
+      case Op::weighted_sum:
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+          const auto& p = plain(node.plains[k]);
+          const auto& x = in(k);
+          for (std::size_t base = 0; base < n; base += p.size())
+            for (std::size_t i = 0; i < p.size(); ++i) out[base + i] += x[base + i] * p[i];
+        }
+        break;
+      case Op::product_sum:
+        for (std::size_t k = 0; k < node.inputs.size(); k += 2)
+          for (std::size_t i = 0; i < n; ++i) out[i] += in(k)[i] * in(k + 1)[i];
+        break;
+    }
+    return out;
+  }
+
+  const Program& program_;
+  int length_;
+  Noise noise_;
+  bool keep_all_;
+  std::vector<std::vector<double>> values_, plains_, fresh_;
+  std::vector<int> uses_;
+  ClearResult result_;
+};
+
+}  // namespace
+
+ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
+                      const std::optional<NoiseModel>& noise) {
+  return Interpreter(program, embeddings, sentence_length, noise, false).run();
+}
+
+std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
+                                             int sentence_length) {
+  Interpreter interpreter(program, embeddings, sentence_length, std::nullopt, true);
+  interpreter.run();
+  return interpreter.take_values();
+}
+
+}  // namespace thex::circuit

@@ -1,0 +1,83 @@
+#include "thex/circuit/matrix.h"
+
+#include <utility>
+
+namespace thex::circuit {
+namespace {
+
+int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+
+// The diagonal seen from before the giant rotation by `shift`: slot p carries diagonal[p - shift].
+PlainVector shifted(std::size_t period, const Components& diagonal, int shift) {
+  if (!diagonal) return {period, nullptr};
+  return vector_of(period, [diagonal, shift, period](std::size_t p) {
+    return diagonal(static_cast<std::size_t>(static_cast<long>(p) - shift + static_cast<long>(period) * 4) % period);
+  });
+}
+
+}  // namespace
+
+PlainVector vector_of(std::size_t period, Components f) {
+  if (!f) return {period, nullptr};
+  return {period, [f = std::move(f)](std::span<double> out) {
+            for (std::size_t p = 0; p < out.size(); ++p) out[p] = f(p);
+          }};
+}
+
+Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked) {
+  const std::size_t width = 2 * size;
+  Diagonals d{.period = width * stacked};
+  for (std::size_t k = 0; k < size; ++k) {
+    Components f;
+    if (entries)
+      f = [entries, size, width, k](std::size_t p) {
+        const std::size_t block = p / width, row = p % width;
+        return row < size ? entries(row + block * size, (row + k) % size) : 0.0;
+      };
+    d.at.emplace(static_cast<int>(k), std::move(f));
+  }
+  return d;
+}
+
+LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : baby_(baby) {
+  for (std::size_t i = 0; i < maps.size(); ++i)
+    for (const auto& [delta, diagonal] : maps[i].at) {
+      const int giant = floor_div(delta, baby);
+      const PlainId plain = builder.plain(shifted(maps[i].period, diagonal, giant * baby));
+      giants_[giant].push_back({i, delta - giant * baby, plain});
+    }
+}
+
+Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
+  const auto inner = [&](int giant) {
+    std::vector<Value> values;
+    std::vector<PlainId> plains;
+    for (const Term& term : giants_.at(giant)) {
+      values.push_back(builder.rotate(inputs[term.input], term.steps));
+      plains.push_back(term.plain);
+    }
+    return builder.weighted_sum(values, plains);
+  };
+  // Horner from the outermost giant step towards zero, on either side.
+  const auto chain = [&](int from, int direction) {
+    Value acc = inner(from);
+    int position = from;
+    while (position != 0) {
+      position += direction;
+      acc = builder.rotate(acc, -direction * baby_);
+      if (giants_.contains(position) && (direction < 0 || position < 0)) acc = builder.add(acc, inner(position));
+    }
+    return acc;
+  };
+  const int lowest = giants_.begin()->first, highest = giants_.rbegin()->first;
+  if (lowest >= 0) return chain(highest, -1);
+  const Value negative = chain(lowest, +1);
+  return highest >= 0 ? builder.add(chain(highest, -1), negative) : negative;
+}
+
+Value rotate_and_sum(Builder& builder, Value x, int first, int last) {
+  for (int s = first; s >= last; s /= 2) x = builder.add(x, builder.rotate(x, s));
+  return x;
+}
+
+}  // namespace thex::circuit

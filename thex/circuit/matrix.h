@@ -1,0 +1,55 @@
+// Linear maps on packed rows, by the diagonal method with baby steps and giant steps (Halevi-Shoup 2018).
+//
+// A map acts within every period of the slots alike: y[p] = sum_delta diagonal_delta[p] * x[p + delta]. A dense matrix
+// on rows that hold their vector twice, [x|x], has one diagonal for each column and no wrap-around masks; see dense().
+// Giant steps are taken by Horner's rule, so that they need one rotation key.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "thex/circuit/program.h"
+
+namespace thex::circuit {
+
+// Entry (row, column) of a matrix; empty when the program is built without weights.
+using Entries = std::function<double(std::size_t row, std::size_t column)>;
+// Entry p of a vector; empty likewise.
+using Components = std::function<double(std::size_t p)>;
+
+// A plain vector of that period whose component p is f(p).
+PlainVector vector_of(std::size_t period, Components f);
+
+struct Diagonals {
+  std::size_t period = 1;
+  std::map<int, Components> at;  // delta -> diagonal; delta may be negative
+};
+
+// The size x size matrix on rows of 2 * size slots holding [x|x]; the result is [M x | 0].
+// With `stacked` > 1, row t of the packing uses matrix number t mod stacked: entries(row + (t mod stacked) * size,
+// column).
+Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1);
+
+class LinearMap {
+ public:
+  // One set of diagonals for each input; all share their giant steps. `baby`: number of baby steps, a power of two.
+  LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby);
+  // sum_i maps[i] (inputs[i]): one level.
+  Value apply(Builder& builder, std::span<const Value> inputs) const;
+  Value apply(Builder& builder, Value input) const { return apply(builder, std::span(&input, 1)); }
+
+ private:
+  struct Term {
+    std::size_t input;
+    int steps;  // baby rotation
+    PlainId plain;
+  };
+  int baby_;
+  std::map<int, std::vector<Term>> giants_;  // giant index -> its inner sum
+};
+
+// x + rot(x, s) + ... over s = first, first/2, ..., last (powers of two): sums windows of 2*first/last strided slots.
+Value rotate_and_sum(Builder& builder, Value x, int first, int last);
+
+}  // namespace thex::circuit

@@ -1,0 +1,125 @@
+#include "thex/circuit/matrix.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "thex/circuit/clear.h"
+
+namespace thex::circuit {
+namespace {
+
+std::vector<SlotSource> doubled_rows(std::size_t slots, std::size_t size) {
+  std::vector<SlotSource> s(slots);
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i / (2 * size) * size + i % size), -1};
+  return s;
+}
+
+std::vector<double> random_vector(std::size_t n, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::vector<double> v(n);
+  for (double& x : v) x = uniform(engine);
+  return v;
+}
+
+class DenseMatrix : public ::testing::TestWithParam<int> {};
+
+TEST_P(DenseMatrix, EqualsTheNaiveProductAndClearsTheSecondHalf) {
+  const std::size_t size = 16, slots = 128, rows = slots / (2 * size);
+  const std::vector<double> m = random_vector(size * size, 1), x = random_vector(rows * size, 2);
+  Builder b(slots);
+  const Value v = b.client_step("in", {}, {doubled_rows(slots, size)}, 0)[0];
+  const LinearMap map(b, {dense(size, [&](std::size_t r, std::size_t c) { return m[r * size + c]; })}, GetParam());
+  const Value y = map.apply(b, v);
+  std::vector<std::int32_t> all(slots);
+  for (std::size_t i = 0; i < slots; ++i) all[i] = static_cast<std::int32_t>(i);
+  const Program program = std::move(b).finish(y, all);
+  const ClearResult out = run_clear(program, x, 1);
+  for (std::size_t t = 0; t < rows; ++t)
+    for (std::size_t r = 0; r < 2 * size; ++r) {
+      double expected = 0;
+      if (r < size)
+        for (std::size_t c = 0; c < size; ++c) expected += m[r * size + c] * x[t * size + c];
+      EXPECT_NEAR(out.logits[t * 2 * size + r], expected, 1e-12);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(BabySteps, DenseMatrix, ::testing::Values(1, 2, 4, 8, 16));
+
+TEST(LinearMap, SharesGiantStepsBetweenInputs) {
+  const std::size_t size = 16, slots = 64;
+  const std::vector<double> m = random_vector(size * size, 3), x = random_vector(slots / 2, 4);
+  const auto entry = [&](std::size_t r, std::size_t c) { return m[r * size + c]; };
+  Builder b(slots);
+  const Value v = b.client_step("in", {}, {doubled_rows(slots, size)}, 0)[0];
+  const LinearMap twice(b, {dense(size, entry), dense(size, entry)}, 4);
+  const Value inputs[] = {v, v};
+  const Value y = twice.apply(b, inputs);
+  const Program program = std::move(b).finish(y, {5});
+  std::size_t rotations = 0;
+  for (const Node& node : program.nodes) rotations += node.op == Op::rotate;
+  EXPECT_EQ(rotations, 3u + 3u) << "three baby steps, three giant steps";
+  double expected = 0;
+  for (std::size_t c = 0; c < size; ++c) expected += 2 * m[5 * size + c] * x[c];
+  EXPECT_NEAR(run_clear(program, x, 1).logits[0], expected, 1e-12);
+}
+
+TEST(LinearMap, NegativeAndPositiveOffsets) {
+  const std::size_t slots = 64;
+  const std::vector<double> x = random_vector(slots, 5);
+  for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
+    Builder b(slots);
+    std::vector<SlotSource> identity(slots);
+    for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+    const Value v = b.client_step("in", {}, {identity}, 0)[0];
+    Diagonals d{.period = 32};
+    for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
+    const LinearMap map(b, {d}, 4);
+    const Value y = map.apply(b, v);
+    const Program program = std::move(b).finish(y, {0, 13, 40, 63});
+    const ClearResult out = run_clear(program, x, 1);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const int p = program.result_slots[i];
+      double expected = 0;
+      for (int o : offsets) expected += (p % 32 + 0.5 * o) * x[static_cast<std::size_t>((p + o + 64) % 64)];
+      EXPECT_NEAR(out.logits[i], expected, 1e-10);
+    }
+  }
+}
+
+TEST(Dense, StackedMatricesByRow) {
+  const std::size_t size = 4, slots = 32;  // 4 rows, matrices 0 1 0 1
+  const std::vector<double> x = random_vector(16, 6);
+  Builder b(slots);
+  const Value v = b.client_step("in", {}, {doubled_rows(slots, size)}, 0)[0];
+  const LinearMap map(
+      b,
+      {dense(
+          size, [](std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c); },
+          2)},
+      2);
+  const Value y = map.apply(b, v);
+  const Program program = std::move(b).finish(y, {2, 8 + 2});
+  const ClearResult out = run_clear(program, x, 1);
+  double row0 = 0, row1 = 0;
+  for (std::size_t c = 0; c < size; ++c) {
+    row0 += (20.0 + static_cast<double>(c)) * x[c];
+    row1 += (60.0 + static_cast<double>(c)) * x[4 + c];
+  }
+  EXPECT_NEAR(out.logits[0], row0, 1e-12);
+  EXPECT_NEAR(out.logits[1], row1, 1e-12);
+}
+
+TEST(RotateAndSum, SumsWindows) {
+  const std::vector<double> x = random_vector(16, 7);
+  Builder b(16);
+  std::vector<SlotSource> identity(16);
+  for (std::size_t i = 0; i < 16; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  const Value v = b.client_step("in", {}, {identity}, 0)[0];
+  const Value y = rotate_and_sum(b, v, 4, 2);
+  const Program program = std::move(b).finish(y, {3});
+  EXPECT_NEAR(run_clear(program, x, 1).logits[0], x[3] + x[5] + x[7] + x[9], 1e-12);
+}
+
+}  // namespace
+}  // namespace thex::circuit

@@ -1,0 +1,187 @@
+#include "thex/circuit/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "thex/base/error.h"
+#include "thex/circuit/cost_model.h"
+#include "thex/ckks/serialization.h"
+
+namespace thex::circuit {
+namespace {
+
+constexpr int kMinLogScale = 33;  // rounding noise near 2^-20 of a slot at N = 2^15
+constexpr int kMaxLogScale = 40;  // more precision than inference can use
+constexpr int kMaxPrimeBits = 50;
+
+int consumed_levels(Op op) { return op == Op::weighted_sum || op == Op::product_sum ? 1 : 0; }
+
+// The modulus chain for a depth in one ring: the number of primes in a digit with the least cost among those for which
+// a scale of at least 2^kMinLogScale fits under the 128-bit table.
+std::optional<ckks::ContextSpec> choose_chain(int log_n, int depth, double max_value) {
+  const int integer_bits =
+      static_cast<int>(std::ceil(std::log2(std::max(2.0, max_value)))) + 2;  // sign and one bit of margin
+  const int budget = ckks::max_log_qp_128(log_n);
+  std::optional<ckks::ContextSpec> best;
+  double best_cost = std::numeric_limits<double>::infinity();
+  for (int alpha = 1; alpha <= depth + 1; ++alpha) {
+    for (int scale = std::min(kMaxLogScale, kMaxPrimeBits - integer_bits); scale >= kMinLogScale; --scale) {
+      const int first = scale + integer_bits;
+      const int digit = first + (alpha - 1) * scale;
+      const int special_count = (digit + 1 + kMaxPrimeBits - 1) / kMaxPrimeBits;
+      const int special_bits = std::max(30, (digit + 1 + special_count - 1) / special_count);
+      // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
+      if (first + depth * scale + special_count * special_bits + 0.01 > budget) continue;
+      const CostModel cost{.log_n = log_n, .digit_limbs = alpha, .special = special_count};
+      const double c = cost.rotate(depth) + cost.rotate((depth + 1) / 2) + cost.rotate(1);
+      if (c < best_cost) {
+        best_cost = c;
+        best = ckks::ContextSpec{.log_n = log_n,
+                                 .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
+                                 .p_bits = std::vector<int>(static_cast<std::size_t>(special_count), special_bits),
+                                 .digit_limbs = alpha,
+                                 .log_scale = scale};
+        best->q_bits[0] = first;
+      }
+      break;  // the largest scale that fits
+    }
+  }
+  return best;
+}
+
+void require(std::map<int, int>& rotations, int steps, int level) {
+  const auto [it, inserted] = rotations.emplace(steps, level);
+  if (!inserted) it->second = std::max(it->second, level);
+}
+
+// Counts, cost, traffic and key requirements of one program under the chosen parameters.
+void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys) {
+  const CostModel cost{
+      .log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())};
+  std::map<std::pair<NodeId, int>, int> hoisted;  // rotations of one value at one level share their decomposition
+  for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+    const Node& node = program.nodes[id];
+    const int level = plan.level[id];
+    switch (node.op) {
+      case Op::rotate:
+        require(keys.rotations, node.steps, level);
+        ++plan.counts.rotations;
+        if (hoisted[{node.inputs[0], level}]++ == 0) plan.estimated_seconds += cost.decompose(level);
+        plan.estimated_seconds += cost.key_product(level);
+        break;
+      case Op::weighted_sum:
+        plan.counts.plain_products += node.inputs.size();
+        ++plan.counts.rescales;
+        plan.estimated_seconds +=
+            static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost.pass() + cost.rescale(level + 1);
+        break;
+      case Op::product_sum:
+        keys.relinearization_level = std::max(keys.relinearization_level, level + 1);
+        plan.counts.ciphertext_products += node.inputs.size() / 2;
+        ++plan.counts.relinearizations;
+        ++plan.counts.rescales;
+        plan.estimated_seconds += static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost.pass() +
+                                  cost.rotate(level + 1) + cost.rescale(level + 1);
+        break;
+      case Op::add:
+      case Op::add_plain:
+        plan.estimated_seconds += 2 * (level + 1) * cost.pass();
+        break;
+      case Op::fresh:
+        break;
+    }
+  }
+}
+
+void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
+  for (const ClientStep& step : program.steps) {
+    for (NodeId id : step.outputs)
+      plan.bytes_to_server += ckks::ciphertext_bytes(context, plan.level[static_cast<std::size_t>(id)], true);
+    plan.bytes_to_client += step.inputs.size() * ckks::ciphertext_bytes(context, 0, false);
+  }
+  plan.bytes_to_client += ckks::ciphertext_bytes(context, 0, false);
+}
+
+double total_cost(const std::vector<ProgramPlan>& plans) {
+  double sum = 0;
+  for (const ProgramPlan& p : plans) sum += p.estimated_seconds;
+  return sum;
+}
+
+}  // namespace
+
+ProgramPlan assign_levels(const Program& program) {
+  ProgramPlan plan;
+  const std::size_t n = program.nodes.size();
+  plan.level.assign(n, 0);
+  const int last = static_cast<int>(program.steps.size());
+  plan.urgency.assign(n, last);
+  for (std::size_t s = 1; s < program.steps.size(); ++s)
+    for (NodeId input : program.steps[s].inputs) {
+      int& urgency = plan.urgency[static_cast<std::size_t>(input)];
+      urgency = std::min(urgency, static_cast<int>(s));
+    }
+  for (std::size_t i = n; i-- > 0;) {
+    const Node& node = program.nodes[i];
+    const int needed = plan.level[i] + consumed_levels(node.op);
+    for (NodeId input : node.inputs) {
+      const auto k = static_cast<std::size_t>(input);
+      plan.level[k] = std::max(plan.level[k], needed);
+      plan.urgency[k] = std::min(plan.urgency[k], plan.urgency[i]);
+    }
+    if (node.op == Op::fresh) plan.depth = std::max(plan.depth, plan.level[i]);
+  }
+  return plan;
+}
+
+Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options) {
+  std::optional<Plan> best;
+  double best_cost = std::numeric_limits<double>::infinity();
+  std::string reasons;
+  for (int log_n = std::max(12, options.min_log_n); log_n <= std::min(16, options.max_log_n); ++log_n) {
+    const std::string ring = "N=2^" + std::to_string(log_n) + ": ";
+    Plan plan;
+    try {
+      plan.programs = build(std::size_t{1} << (log_n - 1));
+    } catch (const Error& e) {
+      reasons += "; " + ring + e.what();
+      continue;
+    }
+    int depth = 0;
+    for (const Program& program : plan.programs) {
+      plan.program_plans.push_back(assign_levels(program));
+      depth = std::max(depth, plan.program_plans.back().depth);
+    }
+    const auto spec = choose_chain(log_n, depth, options.max_value);
+    if (!spec) {
+      reasons += "; " + ring + std::to_string(depth) + " levels do not fit under " +
+                 std::to_string(ckks::max_log_qp_128(log_n)) + " bits for decrypted values up to " +
+                 std::to_string(options.max_value);
+      continue;
+    }
+    plan.spec = *spec;
+    for (std::size_t i = 0; i < plan.programs.size(); ++i)
+      account(plan.programs[i], plan.program_plans[i], plan.spec, plan.keys);
+    const double cost = total_cost(plan.program_plans);
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = std::move(plan);
+    }
+  }
+  if (!best) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
+  best->context = ckks::Context::create(best->spec);
+  for (std::size_t i = 0; i < best->programs.size(); ++i)
+    account_traffic(best->programs[i], best->program_plans[i], *best->context);
+  best->key_bytes_wire = ckks::evaluation_keys_bytes(*best->context, best->keys);
+  const auto key_memory = [&](int level) {
+    return 2 * best->context->digit_count(level) *
+           (static_cast<std::size_t>(level) + 1 + best->context->special_count()) * best->context->n() * 8;
+  };
+  for (const auto& [steps, level] : best->keys.rotations) best->key_bytes_memory += key_memory(level);
+  if (best->keys.relinearization_level >= 0) best->key_bytes_memory += key_memory(best->keys.relinearization_level);
+  return std::move(*best);
+}
+
+}  // namespace thex::circuit

@@ -1,0 +1,130 @@
+#include "thex/circuit/program.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "thex/base/error.h"
+
+namespace thex::circuit {
+namespace {
+
+[[noreturn]] void misuse(const std::string& label, const std::string& what) {
+  throw Error(ErrorCode::internal, "circuit step '" + label + "': " + what);
+}
+
+}  // namespace
+
+Builder::Builder(std::size_t slots) {
+  if (!std::has_single_bit(slots))
+    throw Error(ErrorCode::internal, "slot count " + std::to_string(slots) + " is not a power of two");
+  program_.slots = slots;
+}
+
+PlainId Builder::plain(PlainVector vector) {
+  if (!std::has_single_bit(vector.period) || vector.period > program_.slots)
+    misuse(label_, "plain vector of period " + std::to_string(vector.period) + " in " + std::to_string(program_.slots) +
+                       " slots");
+  program_.plains.push_back(std::move(vector));
+  return static_cast<PlainId>(program_.plains.size() - 1);
+}
+
+Value Builder::push(Node node) {
+  for (NodeId input : node.inputs)
+    if (input < 0 || static_cast<std::size_t>(input) >= program_.nodes.size())
+      misuse(label_, "operand is not a value of this program");
+  node.label = label_;
+  program_.nodes.push_back(std::move(node));
+  return Value(static_cast<NodeId>(program_.nodes.size() - 1));
+}
+
+Value Builder::rotate(Value a, int steps) {
+  const int slots = static_cast<int>(program_.slots);
+  steps %= slots;
+  if (steps > slots / 2) steps -= slots;
+  if (steps <= -slots / 2) steps += slots;
+  if (steps == 0) return a;
+  const auto key = std::make_pair(a.id(), steps);
+  if (const auto it = rotations_.find(key); it != rotations_.end()) return Value(it->second);
+  const Value r = push({.op = Op::rotate, .inputs = {a.id()}, .steps = steps});
+  rotations_.emplace(key, r.id());
+  return r;
+}
+
+Value Builder::add(Value a, Value b) { return push({.op = Op::add, .inputs = {a.id(), b.id()}}); }
+
+Value Builder::add_plain(Value a, PlainId b) { return push({.op = Op::add_plain, .inputs = {a.id()}, .plains = {b}}); }
+
+Value Builder::weighted_sum(std::span<const Value> a, std::span<const PlainId> b) {
+  if (a.empty() || a.size() != b.size()) misuse(label_, "a weighted sum needs as many vectors as values, at least one");
+  Node node{.op = Op::weighted_sum, .plains = {b.begin(), b.end()}};
+  for (Value v : a) node.inputs.push_back(v.id());
+  return push(std::move(node));
+}
+
+Value Builder::multiply_plain(Value a, PlainId b) { return weighted_sum(std::span(&a, 1), std::span(&b, 1)); }
+
+Value Builder::product_sum(std::span<const std::pair<Value, Value>> terms) {
+  if (terms.empty()) misuse(label_, "a sum of products needs at least one term");
+  Node node{.op = Op::product_sum};
+  for (const auto& [a, b] : terms) {
+    node.inputs.push_back(a.id());
+    node.inputs.push_back(b.id());
+  }
+  return push(std::move(node));
+}
+
+Value Builder::multiply(Value a, Value b) {
+  const std::pair<Value, Value> term{a, b};
+  return product_sum(std::span(&term, 1));
+}
+
+std::vector<Value> Builder::client_step(std::string label, std::span<const Value> inputs,
+                                        std::vector<std::vector<SlotSource>> sources, std::size_t values) {
+  if (program_.steps.empty() != inputs.empty()) misuse(label, "only the first client step has no inputs");
+  label_ = label;
+  ClientStep step{.label = std::move(label), .values = values};
+  for (Value v : inputs) step.inputs.push_back(v.id());
+  std::vector<Value> fresh;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].size() != program_.slots) misuse(label_, "a fresh encryption needs a source for every slot");
+    fresh.push_back(
+        push({.op = Op::fresh, .step = static_cast<int>(program_.steps.size()), .output = static_cast<int>(i)}));
+    step.outputs.push_back(fresh.back().id());
+  }
+  step.sources = std::move(sources);
+  program_.steps.push_back(std::move(step));
+  return fresh;
+}
+
+Program Builder::finish(Value result, std::vector<std::int32_t> result_slots) && {
+  if (result.id() < 0) misuse(label_, "the program has no result");
+  program_.result = result.id();
+  program_.result_slots = std::move(result_slots);
+  return std::move(program_);
+}
+
+std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
+                                                   std::span<const std::vector<double>> inputs, int sentence_length) {
+  const ClientStep& s = program.steps.at(step);
+  const std::size_t expected = step == 0 ? 1 : s.inputs.size();
+  if (inputs.size() != expected)
+    throw Error(ErrorCode::protocol, "client step '" + s.label + "' takes " + std::to_string(expected) +
+                                         " vectors, got " + std::to_string(inputs.size()));
+  std::vector<std::vector<double>> out;
+  out.reserve(s.sources.size());
+  for (const auto& sources : s.sources) {
+    std::vector<double> v(program.slots, 0.0);
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      const SlotSource& from = sources[i];
+      if (from.input < 0 || (from.token >= 0 && from.token >= sentence_length)) continue;
+      const auto& source = inputs[static_cast<std::size_t>(from.input)];
+      if (static_cast<std::size_t>(from.slot) >= source.size()) misuse(s.label, "source slot out of range");
+      const double x = source[static_cast<std::size_t>(from.slot)];
+      v[i] = step == 0 ? x : std::max(x, 0.0);
+    }
+    out.push_back(std::move(v));
+  }
+  return out;
+}
+
+}  // namespace thex::circuit
