@@ -104,10 +104,11 @@ std::vector<std::vector<double>> Session::decrypt(ByteView payload, std::span<co
     // Levels differ little in scale; anything else is not a result of this plan.
     const double ratio = ciphertext.scale / context->scale(0);
     if (ciphertext.level != 0 || !(ratio > 0.5 && ratio < 2)) {
-      throw Error(ErrorCode::protocol, fmt::format("{} sent a ciphertext at level {} and scale 2^{:.2f}, expected level 0 "
-                                                   "and scale 2^{:.2f}",
-                                                   connection_->peer(), ciphertext.level, std::log2(ciphertext.scale),
-                                                   std::log2(context->scale(0))));
+      throw Error(ErrorCode::protocol,
+                  fmt::format("{} sent a ciphertext at level {} and scale 2^{:.2f}, expected level 0 "
+                              "and scale 2^{:.2f}",
+                              connection_->peer(), ciphertext.level, std::log2(ciphertext.scale),
+                              std::log2(context->scale(0))));
     }
     values[i] = encoder.decode_real(ckks::secret::decrypt(keys_.secret, ciphertext));
   });
@@ -151,7 +152,8 @@ Classification Session::classify(const bert::Encoding& encoding) {
       const auto decrypting = Clock::now();
       const CiphertextsHead head = parse_head(frame.payload);
       if (head.index != step) {
-        throw Error(ErrorCode::protocol, fmt::format("{} sent step {}, expected {}", connection_->peer(), head.index, step));
+        throw Error(ErrorCode::protocol,
+                    fmt::format("{} sent step {}, expected {}", connection_->peer(), head.index, step));
       }
       time.server += head.seconds;
       values = decrypt(frame.payload, sizes);
@@ -170,7 +172,8 @@ Classification Session::classify(const bert::Encoding& encoding) {
     result.logits.push_back(values[0].at(static_cast<std::size_t>(slot)));
   }
   for (const double x : result.logits) {
-    if (!std::isfinite(x)) throw Error(ErrorCode::protocol, connection_->peer() + " sent a result that is not a number");
+    if (!std::isfinite(x))
+      throw Error(ErrorCode::protocol, connection_->peer() + " sent a result that is not a number");
   }
   std::tie(result.label, result.score) = top_label(result.logits);
   time.network = std::max(0.0, waited - time.server);

@@ -46,14 +46,14 @@ struct Classification {
   std::size_t label = 0;  // index of the largest logit
   double score = 0;       // its softmax probability
   int tokens = 0;
-  int bucket = 0;         // tokens after padding
+  int bucket = 0;  // tokens after padding
   PhaseTimes seconds;
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // of this query, headers included
 };
 
 struct SessionOptions {
-  int threads = 2;                                   // for encryption and decryption
-  std::chrono::milliseconds timeout{120'000};        // for one message of the server, its work included
+  int threads = 2;                             // for encryption and decryption
+  std::chrono::milliseconds timeout{120'000};  // for one message of the server, its work included
 };
 
 // What connecting cost.
@@ -64,8 +64,9 @@ struct SessionSetup {
   std::string server_json;  // the server's description of itself
 };
 
-// One connection to a server. Keys are uploaded when the server does not hold them yet. Not for several threads at once.
-// `model` and `keys` must outlive the session. Every method throws Error(network), Error(protocol) or what the server reports.
+// One connection to a server. Keys are uploaded when the server does not hold them yet. Not for several threads at
+// once. `model` and `keys` must outlive the session. Every method throws Error(network), Error(protocol) or what the
+// server reports.
 class Session {
  public:
   Session(std::unique_ptr<Connection> connection, const ClientModel& model, const ClientKeys& keys,
@@ -80,7 +81,8 @@ class Session {
  private:
   Frame receive(std::span<const Expected> expected);
   void handshake();
-  Bytes encrypt_step(std::size_t bucket, std::size_t step, std::span<const std::vector<double>> inputs, int tokens) const;
+  Bytes encrypt_step(std::size_t bucket, std::size_t step, std::span<const std::vector<double>> inputs,
+                     int tokens) const;
   std::vector<std::vector<double>> decrypt(ByteView payload, std::span<const std::size_t> sizes) const;
 
   std::unique_ptr<Connection> connection_;

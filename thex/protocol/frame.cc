@@ -63,9 +63,10 @@ FrameHeader parse_header(std::span<const std::byte, kHeaderBytes> bytes, std::sp
   }
   const auto version = get(bytes.data() + 4, 2);
   if (version != kProtocolVersion) {
-    throw Error(ErrorCode::protocol, fmt::format("the peer speaks protocol version {}, this program version {}: use the "
-                                                 "same release of thex on both sides",
-                                                 version, kProtocolVersion));
+    throw Error(ErrorCode::protocol,
+                fmt::format("the peer speaks protocol version {}, this program version {}: use the "
+                            "same release of thex on both sides",
+                            version, kProtocolVersion));
   }
   const auto type = static_cast<FrameType>(get(bytes.data() + 6, 2));
   const std::uint64_t length = get(bytes.data() + 8, 8);
@@ -73,8 +74,9 @@ FrameHeader parse_header(std::span<const std::byte, kHeaderBytes> bytes, std::sp
   for (const Expected& e : expected) {
     if (e.type == type) {
       if (length > e.max_length) {
-        throw Error(ErrorCode::protocol, fmt::format("the peer announced a {} of {} bytes, at most {} are possible here",
-                                                     name(type), length, e.max_length));
+        throw Error(ErrorCode::protocol,
+                    fmt::format("the peer announced a {} of {} bytes, at most {} are possible here", name(type), length,
+                                e.max_length));
       }
       return {type, length};
     }

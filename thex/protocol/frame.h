@@ -7,8 +7,8 @@
 //   8       8     payload length
 //   16            payload
 //
-// The receiver says which types it is ready for and how long each may be; those bounds come from the plan that both sides derive
-// from the model's configuration, so that nothing is allocated on the word of a peer.
+// The receiver says which types it is ready for and how long each may be; those bounds come from the plan that both
+// sides derive from the model's configuration, so that nothing is allocated on the word of a peer.
 #pragma once
 
 #include <array>
@@ -57,7 +57,8 @@ struct Expected {
 
 std::array<std::byte, kHeaderBytes> encode_header(FrameType type, std::uint64_t length);
 
-// Throws Error(protocol) with the values for another magic, version, an unexpected type or a longer payload than expected.
+// Throws Error(protocol) with the values for another magic, version, an unexpected type or a longer payload than
+// expected.
 FrameHeader parse_header(std::span<const std::byte, kHeaderBytes> bytes, std::span<const Expected> expected);
 
 }  // namespace thex::protocol

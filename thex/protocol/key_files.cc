@@ -68,17 +68,19 @@ std::string encode_secret_file(const SecretFile& file) {
 
 SecretFile parse_secret_file(const std::string& bytes, const fs::path& path) {
   if (bytes.size() < sizeof(kMagic) || std::memcmp(bytes.data(), kMagic, sizeof(kMagic)) != 0) {
-    throw Error(ErrorCode::keys, path.string() + " is not a key file of thex; make new keys with 'thex keygen --force'");
+    throw Error(ErrorCode::keys,
+                path.string() + " is not a key file of thex; make new keys with 'thex keygen --force'");
   }
   if (bytes.size() != kFileBytes) {
-    throw Error(ErrorCode::keys, fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
-                                             path.string(), bytes.size(), kFileBytes));
+    throw Error(ErrorCode::keys,
+                fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
+                            path.string(), bytes.size(), kFileBytes));
   }
   const auto version = static_cast<unsigned>(static_cast<unsigned char>(bytes[8])) |
                        static_cast<unsigned>(static_cast<unsigned char>(bytes[9])) << 8;
   if (version != kVersion) {
-    throw Error(ErrorCode::keys, fmt::format("{} has format version {}, this program reads version {}", path.string(), version,
-                                             kVersion));
+    throw Error(ErrorCode::keys, fmt::format("{} has format version {}, this program reads version {}", path.string(),
+                                             version, kVersion));
   }
   const auto expected = checksum(std::string_view(bytes).substr(0, kFileBytes - kChecksum));
   if (std::memcmp(expected.data(), bytes.data() + kFileBytes - kChecksum, kChecksum) != 0) {
@@ -159,15 +161,15 @@ ClientKeys generate_keys(const bert::InferencePlan& plan, const fs::path& folder
 ClientKeys load_keys(const bert::InferencePlan& plan, const fs::path& folder) {
   const fs::path path = folder / "secret.key";
   if (!has_keys(folder)) {
-    throw Error(ErrorCode::keys, "no keys in " + folder.string() + "; make some with 'thex keygen -o " + folder.string() + "'");
+    throw Error(ErrorCode::keys,
+                "no keys in " + folder.string() + "; make some with 'thex keygen -o " + folder.string() + "'");
   }
   std::string bytes = read_file(path, 4096);
   const Wiper wiper(bytes);
   const SecretFile file = parse_secret_file(bytes, path);
   if (file.plan != fingerprint(plan) || file.ring != plan.plan.context->fingerprint()) {
-    throw Error(ErrorCode::keys,
-                fmt::format("{} belongs to another model or --max-tokens (plan {}, this one is {})", path.string(),
-                            hex(file.plan), hex(fingerprint(plan))));
+    throw Error(ErrorCode::keys, fmt::format("{} belongs to another model or --max-tokens (plan {}, this one is {})",
+                                             path.string(), hex(file.plan), hex(fingerprint(plan))));
   }
   return {ckks::secret::SecretKey::from_seed(plan.plan.context, file.seed), file.keys, folder};
 }
@@ -188,8 +190,9 @@ std::string read_evaluation_keys(const bert::InferencePlan& plan, const ClientKe
   const std::size_t size = key_bytes(plan);
   const auto found = fs::file_size(path, error);
   if (error || found != size) {
-    throw Error(ErrorCode::keys, fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
-                                             path.string(), error ? 0 : found, size));
+    throw Error(ErrorCode::keys,
+                fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
+                            path.string(), error ? 0 : found, size));
   }
   std::string bytes = read_file(path, size);
   if (fingerprint(std::as_bytes(std::span(bytes.data(), bytes.size()))) != keys.fingerprint) {

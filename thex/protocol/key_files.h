@@ -1,6 +1,7 @@
 // A client's keys on disk: a folder with `secret.key` and `eval.keys`, both readable by their owner alone.
 //
-//   secret.key  magic "THEXSKEY", format version (u16, little-endian), plan fingerprint (16 bytes), ring fingerprint (16), seed of
+//   secret.key  magic "THEXSKEY", format version (u16, little-endian), plan fingerprint (16 bytes), ring fingerprint
+//   (16), seed of
 //               the secret key (32), fingerprint of eval.keys (32), BLAKE2b-256 of all before (32)
 //   eval.keys   the serialized evaluation keys, as they are sent to a server
 #pragma once
@@ -20,8 +21,8 @@ struct ClientKeys {
   std::filesystem::path folder;
 };
 
-// Makes the keys of a plan and writes them, each file atomically, eval.keys first. The folder is made (0700) when missing.
-// Throws Error(keys) when a secret.key is there and `replace` is false, Error(file) when writing fails.
+// Makes the keys of a plan and writes them, each file atomically, eval.keys first. The folder is made (0700) when
+// missing. Throws Error(keys) when a secret.key is there and `replace` is false, Error(file) when writing fails.
 ClientKeys generate_keys(const bert::InferencePlan& plan, const std::filesystem::path& folder, bool replace);
 
 // Throws Error(keys) when secret.key is missing, damaged, or of another plan; what to do is in the message.

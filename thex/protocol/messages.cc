@@ -95,7 +95,8 @@ Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts) {
 }
 
 Hello parse_hello(ByteView payload) {
-  if (payload.size() != kHelloBytes) reject(fmt::format("a hello of {} bytes, expected {}", payload.size(), kHelloBytes));
+  if (payload.size() != kHelloBytes)
+    reject(fmt::format("a hello of {} bytes, expected {}", payload.size(), kHelloBytes));
   Hello message;
   std::memcpy(message.plan.data(), payload.data(), message.plan.size());
   std::memcpy(message.keys.data(), payload.data() + message.plan.size(), message.keys.size());

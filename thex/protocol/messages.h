@@ -5,9 +5,9 @@
 //   keys_chunk   bytes of the serialized evaluation keys, in order; their total length follows from the plan
 //   keys_ready   nothing
 //   query, step, step_reply, result
-//                index (4): the length bucket in a query, else the client step; count (4); seconds (8, IEEE double): the
-//                server's own work since the last message it received; then `count` ciphertexts, one after the other, whose
-//                lengths follow from the plan
+//                index (4): the length bucket in a query, else the client step; count (4); seconds (8, IEEE double):
+//                the server's own work since the last message it received; then `count` ciphertexts, one after the
+//                other, whose lengths follow from the plan
 //   error        ErrorCode (2), UTF-8 text
 //
 // A session: hello, server_info, then keys_chunk ... keys_ready if the server lacks the keys; then any number of

@@ -11,8 +11,8 @@
 
 namespace thex::protocol {
 
-// body(0) ... body(count - 1), at most `threads` at a time, in no order. After an exception no further piece is begun, and the
-// first one is rethrown here.
+// body(0) ... body(count - 1), at most `threads` at a time, in no order. After an exception no further piece is begun,
+// and the first one is rethrown here.
 template <typename Body>
 void parallel_for(std::size_t count, int threads, const Body& body) {
   std::atomic<std::size_t> next{0};

@@ -1,4 +1,5 @@
-// The server: evaluates the encoder on ciphertexts for many clients. It holds weights and evaluation keys, nothing that decrypts.
+// The server: evaluates the encoder on ciphertexts for many clients. It holds weights and evaluation keys, nothing that
+// decrypts.
 #pragma once
 
 #include <chrono>
@@ -15,10 +16,10 @@
 namespace thex::protocol {
 
 struct ServerOptions {
-  int threads = 2;                           // for one query
+  int threads = 2;  // for one query
   int max_connections = 32;
-  int max_queries = 4;                       // evaluated at the same time; the others wait
-  std::size_t key_memory = std::size_t{1} << 30;  // for the keys of all clients; the least recently used go first
+  int max_queries = 4;                                // evaluated at the same time; the others wait
+  std::size_t key_memory = std::size_t{1} << 30;      // for the keys of all clients; the least recently used go first
   std::chrono::milliseconds idle_timeout{600'000};    // a connection without a query
   std::chrono::milliseconds message_timeout{60'000};  // one message, and one turn of the client within a query
   std::chrono::milliseconds stop_grace{5'000};        // for queries that run when the server is stopped
@@ -51,7 +52,8 @@ class Server {
   void serve(Listener& listener);
   // One session, in the caller's thread: returns when the client leaves. Errors are told to the client and logged.
   void handle(Connection& connection);
-  // From any thread (not from a signal handler): idle clients are sent away at once, queries may finish within stop_grace.
+  // From any thread (not from a signal handler): idle clients are sent away at once, queries may finish within
+  // stop_grace.
   void stop() noexcept;
 
   ServerStatistics statistics() const;

@@ -80,12 +80,14 @@ std::shared_ptr<const ckks::EvaluationKeys> Server::Impl::greet(Connection& conn
   const Expected expected[] = {{FrameType::hello, kHelloBytes}};
   const Hello hello = parse_hello(connection.receive(expected, in(options.message_timeout)).payload);
   if (hello.plan != fingerprint(plan)) {
-    throw Error(ErrorCode::keys, fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan {}: use "
-                                             "the same model and --max-tokens on both sides",
-                                             plan.fingerprint(), options.model_name, max_tokens, hex(hello.plan)));
+    throw Error(ErrorCode::keys,
+                fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan {}: use "
+                            "the same model and --max-tokens on both sides",
+                            plan.fingerprint(), options.model_name, max_tokens, hex(hello.plan)));
   }
   auto found = keys.find(hello.keys);
-  connection.send(FrameType::server_info, encode(ServerInfo{found != nullptr, describe()}), in(options.message_timeout));
+  connection.send(FrameType::server_info, encode(ServerInfo{found != nullptr, describe()}),
+                  in(options.message_timeout));
   return found ? found : receive_keys(connection, hello.keys);
 }
 
@@ -96,7 +98,8 @@ std::shared_ptr<const ckks::EvaluationKeys> Server::Impl::receive_keys(Connectio
   const std::size_t total = key_bytes(plan);
   Bytes bytes;
   while (bytes.size() < total) {
-    const Expected expected[] = {{FrameType::keys_chunk, std::min<std::uint64_t>(kMaxChunkBytes, total - bytes.size())}};
+    const Expected expected[] = {
+        {FrameType::keys_chunk, std::min<std::uint64_t>(kMaxChunkBytes, total - bytes.size())}};
     const Frame chunk = connection.receive(expected, in(options.message_timeout));
     if (chunk.payload.empty()) throw Error(ErrorCode::protocol, "an empty piece of the evaluation keys");
     if (bytes.empty()) bytes.reserve(total);
@@ -105,7 +108,8 @@ std::shared_ptr<const ckks::EvaluationKeys> Server::Impl::receive_keys(Connectio
   if (fingerprint(bytes) != expected_fingerprint) {
     throw Error(ErrorCode::keys, "the evaluation keys that arrived are not those that were announced");
   }
-  auto result = keys.insert(expected_fingerprint, ckks::parse_evaluation_keys(*plan.plan.context, bytes, plan.plan.keys));
+  auto result =
+      keys.insert(expected_fingerprint, ckks::parse_evaluation_keys(*plan.plan.context, bytes, plan.plan.keys));
   ++key_uploads;
   log(fmt::format("{}: {:.1f} MB of keys in {:.2f} s, {:.1f} MB in memory", connection.peer(),
                   static_cast<double>(total) / 1e6, seconds_since(start), static_cast<double>(result->bytes()) / 1e6));
@@ -125,10 +129,10 @@ std::vector<ckks::Ciphertext> Server::Impl::parse(ByteView payload, std::size_t 
     const double scale = p.context->scale(level);
     if (ciphertexts[i].level != level || ciphertexts[i].parts.size() != 2 ||
         std::abs(ciphertexts[i].scale / scale - 1) > 0x1p-30) {
-      throw Error(ErrorCode::protocol, fmt::format("ciphertext {} of step {} is at level {} and scale 2^{:.3f}, expected level {} "
-                                                   "and scale 2^{:.3f}",
-                                                   i, step, ciphertexts[i].level, std::log2(ciphertexts[i].scale), level,
-                                                   std::log2(scale)));
+      throw Error(ErrorCode::protocol,
+                  fmt::format("ciphertext {} of step {} is at level {} and scale 2^{:.3f}, expected level {} "
+                              "and scale 2^{:.3f}",
+                              i, step, ciphertexts[i].level, std::log2(ciphertexts[i].scale), level, std::log2(scale)));
     }
   });
   return ciphertexts;
@@ -139,7 +143,8 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
   auto mark = Clock::now();  // when the server's turn began
   const std::size_t bucket = parse_head(query.payload).index;
   if (bucket >= plan.buckets.size()) {
-    throw Error(ErrorCode::protocol, fmt::format("a query for length bucket {}, there are {}", bucket, plan.buckets.size()));
+    throw Error(ErrorCode::protocol,
+                fmt::format("a query for length bucket {}, there are {}", bucket, plan.buckets.size()));
   }
   const circuit::Program& program = plan.plan.programs[bucket];
   const ckks::Evaluator evaluator(plan.plan.context);

@@ -108,7 +108,9 @@ void set_no_delay(int fd) {
 
 class SocketStream : public ByteStream {
  public:
-  SocketStream(Descriptor fd, std::string peer) : fd_(std::move(fd)), peer_(std::move(peer)) { set_no_delay(fd_.get()); }
+  SocketStream(Descriptor fd, std::string peer) : fd_(std::move(fd)), peer_(std::move(peer)) {
+    set_no_delay(fd_.get());
+  }
 
   void write(ByteView bytes, Deadline deadline) override {
     while (!bytes.empty()) {
@@ -159,7 +161,8 @@ class SocketListener : public Listener {
       if (entries[0].revents == 0) continue;
       sockaddr_storage address{};
       socklen_t length = sizeof(address);
-      Descriptor client(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      Descriptor client(
+          ::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (client.get() >= 0) {
         return std::make_unique<StreamConnection>(
             std::make_unique<SocketStream>(std::move(client), name_of(reinterpret_cast<sockaddr*>(&address), length)));
@@ -206,7 +209,8 @@ std::unique_ptr<Connection> connect_tcp(const std::string& address, std::chrono:
       }
     }
     if (error == 0) {
-      return std::make_unique<StreamConnection>(std::make_unique<SocketStream>(std::move(fd), "the server at " + address));
+      return std::make_unique<StreamConnection>(
+          std::make_unique<SocketStream>(std::move(fd), "the server at " + address));
     }
     reason = std::strerror(error);
   }

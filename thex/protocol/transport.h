@@ -55,8 +55,8 @@ class Listener {
   virtual std::string address() const = 0;
 };
 
-// TCP. Addresses are HOST:PORT, [IPV6]:PORT; port 0 takes any free one when listening. Throws Error(usage) for an address that
-// cannot be understood and Error(network) when nobody listens there, or it is taken.
+// TCP. Addresses are HOST:PORT, [IPV6]:PORT; port 0 takes any free one when listening. Throws Error(usage) for an
+// address that cannot be understood and Error(network) when nobody listens there, or it is taken.
 std::unique_ptr<Connection> connect_tcp(const std::string& address, std::chrono::milliseconds timeout);
 std::unique_ptr<Listener> listen_tcp(const std::string& address);
 

@@ -1,0 +1,77 @@
+#include "thex/cli/command.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <new>
+#include <thread>
+
+#include "thex/base/error.h"
+
+namespace thex::cli {
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("-m,--model", options.model,
+                 "Model folder (default: $THEX_MODEL, else the embedded BERT-tiny for SST-2)");
+  app.add_option("--max-tokens", options.max_tokens,
+                 "Longest text in tokens; the same on both sides, as the keys depend on it")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 512));
+}
+
+void add_threads_option(CLI::App& app, int& threads) {
+  app.add_option("--threads", threads, "Threads (default: all cores)")->check(CLI::Range(1, 1024));
+}
+
+void add_server_options(CLI::App& app, ServerOptions& options) {
+  app.add_option("--server", options.server, "HOST:PORT of a server (default: start one on loopback and end it again)");
+  app.add_option("--keys", options.keys, "Key folder (default: ${THEX_HOME:-~/.thex}/keys/PLAN, made on first use)");
+  app.add_option("--timeout", options.timeout, "Seconds to wait for one message of the server")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
+  add_threads_option(app, options.threads);
+}
+
+int thread_count(int option) {
+  return option > 0 ? option : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+std::string exit_status_help() {
+  return "Exit status: 0 success, 2 wrong usage, 3 model, 4 input text or data, 5 network, 6 protocol, 7 keys, 8 file, "
+         "9 cryptographic parameters, 70 internal error. Results go to stdout, progress and errors to stderr.";
+}
+
+namespace {
+
+int report(const CLI::App& app, const std::string& message, int status) {
+  std::string line = message;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::cerr << app.get_name() << ": " << line << std::endl;
+  return status;
+}
+
+}  // namespace
+
+int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
+  }
+  try {
+    run();
+    std::cout.flush();
+    if (!std::cout || std::fflush(stdout) != 0)
+      throw Error(ErrorCode::file, "cannot write the results to standard output");
+    return 0;
+  } catch (const Error& e) {
+    return report(app, e.what(), exit_status(e.code()));
+  } catch (const std::bad_alloc&) {
+    return report(app, "out of memory", exit_status(ErrorCode::internal));
+  } catch (const std::exception& e) {
+    return report(app, std::string("internal error: ") + e.what(), exit_status(ErrorCode::internal));
+  }
+}
+
+}  // namespace thex::cli

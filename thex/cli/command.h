@@ -1,0 +1,47 @@
+// What the subcommands of `thex` have in common.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+namespace thex::cli {
+
+// A subcommand registers itself and leaves in `run` what to do when it was chosen.
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<void()> run;
+};
+
+struct ModelOptions {
+  std::string model;     // empty: the embedded one
+  int max_tokens = 128;  // largest length bucket
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+
+struct ServerOptions {
+  std::string server;  // HOST:PORT; empty: a process of our own
+  std::string keys;    // folder; empty: the default one of the plan
+  int threads = 0;     // 0: all cores
+  int timeout = 120;   // seconds for one message
+};
+void add_server_options(CLI::App& app, ServerOptions& options);
+void add_threads_option(CLI::App& app, int& threads);
+// The number of threads that an option means.
+int thread_count(int option);
+
+void add_convert(CLI::App& app, Command& command);
+void add_keygen(CLI::App& app, Command& command);
+void add_serve(CLI::App& app, Command& command);
+void add_classify(CLI::App& app, Command& command);
+void add_eval(CLI::App& app, Command& command);
+void add_inspect(CLI::App& app, Command& command);
+
+// Parses, runs the chosen subcommand, and turns every failure into one line on stderr ("NAME: ...") and its exit
+// status.
+int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run);
+
+// The end of --help: what the exit statuses mean.
+std::string exit_status_help();
+
+}  // namespace thex::cli

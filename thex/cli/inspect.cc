@@ -1,0 +1,148 @@
+// thex inspect: what a model costs and who learns what, before anything is encrypted.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <set>
+
+#include "thex/bert/encoder_circuit.h"
+#include "thex/bert/model.h"
+#include "thex/cli/command.h"
+#include "thex/cli/locations.h"
+#include "thex/cli/report.h"
+#include "thex/protocol/plan_sizes.h"
+
+namespace thex::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  bool json = false;
+};
+
+// Bytes of the encoded weights of a program: a compact plaintext of period H takes 2H words a limb.
+std::size_t weight_bytes(const circuit::Program& program, const circuit::ProgramPlan& plan) {
+  std::set<std::pair<circuit::PlainId, int>> seen;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < program.nodes.size(); ++i) {
+    const circuit::Node& node = program.nodes[i];
+    if (node.plains.empty()) continue;
+    const int level = plan.level[i] + (node.op == circuit::Op::weighted_sum ? 1 : 0);  // before the rescaling
+    for (const circuit::PlainId id : node.plains) {
+      if (!seen.emplace(id, level).second) continue;
+      bytes += 16 * program.plains[static_cast<std::size_t>(id)].period * static_cast<std::size_t>(level + 1);
+    }
+  }
+  return bytes;
+}
+
+Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder) {
+  Json json;
+  json["path"] = folder.string();
+  json["name"] = folder.filename().string();
+  json["layers"] = c.layers;
+  json["hidden"] = c.hidden;
+  json["heads"] = c.heads;
+  json["ffn"] = c.ffn;
+  json["vocab"] = c.vocab;
+  json["labels"] = c.labels;
+  json["he_friendly"] = c.he_friendly();
+  return json;
+}
+
+Json plan_json(const bert::InferencePlan& plan) {
+  const circuit::Plan& p = plan.plan;
+  const ckks::ContextSpec& spec = p.spec;
+  Json json;
+  json["protocol"] = plan.protocol;
+  json["plan"] = plan.fingerprint();
+  json["rounds"] = plan.rounds;
+  json["security_bits"] = p.context->security_bits();
+  json["parameters"] = {{"log_n", spec.log_n},
+                        {"log_qp", p.context->log_qp()},
+                        {"levels", p.context->max_level()},
+                        {"log_scale", spec.log_scale},
+                        {"q_bits", spec.q_bits},
+                        {"p_bits", spec.p_bits},
+                        {"digit_limbs", spec.digit_limbs}};
+  json["keys"] = {{"rotations", p.keys.rotations.size()},
+                  {"wire_bytes", protocol::key_bytes(plan)},
+                  {"memory_bytes", p.key_bytes_memory}};
+  json["buckets"] = Json::array();
+  std::size_t weights = 0;
+  for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
+    const circuit::ProgramPlan& b = p.program_plans[i];
+    const std::size_t bytes = weight_bytes(p.programs[i], b);
+    weights += bytes;
+    json["buckets"].push_back({{"tokens", plan.buckets[i]},
+                               {"depth", b.depth},
+                               {"estimated_seconds", b.estimated_seconds},
+                               {"bytes_to_server", b.bytes_to_server},
+                               {"bytes_to_client", b.bytes_to_client},
+                               {"rotations", b.counts.rotations},
+                               {"ciphertext_products", b.counts.ciphertext_products},
+                               {"plain_products", b.counts.plain_products},
+                               {"rescales", b.counts.rescales},
+                               {"weight_bytes", bytes}});
+  }
+  json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_all_buckets", weights}};
+  json["ledger"] = ledger_json(plan);
+  return json;
+}
+
+void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan) {
+  std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} labels\n", folder.string(),
+                           c.layers, c.hidden, c.heads, c.ffn, c.labels.size());
+  if (!plan) {
+    std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
+    return;
+  }
+  const circuit::Plan& p = plan->plan;
+  const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
+  std::cout << fmt::format("protocol  {}, {} rounds; plan {}\n", plan->protocol, plan->rounds, plan->fingerprint());
+  std::cout << fmt::format("security  {} bits: N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(), p.spec.log_n,
+                           p.context->log_qp());
+  std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),
+                           join(p.spec.p_bits), p.spec.log_scale, p.context->max_level(), p.spec.digit_limbs);
+  std::cout << fmt::format("keys      {} rotations; {} on the wire (once), {} in the server's memory\n",
+                           p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
+                           megabytes(static_cast<double>(p.key_bytes_memory)));
+  std::cout << "\ntokens  depth  est. s  to server    to client    rotations  products  weights\n";
+  for (std::size_t i = 0; i < plan->buckets.size(); ++i) {
+    const circuit::ProgramPlan& b = p.program_plans[i];
+    std::cout << fmt::format("{:>6}  {:>5}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", plan->buckets[i], b.depth,
+                             b.estimated_seconds, megabytes(static_cast<double>(b.bytes_to_server)),
+                             megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
+                             b.counts.ciphertext_products + b.counts.plain_products,
+                             megabytes(static_cast<double>(weight_bytes(p.programs[i], b))));
+  }
+  std::cout << "(seconds: server, one thread, an estimate)\n\n" << ledger_text(*plan);
+}
+
+void run(const Options& o) {
+  const auto folder = find_model(o.model.model);
+  const bert::ModelConfig config = bert::load_config(folder);
+  std::unique_ptr<const bert::InferencePlan> plan;
+  if (config.he_friendly()) {
+    plan = std::make_unique<const bert::InferencePlan>(bert::plan_inference(config, o.model.max_tokens));
+  }
+  if (!o.json) return print_text(config, folder, plan.get());
+  Json json;
+  json["model"] = model_json(config, folder);
+  if (plan) json.update(plan_json(*plan));
+  std::cout << json.dump() << '\n';
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Command& command) {
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("inspect", "Parameters, keys, cost and leakage of a model");
+  sub->add_flag("--json", o->json, "One JSON object on stdout");
+  add_model_options(*sub, o->model);
+  command.app = sub;
+  command.run = [o] { run(*o); };
+}
+
+}  // namespace thex::cli

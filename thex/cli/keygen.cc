@@ -1,0 +1,64 @@
+// thex keygen: a secret key for the client, and the evaluation keys that its servers need.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "thex/bert/encoder_circuit.h"
+#include "thex/cli/command.h"
+#include "thex/cli/locations.h"
+#include "thex/cli/report.h"
+#include "thex/protocol/key_files.h"
+
+namespace thex::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string output;
+  bool force = false, json = false;
+};
+
+void run(const Options& o) {
+  const auto plan = bert::plan_inference(bert::load_config(find_model(o.model.model)), o.model.max_tokens);
+  const std::filesystem::path folder =
+      o.output.empty() ? protocol::default_key_folder(plan) : std::filesystem::path(o.output);
+  const auto start = std::chrono::steady_clock::now();
+  const auto keys = protocol::generate_keys(plan, folder, o.force);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto size = std::filesystem::file_size(folder / "eval.keys");
+  if (o.json) {
+    Json json;
+    json["folder"] = folder.string();
+    json["plan"] = plan.fingerprint();
+    json["security_bits"] = plan.plan.context->security_bits();
+    json["secret_key"] = (folder / "secret.key").string();
+    json["evaluation_keys"] = (folder / "eval.keys").string();
+    json["evaluation_key_bytes"] = size;
+    json["evaluation_key_fingerprint"] = protocol::hex(keys.fingerprint);
+    json["seconds"] = seconds;
+    std::cout << json.dump() << '\n';
+  } else {
+    std::cout << fmt::format("{}  keep it secret\n{}  {} for the server, sent once\nplan {}, {} bits, {:.2f} s\n",
+                             (folder / "secret.key").string(), (folder / "eval.keys").string(),
+                             megabytes(static_cast<double>(size)), plan.fingerprint(),
+                             plan.plan.context->security_bits(), seconds);
+  }
+}
+
+}  // namespace
+
+void add_keygen(CLI::App& app, Command& command) {
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("keygen", "Make a client's keys for a model");
+  sub->add_option("-o,--output", o->output, "Folder (default: ${THEX_HOME:-~/.thex}/keys/PLAN)");
+  sub->add_flag("--force", o->force, "Replace keys that are there");
+  sub->add_flag("--json", o->json, "One JSON object on stdout");
+  add_model_options(*sub, o->model);
+  command.app = sub;
+  command.run = [o] { run(*o); };
+}
+
+}  // namespace thex::cli

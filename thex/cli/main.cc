@@ -1,0 +1,30 @@
+// thex: private inference for BERT-style transformers under homomorphic encryption.
+#include <malloc.h>
+#include <signal.h>
+
+#include "thex/cli/command.h"
+
+int main(int argc, char** argv) {
+  // Message buffers are reused instead of being mapped afresh for every message.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+
+  using namespace thex::cli;
+  CLI::App app("Private inference for BERT-style transformers under homomorphic encryption.", "thex");
+  app.set_version_flag("--version", "thex " THEX_VERSION);
+  app.footer(exit_status_help());
+  app.require_subcommand(1);
+  Command commands[6];
+  add_convert(app, commands[0]);
+  add_keygen(app, commands[1]);
+  add_serve(app, commands[2]);
+  add_classify(app, commands[3]);
+  add_eval(app, commands[4]);
+  add_inspect(app, commands[5]);
+  for (const Command& command : commands) command.app->footer(exit_status_help());
+  return run_main(app, argc, argv, [&] {
+    for (const Command& command : commands) {
+      if (command.app->parsed()) command.run();
+    }
+  });
+}

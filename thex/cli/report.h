@@ -1,0 +1,31 @@
+// How results look: JSON objects for programs, aligned lines for people.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "thex/protocol/client.h"
+
+namespace thex::cli {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const protocol::Classification& result, std::string_view text, const protocol::ClientModel& model);
+
+// "positive  0.9876  a gripping, beautiful film"
+std::string result_line(const protocol::Classification& result, std::string_view text,
+                        const protocol::ClientModel& model);
+// Phases, traffic and security, several lines.
+std::string result_details(const protocol::Classification& result, const protocol::ClientModel& model);
+
+Json ledger_json(const bert::InferencePlan& plan);
+std::string ledger_text(const bert::InferencePlan& plan);
+
+// "1.23 MB"
+std::string megabytes(double bytes);
+
+// The name of a label, or "label 2" when the model names none.
+std::string label_name(const bert::ModelConfig& config, std::size_t label);
+
+}  // namespace thex::cli
