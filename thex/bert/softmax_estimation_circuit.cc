@@ -27,7 +27,7 @@ Value EncoderBuilder::score_sum(const std::vector<Value>& coefficients) {
 // `sums`: one per query block, as score_sum leaves them, or (all_rows_equal) one value with the sum in every column of
 // its head. Returns T(sum) in every column of the head in the first half, zero in the second.
 std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Value>& sums, bool all_rows_equal) {
-  const std::size_t d = layout_.head_dim, half = layout_.half, width = layout_.width, hidden = layout_.hidden;
+  const std::size_t d = layout_.head_dim, width = layout_.width, hidden = layout_.hidden;
   const std::string name = "layer" + std::to_string(layer) + ".estimation";
   const std::size_t values = (all_rows_equal ? 1 : layout_.bucket) * layout_.heads * kUnits;
   const auto unit_column = [=](std::size_t p) { return p < hidden && p % d < kUnits; };
