@@ -1,5 +1,9 @@
 #include "thex/bert/tokenizer.h"
 
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "thex/bert/testing.h"
 
 namespace thex::bert {
@@ -109,6 +113,30 @@ TEST(Tokenizer, StandardVocabulary) {
   const Tokenizer tokenizer = Tokenizer::load(vocab);
   EXPECT_EQ(tokenizer.vocab_size(), 30522);
   EXPECT_EQ(tokenizer.encode("hello world").ids, (Ids{101, 7592, 2088, 102}));
+}
+
+// Our own sentences and a collection of difficult Unicode, with the ids of Hugging Face's tokenizer (tests/node).
+TEST(Tokenizer, GoldenIds) {
+  const auto vocab = testing::standard_vocab();
+  if (vocab.empty()) GTEST_SKIP() << "BERT's vocabulary is not there (models/bert-tiny-sst2/vocab.txt or THEX_DATA)";
+  const Tokenizer tokenizer = Tokenizer::load(vocab);
+  std::ifstream file(std::filesystem::path(THEX_SOURCE_DIR) / "thex/bert/testdata/tokenizer_golden.jsonl");
+  int lines = 0;
+  for (std::string line; std::getline(file, line); ++lines) {
+    const auto golden = nlohmann::json::parse(line);
+    EXPECT_EQ(tokenizer.encode(golden.at("text").get<std::string>()).ids, golden.at("ids").get<Ids>()) << line;
+  }
+  EXPECT_GT(lines, 90);
+}
+
+// Where Hugging Face's implementations differ among themselves we follow BertTokenizerFast: a capital sigma at the end
+// of a word becomes the ordinary small sigma, and ideographs beyond U+FFFF stand alone like all others.
+TEST(Tokenizer, FollowsTheFastTokenizerInTheFineCases) {
+  const Tokenizer tokenizer = Tokenizer::from_tokens(
+      {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "\u03bf\u03c3", "\u03bf\u03c2", "\U00020000", "a", "b"});
+  EXPECT_EQ(tokenizer.pieces("\u039f\u03a3"), (Ids{4}));
+  EXPECT_EQ(tokenizer.pieces("\u03bf\u03c2"), (Ids{5}));
+  EXPECT_EQ(tokenizer.pieces("a\U00020000b"), (Ids{7, 6, 8}));
 }
 
 }  // namespace
