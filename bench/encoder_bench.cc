@@ -1,0 +1,142 @@
+// One sentence through the encrypted encoder: the server's work, the client's work, and where the server's time goes.
+//
+// BERT-tiny's shape with random weights (times do not depend on values). Arguments: length bucket, server threads.
+// THEX_PROFILE=1 prints the time of each step and operation for the last run to stderr.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <random>
+
+#include "thex/bert/encoder_circuit.h"
+#include "thex/bert/reference.h"
+#include "thex/circuit/ckks_executor.h"
+#include "thex/ckks/encoder.h"
+#include "thex/ckks/secret/secret.h"
+
+namespace {
+
+using namespace thex;
+
+std::shared_ptr<const bert::Model> random_bert_tiny() {
+  auto model = std::make_shared<bert::Model>();
+  model->config.vocab = 64;
+  model->config.activation = bert::Activation::relu;
+  model->config.pooler = false;
+  model->config.labels = {"negative", "positive"};
+  model->config.thex = bert::HeSection{
+      .softmax = bert::Softmax::estimation, .norm = bert::Norm::affine, .max_relu_input = 300, .max_logit = 10};
+  std::mt19937 engine(1);
+  for (const auto& [name, shape] : bert::expected_tensors(model->config)) {
+    std::size_t count = 1;
+    for (const auto d : shape) count *= static_cast<std::size_t>(d);
+    bert::Tensor tensor{shape, std::vector<float>(count)};
+    std::normal_distribution<float> gauss(0, 0.05F);
+    for (float& v : tensor.data) v = gauss(engine);
+    model->tensors.emplace(name, std::move(tensor));
+  }
+  return model;
+}
+
+struct Session {
+  bert::InferencePlan inference;
+  ckks::secret::SecretKey key;
+  ckks::EvaluationKeys keys;
+};
+
+const Session& session() {
+  static const Session instance = [] {
+    bert::InferencePlan inference = bert::plan_inference(random_bert_tiny(), 128);
+    ring::Prng prng;
+    auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
+    auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
+    return Session{std::move(inference), std::move(key), std::move(keys)};
+  }();
+  return instance;
+}
+
+const char* name(circuit::Op op) {
+  switch (op) {
+    case circuit::Op::rotate:
+      return "rotate";
+    case circuit::Op::add:
+      return "add";
+    case circuit::Op::add_plain:
+      return "add_plain/align";
+    case circuit::Op::weighted_sum:
+      return "weighted_sum";
+    case circuit::Op::product_sum:
+      return "product_sum";
+    case circuit::Op::fresh:
+      return "fresh";
+  }
+  return "?";
+}
+
+void print_profile(std::vector<circuit::NodeTime> profile, double estimated) {
+  std::sort(profile.begin(), profile.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+  double total = 0;
+  std::map<std::string, double> by_op;
+  for (const auto& t : profile) total += t.seconds, by_op[name(t.op)] += t.seconds;
+  std::fprintf(stderr, "server busy %.1f ms (all threads), planner's estimate %.1f ms\n", 1e3 * total, 1e3 * estimated);
+  for (const auto& [op, seconds] : by_op) std::fprintf(stderr, "  %-16s %8.1f ms\n", op.c_str(), 1e3 * seconds);
+  for (const auto& t : profile)
+    if (t.seconds > 0.005 * total)
+      std::fprintf(stderr, "  %-28s %-16s %5zu x %8.3f ms = %8.1f ms\n", t.label.c_str(), name(t.op), t.count,
+                   1e3 * t.seconds / static_cast<double>(std::max<std::size_t>(t.count, 1)), 1e3 * t.seconds);
+}
+
+void encoder(benchmark::State& state) {
+  const Session& s = session();
+  const std::size_t bucket = s.inference.bucket_for(static_cast<int>(state.range(0)));
+  const int threads = static_cast<int>(state.range(1)), length = s.inference.buckets[bucket];
+  const circuit::Program& program = s.inference.plan.programs[bucket];
+  const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
+  const ckks::ContextPtr context = s.inference.plan.context;
+  const circuit::CkksExecutor executor(context, program, levels);
+  const ckks::Encoder encoder(context);
+  const ckks::Evaluator evaluator(context);
+  ring::Prng prng;
+  double client = 0;
+  const auto turn = [&](std::size_t step, std::span<const std::vector<double>> vectors) {
+    std::vector<ckks::Ciphertext> out;
+    const auto fresh = circuit::apply_client_step(program, step, vectors, length);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      const int level = levels.level[static_cast<std::size_t>(program.steps[step].outputs[i])];
+      out.push_back(evaluator.expand(
+          ckks::secret::encrypt(s.key, encoder.encode_full(fresh[i], level, context->scale(level)), prng)));
+    }
+    return out;
+  };
+  const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<std::vector<double>> vectors;
+    for (const auto& c : inputs) vectors.push_back(encoder.decode_real(ckks::secret::decrypt(s.key, c)));
+    auto out = turn(step, vectors);
+    client += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return out;
+  };
+  std::vector<double> embeddings(static_cast<std::size_t>(length) * 128);
+  for (std::size_t i = 0; i < embeddings.size(); ++i) embeddings[i] = std::sin(static_cast<double>(i));
+  std::vector<circuit::NodeTime> profile;
+  for (auto _ : state) {
+    auto first = turn(0, std::span(&embeddings, 1));
+    profile.clear();
+    benchmark::DoNotOptimize(executor.run_profiled(s.keys, std::move(first), exchange, threads, profile));
+  }
+  state.counters["client_ms"] = benchmark::Counter(1e3 * client, benchmark::Counter::kAvgIterations);
+  state.counters["plain_MB"] = static_cast<double>(executor.plaintext_bytes()) / 1e6;
+  state.counters["pool_peak_MB"] = static_cast<double>(ring::pool_statistics().peak_in_use) / 1e6;
+  if (std::getenv("THEX_PROFILE")) print_profile(profile, levels.estimated_seconds);
+}
+BENCHMARK(encoder)
+    ->ArgNames({"tokens", "threads"})
+    ->ArgsProduct({{16, 32, 64, 128}, {1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+}  // namespace
