@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
 #include "thex/bert/dense.h"
 #include "thex/bert/testing.h"
 
@@ -245,6 +250,26 @@ TEST(Forward, BackboneHasNoLogits) {
   config.labels.clear();
   config.pooler = false;
   EXPECT_TRUE(forward(random_model(config, 14), Ids{1}, Ids{0}).logits.empty());
+}
+
+// A real fine-tuned BERT-tiny on a real sentence whose logits another project published.
+TEST(Forward, RealBertTinyGivesThePublishedLogits) {
+  const auto data = testing::data_folder();
+  if (data.empty()) GTEST_SKIP() << "no optional test data (THEX_DATA)";
+  Model model;
+  model.config.labels = {"negative", "positive"};
+  model.tensors = read_safetensors(data / "bert-tiny-encoders/bert_tiny_sst2_encoder_f32.safetensors").tensors;
+  std::vector<double> embeddings;
+  for (int token = 0; token < 21; ++token) {
+    std::ifstream file(data / ("bert-tiny-encoders/sample-inputs/0/input_" + std::to_string(token) + ".txt"));
+    std::string values((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::replace(values.begin(), values.end(), ',', ' ');
+    std::istringstream stream(values);
+    for (double value; stream >> value;) embeddings.push_back(value);
+    ASSERT_EQ(embeddings.size(), 128u * static_cast<std::size_t>(token + 1));
+  }
+  EXPECT_THAT(forward_embedded(model, embeddings).logits,
+              ::testing::Pointwise(::testing::DoubleNear(0.006), {-2.46, 2.37}));
 }
 
 }  // namespace
