@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <utility>
 
+#include "thex/base/error.h"
 #include "thex/ring/ntt.h"
 #include "thex/ring/test_support.h"
 
@@ -20,6 +25,19 @@ std::vector<std::uint64_t> test_primes() {
   return {ntt_primes(30, 12, 1)[0], ntt_primes(40, 12, 1)[0], ntt_primes(50, 12, 1)[0]};
 }
 
+// THEX_ISA may name a table that this processor cannot run: then there is nothing to test here.
+class SkipOtherProcessors : public ::testing::Environment {
+  void SetUp() override {
+    const char* const wanted = std::getenv("THEX_ISA");
+    for (const auto& [name, isa] : {std::pair("avx2", Isa::avx2), std::pair("avx512ifma", Isa::avx512ifma)}) {
+      if (wanted != nullptr && std::string(wanted) == name && kernels_for(isa) == nullptr) {
+        GTEST_SKIP() << "this processor cannot run " << name;
+      }
+    }
+  }
+};
+[[maybe_unused]] const auto* const environment = ::testing::AddGlobalTestEnvironment(new SkipOtherProcessors);
+
 TEST(Dispatch, HonoursTheEnvironment) {
   const char* const wanted = std::getenv("THEX_ISA");
   if (wanted != nullptr && *wanted != '\0') {
@@ -27,6 +45,36 @@ TEST(Dispatch, HonoursTheEnvironment) {
   }
   EXPECT_EQ(kernels_for(kernels().isa), &kernels());
   ASSERT_NE(kernels_for(Isa::portable), nullptr);
+}
+
+TEST(DispatchDeathTest, UnknownNameIsAUsageErrorWithTheChoices) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fresh process, where the table is not chosen yet
+  EXPECT_EXIT(
+      {
+        setenv("THEX_ISA", "sse9", 1);
+        try {
+          kernels();
+        } catch (const Error& error) {
+          std::fputs(error.what(), stderr);
+          std::_Exit(exit_status(error.code()));
+        }
+      },
+      ::testing::ExitedWithCode(2), "THEX_ISA=sse9: .*portable");
+}
+
+TEST(DispatchDeathTest, ANameSelectsItsTable) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512ifma}) {
+    const Kernels* const table = kernels_for(isa);
+    if (table == nullptr) continue;
+    EXPECT_EXIT(
+        {
+          setenv("THEX_ISA", table->name, 1);
+          std::fputs(kernels().name, stderr);
+          std::_Exit(kernels().isa == isa ? 0 : 1);
+        },
+        ::testing::ExitedWithCode(0), table->name);
+  }
 }
 
 // Each table against the definition with Modulus.

@@ -21,7 +21,13 @@
 #include "thex/ring/avx512ifma.h"
 
 #define THEX_INLINE inline __attribute__((always_inline))
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define THEX_UNROLL  // instrumented loops cannot be unrolled
+#elif defined(__clang__)
+#define THEX_UNROLL _Pragma("unroll")
+#else
 #define THEX_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 namespace thex::ring::ifma {
 namespace {

@@ -1,0 +1,39 @@
+// Internal: what the file compiled for AVX2 and FMA offers to avx2_table.cc. Plain data only, for the reason in
+// avx512ifma.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace thex::ring::avx2 {
+
+struct NttData {
+  std::uint64_t q;
+  std::size_t n;                       // at least 32
+  const std::uint64_t* roots;          // of the wanted direction, as in ntt.h
+  std::uint64_t n_inverse, last_root;  // used by the inverse only
+};
+
+void ntt_forward(std::uint64_t* a, const NttData& data);
+void ntt_inverse(std::uint64_t* a, const NttData& data);
+
+void add(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);
+void sub(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);
+void neg(std::uint64_t* dst, const std::uint64_t* a, std::size_t n, std::uint64_t q);
+void mul(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);
+void mul_scalar(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t w, std::size_t n, std::uint64_t q);
+void sub_mul_scalar(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t w, std::size_t n,
+                    std::uint64_t q);
+void switch_modulus(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n, std::uint64_t q);
+
+// Residues that fold the high parts of a sum of products: 2^50 mod q and 2^75 mod q.
+struct SumData {
+  std::uint64_t q, two50, two75;
+};
+// run is a power of two; 1 is the plain inner product.
+void inner_product(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
+                   std::size_t run, std::size_t n, const SumData& q);
+void base_convert(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor, std::size_t count,
+                  std::size_t n, const SumData& q);
+
+}  // namespace thex::ring::avx2
