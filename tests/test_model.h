@@ -1,0 +1,51 @@
+// Models and processes for the end-to-end tests.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "thex/base/file.h"
+#include "thex/bert/model.h"
+#include "thex/bert/testing.h"
+
+namespace thex::testing {
+
+struct ModelShape {
+  int layers = 1, hidden = 64, heads = 2, ffn = 64;
+  int max_tokens = 32;
+  double max_relu_input = 40;
+  std::uint64_t seed = 1;
+};
+
+// Writes a random HE-friendly model with labels negative and positive, and a vocabulary of common words, letters and "##" letters.
+inline bert::Model write_model(const std::filesystem::path& folder, const ModelShape& shape) {
+  std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  int count = 5;
+  for (const char* word : {"a", "the", "film", "movie", "is", "was", "good", "bad", "gripping", "beautiful", "dull", "and", "of",
+                           ",", ".", "!", "not", "very", "it", "'"}) {
+    vocab += std::string(word) + "\n";
+    ++count;
+  }
+  for (char c = 'b'; c <= 'z'; ++c, ++count) vocab += std::string(1, c) + "\n";
+  for (char c = 'a'; c <= 'z'; ++c, ++count) vocab += "##" + std::string(1, c) + "\n";
+  bert::ModelConfig config;
+  config.layers = shape.layers;
+  config.hidden = shape.hidden;
+  config.heads = shape.heads;
+  config.ffn = shape.ffn;
+  config.vocab = count;
+  config.max_positions = shape.max_tokens;
+  config.activation = bert::Activation::relu;
+  config.pooler = false;
+  config.labels = {"negative", "positive"};
+  config.thex = bert::HeSection{.softmax = bert::Softmax::estimation, .norm = bert::Norm::affine,
+                                .max_relu_input = shape.max_relu_input, .max_logit = shape.max_relu_input};
+  const bert::Model model = bert::testing::random_model(config, shape.seed);
+  std::filesystem::create_directories(folder);
+  const bert::testing::TemporaryFolder words;
+  write_file_atomically(words.path() / "vocab.txt", vocab);
+  bert::save_model(model, folder, words.path() / "vocab.txt", bert::Dtype::f32);
+  return model;
+}
+
+}  // namespace thex::testing
