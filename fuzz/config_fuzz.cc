@@ -1,0 +1,27 @@
+// Any text as config.json: an Error(model), or a configuration that survives being written and read again.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "thex/base/error.h"
+#include "thex/bert/config.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  thex::bert::ModelConfig config;
+  try {
+    config = thex::bert::parse_config(text);
+  } catch (const thex::Error& error) {
+    if (error.code() != thex::ErrorCode::model) std::abort();
+    return 0;
+  }
+  // An Error from here on is a defect: what we write, we read.
+  const std::string written = thex::bert::config_to_json(config);
+  const auto again = thex::bert::parse_config(written, thex::bert::tokenizer_config_to_json(config));
+  if (again.labels != config.labels || again.hidden != config.hidden ||
+      config.head_dim() * config.heads != config.hidden || again.thex.has_value() != config.thex.has_value() ||
+      thex::bert::config_to_json(again) != written) {
+    std::abort();
+  }
+  return 0;
+}
