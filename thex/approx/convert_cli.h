@@ -1,0 +1,48 @@
+// What the two commands of thex-convert share: arguments, data, device, and writing a model folder.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+#include "thex/approx/checkpoint.h"
+#include "thex/approx/train.h"
+
+namespace thex::approx {
+
+struct CommonArguments {
+  std::filesystem::path train, dev, out, work;
+  std::string text_column = "sentence", label_column = "label", device = "cpu";
+  int threads = 1;
+  std::uint64_t seed = 1;
+  std::size_t held_out = 2000;
+  int max_length = 128;
+  bool quiet = false;
+};
+
+void add_common_arguments(CLI::App& app, CommonArguments& arguments);
+
+// Sets threads and the seed of the global generator, checks the device. Throws Error(usage) when there is no CUDA device.
+torch::Device prepare(const CommonArguments& arguments);
+
+struct TaskData {
+  Split split;
+  DataSet dev;
+};
+
+// Reads and tokenizes both files. Throws Error(input) or Error(file).
+TaskData load_task(const CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case, int label_count,
+                   const Log& log);
+
+// Progress on stderr with the time since the start.
+Log make_log(bool quiet);
+
+// Writes the folder under a temporary name beside `out` and renames it, so that nothing half-written stays. An existing
+// `out` is replaced only when it is a model folder or empty. `report` (JSON) becomes report.json. Throws Error(file).
+void write_model_folder(const bert::Model& model, const std::filesystem::path& vocab, const std::filesystem::path& out,
+                        const std::string& report, bert::Dtype dtype);
+
+int run_convert(int argc, char** argv);
+int run_make_plain(int argc, char** argv);
+
+}  // namespace thex::approx

@@ -1,0 +1,95 @@
+// A BERT encoder with a sequence-classification head in libtorch, trainable at every stage of the THE-X workflow: each
+// nonlinearity is chosen separately, so a plain BERT, the HE-friendly model and everything in between are one module.
+//
+// Parameters are leaf tensors held by name. The names are those of thex::bert::Model; an affine norm that is trained
+// beside (or instead of) the exact one has its own pair, "...AffineNorm.weight" and "...AffineNorm.bias", until the
+// model is exported. Only ATen's stable API is used (libtorch 1.13 and 2.x).
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "thex/bert/model.h"
+
+namespace thex::approx {
+
+using Parameters = std::map<std::string, torch::Tensor>;
+
+// A LayerNorm during training. shadow: the exact LayerNorm's output goes on, the affine one is computed beside it
+// from the same input, for distillation (THE-X, stage 5).
+enum class NormMode { exact, shadow, affine };
+
+// Padded examples. B examples, L the longest of them.
+struct Batch {
+  torch::Tensor ids;     // [B, L] int64: positions in `unique`
+  torch::Tensor unique;  // [U] int64: the distinct vocabulary ids of this batch
+  torch::Tensor types;   // [B, L] int64
+  torch::Tensor mask;    // [B, L] float: 1 at real tokens, 0 at padding
+  torch::Tensor labels;  // [B] int64
+  torch::Tensor weight;  // [B] float: weight of each example in the loss
+  torch::Tensor index;   // [B] int64: position in the data set
+};
+
+// What a forward pass leaves behind for losses and calibration. Rows of padded tokens hold junk: use the masks.
+struct LayerTrace {
+  torch::Tensor u;               // [B, heads, Lq, L] s/2+1, whatever the softmax
+  torch::Tensor cubes, sum;      // [B, heads, Lq, L] and [B, heads, Lq, 1]: ReLU(u)^3 and its sum (Softmax::estimation)
+  torch::Tensor t1, t2;          // [B, heads, Lq, 16] pre-activations of T
+  torch::Tensor probabilities;   // [B, heads, Lq, L]
+  torch::Tensor context;         // [B, Lq, H] P.V, heads side by side
+  torch::Tensor ffn;             // [B, Lq, F] FFN pre-activation
+  torch::Tensor norm_in[2];      // [B, Lq, H] inputs of the attention and the output norm
+  torch::Tensor norm_out[2];     // [B, Lq, H] what goes on
+  torch::Tensor norm_shadow[2];  // [B, Lq, H] the affine norm's value under NormMode::shadow
+};
+
+struct Output {
+  torch::Tensor logits;         // [B, labels]
+  torch::Tensor word_rows;      // [U, H] leaf: the word embeddings used, for the row-wise optimizer
+  std::vector<LayerTrace> layers;
+};
+
+struct ForwardOptions {
+  bool train = false;           // dropout on, word rows require gradients
+  bool cls_only_last = true;    // compute only the [CLS] query in the last layer (all that the logits need)
+  double dropout = 0.0;         // after the embeddings, in training
+  double word_dropout = 0.0;    // whole token embeddings set to zero before the embedding norm, in training
+};
+
+class EncoderModule {
+ public:
+  // Random start: normal weights of deviation 0.6/sqrt(fan_in), zero biases, unit norms.
+  EncoderModule(const bert::ModelConfig& config, std::uint64_t seed, torch::Device device);
+  // From a checkpoint, plain or HE-friendly. Throws Error(model) when a tensor is missing or has another shape.
+  EncoderModule(const bert::Model& model, torch::Device device);
+
+  Output forward(const Batch& batch, const ForwardOptions& options) const;
+
+  // As a checkpoint; affine norms take the LayerNorm names. Throws Error(usage) when norms are mixed.
+  bert::Model to_model() const;
+  // A copy that shares nothing with this one.
+  EncoderModule clone() const;
+
+  bert::ModelConfig config;      // norm and softmax kinds follow `norms` and `softmax` on export
+  bert::Softmax softmax = bert::Softmax::exact;
+  std::vector<NormMode> norms;   // two a layer: attention output, layer output
+  Parameters params;
+  torch::Device device;
+
+ private:
+  torch::Tensor attention(const std::string& layer, const torch::Tensor& x, const torch::Tensor& query_rows,
+                          const torch::Tensor& mask, LayerTrace& trace) const;
+  torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
+};
+
+// "encoder.layer.N." and the names of its two norms, 0 after attention and 1 after the FFN, without ".LayerNorm.weight".
+std::string layer_prefix(int layer);
+std::string norm_prefix(int norm_index);
+
+bert::TensorMap to_tensor_map(const Parameters& params);
+Parameters from_tensor_map(const bert::TensorMap& tensors, torch::Device device);
+
+}  // namespace thex::approx
