@@ -1,25 +1,13 @@
 // Element-wise kernels and sums of products with 52-bit integer multiply-add.
-#include <immintrin.h>
-
 #include <cstddef>
 #include <cstdint>
 
 #include "thex/ring/avx512ifma.h"
-
-#define THEX_INLINE inline __attribute__((always_inline))
+#include "thex/ring/avx512ifma_field.h"
 
 namespace thex::ring::ifma {
 namespace {
 
-using u64 = std::uint64_t;
-using Vector = __m512i;
-
-constexpr u64 kMask52 = (u64{1} << 52) - 1;
-
-THEX_INLINE Vector load(const u64* p) { return _mm512_load_si512(p); }
-THEX_INLINE void store(u64* p, Vector v) { _mm512_store_si512(p, v); }
-THEX_INLINE Vector broadcast(u64 x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
-THEX_INLINE Vector zero() { return _mm512_setzero_si512(); }
 THEX_INLINE Vector mask52(Vector x) { return _mm512_and_si512(x, broadcast(kMask52)); }
 // [0, 2m) -> [0, m): x - m wraps to a huge number when x < m.
 THEX_INLINE Vector reduce_once(Vector x, Vector m) { return _mm512_min_epu64(x, _mm512_sub_epi64(x, m)); }
