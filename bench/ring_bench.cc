@@ -1,13 +1,13 @@
 // Ring kernels for every instruction set that this processor can run, each with the ratio to a bound:
 //   x_compute  time / (vector instructions at the least / (2 a cycle at the measured clock))
 //   x_memory   time / (bytes that must move / measured bandwidth of one thread on data of this size)
-// A ratio near 1 means that nothing is left to gain. One limb per iteration; primes of 45 bits (lazy) or 50 bits
-// (strict).
+// A ratio near 1 means that nothing is left to gain. Read the CPU column on a machine that others use too.
+// One limb per iteration; primes of 45 bits (lazy variant of AVX-512) or 50 bits (strict).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -18,12 +18,19 @@
 namespace thex::ring {
 namespace {
 
+// Processor time of this thread: other programs on the machine then matter less.
+double now() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 double seconds_of(const auto& work) {
   double best = 1e9;
   for (int i = 0; i < 5; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = now();
     work();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, now() - start);
   }
   return best;
 }
@@ -64,7 +71,7 @@ double copy_rate(std::size_t bytes) {
   return 2.0 * static_cast<double>(bytes * rounds) / seconds;
 }
 
-std::size_t lanes(Isa isa) { return isa == Isa::avx512ifma ? 8 : isa == Isa::avx2 ? 4 : 1; }
+double lanes(Isa isa) { return isa == Isa::avx512ifma ? 8 : isa == Isa::avx2 ? 4 : 1; }
 
 Buffer random_residues(std::size_t n, std::uint64_t q) {
   static std::mt19937_64 rng(1);
@@ -73,15 +80,17 @@ Buffer random_residues(std::size_t n, std::uint64_t q) {
   return buffer;
 }
 
-// instructions: for one vector of results; bytes: moved in one iteration.
-void report(benchmark::State& state, Isa isa, double vectors, double instructions, double bytes,
-            std::size_t working_set) {
-  const double compute = vectors * instructions / (2 * clock_rate());
-  const double memory = bytes / copy_rate(std::max<std::size_t>(working_set, 4096));
-  const auto inverse_ratio = benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert;
-  (void)isa;
-  state.counters["x_compute"] = benchmark::Counter(compute, inverse_ratio);
-  state.counters["x_memory"] = benchmark::Counter(memory, inverse_ratio);
+// Runs `work` and reports. instructions: for one vector of results; bytes: moved in one iteration.
+void measure(benchmark::State& state, double vectors, double instructions, double bytes, std::size_t working_set,
+             const auto& work) {
+  const double start = now();
+  for (auto _ : state) {
+    work();
+    benchmark::ClobberMemory();
+  }
+  const double seconds = (now() - start) / static_cast<double>(state.iterations());
+  state.counters["x_compute"] = seconds / (vectors * instructions / (2 * clock_rate()));
+  state.counters["x_memory"] = seconds / (bytes / copy_rate(std::max<std::size_t>(working_set, 4096)));
 }
 
 void ntt(benchmark::State& state, Isa isa, int log_n, int bits, bool forward) {
@@ -89,13 +98,10 @@ void ntt(benchmark::State& state, Isa isa, int log_n, int bits, bool forward) {
   const Modulus q(ntt_primes(bits, log_n, 1)[0]);
   const NttTable ntt_table(q, log_n);
   Buffer a = random_residues(ntt_table.n(), q.value());
-  for (auto _ : state) {
-    (forward ? table.ntt_forward : table.ntt_inverse)(a.data(), ntt_table);
-    benchmark::ClobberMemory();
-  }
   // At the least 5 instructions a butterfly: 3 multiplications, a sum and a difference.
   const double n = static_cast<double>(ntt_table.n());
-  report(state, isa, n / 2 * log_n / static_cast<double>(lanes(isa)), 5, 6 * 8 * n, 8 * ntt_table.n());
+  const auto transform = forward ? table.ntt_forward : table.ntt_inverse;
+  measure(state, n / 2 * log_n / lanes(isa), 5, 4 * 8 * n, 8 * ntt_table.n(), [&] { transform(a.data(), ntt_table); });
 }
 
 // The same over 16 limbs in turn, whose data and tables (3 words a coefficient) come from beyond the second-level
@@ -110,13 +116,11 @@ void ntt_many_limbs(benchmark::State& state, Isa isa, int log_n) {
     limbs.push_back(random_residues(tables.back().n(), prime));
   }
   std::size_t i = 0;
-  for (auto _ : state) {
+  const double n = static_cast<double>(std::size_t{1} << log_n);
+  measure(state, n / 2 * log_n / lanes(isa), 5, 4 * 8 * n, 8 * kLimbs << log_n, [&] {
     table.ntt_forward(limbs[i].data(), tables[i]);
     i = (i + 1) % kLimbs;
-    benchmark::ClobberMemory();
-  }
-  const double n = static_cast<double>(std::size_t{1} << log_n);
-  report(state, isa, n / 2 * log_n / static_cast<double>(lanes(isa)), 5, 4 * 8 * n, 8 * kLimbs << log_n);
+  });
 }
 
 void inner_product(benchmark::State& state, Isa isa, std::size_t count, std::size_t run) {
@@ -134,17 +138,14 @@ void inner_product(benchmark::State& state, Isa isa, std::size_t count, std::siz
     pb.push_back(b[k].data());
   }
   Buffer dst(kN);
-  for (auto _ : state) {
+  const std::size_t words = count * (kN + kN / run) + kN;
+  measure(state, static_cast<double>(count * kN) / lanes(isa), 2, 8.0 * static_cast<double>(words), 8 * words, [&] {
     if (run == 1) {
       table.inner_product(dst.data(), pa.data(), pb.data(), count, kN, q);
     } else {
       table.inner_product_runs(dst.data(), pa.data(), pb.data(), count, run, kN, q);
     }
-    benchmark::ClobberMemory();
-  }
-  const std::size_t words = count * (kN + kN / run) + kN;
-  report(state, isa, static_cast<double>(count * kN) / static_cast<double>(lanes(isa)), 2,
-         8.0 * static_cast<double>(words), 8 * words);
+  });
 }
 
 void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
@@ -160,13 +161,9 @@ void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
   }
   for (const Buffer& s : src) pointers.push_back(s.data());
   Buffer dst(kN);
-  for (auto _ : state) {
-    table.base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q);
-    benchmark::ClobberMemory();
-  }
   const std::size_t words = (count + 1) * kN;
-  report(state, isa, static_cast<double>(count * kN) / static_cast<double>(lanes(isa)), 2,
-         8.0 * static_cast<double>(words), 8 * words);
+  measure(state, static_cast<double>(count * kN) / lanes(isa), 2, 8.0 * static_cast<double>(words), 8 * words,
+          [&] { table.base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q); });
 }
 
 enum class Operation { add, mul, mul_scalar, sub_mul_scalar, permute, switch_modulus };
@@ -180,7 +177,10 @@ void elementwise(benchmark::State& state, Isa isa, Operation operation) {
   Buffer dst(kN);
   const auto index = automorphism_permutation(15, 5);
   const std::uint64_t w = b.data()[0];
-  for (auto _ : state) {
+  // Instructions at the least and words read or written for one result, in the order of the enumeration.
+  constexpr double kInstructions[] = {3, 12, 6, 8, 2, 8}, kWords[] = {3, 3, 2, 3, 2.5, 2};
+  const auto which = static_cast<std::size_t>(operation);
+  measure(state, kN / lanes(isa), kInstructions[which], 8.0 * kN * kWords[which], 8 * kN, [&] {
     switch (operation) {
       case Operation::add:
         table.add(dst.data(), a.data(), b.data(), kN, q);
@@ -201,12 +201,7 @@ void elementwise(benchmark::State& state, Isa isa, Operation operation) {
         table.switch_modulus(dst.data(), a.data(), primes[1], kN, q);
         break;
     }
-    benchmark::ClobberMemory();
-  }
-  // Instructions at the least and words read or written for one result, in the order of the enumeration.
-  constexpr double kInstructions[] = {3, 12, 6, 8, 2, 8}, kWords[] = {3, 3, 2, 3, 2.5, 2};
-  const auto which = static_cast<std::size_t>(operation);
-  report(state, isa, kN / static_cast<double>(lanes(isa)), kInstructions[which], 8.0 * kN * kWords[which], 8 * kN);
+  });
 }
 
 void register_all() {
