@@ -13,9 +13,8 @@
 #include <random>
 
 #include "thex/bert/encoder_circuit.h"
-#include "thex/bert/reference.h"
 #include "thex/circuit/ckks_executor.h"
-#include "thex/ckks/encoder.h"
+#include "thex/circuit/client_turn.h"
 #include "thex/ckks/secret/secret.h"
 
 namespace {
@@ -71,6 +70,7 @@ const char* name(circuit::Op op) {
       return "weighted_sum";
     case circuit::Op::product_sum:
       return "product_sum";
+    case circuit::Op::refreshed:
     case circuit::Op::fresh:
       return "fresh";
   }
@@ -98,37 +98,29 @@ void encoder(benchmark::State& state) {
   const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
   const ckks::ContextPtr context = s.inference.plan.context;
   const circuit::CkksExecutor executor(context, program, levels);
-  const ckks::Encoder encoder(context);
   const ckks::Evaluator evaluator(context);
-  ring::Prng prng;
-  double client = 0;
-  const auto turn = [&](std::size_t step, std::span<const std::vector<double>> vectors) {
+  const circuit::ClientTurn client(s.inference.plan, bucket, s.key, length);
+  double client_seconds = 0;
+  const auto timed = [&](const auto& turn) {
+    const auto start = std::chrono::steady_clock::now();
+    const std::vector<ckks::SeededCiphertext> seeded = turn();
+    client_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::vector<ckks::Ciphertext> out;
-    const auto fresh = circuit::apply_client_step(program, step, vectors, length);
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      const int level = levels.level[static_cast<std::size_t>(program.steps[step].outputs[i])];
-      out.push_back(evaluator.expand(
-          ckks::secret::encrypt(s.key, encoder.encode_full(fresh[i], level, context->scale(level)), prng)));
-    }
+    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
     return out;
   };
   const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
-    const auto start = std::chrono::steady_clock::now();
-    std::vector<std::vector<double>> vectors;
-    for (const auto& c : inputs) vectors.push_back(encoder.decode_real(ckks::secret::decrypt(s.key, c)));
-    auto out = turn(step, vectors);
-    client += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return out;
+    return timed([&] { return client.answer(step, inputs); });
   };
   std::vector<double> embeddings(static_cast<std::size_t>(length) * 128);
   for (std::size_t i = 0; i < embeddings.size(); ++i) embeddings[i] = std::sin(static_cast<double>(i));
   std::vector<circuit::NodeTime> profile;
   for (auto _ : state) {
-    auto first = turn(0, std::span(&embeddings, 1));
+    auto first = timed([&] { return client.first(embeddings); });
     profile.clear();
     benchmark::DoNotOptimize(executor.run_profiled(s.keys, std::move(first), exchange, threads, profile));
   }
-  state.counters["client_ms"] = benchmark::Counter(1e3 * client, benchmark::Counter::kAvgIterations);
+  state.counters["client_ms"] = benchmark::Counter(1e3 * client_seconds, benchmark::Counter::kAvgIterations);
   state.counters["plain_MB"] = static_cast<double>(executor.plaintext_bytes()) / 1e6;
   state.counters["pool_peak_MB"] = static_cast<double>(ring::pool_statistics().peak_in_use) / 1e6;
   if (std::getenv("THEX_PROFILE")) print_profile(profile, levels.estimated_seconds);

@@ -105,8 +105,12 @@ Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
                           static_cast<std::int32_t>(layout_.slot(at.row, m % 2, at.column)),
                           static_cast<std::int32_t>(token)};
       }));
-  const Blocks activated = b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, std::move(back),
-                                          layout_.bucket * layout_.ffn);
+  // The residual has no ReLU on its way: it travels along under a mask to get new levels.
+  const Blocks returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, std::move(back),
+                                         layout_.bucket * layout_.ffn, x1);
+  const auto residual_start = returned.end() - static_cast<std::ptrdiff_t>(x1.size());
+  const Blocks activated(returned.begin(), residual_start);
+  x1.assign(residual_start, returned.end());
 
   label(layer, "output");
   std::vector<Diagonals> maps;

@@ -11,7 +11,7 @@
 #include "thex/bert/testing.h"
 #include "thex/circuit/ckks_executor.h"
 #include "thex/circuit/clear.h"
-#include "thex/ckks/encoder.h"
+#include "thex/circuit/client_turn.h"
 #include "thex/ckks/secret/secret.h"
 
 namespace thex::bert {
@@ -102,39 +102,26 @@ TEST(EncoderCircuitEncrypted, OneSentenceEndToEnd) {
   const auto model = he_model({2, 64, 2, 128, 2}, 5);
   const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
   const circuit::Plan& plan = inference.plan;
-  const circuit::Program& program = plan.programs[0];
   ring::Prng prng(ring::Seed{1});
   const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
   const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
-  const ckks::Encoder encoder(plan.context);
   const ckks::Evaluator evaluator(plan.context);
   const int length = 11;
   const auto ids = random_ids(length, 9);
   const std::vector<std::int32_t> types(ids.size(), 0);
-  const auto turn = [&](std::size_t step, std::span<const std::vector<double>> vectors) {
+  const circuit::ClientTurn client(plan, 0, key, length);
+  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
     std::vector<ckks::Ciphertext> out;
-    const auto fresh = circuit::apply_client_step(program, step, vectors, length);
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      const int level = plan.program_plans[0].level[static_cast<std::size_t>(program.steps[step].outputs[i])];
-      out.push_back(evaluator.expand(
-          ckks::secret::encrypt(key, encoder.encode_full(fresh[i], level, plan.context->scale(level)), prng)));
-    }
+    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
     return out;
   };
-  const circuit::CkksExecutor executor(plan.context, program, plan.program_plans[0]);
-  const std::vector<double> embeddings = embed(*model, ids, types);
+  const circuit::CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
   const ckks::Ciphertext result = executor.run(
-      keys, turn(0, std::span(&embeddings, 1)),
-      [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
-        std::vector<std::vector<double>> vectors;
-        for (const auto& c : inputs) vectors.push_back(encoder.decode_real(ckks::secret::decrypt(key, c)));
-        return turn(step, vectors);
-      },
-      2);
-  const auto slots = encoder.decode_real(ckks::secret::decrypt(key, result));
+      keys, expand(client.first(embed(*model, ids, types))),
+      [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) { return expand(client.answer(step, inputs)); }, 2);
+  const std::vector<double> logits = client.result(result);
   const ForwardResult expected = forward(*model, ids, types);
-  for (std::size_t l = 0; l < expected.logits.size(); ++l)
-    EXPECT_NEAR(slots[static_cast<std::size_t>(program.result_slots[l])], expected.logits[l], 1e-3);
+  for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 1e-3);
 }
 
 }  // namespace

@@ -29,7 +29,9 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int
        "the logits, the model's shape, embedding tables and tokenizer, and every ReLU input of its own sentence: "
        "attention scores, the softmax estimation's " +
            std::to_string(2 * kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
-           " feed-forward units for each token and layer (from many of them a client can work out weights)"},
+           " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
+           "values pass "
+           "it under a statistical mask"},
       {"network",
        "addresses, the length bucket from message sizes, " + std::to_string(rounds) + " rounds and their timing"},
   };

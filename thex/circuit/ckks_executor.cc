@@ -12,6 +12,7 @@
 #include "thex/base/error.h"
 #include "thex/circuit/scheduler.h"
 #include "thex/ckks/encoder.h"
+#include "thex/ckks/masked_refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -48,9 +49,10 @@ struct CkksExecutor::Impl {
   ckks::Encoder encoder;
 
   std::vector<TaskSpec> tasks;
-  std::vector<std::size_t> task_of_value;          // kNone: given at the start
-  std::vector<std::vector<std::size_t>> operands;  // per node: the values that it reads
-  std::vector<std::size_t> decomposition_of;       // per rotate node: kNone or its hoisting group
+  std::vector<std::size_t> task_of_value;                   // kNone: given at the start
+  std::vector<std::vector<std::size_t>> operands;           // per node: the values that it reads
+  std::vector<std::vector<std::size_t>> exchange_operands;  // per client step: the values that travel to the client
+  std::vector<std::size_t> decomposition_of;                // per rotate node: kNone or its hoisting group
   std::size_t decompositions = 0;
   std::vector<int> value_uses, decomposition_uses;
   std::vector<std::vector<std::shared_ptr<const Plaintext>>> plaintexts;  // per node
@@ -113,17 +115,20 @@ struct CkksExecutor::Impl {
     for (std::size_t id = 0; id < program.nodes.size(); ++id) {
       const Node& node = program.nodes[id];
       const int urgency = plan.urgency[id];
-      if (node.op == Op::fresh) {
-        while (next_step <= static_cast<std::size_t>(node.step)) {
+      if (node.op == Op::fresh || node.op == Op::refreshed) {
+        for (; next_step <= static_cast<std::size_t>(node.step); ++next_step) {
+          exchange_operands.resize(next_step + 1);
+          std::vector<std::size_t>& values = exchange_operands[next_step];
+          for (const Travelling& t : to_client(*context, program, plan, next_step))
+            values.push_back(at_level(t.node, t.level, false, -1));
           TaskSpec task{.kind = Kind::exchange, .index = next_step, .urgency = -1};
-          for (NodeId input : program.steps[next_step].inputs) {
-            depend(task, index(input));
-            ++value_uses[index(input)];
+          for (std::size_t value : values) {
+            depend(task, value);
+            ++value_uses[value];
           }
           if (last_exchange != kNone) task.after.push_back(last_exchange);
           last_exchange = tasks.size();
           tasks.push_back(std::move(task));
-          ++next_step;
         }
         if (node.step > 0) task_of_value[id] = last_exchange;
         continue;
@@ -188,7 +193,7 @@ struct CkksExecutor::Impl {
           context->scale(level) * static_cast<double>(context->prime(static_cast<std::size_t>(level) + 1).value());
       for (std::size_t k = 0; k < node.inputs.size(); ++k)
         plaintexts[id].push_back(
-            encode(node.plains[k], level + 1, target / context->scale(plan.level[index(node.inputs[k])])));
+            encode(node.plains[k], level + 1, target / value_scale(*context, program, plan, node.inputs[k])));
     }
   }
 
@@ -221,25 +226,47 @@ struct CkksExecutor::Impl {
     }
   };
 
-  void check_fresh(const Ciphertext& c, NodeId node) const {
-    const int level = plan.level[index(node)];
-    const double scale = context->scale(level);
-    if (c.level != level || c.parts.size() != 2 || !(std::abs(c.scale - scale) <= scale * 0x1p-30))
-      throw Error(ErrorCode::protocol, "fresh ciphertext for '" + program.nodes[index(node)].label + "' has level " +
-                                           std::to_string(c.level) + " and scale 2^" +
-                                           std::to_string(std::log2(c.scale)) + "; the plan says level " +
-                                           std::to_string(level));
+  // Takes what the client sent after a step; `masks` belong to the refreshed ones.
+  void store_fresh(Run& run, std::size_t step, std::vector<Ciphertext> fresh,
+                   const std::vector<ring::Poly>& masks) const {
+    const std::string& label = program.steps[step].label;
+    const std::vector<Travelling> expected = to_server(*context, program, plan, step);
+    if (fresh.size() != expected.size())
+      throw Error(ErrorCode::protocol, "client step '" + label + "' returned " + std::to_string(fresh.size()) +
+                                           " ciphertexts, expected " + std::to_string(expected.size()));
+    std::size_t next_mask = 0;
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      const Travelling& t = expected[i];
+      Ciphertext& c = fresh[i];
+      if (c.level != t.level || c.parts.size() != 2 || !(std::abs(c.scale - t.scale) <= t.scale * 0x1p-30))
+        throw Error(ErrorCode::protocol, "fresh ciphertext " + std::to_string(i) + " of '" + label + "' has level " +
+                                             std::to_string(c.level) + " and scale 2^" +
+                                             std::to_string(std::log2(c.scale)) + "; the plan says level " +
+                                             std::to_string(t.level) + " and scale 2^" +
+                                             std::to_string(std::log2(t.scale)));
+      c.scale = t.scale;
+      run.values[index(t.node)] = t.masked ? ckks::unmask(*context, std::move(c), masks[next_mask++]) : std::move(c);
+    }
   }
 
-  void store_fresh(Run& run, std::size_t step, std::vector<Ciphertext> fresh) const {
-    const ClientStep& s = program.steps[step];
-    if (fresh.size() != s.outputs.size())
-      throw Error(ErrorCode::protocol, "client step '" + s.label + "' returned " + std::to_string(fresh.size()) +
-                                           " ciphertexts, expected " + std::to_string(s.outputs.size()));
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      check_fresh(fresh[i], s.outputs[i]);
-      run.values[index(s.outputs[i])] = std::move(fresh[i]);
+  void exchange(Run& run, std::size_t step) const {
+    std::vector<Ciphertext> sent;
+    std::vector<ring::Poly> masks;
+    const std::vector<Travelling> travelling = to_client(*context, program, plan, step);
+    for (std::size_t i = 0; i < travelling.size(); ++i) {
+      const std::size_t value = exchange_operands[step][i];
+      if (travelling[i].masked) {
+        const NodeId refreshed = program.steps[step].refreshed[masks.size()];
+        ring::Prng prng;
+        ckks::MaskedValue m = ckks::mask_for_refresh(*context, run.values[value], plan.level[index(refreshed)], prng);
+        sent.push_back(std::move(m.masked));
+        masks.push_back(std::move(m.mask));
+      } else {
+        sent.push_back(run.values[value]);
+      }
+      run.release(value);
     }
+    store_fresh(run, step, run.exchange(step, std::move(sent)), masks);
   }
 
   Ciphertext evaluate(Run& run, std::size_t id) const {
@@ -275,25 +302,18 @@ struct CkksExecutor::Impl {
         return evaluator.rescale(evaluator.relinearize(evaluator.inner_product(a, b), run.keys));
       }
       case Op::fresh:
+      case Op::refreshed:
         break;
     }
-    throw Error(ErrorCode::internal, "a fresh value is not computed");
+    throw Error(ErrorCode::internal, "a value from the client is not computed here");
   }
 
   void execute(Run& run, const TaskSpec& task) const {
     const auto start = std::chrono::steady_clock::now();
     switch (task.kind) {
-      case Kind::exchange: {
-        const ClientStep& step = program.steps[task.index];
-        std::vector<Ciphertext> sent;
-        for (NodeId input : step.inputs) {
-          const Ciphertext& c = run.values[index(input)];
-          sent.push_back(c);
-          run.release(index(input));
-        }
-        store_fresh(run, task.index, run.exchange(task.index, std::move(sent)));
+      case Kind::exchange:
+        exchange(run, task.index);
         break;
-      }
       case Kind::align:
         run.values[task.target] = evaluator.align_to(run.values[task.source], task.level);
         run.release(task.source);
@@ -332,7 +352,7 @@ struct CkksExecutor::Impl {
                  int threads, std::vector<NodeTime>* profile) const {
     Run state(*this, keys, exchange);
     state.profile = profile;
-    store_fresh(state, 0, std::move(inputs));
+    store_fresh(state, 0, std::move(inputs), {});
     std::vector<Task> work;
     work.reserve(tasks.size());
     for (const TaskSpec& task : tasks)

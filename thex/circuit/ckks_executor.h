@@ -29,8 +29,8 @@ class CkksExecutor {
   CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan);
   ~CkksExecutor();
 
-  // Sends the ciphertexts of a client step and waits for the fresh ones (in the order of ClientStep::outputs, at their
-  // planned levels and canonical scales; the executor checks). May throw: the run ends with that exception.
+  // Sends the ciphertexts of a client step and waits for the fresh ones, in the order of to_client() and to_server()
+  // (planner.h); levels and scales of what comes back are checked. May throw: the run ends with that exception.
   using Exchange = std::function<std::vector<ckks::Ciphertext>(std::size_t step, std::vector<ckks::Ciphertext> inputs)>;
 
   // `inputs`: the outputs of client step 0. Returns the encrypted result. threads >= 1.

@@ -6,8 +6,8 @@
 
 #include "thex/base/error.h"
 #include "thex/circuit/clear.h"
+#include "thex/circuit/client_turn.h"
 #include "thex/circuit/matrix.h"
-#include "thex/ckks/encoder.h"
 #include "thex/ckks/secret/secret.h"
 
 namespace thex::circuit {
@@ -19,7 +19,7 @@ std::vector<SlotSource> identity(std::size_t slots) {
   return s;
 }
 
-// Every operation, a value used at several levels, hoisted and single rotations, two client steps.
+// Every operation, a value used at several levels, hoisted and single rotations, two client steps, a refresh.
 Program mixed(std::size_t slots) {
   Builder b(slots);
   const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
@@ -32,10 +32,14 @@ Program mixed(std::size_t slots) {
   const LinearMap map(b, {d}, 4);
   const Value y = b.add_plain(map.apply(b, x), mask);
   const Value z = b.add(b.multiply(y, b.rotate(y, 7)), x);
-  const Value back = b.client_step("relu", std::span(&z, 1), {identity(slots)}, slots)[0];
+  const std::vector<Value> returned =
+      b.client_step("relu", std::span(&z, 1), {identity(slots)}, slots, std::span(&y, 1));
+  const Value back = returned[0], y_again = returned[1];
   b.set_label("second");
   const std::pair<Value, Value> terms[] = {{back, x}, {y, b.rotate(back, -9)}, {back, back}};
-  const Value result = b.add(b.multiply_plain(b.product_sum(terms), mask), back);
+  const Value mixed[] = {b.product_sum(terms), y_again};
+  const PlainId masks[] = {mask, mask};
+  const Value result = b.add(b.weighted_sum(mixed, masks), back);
   std::vector<std::int32_t> all;
   for (std::size_t i = 0; i < 64; ++i) all.push_back(static_cast<std::int32_t>(i));
   return std::move(b).finish(result, all);
@@ -50,7 +54,6 @@ TEST_P(Executor, AgreesWithTheClearInterpreter) {
   ring::Prng prng(ring::Seed{7});
   const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
   const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
-  const ckks::Encoder encoder(plan.context);
   const ckks::Evaluator evaluator(plan.context);
 
   std::mt19937 engine(3);
@@ -59,28 +62,21 @@ TEST_P(Executor, AgreesWithTheClearInterpreter) {
   for (double& v : input) v = uniform(engine);
   const ClearResult clear = run_clear(program, input, 1);
 
-  const auto encrypt = [&](std::size_t step, std::span<const std::vector<double>> vectors) {
+  const ClientTurn client(plan, 0, key, 1, 2);
+  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
     std::vector<ckks::Ciphertext> out;
-    const auto fresh = apply_client_step(program, step, vectors, 1);
-    for (std::size_t i = 0; i < fresh.size(); ++i) {
-      const int level = levels.level[static_cast<std::size_t>(program.steps[step].outputs[i])];
-      const ckks::Plaintext plain = encoder.encode_full(fresh[i], level, plan.context->scale(level));
-      out.push_back(evaluator.expand(ckks::secret::encrypt(key, plain, prng)));
-    }
+    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
     return out;
   };
   const CkksExecutor executor(plan.context, program, levels);
   EXPECT_GT(executor.plaintext_bytes(), 0u);
   const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
-    std::vector<std::vector<double>> vectors;
-    for (const auto& c : inputs) vectors.push_back(encoder.decode_real(ckks::secret::decrypt(key, c)));
-    return encrypt(step, vectors);
+    return expand(client.answer(step, inputs));
   };
-  const ckks::Ciphertext result = executor.run(keys, encrypt(0, std::span(&input, 1)), exchange, GetParam());
+  const ckks::Ciphertext result = executor.run(keys, expand(client.first(input)), exchange, GetParam());
   EXPECT_EQ(result.level, 0);
-  const auto slots = encoder.decode_real(ckks::secret::decrypt(key, result));
-  for (std::size_t i = 0; i < clear.logits.size(); ++i)
-    ASSERT_NEAR(slots[static_cast<std::size_t>(program.result_slots[i])], clear.logits[i], 1e-4) << "slot " << i;
+  const std::vector<double> got = client.result(result);
+  for (std::size_t i = 0; i < clear.logits.size(); ++i) ASSERT_NEAR(got[i], clear.logits[i], 1e-4) << "slot " << i;
 
   // A client that answers with the wrong level is refused, and the run ends.
   const auto wrong = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
@@ -88,7 +84,7 @@ TEST_P(Executor, AgreesWithTheClearInterpreter) {
     fresh[0] = evaluator.drop_to(fresh[0], 0);
     return fresh;
   };
-  EXPECT_THROW(executor.run(keys, encrypt(0, std::span(&input, 1)), wrong, GetParam()), Error);
+  EXPECT_THROW(executor.run(keys, expand(client.first(input)), wrong, GetParam()), Error);
 }
 INSTANTIATE_TEST_SUITE_P(Threads, Executor, ::testing::Values(1, 2, 4));
 

@@ -21,7 +21,8 @@ class Noise {
     if (!model_ || node.op == Op::add || node.op == Op::add_plain) return;
     const double n = static_cast<double>(model_->context->n());
     const double scale = model_->context->scale(model_->plan->level[id]);
-    const double coefficient_variance = node.op == Op::fresh ? ring_sigma2_ : (1.0 + 2.0 * n / 3.0) / 12.0;
+    const double coefficient_variance =
+        node.op == Op::fresh || node.op == Op::refreshed ? ring_sigma2_ : (1.0 + 2.0 * n / 3.0) / 12.0;
     std::normal_distribution<double> gauss(0.0, std::sqrt(n * coefficient_variance) / scale);
     for (double& x : v) x += gauss(engine_);
   }
@@ -116,6 +117,8 @@ class Interpreter {
     switch (node.op) {
       case Op::fresh:
         break;
+      case Op::refreshed:
+        return in(0);
       case Op::rotate: {
         const std::size_t shift = static_cast<std::size_t>(node.steps + (node.steps < 0 ? static_cast<int>(n) : 0));
         std::rotate_copy(in(0).begin(), in(0).begin() + static_cast<std::ptrdiff_t>(shift), in(0).end(), out.begin());

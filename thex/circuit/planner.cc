@@ -7,6 +7,7 @@
 
 #include "thex/base/error.h"
 #include "thex/circuit/cost_model.h"
+#include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
@@ -90,18 +91,19 @@ void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec&
         plan.estimated_seconds += 2 * (level + 1) * cost.pass();
         break;
       case Op::fresh:
+      case Op::refreshed:
         break;
     }
   }
 }
 
 void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
-  for (const ClientStep& step : program.steps) {
-    for (NodeId id : step.outputs)
-      plan.bytes_to_server += ckks::ciphertext_bytes(context, plan.level[static_cast<std::size_t>(id)], true);
-    plan.bytes_to_client += step.inputs.size() * ckks::ciphertext_bytes(context, 0, false);
+  for (std::size_t step = 0; step <= program.steps.size(); ++step) {
+    for (const Travelling& t : to_client(context, program, plan, step))
+      plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
+    for (const Travelling& t : to_server(context, program, plan, step))
+      plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
   }
-  plan.bytes_to_client += ckks::ciphertext_bytes(context, 0, false);
 }
 
 double total_cost(const std::vector<ProgramPlan>& plans) {
@@ -125,15 +127,47 @@ ProgramPlan assign_levels(const Program& program) {
     }
   for (std::size_t i = n; i-- > 0;) {
     const Node& node = program.nodes[i];
-    const int needed = plan.level[i] + consumed_levels(node.op);
+    // A refreshed value has the levels that its users need; what goes into it only those of the mask.
+    const int needed = node.op == Op::refreshed ? ckks::kRefreshLevel : plan.level[i] + consumed_levels(node.op);
+    if (node.op == Op::refreshed) plan.level[i] = std::max(plan.level[i], ckks::kRefreshLevel);
     for (NodeId input : node.inputs) {
       const auto k = static_cast<std::size_t>(input);
+      if (program.nodes[k].op == Op::refreshed && node.op != Op::weighted_sum)
+        throw Error(ErrorCode::internal,
+                    "circuit step '" + node.label + "' uses a refreshed value outside a weighted sum");
       plan.level[k] = std::max(plan.level[k], needed);
-      plan.urgency[k] = std::min(plan.urgency[k], plan.urgency[i]);
+      plan.urgency[k] = std::min(plan.urgency[k], node.op == Op::refreshed ? node.step : plan.urgency[i]);
     }
-    if (node.op == Op::fresh) plan.depth = std::max(plan.depth, plan.level[i]);
+    if (node.op == Op::fresh || node.op == Op::refreshed) plan.depth = std::max(plan.depth, plan.level[i]);
   }
   return plan;
+}
+
+double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node) {
+  const auto i = static_cast<std::size_t>(node);
+  return context.scale(program.nodes[i].op == Op::refreshed ? ckks::kRefreshLevel : plan.level[i]);
+}
+
+std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan&,
+                                  std::size_t step) {
+  if (step == program.steps.size()) return {{program.result, 0, context.scale(0), false}};
+  std::vector<Travelling> all;
+  for (NodeId id : program.steps.at(step).inputs) all.push_back({id, 0, context.scale(0), false});
+  for (NodeId id : program.steps[step].refreshed)
+    all.push_back({program.nodes[static_cast<std::size_t>(id)].inputs[0], ckks::kRefreshLevel,
+                   context.scale(ckks::kRefreshLevel), true});
+  return all;
+}
+
+std::vector<Travelling> to_server(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                                  std::size_t step) {
+  std::vector<Travelling> all;
+  if (step == program.steps.size()) return all;
+  for (const std::vector<NodeId>* nodes : {&program.steps.at(step).outputs, &program.steps.at(step).refreshed})
+    for (NodeId id : *nodes)
+      all.push_back({id, plan.level[static_cast<std::size_t>(id)], value_scale(context, program, plan, id),
+                     nodes == &program.steps[step].refreshed});
+  return all;
 }
 
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options) {

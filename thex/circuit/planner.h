@@ -51,7 +51,25 @@ struct PlannerOptions {
 // Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure.
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options);
 
-// Levels of one program, independent of any ring.
+// Levels of one program, independent of any ring. Throws Error(internal) when a refreshed value is used otherwise than
+// in a weighted sum.
 ProgramPlan assign_levels(const Program& program);
+
+// The scale of a value: canonical for its level, but for refreshed values, which keep the scale they were sent at.
+double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node);
+
+// The ciphertexts of one turn, in the order in which they travel.
+struct Travelling {
+  NodeId node;
+  int level;
+  double scale;
+  bool masked;  // a refresh: the client re-encrypts it unread
+};
+// Server to client before step >= 1; for step = steps.size(), the result.
+std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                                  std::size_t step);
+// Client to server after a step; always seeded.
+std::vector<Travelling> to_server(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                                  std::size_t step);
 
 }  // namespace thex::circuit

@@ -79,7 +79,8 @@ Value Builder::multiply(Value a, Value b) {
 }
 
 std::vector<Value> Builder::client_step(std::string label, std::span<const Value> inputs,
-                                        std::vector<std::vector<SlotSource>> sources, std::size_t values) {
+                                        std::vector<std::vector<SlotSource>> sources, std::size_t values,
+                                        std::span<const Value> refresh) {
   if (program_.steps.empty() != inputs.empty()) misuse(label, "only the first client step has no inputs");
   label_ = label;
   ClientStep step{.label = std::move(label), .values = values};
@@ -90,6 +91,13 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
     fresh.push_back(
         push({.op = Op::fresh, .step = static_cast<int>(program_.steps.size()), .output = static_cast<int>(i)}));
     step.outputs.push_back(fresh.back().id());
+  }
+  for (std::size_t i = 0; i < refresh.size(); ++i) {
+    fresh.push_back(push({.op = Op::refreshed,
+                          .inputs = {refresh[i].id()},
+                          .step = static_cast<int>(program_.steps.size()),
+                          .output = static_cast<int>(i)}));
+    step.refreshed.push_back(fresh.back().id());
   }
   step.sources = std::move(sources);
   program_.steps.push_back(std::move(step));

@@ -29,6 +29,8 @@ enum class Op {
   add_plain,     // inputs[0] + plains[0]
   weighted_sum,  // sum_k inputs[k] * plains[k], one rescale: one level
   product_sum,   // sum_k inputs[2k] * inputs[2k+1], one relinearisation, one rescale: one level
+  refreshed,  // inputs[0] with new levels, through the client under a mask (ckks/masked_refresh.h): output `output` of
+              // step `step`
 };
 
 using NodeId = std::int32_t;
@@ -39,7 +41,7 @@ struct Node {
   std::vector<NodeId> inputs;
   std::vector<PlainId> plains;
   int steps = 0;             // rotate
-  int step = 0, output = 0;  // fresh
+  int step = 0, output = 0;  // fresh, refreshed
   std::string label;         // "layer0.query": for errors and profiles
 };
 
@@ -54,11 +56,13 @@ struct SlotSource {
 // One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in
 // clear (token * hidden + column). Every later step decrypts `inputs`, applies ReLU to each slot and re-encrypts as
 // `sources` say.
+// `refreshed` values travel along in the same messages under a mask: the client re-encrypts what it cannot read.
 struct ClientStep {
   std::string label;
   std::vector<NodeId> inputs;
   std::vector<NodeId> outputs;                   // fresh nodes
   std::vector<std::vector<SlotSource>> sources;  // per output: `slots` entries
+  std::vector<NodeId> refreshed;                 // refreshed nodes
   std::size_t values = 0;                        // numbers (not slots) that the client sees in this step
 };
 
@@ -102,9 +106,11 @@ class Builder {
   Value product_sum(std::span<const std::pair<Value, Value>> terms);
   Value multiply(Value a, Value b);
 
-  // Step 0 takes no inputs. Returns one value per element of `sources`.
+  // Step 0 takes no inputs. Returns one value per element of `sources`, then one per element of `refresh`: the same
+  // values with new levels. A refreshed value may only be used in weighted sums (its scale is not the canonical one).
   std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
-                                 std::vector<std::vector<SlotSource>> sources, std::size_t values);
+                                 std::vector<std::vector<SlotSource>> sources, std::size_t values,
+                                 std::span<const Value> refresh = {});
 
   Program finish(Value result, std::vector<std::int32_t> result_slots) &&;
 

@@ -1,0 +1,89 @@
+#include "thex/circuit/client_turn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "thex/base/error.h"
+#include "thex/circuit/scheduler.h"
+#include "thex/ckks/masked_refresh.h"
+
+namespace thex::circuit {
+
+ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, int sentence_length,
+                       int threads)
+    : context_(*plan.context),
+      program_(plan.programs.at(program)),
+      plan_(plan.program_plans.at(program)),
+      key_(key),
+      encoder_(plan.context),
+      length_(sentence_length),
+      threads_(threads) {}
+
+void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_t)>& f) const {
+  std::vector<Task> tasks;
+  for (std::size_t i = 0; i < count; ++i) tasks.push_back({[&f, i] { f(i); }, {}, 0});
+  run_tasks(tasks, std::clamp(static_cast<int>(count), 1, threads_));
+}
+
+std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
+                                                             std::span<const std::vector<double>> inputs,
+                                                             std::span<const ckks::Plaintext> masked) const {
+  const std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, length_);
+  const std::vector<Travelling> targets = to_server(context_, program_, plan_, step);
+  std::vector<ckks::SeededCiphertext> out(targets.size());
+  parallel(out.size(), [&](std::size_t i) {
+    const Travelling& t = targets[i];
+    ring::Prng prng;
+    const ckks::Plaintext plain = t.masked ? ckks::lift(context_, masked[i - vectors.size()], t.level)
+                                           : encoder_.encode_full(vectors[i], t.level, t.scale);
+    out[i] = ckks::secret::encrypt(key_, plain, prng);
+  });
+  return out;
+}
+
+std::vector<ckks::Plaintext> ClientTurn::decrypt_all(std::size_t step,
+                                                     std::span<const ckks::Ciphertext> received) const {
+  const std::vector<Travelling> expected = to_client(context_, program_, plan_, step);
+  if (received.size() != expected.size())
+    throw Error(ErrorCode::protocol, "the server sent " + std::to_string(received.size()) + " ciphertexts in step " +
+                                         std::to_string(step) + ", expected " + std::to_string(expected.size()));
+  std::vector<ckks::Plaintext> out(received.size());
+  parallel(out.size(), [&](std::size_t i) {
+    const ckks::Ciphertext& c = received[i];
+    const Travelling& t = expected[i];
+    if (c.level != t.level || !(std::abs(c.scale - t.scale) <= t.scale * 0x1p-30))
+      throw Error(ErrorCode::protocol, "the server sent a ciphertext at level " + std::to_string(c.level) +
+                                           " and scale 2^" + std::to_string(std::log2(c.scale)) + " in step " +
+                                           std::to_string(step) + ", expected level " + std::to_string(t.level) +
+                                           " and scale 2^" + std::to_string(std::log2(t.scale)));
+    out[i] = ckks::secret::decrypt(key_, c);
+  });
+  return out;
+}
+
+std::vector<ckks::SeededCiphertext> ClientTurn::first(std::span<const double> embeddings) const {
+  const std::vector<double> clear(embeddings.begin(), embeddings.end());
+  return encrypt_step(0, std::span(&clear, 1), {});
+}
+
+std::vector<ckks::SeededCiphertext> ClientTurn::answer(std::size_t step,
+                                                       std::span<const ckks::Ciphertext> received) const {
+  const std::vector<ckks::Plaintext> plains = decrypt_all(step, received);
+  const std::size_t readable = program_.steps.at(step).inputs.size();
+  std::vector<std::vector<double>> values(readable);
+  parallel(readable, [&](std::size_t i) { values[i] = encoder_.decode_real(plains[i]); });
+  return encrypt_step(step, values, std::span(plains).subspan(readable));
+}
+
+std::vector<double> ClientTurn::result(const ckks::Ciphertext& received) const {
+  const std::vector<double> slots =
+      encoder_.decode_real(decrypt_all(program_.steps.size(), std::span(&received, 1))[0]);
+  std::vector<double> logits;
+  for (std::int32_t slot : program_.result_slots) logits.push_back(slots[static_cast<std::size_t>(slot)]);
+  for (double x : logits)
+    if (!std::isfinite(x)) throw Error(ErrorCode::protocol, "the server sent a result that is not a number");
+  return logits;
+}
+
+}  // namespace thex::circuit

@@ -1,0 +1,43 @@
+// The client's side of a planned program: encrypts the first inputs, takes its turns, reads the result. Holds the
+// secret key.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "thex/circuit/planner.h"
+#include "thex/ckks/encoder.h"
+#include "thex/ckks/secret/secret.h"
+
+namespace thex::circuit {
+
+class ClientTurn {
+ public:
+  // All arguments must outlive the object. `sentence_length`: tokens of this query; later positions are padding.
+  ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, int sentence_length,
+             int threads = 1);
+
+  // Step 0: `embeddings` is sentence_length * hidden values, row-major.
+  std::vector<ckks::SeededCiphertext> first(std::span<const double> embeddings) const;
+  // A later step: what to_client() lists, in that order; returns what to_server() lists.
+  // Throws Error(protocol) when a ciphertext is not at its planned level and scale.
+  std::vector<ckks::SeededCiphertext> answer(std::size_t step, std::span<const ckks::Ciphertext> received) const;
+  // The logits. Throws Error(protocol) when they are not finite.
+  std::vector<double> result(const ckks::Ciphertext& received) const;
+
+ private:
+  std::vector<ckks::SeededCiphertext> encrypt_step(std::size_t step, std::span<const std::vector<double>> inputs,
+                                                   std::span<const ckks::Plaintext> masked) const;
+  std::vector<ckks::Plaintext> decrypt_all(std::size_t step, std::span<const ckks::Ciphertext> received) const;
+  void parallel(std::size_t count, const std::function<void(std::size_t)>& f) const;
+
+  const ckks::Context& context_;
+  const Program& program_;
+  const ProgramPlan& plan_;
+  const ckks::secret::SecretKey& key_;
+  ckks::Encoder encoder_;
+  int length_, threads_;
+};
+
+}  // namespace thex::circuit

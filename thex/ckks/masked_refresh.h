@@ -1,0 +1,33 @@
+// Refreshing the levels of a value through the client without showing it: the server adds a large random mask to the
+// encrypted polynomial, the client decrypts the masked integers and encrypts them anew at a higher level, the server
+// takes the mask off.
+//
+// The value must be at level 1: its integers m live modulo q_0 q_1 (about 2^83), far above their size (a coefficient is
+// about 2^35 for slots near 1 at scale 2^36). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
+// nothing wraps and the masked integer is within statistical distance |m| / 2^b of one that does not depend on m: about
+// 2^-48 a coefficient. The idea is that of collective refreshing in multiparty CKKS (ePrint 2020/304, section 4), with
+// one secret key.
+#pragma once
+
+#include "thex/ckks/ciphertext.h"
+#include "thex/ckks/context.h"
+#include "thex/ring/random.h"
+
+namespace thex::ckks {
+
+inline constexpr int kRefreshLevel = 1;
+
+struct MaskedValue {
+  Ciphertext masked;  // level 1, for the client
+  ring::Poly mask;    // the mask modulo q_0 .. q_target, NTT domain: stays with the server, used once
+};
+
+// Server. `value`: two parts at level 1; target: the level that the fresh encryption will have.
+MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, ring::Prng& prng);
+Ciphertext unmask(const Context& context, Ciphertext refreshed, const ring::Poly& mask);
+
+// Client. The same non-negative integers (below q_0 q_1) as a plaintext of `level`: decrypt, lift, encrypt. Keeps the
+// scale.
+Plaintext lift(const Context& context, const Plaintext& decrypted, int level);
+
+}  // namespace thex::ckks
