@@ -1,4 +1,5 @@
-// make-test-model FOLDER [LAYERS HIDDEN HEADS FFN MAX_TOKENS SEED]: a random HE-friendly model for tests and timings of shapes.
+// make-test-model FOLDER [LAYERS HIDDEN HEADS FFN MAX_TOKENS SEED]: a random HE-friendly model for tests and timings of
+// shapes.
 #include <cstdlib>
 #include <iostream>
 

@@ -17,12 +17,13 @@ struct ModelShape {
   std::uint64_t seed = 1;
 };
 
-// Writes a random HE-friendly model with labels negative and positive, and a vocabulary of common words, letters and "##" letters.
+// Writes a random HE-friendly model with labels negative and positive, and a vocabulary of common words, letters and
+// "##" letters.
 inline bert::Model write_model(const std::filesystem::path& folder, const ModelShape& shape) {
   std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   int count = 5;
-  for (const char* word : {"a", "the", "film", "movie", "is", "was", "good", "bad", "gripping", "beautiful", "dull", "and", "of",
-                           ",", ".", "!", "not", "very", "it", "'"}) {
+  for (const char* word : {"a",    "the", "film", "movie", "is", "was", "good", "bad",  "gripping", "beautiful",
+                           "dull", "and", "of",   ",",     ".",  "!",   "not",  "very", "it",       "'"}) {
     vocab += std::string(word) + "\n";
     ++count;
   }
@@ -38,8 +39,10 @@ inline bert::Model write_model(const std::filesystem::path& folder, const ModelS
   config.activation = bert::Activation::relu;
   config.pooler = false;
   config.labels = {"negative", "positive"};
-  config.thex = bert::HeSection{.softmax = bert::Softmax::estimation, .norm = bert::Norm::affine,
-                                .max_relu_input = shape.max_relu_input, .max_logit = shape.max_relu_input};
+  config.thex = bert::HeSection{.softmax = bert::Softmax::estimation,
+                                .norm = bert::Norm::affine,
+                                .max_relu_input = shape.max_relu_input,
+                                .max_logit = shape.max_relu_input};
   const bert::Model model = bert::testing::random_model(config, shape.seed);
   std::filesystem::create_directories(folder);
   const bert::testing::TemporaryFolder words;
