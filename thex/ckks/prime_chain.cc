@@ -124,6 +124,7 @@ PrimeChain choose_primes(const ContextSpec& spec) {
   const std::vector<int> nominal = nominal_scales(spec);
   PrimeSupply supply(spec);
   PrimeChain chain;
+  for (const int bits : spec.p_bits) chain.p.push_back(supply.take_largest(bits));
   const std::size_t count = spec.q_bits.size();
   chain.q.resize(count);
   chain.scales.resize(count);
@@ -134,7 +135,6 @@ PrimeChain choose_primes(const ContextSpec& spec) {
     chain.scales[l - 1] = product / static_cast<double>(chain.q[l]);
   }
   chain.q[0] = supply.take_nearest(spec.q_bits[0], std::ldexp(1.0, spec.q_bits[0]));
-  for (const int bits : spec.p_bits) chain.p.push_back(supply.take_largest(bits));
   return chain;
 }
 
