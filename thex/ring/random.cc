@@ -13,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "stream words are read in place as little-endian");
 
-constexpr std::uint64_t kBlockBytes = 64, kBlockWords = 8;
+constexpr std::uint64_t kBlockWords = 8;                      // of 64 bytes
 constexpr std::uint64_t kMaxBlocks = std::uint64_t{1} << 32;  // the RFC's block counter has 32 bits
 
 void initialise_sodium() {
