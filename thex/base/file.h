@@ -16,7 +16,7 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 
 // Writes `bytes` to a temporary file beside `path`, flushes it to the disk and renames it to `path`: a reader sees the
 // old contents or the new, never half of them, and a failure leaves `path` as it was. The temporary file has
-// permissions `mode` from the start (0600 for secrets), whatever the umask says about fewer. Throws Error(file).
+// permissions `mode`, less what the umask takes away, from the start (0600 for secrets). Throws Error(file).
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes, unsigned mode = 0644);
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes, unsigned mode = 0644);
 

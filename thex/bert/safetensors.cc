@@ -22,21 +22,10 @@ struct DtypeName {
   const char* name;
   std::uint64_t bytes;
 };
-// Types that the format knows; only those of `float_dtype` can be loaded.
-constexpr std::array<DtypeName, 14> kDtypes{{{"F32", 4},
-                                             {"F16", 2},
-                                             {"BF16", 2},
-                                             {"F64", 8},
-                                             {"BOOL", 1},
-                                             {"U8", 1},
-                                             {"I8", 1},
-                                             {"F8_E4M3", 1},
-                                             {"F8_E5M2", 1},
-                                             {"I16", 2},
-                                             {"U16", 2},
-                                             {"I32", 4},
-                                             {"U32", 4},
-                                             {"I64", 8}}};
+// Types that the format knows; only the first three can be loaded, the others skipped.
+constexpr DtypeName kDtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2},    {"F64", 8},     {"BOOL", 1},
+                                 {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2},
+                                 {"U16", 2}, {"I32", 4}, {"U32", 4},     {"I64", 8},     {"U64", 8}};
 constexpr std::size_t kMaxRank = 8;
 constexpr int kHeaderDepth = 3;  // { "name": { "shape": [..] } }
 
@@ -85,7 +74,7 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value) {
   entry.name = name;
   if (!dtype->is_string()) bad(where + ": dtype is not a string");
   entry.dtype = dtype->get<std::string>();
-  std::uint64_t width = entry.dtype == "U64" ? 8 : 0;
+  std::uint64_t width = 0;
   for (const auto& known : kDtypes) {
     if (entry.dtype == known.name) width = known.bytes;
   }

@@ -18,7 +18,7 @@ namespace thex::bert::testing {
 
 // The folder of optional test data: THEX_DATA, or shared/data beside the repository. Empty when there is none.
 inline std::filesystem::path data_folder() {
-  if (const char* folder = std::getenv("THEX_DATA")) return folder;
+  if (const char* folder = std::getenv("THEX_DATA")) return std::filesystem::is_directory(folder) ? folder : "";
   const std::filesystem::path sibling = std::filesystem::path(THEX_SOURCE_DIR) / "../shared/data";
   return std::filesystem::is_directory(sibling) ? sibling : std::filesystem::path{};
 }
