@@ -23,8 +23,9 @@ Json to_json(const protocol::Classification& r, std::string_view text, const pro
   json["tokens"] = r.tokens;
   json["padded_tokens"] = r.bucket;
   json["rounds"] = model.plan.rounds;
-  json["seconds"] = {{"embed", r.seconds.embed},   {"encrypt", r.seconds.encrypt}, {"network", r.seconds.network},
-                     {"server", r.seconds.server}, {"decrypt", r.seconds.decrypt}, {"total", r.seconds.total}};
+  json["seconds"] = {{"embed", r.seconds.embed},     {"encrypt", r.seconds.encrypt}, {"relu", r.seconds.relu},
+                     {"network", r.seconds.network}, {"server", r.seconds.server},   {"decrypt", r.seconds.decrypt},
+                     {"total", r.seconds.total}};
   json["bytes_sent"] = r.bytes_sent;
   json["bytes_received"] = r.bytes_received;
   return json;
@@ -40,9 +41,10 @@ std::string result_details(const protocol::Classification& r, const protocol::Cl
   const ckks::Context& context = *model.plan.plan.context;
   const protocol::PhaseTimes& t = r.seconds;
   std::string out;
-  out +=
-      fmt::format("  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, server {:.3f}, network {:.3f}, decrypt {:.3f}\n",
-                  t.total, t.embed, t.encrypt, t.server, t.network, t.decrypt);
+  out += fmt::format(
+      "  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, client's ReLU {:.3f}, server {:.3f}, network {:.3f}, "
+      "decrypt {:.3f}\n",
+      t.total, t.embed, t.encrypt, t.relu, t.server, t.network, t.decrypt);
   out += fmt::format("  traffic   {} sent, {} received, {} rounds; {} tokens, padded to {}\n",
                      megabytes(static_cast<double>(r.bytes_sent)), megabytes(static_cast<double>(r.bytes_received)),
                      model.plan.rounds, r.tokens, r.bucket);

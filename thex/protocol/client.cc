@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "thex/bert/reference.h"
-#include "thex/ckks/encoder.h"
+#include "thex/circuit/client_turn.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
@@ -76,43 +76,19 @@ void Session::handshake() {
   setup_.server_json = std::move(server.json);
 }
 
-Bytes Session::encrypt_step(std::size_t bucket, std::size_t step, std::span<const std::vector<double>> inputs,
-                            int tokens) const {
-  const circuit::Plan& plan = model_.plan.plan;
-  const circuit::Program& program = plan.programs[bucket];
-  const auto vectors = circuit::apply_client_step(program, step, inputs, tokens);
-  const auto& outputs = program.steps[step].outputs;
-  std::vector<Bytes> ciphertexts(outputs.size());
-  const ckks::Encoder encoder(plan.context);
-  parallel_for(outputs.size(), options_.threads, [&](std::size_t i) {
-    const int level = plan.program_plans[bucket].level[static_cast<std::size_t>(outputs[i])];
-    const auto plaintext = encoder.encode_full(vectors[i], level, plan.context->scale(level));
-    ring::Prng prng;
-    ciphertexts[i] = ckks::serialize(*plan.context, ckks::secret::encrypt(keys_.secret, plaintext, prng));
-  });
-  const auto index = static_cast<std::uint32_t>(step == 0 ? bucket : step);
-  return encode(CiphertextsHead{index, static_cast<std::uint32_t>(ciphertexts.size()), 0}, ciphertexts);
+Bytes Session::pack(std::size_t index, std::span<const ckks::SeededCiphertext> ciphertexts) const {
+  std::vector<Bytes> bytes(ciphertexts.size());
+  parallel_for(bytes.size(), options_.threads,
+               [&](std::size_t i) { bytes[i] = ckks::serialize(*model_.plan.plan.context, ciphertexts[i]); });
+  return encode(CiphertextsHead{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(bytes.size()), 0}, bytes);
 }
 
-std::vector<std::vector<double>> Session::decrypt(ByteView payload, std::span<const std::size_t> sizes) const {
-  const ckks::ContextPtr& context = model_.plan.plan.context;
+std::vector<ckks::Ciphertext> Session::unpack(ByteView payload, std::span<const std::size_t> sizes) const {
   const std::vector<ByteView> views = split_ciphertexts(payload, sizes);
-  std::vector<std::vector<double>> values(views.size());
-  const ckks::Encoder encoder(context);
-  parallel_for(views.size(), options_.threads, [&](std::size_t i) {
-    const ckks::Ciphertext ciphertext = ckks::parse_ciphertext(*context, views[i]);
-    // Levels differ little in scale; anything else is not a result of this plan.
-    const double ratio = ciphertext.scale / context->scale(0);
-    if (ciphertext.level != 0 || !(ratio > 0.5 && ratio < 2)) {
-      throw Error(ErrorCode::protocol,
-                  fmt::format("{} sent a ciphertext at level {} and scale 2^{:.2f}, expected level 0 "
-                              "and scale 2^{:.2f}",
-                              connection_->peer(), ciphertext.level, std::log2(ciphertext.scale),
-                              std::log2(context->scale(0))));
-    }
-    values[i] = encoder.decode_real(ckks::secret::decrypt(keys_.secret, ciphertext));
-  });
-  return values;
+  std::vector<ckks::Ciphertext> ciphertexts(views.size());
+  parallel_for(views.size(), options_.threads,
+               [&](std::size_t i) { ciphertexts[i] = ckks::parse_ciphertext(*model_.plan.plan.context, views[i]); });
+  return ciphertexts;
 }
 
 Classification Session::classify(std::string_view text) {
@@ -127,7 +103,7 @@ Classification Session::classify(std::string_view text) {
 
 Classification Session::classify(const bert::Encoding& encoding) {
   const auto start = Clock::now();
-  const std::uint64_t sent = connection_->bytes_sent(), received = connection_->bytes_received();
+  const std::uint64_t sent_before = connection_->bytes_sent(), received_before = connection_->bytes_received();
   Classification result;
   PhaseTimes& time = result.seconds;
   result.tokens = static_cast<int>(encoding.ids.size());
@@ -135,51 +111,50 @@ Classification Session::classify(const bert::Encoding& encoding) {
   result.bucket = model_.plan.buckets[bucket];
   const circuit::Program& program = model_.plan.plan.programs[bucket];
 
-  std::vector<std::vector<double>> values(1);
-  values[0] = bert::embed(model_.model, encoding.ids, encoding.type_ids);
-  values[0].resize(static_cast<std::size_t>(result.bucket) * static_cast<std::size_t>(model_.model.config.hidden), 0.0);
+  const std::vector<double> embeddings = bert::embed(model_.model, encoding.ids, encoding.type_ids);
   time.embed = seconds_since(start);
 
+  const circuit::ClientTurn turn(model_.plan.plan, bucket, keys_.secret, result.tokens, options_.threads);
+  auto mark = Clock::now();
   double waited = 0;
-  for (std::size_t step = 0; step <= program.steps.size(); ++step) {
-    const bool last = step == program.steps.size();
-    if (step > 0) {
-      const auto sizes = last ? result_sizes(model_.plan) : step_sizes(model_.plan, bucket, step);
-      const Expected expected[] = {{last ? FrameType::result : FrameType::step, message_bytes(sizes)}};
-      const auto waiting = Clock::now();
-      const Frame frame = receive(expected);
-      waited += seconds_since(waiting);
-      const auto decrypting = Clock::now();
-      const CiphertextsHead head = parse_head(frame.payload);
-      if (head.index != step) {
-        throw Error(ErrorCode::protocol,
-                    fmt::format("{} sent step {}, expected {}", connection_->peer(), head.index, step));
-      }
-      time.server += head.seconds;
-      values = decrypt(frame.payload, sizes);
-      time.decrypt += seconds_since(decrypting);
-    }
-    if (last) break;
-    const auto encrypting = Clock::now();
-    const Bytes message = encrypt_step(bucket, step, values, result.tokens);
-    time.encrypt += seconds_since(encrypting);
+  const auto transmit = [&](FrameType type, const Bytes& message) {
     const auto sending = Clock::now();
-    connection_->send(step == 0 ? FrameType::query : FrameType::step_reply, message, in(options_.timeout));
+    connection_->send(type, message, in(options_.timeout));
     waited += seconds_since(sending);
-  }
+  };
+  const auto wait_for = [&](FrameType type, std::size_t step) {
+    const auto sizes = step_sizes(model_.plan, bucket, step);
+    const Expected expected[] = {{type, message_bytes(sizes)}};
+    const auto waiting = Clock::now();
+    const Frame frame = receive(expected);
+    waited += seconds_since(waiting);
+    mark = Clock::now();
+    const CiphertextsHead head = parse_head(frame.payload);
+    if (head.index != step) {
+      throw Error(ErrorCode::protocol,
+                  fmt::format("{} sent step {}, expected {}", connection_->peer(), head.index, step));
+    }
+    time.server += head.seconds;
+    return unpack(frame.payload, sizes);
+  };
 
-  for (const std::int32_t slot : program.result_slots) {
-    result.logits.push_back(values[0].at(static_cast<std::size_t>(slot)));
+  const Bytes query = pack(bucket, turn.first(embeddings));
+  time.encrypt = seconds_since(mark);
+  transmit(FrameType::query, query);
+  for (std::size_t step = 1; step < program.steps.size(); ++step) {
+    const std::vector<ckks::Ciphertext> received = wait_for(FrameType::step, step);
+    const Bytes reply = pack(step, turn.answer(step, received));
+    time.relu += seconds_since(mark);
+    transmit(FrameType::step_reply, reply);
   }
-  for (const double x : result.logits) {
-    if (!std::isfinite(x))
-      throw Error(ErrorCode::protocol, connection_->peer() + " sent a result that is not a number");
-  }
+  const std::vector<ckks::Ciphertext> received = wait_for(FrameType::result, program.steps.size());
+  result.logits = turn.result(received.front());
+  time.decrypt = seconds_since(mark);
   std::tie(result.label, result.score) = top_label(result.logits);
   time.network = std::max(0.0, waited - time.server);
   time.total = seconds_since(start);
-  result.bytes_sent = connection_->bytes_sent() - sent;
-  result.bytes_received = connection_->bytes_received() - received;
+  result.bytes_sent = connection_->bytes_sent() - sent_before;
+  result.bytes_received = connection_->bytes_received() - received_before;
   return result;
 }
 

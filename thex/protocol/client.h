@@ -34,10 +34,11 @@ ClientModel load_client_model(const std::filesystem::path& folder, int max_token
 // Seconds of one query, by phase.
 struct PhaseTimes {
   double embed = 0;    // tokenizer and embedding
-  double encrypt = 0;  // encode, encrypt, serialize: first message and replies
+  double encrypt = 0;  // encode, encrypt, serialize the first message
+  double relu = 0;     // the rounds: decrypt, ReLU, encrypt
   double server = 0;   // as the server reports it
   double network = 0;  // all waiting, less the server's time
-  double decrypt = 0;  // parse, decrypt, decode
+  double decrypt = 0;  // the logits
   double total = 0;
 };
 
@@ -81,9 +82,8 @@ class Session {
  private:
   Frame receive(std::span<const Expected> expected);
   void handshake();
-  Bytes encrypt_step(std::size_t bucket, std::size_t step, std::span<const std::vector<double>> inputs,
-                     int tokens) const;
-  std::vector<std::vector<double>> decrypt(ByteView payload, std::span<const std::size_t> sizes) const;
+  Bytes pack(std::size_t index, std::span<const ckks::SeededCiphertext> ciphertexts) const;
+  std::vector<ckks::Ciphertext> unpack(ByteView payload, std::span<const std::size_t> sizes) const;
 
   std::unique_ptr<Connection> connection_;
   const ClientModel& model_;

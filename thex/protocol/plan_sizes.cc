@@ -8,23 +8,27 @@
 
 namespace thex::protocol {
 
-std::vector<std::size_t> fresh_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step) {
-  const circuit::Plan& p = plan.plan;
+namespace {
+
+std::vector<std::size_t> sizes_of(const ckks::Context& context, const std::vector<circuit::Travelling>& ciphertexts,
+                                  bool seeded) {
   std::vector<std::size_t> sizes;
-  for (const circuit::NodeId node : p.programs.at(bucket).steps.at(step).outputs) {
-    const int level = p.program_plans.at(bucket).level.at(static_cast<std::size_t>(node));
-    sizes.push_back(ckks::ciphertext_bytes(*p.context, level, true));
-  }
+  for (const circuit::Travelling& c : ciphertexts) sizes.push_back(ckks::ciphertext_bytes(context, c.level, seeded));
   return sizes;
 }
 
-std::vector<std::size_t> step_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step) {
-  const auto count = plan.plan.programs.at(bucket).steps.at(step).inputs.size();
-  return std::vector<std::size_t>(count, ckks::ciphertext_bytes(*plan.plan.context, 0, false));
+}  // namespace
+
+std::vector<std::size_t> fresh_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step) {
+  const circuit::Plan& p = plan.plan;
+  return sizes_of(*p.context, circuit::to_server(*p.context, p.programs.at(bucket), p.program_plans.at(bucket), step),
+                  true);
 }
 
-std::vector<std::size_t> result_sizes(const bert::InferencePlan& plan) {
-  return {ckks::ciphertext_bytes(*plan.plan.context, 0, false)};
+std::vector<std::size_t> step_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step) {
+  const circuit::Plan& p = plan.plan;
+  return sizes_of(*p.context, circuit::to_client(*p.context, p.programs.at(bucket), p.program_plans.at(bucket), step),
+                  false);
 }
 
 std::size_t message_bytes(const std::vector<std::size_t>& sizes) {

@@ -8,12 +8,10 @@
 
 namespace thex::protocol {
 
-// Lengths of the seeded ciphertexts that the client sends in step `step` of bucket `bucket` (step 0: the query).
+// Lengths of the seeded ciphertexts that the client sends after step `step` of bucket `bucket` (step 0: the query).
 std::vector<std::size_t> fresh_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step);
-// Lengths of the ciphertexts that the server sends for step `step` >= 1; all are dropped to level 0 first.
+// Lengths of the ciphertexts that the server sends for step `step` >= 1; for the number of steps, those of the result.
 std::vector<std::size_t> step_sizes(const bert::InferencePlan& plan, std::size_t bucket, std::size_t step);
-// The encrypted logits: one ciphertext at level 0.
-std::vector<std::size_t> result_sizes(const bert::InferencePlan& plan);
 
 // Payload length of a message with these ciphertexts.
 std::size_t message_bytes(const std::vector<std::size_t>& sizes);

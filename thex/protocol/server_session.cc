@@ -1,9 +1,6 @@
 // One client of the server, from its hello to its last query.
 #include <fmt/format.h>
 
-#include <cmath>
-
-#include "thex/ckks/evaluator.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/messages.h"
 #include "thex/protocol/parallel.h"
@@ -121,20 +118,10 @@ std::vector<ckks::Ciphertext> Server::Impl::parse(ByteView payload, std::size_t 
   const circuit::Plan& p = plan.plan;
   const auto sizes = fresh_sizes(plan, bucket, step);
   const std::vector<ByteView> views = split_ciphertexts(payload, sizes);
-  const auto& nodes = p.programs[bucket].steps[step].outputs;
   std::vector<ckks::Ciphertext> ciphertexts(views.size());
-  parallel_for(views.size(), options.threads, [&](std::size_t i) {
-    ciphertexts[i] = ckks::parse_ciphertext(*p.context, views[i]);
-    const int level = p.program_plans[bucket].level[static_cast<std::size_t>(nodes[i])];
-    const double scale = p.context->scale(level);
-    if (ciphertexts[i].level != level || ciphertexts[i].parts.size() != 2 ||
-        std::abs(ciphertexts[i].scale / scale - 1) > 0x1p-30) {
-      throw Error(ErrorCode::protocol,
-                  fmt::format("ciphertext {} of step {} is at level {} and scale 2^{:.3f}, expected level {} "
-                              "and scale 2^{:.3f}",
-                              i, step, ciphertexts[i].level, std::log2(ciphertexts[i].scale), level, std::log2(scale)));
-    }
-  });
+  // The executor checks levels and scales.
+  parallel_for(views.size(), options.threads,
+               [&](std::size_t i) { ciphertexts[i] = ckks::parse_ciphertext(*p.context, views[i]); });
   return ciphertexts;
 }
 
@@ -147,14 +134,11 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
                 fmt::format("a query for length bucket {}, there are {}", bucket, plan.buckets.size()));
   }
   const circuit::Program& program = plan.plan.programs[bucket];
-  const ckks::Evaluator evaluator(plan.plan.context);
 
   const auto send = [&](FrameType type, std::size_t index, const std::vector<ckks::Ciphertext>& ciphertexts) {
     std::vector<Bytes> bytes(ciphertexts.size());
-    parallel_for(bytes.size(), options.threads, [&](std::size_t i) {
-      const ckks::Ciphertext& c = ciphertexts[i];
-      bytes[i] = ckks::serialize(*plan.plan.context, c.level == 0 ? c : evaluator.drop_to(c, 0));
-    });
+    parallel_for(bytes.size(), options.threads,
+                 [&](std::size_t i) { bytes[i] = ckks::serialize(*plan.plan.context, ciphertexts[i]); });
     const CiphertextsHead head{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(bytes.size()),
                                seconds_since(mark)};
     connection.send(type, encode(head, bytes), in(options.message_timeout));
