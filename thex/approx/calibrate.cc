@@ -20,9 +20,9 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   for (const auto& indices : sorted_batches(data, 32)) {
     const Batch batch = collate(data, indices, module.device);
     const Output out = module.forward(batch, options);
-    const Tensor rows = batch.mask.unsqueeze(-1);                           // [B, L, 1]
-    const Tensor query = batch.mask.unsqueeze(1).unsqueeze(-1);             // [B, 1, L, 1]
-    const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);       // [B, 1, L, L]
+    const Tensor rows = batch.mask.unsqueeze(-1);                      // [B, L, 1]
+    const Tensor query = batch.mask.unsqueeze(1).unsqueeze(-1);        // [B, 1, L, 1]
+    const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);  // [B, 1, L, L]
     auto grow = [](double& into, const Tensor& value, const Tensor& mask) {
       if (value.defined()) into = std::max(into, (value * mask).abs().max().item<double>());
     };

@@ -1,5 +1,5 @@
-// Magnitudes of an HE-friendly model's intermediate values over a data set: what the client decrypts (the inputs of every
-// ReLU) decides the integer bits of the lowest modulus, the rest the scale of the other levels.
+// Magnitudes of an HE-friendly model's intermediate values over a data set: what the client decrypts (the inputs of
+// every ReLU) decides the integer bits of the lowest modulus, the rest the scale of the other levels.
 #pragma once
 
 #include <vector>
@@ -10,14 +10,14 @@
 namespace thex::approx {
 
 struct Ranges {
-  double u = 0;        // |s/2+1|
+  double u = 0;           // |s/2+1|
   double t1 = 0, t2 = 0;  // |pre-activations of T|
-  double ffn = 0;      // |FFN pre-activations|
+  double ffn = 0;         // |FFN pre-activations|
   double logit = 0;
-  double cube = 0, sum = 0;      // the largest c = ReLU(u)^3 and sum of them
-  double min_sum = 0;  // the smallest sum (0: some query attends to nothing)
-  double context = 0;  // |P.V|
-  double hidden = 0;   // |any norm's input or output|
+  double cube = 0, sum = 0;  // the largest c = ReLU(u)^3 and sum of them
+  double min_sum = 0;        // the smallest sum (0: some query attends to nothing)
+  double context = 0;        // |P.V|
+  double hidden = 0;         // |any norm's input or output|
   double max_relu_input() const;
 };
 
@@ -31,9 +31,9 @@ DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_l
 // Quantiles q of the sums of cubes over real query rows (for the range that T must serve).
 std::vector<double> sum_quantiles(const EncoderModule& module, const DataSet& data, const std::vector<double>& q);
 
-// Per-feature least squares of each exact LayerNorm by an affine map, y = gamma' * x + beta', over `data`: the minimum of
-// the distillation loss of THE-X's stage 5, in closed form. `norms`: indices, two a layer; only rows that the logits depend
-// on count. Writes "...AffineNorm.*" of the module.
+// Per-feature least squares of each exact LayerNorm by an affine map, y = gamma' * x + beta', over `data`: the minimum
+// of the distillation loss of THE-X's stage 5, in closed form. `norms`: indices, two a layer; only rows that the logits
+// depend on count. Writes "...AffineNorm.*" of the module.
 void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vector<int>& norms);
 
 }  // namespace thex::approx

@@ -60,12 +60,14 @@ void CheckpointStore::save_module(const std::string& name, const EncoderModule& 
   bert::ModelConfig config = module.config;
   config.thex.reset();
   file.metadata["config"] = bert::config_to_json(config);
+  file.metadata["pooler"] = module.config.pooler ? "yes" : "no";
   file.metadata["softmax"] = module.softmax == bert::Softmax::exact ? "exact" : "estimation";
   file.metadata["norms"] = norms;
   bert::write_safetensors(path(name), file, bert::Dtype::f32);
 }
 
-std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::string& name, torch::Device device) const {
+std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::string& name,
+                                                                    torch::Device device) const {
   if (!std::filesystem::exists(path(name))) return std::nullopt;
   bert::SafetensorsFile file = bert::read_safetensors(path(name));
   auto meta = [&](const char* key) {
@@ -76,7 +78,9 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
   const std::string norms = meta("norms");
   Loaded loaded{EncoderModule(bert::parse_config(meta("config")), 0, device), {}};
   EncoderModule& m = loaded.module;
-  if (norms.size() != m.norms.size()) throw Error(ErrorCode::model, "damaged checkpoint '" + path(name).string() + "': delete it");
+  if (norms.size() != m.norms.size())
+    throw Error(ErrorCode::model, "damaged checkpoint '" + path(name).string() + "': delete it");
+  m.config.pooler = meta("pooler") == "yes";
   m.params = from_tensor_map(file.tensors, device);
   m.softmax = meta("softmax") == "exact" ? bert::Softmax::exact : bert::Softmax::estimation;
   for (std::size_t i = 0; i < norms.size(); ++i)

@@ -17,7 +17,8 @@ class CheckpointStore {
   // Creates the folder when it is missing. Throws Error(file).
   CheckpointStore(std::filesystem::path folder, std::string fingerprint);
 
-  void save_module(const std::string& name, const EncoderModule& module, const std::map<std::string, std::string>& notes) const;
+  void save_module(const std::string& name, const EncoderModule& module,
+                   const std::map<std::string, std::string>& notes) const;
   struct Loaded {
     EncoderModule module;
     std::map<std::string, std::string> notes;

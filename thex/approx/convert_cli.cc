@@ -23,7 +23,9 @@ void add_common_arguments(CLI::App& app, CommonArguments& a) {
   app.add_option("--threads", a.threads, "CPU threads")->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--seed", a.seed, "Seed of every random choice")->capture_default_str();
   app.add_option("--held-out", a.held_out, "Training examples set aside to choose epochs")->capture_default_str();
-  app.add_option("--max-length", a.max_length, "Tokens per example at most")->check(CLI::Range(8, 512))->capture_default_str();
+  app.add_option("--max-length", a.max_length, "Tokens per example at most")
+      ->check(CLI::Range(8, 512))
+      ->capture_default_str();
   app.add_flag("-q,--quiet", a.quiet, "No progress on stderr");
 }
 
@@ -31,20 +33,23 @@ torch::Device prepare(const CommonArguments& a) {
   at::set_num_threads(a.threads);
   at::manual_seed(a.seed);
   if (a.device == "cuda") {
-    if (!at::hasCUDA()) throw Error(ErrorCode::usage, "--device cuda: this libtorch sees no CUDA device; use --device cpu");
+    if (!at::hasCUDA())
+      throw Error(ErrorCode::usage, "--device cuda: this libtorch sees no CUDA device; use --device cpu");
     return torch::Device(torch::kCUDA);
   }
   return torch::Device(torch::kCPU);
 }
 
-TaskData load_task(const CommonArguments& a, const std::filesystem::path& vocab, bool lower_case, int label_count, const Log& log) {
+TaskData load_task(const CommonArguments& a, const std::filesystem::path& vocab, bool lower_case, int label_count,
+                   const Log& log) {
   const auto train = bert::read_tsv(a.train, a.text_column, a.label_column, label_count);
   const auto dev = bert::read_tsv(a.dev, a.text_column, a.label_column, label_count);
   const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, lower_case);
-  TaskData data{hold_out(tokenize(train, tokenizer, a.max_length), a.held_out, a.seed), tokenize(dev, tokenizer, a.max_length)};
-  log("train " + std::to_string(data.split.train.size()) + ", held out " + std::to_string(data.split.held_out.size()) + " (" +
-      std::to_string(data.split.held_out_long) + " long), left out as overlapping " + std::to_string(data.split.dropped) + ", dev " +
-      std::to_string(data.dev.size()));
+  TaskData data{hold_out(tokenize(train, tokenizer, a.max_length), a.held_out, a.seed),
+                tokenize(dev, tokenizer, a.max_length)};
+  log("train " + std::to_string(data.split.train.size()) + ", held out " + std::to_string(data.split.held_out.size()) +
+      " (" + std::to_string(data.split.held_out_long) + " long), left out as overlapping " +
+      std::to_string(data.split.dropped) + ", dev " + std::to_string(data.dev.size()));
   return data;
 }
 
@@ -52,8 +57,8 @@ Log make_log(bool quiet) {
   if (quiet) return [](const std::string&) {};
   const auto start = std::chrono::steady_clock::now();
   return [start](const std::string& line) {
-    std::fprintf(stderr, "[%7.1f s] %s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
-                 line.c_str());
+    std::fprintf(stderr, "[%7.1f s] %s\n",
+                 std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), line.c_str());
   };
 }
 
@@ -71,7 +76,8 @@ void write_model_folder(const bert::Model& model, const std::filesystem::path& v
     bert::save_model(model, temporary, vocab, dtype);
     write_file_atomically(temporary / "report.json", report);
     if (fs::exists(full)) {  // keep what else stands there, such as a README
-      for (const auto& entry : fs::directory_iterator(temporary)) fs::rename(entry.path(), full / entry.path().filename());
+      for (const auto& entry : fs::directory_iterator(temporary))
+        fs::rename(entry.path(), full / entry.path().filename());
       fs::remove_all(temporary);
     } else {
       fs::rename(temporary, full);

@@ -22,7 +22,8 @@ struct CommonArguments {
 
 void add_common_arguments(CLI::App& app, CommonArguments& arguments);
 
-// Sets threads and the seed of the global generator, checks the device. Throws Error(usage) when there is no CUDA device.
+// Sets threads and the seed of the global generator, checks the device. Throws Error(usage) when there is no CUDA
+// device.
 torch::Device prepare(const CommonArguments& arguments);
 
 struct TaskData {
@@ -31,8 +32,8 @@ struct TaskData {
 };
 
 // Reads and tokenizes both files. Throws Error(input) or Error(file).
-TaskData load_task(const CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case, int label_count,
-                   const Log& log);
+TaskData load_task(const CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case,
+                   int label_count, const Log& log);
 
 // Progress on stderr with the time since the start.
 Log make_log(bool quiet);

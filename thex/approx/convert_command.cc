@@ -9,26 +9,54 @@
 namespace thex::approx {
 namespace {
 
-nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments& a, const TaskData& data, const WorkflowOptions& o) {
+nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments& a, const TaskData& data,
+                                 const WorkflowOptions& o) {
   nlohmann::ordered_json j;
   j["seed"] = a.seed;
-  j["examples"] = {{"train", data.split.train.size()}, {"held_out", data.split.held_out.size()},
-                   {"held_out_long", data.split.held_out_long}, {"dropped_as_overlapping", data.split.dropped}, {"dev", data.dev.size()}};
-  j["options"] = {{"epochs", o.epochs}, {"norm_epochs", o.norm_epochs}, {"final_epochs", o.final_epochs}, {"rate", o.learning_rate},
-                  {"embedding_rate", o.embedding_rate}, {"batch", o.batch_size}, {"hard", o.hard}, {"temperature", o.temperature},
-                  {"dropout", o.dropout}, {"word_dropout", o.word_dropout}, {"length_power", o.length_power},
-                  {"score_limit", o.score_limit}, {"ffn_limit", o.ffn_limit}, {"hidden_limit", o.hidden_limit},
+  j["examples"] = {{"train", data.split.train.size()},
+                   {"held_out", data.split.held_out.size()},
+                   {"held_out_long", data.split.held_out_long},
+                   {"dropped_as_overlapping", data.split.dropped},
+                   {"dev", data.dev.size()}};
+  j["options"] = {{"epochs", o.epochs},
+                  {"norm_epochs", o.norm_epochs},
+                  {"final_epochs", o.final_epochs},
+                  {"rate", o.learning_rate},
+                  {"embedding_rate", o.embedding_rate},
+                  {"batch", o.batch_size},
+                  {"hard", o.hard},
+                  {"temperature", o.temperature},
+                  {"dropout", o.dropout},
+                  {"word_dropout", o.word_dropout},
+                  {"length_power", o.length_power},
+                  {"score_limit", o.score_limit},
+                  {"ffn_limit", o.ffn_limit},
+                  {"hidden_limit", o.hidden_limit},
                   {"range_weight", o.range_weight}};
   for (const StageRow& s : r.stages)
-    j["stages"].push_back({{"name", s.name}, {"what", s.what}, {"dev_accuracy", s.dev.accuracy},
-                           {"held_out_accuracy", s.held_out.accuracy}, {"held_out_long_accuracy", s.held_out.accuracy_long}});
+    j["stages"].push_back({{"name", s.name},
+                           {"what", s.what},
+                           {"dev_accuracy", s.dev.accuracy},
+                           {"held_out_accuracy", s.held_out.accuracy},
+                           {"held_out_long_accuracy", s.held_out.accuracy_long}});
   const EstimationReport& e = r.estimation_report;
-  j["softmax_estimation"] = {{"min_sum", r.estimation.min_sum}, {"max_sum", r.estimation.max_sum},
-                             {"mse_true_softmax", e.mse_true_softmax}, {"mse_exact_reciprocal", e.mse_exact_reciprocal},
-                             {"mse_reciprocal_part", e.mse_reciprocal_part}, {"worst_relative_error", e.worst_relative}};
+  j["softmax_estimation"] = {{"min_sum", r.estimation.min_sum},
+                             {"max_sum", r.estimation.max_sum},
+                             {"mse_true_softmax", e.mse_true_softmax},
+                             {"mse_exact_reciprocal", e.mse_exact_reciprocal},
+                             {"mse_reciprocal_part", e.mse_reciprocal_part},
+                             {"worst_relative_error", e.worst_relative}};
   const Ranges& g = r.ranges;
-  j["ranges"] = {{"max_relu_input", g.max_relu_input()}, {"score_u", g.u}, {"t1", g.t1}, {"t2", g.t2}, {"ffn", g.ffn},
-                 {"logit", g.logit}, {"cube", g.cube}, {"sum", g.sum}, {"min_sum", g.min_sum}, {"context", g.context},
+  j["ranges"] = {{"max_relu_input", g.max_relu_input()},
+                 {"score_u", g.u},
+                 {"t1", g.t1},
+                 {"t2", g.t2},
+                 {"ffn", g.ffn},
+                 {"logit", g.logit},
+                 {"cube", g.cube},
+                 {"sum", g.sum},
+                 {"min_sum", g.min_sum},
+                 {"context", g.context},
                  {"hidden", g.hidden}};
   return j;
 }
@@ -36,11 +64,12 @@ nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments&
 void print_table(const WorkflowResult& r) {
   std::fprintf(stderr, "\n%-20s %8s %9s %9s  %s\n", "stage", "dev %", "held-out", "long", "what");
   for (const StageRow& s : r.stages)
-    std::fprintf(stderr, "%-20s %8.2f %9.2f %9.2f  %s\n", s.name.c_str(), s.dev.accuracy, s.held_out.accuracy, s.held_out.accuracy_long,
-                 s.what.c_str());
+    std::fprintf(stderr, "%-20s %8.2f %9.2f %9.2f  %s\n", s.name.c_str(), s.dev.accuracy, s.held_out.accuracy,
+                 s.held_out.accuracy_long, s.what.c_str());
   const Ranges& g = r.ranges;
   std::fprintf(stderr,
-               "\nranges: u %.2f, T %.1f and %.1f, FFN %.1f, logits %.2f; cubes %.1f, sums %.3g..%.1f, P.V %.2f, hidden %.1f; max_relu_input %.1f\n",
+               "\nranges: u %.2f, T %.1f and %.1f, FFN %.1f, logits %.2f; cubes %.1f, sums %.3g..%.1f, P.V %.2f, "
+               "hidden %.1f; max_relu_input %.1f\n",
                g.u, g.t1, g.t2, g.ffn, g.logit, g.cube, g.min_sum, g.sum, g.context, g.hidden, g.max_relu_input());
 }
 
@@ -54,18 +83,26 @@ int run_convert(int argc, char** argv) {
   std::filesystem::path folder, teacher_folder;
   app.add_option("MODEL_DIR", folder, "Plain model: config.json, model.safetensors, vocab.txt")->required();
   add_common_arguments(app, a);
-  app.add_option("--teacher", teacher_folder, "A larger fine-tuned model with the same vocabulary to distil from (default: MODEL_DIR)");
-  app.add_option("--epochs", o.epochs, "Epochs of each fine-tuning stage")->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--norm-epochs", o.norm_epochs, "Epochs after each replaced LayerNorm")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--teacher", teacher_folder,
+                 "A larger fine-tuned model with the same vocabulary to distil from (default: MODEL_DIR)");
+  app.add_option("--epochs", o.epochs, "Epochs of each fine-tuning stage")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--norm-epochs", o.norm_epochs, "Epochs after each replaced LayerNorm")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   app.add_option("--final-epochs", o.final_epochs)->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--rate", o.learning_rate, "Learning rate")->capture_default_str();
   app.add_option("--embedding-rate", o.embedding_rate, "Of the word embeddings; 0 freezes them")->capture_default_str();
   app.add_option("--batch", o.batch_size)->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--hard", o.hard, "Share of the hard labels in the loss")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--hard", o.hard, "Share of the hard labels in the loss")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   app.add_option("--temperature", o.temperature)->capture_default_str();
   app.add_option("--dropout", o.dropout)->capture_default_str();
   app.add_option("--word-dropout", o.word_dropout)->capture_default_str();
-  app.add_option("--length-power", o.length_power, "Weight of long examples: (length/mean)^power")->capture_default_str();
+  app.add_option("--length-power", o.length_power, "Weight of long examples: (length/mean)^power")
+      ->capture_default_str();
   app.add_option("--score-limit", o.score_limit, "Penalise |score/2+1| beyond this")->capture_default_str();
   app.add_option("--ffn-limit", o.ffn_limit)->capture_default_str();
   app.add_option("--hidden-limit", o.hidden_limit)->capture_default_str();
@@ -76,8 +113,10 @@ int run_convert(int argc, char** argv) {
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
   const bert::Model model = bert::load_model(folder);
-  if (model.config.thex) throw Error(ErrorCode::model, "'" + folder.string() + "' is converted already (config.json has a thex section)");
-  if (model.config.labels.empty()) throw Error(ErrorCode::model, "'" + folder.string() + "' has no classification head (no id2label)");
+  if (model.config.thex)
+    throw Error(ErrorCode::model, "'" + folder.string() + "' is converted already (config.json has a thex section)");
+  if (model.config.labels.empty())
+    throw Error(ErrorCode::model, "'" + folder.string() + "' has no classification head (no id2label)");
   o.seed = a.seed;
   a.max_length = std::min(a.max_length, model.config.max_positions);
   const auto vocab = folder / "vocab.txt";
@@ -86,8 +125,8 @@ int run_convert(int argc, char** argv) {
   const std::filesystem::path& teacher_from = teacher_folder.empty() ? folder : teacher_folder;
   const CheckpointStore store(
       a.work, fingerprint_of_text(fingerprint_of_file(a.train) + fingerprint_of_file(folder / "model.safetensors") +
-                                  fingerprint_of_file(teacher_from / "model.safetensors") + std::to_string(a.held_out) + "/" +
-                                  std::to_string(a.max_length) + "/" + std::to_string(a.seed)));
+                                  fingerprint_of_file(teacher_from / "model.safetensors") + std::to_string(a.held_out) +
+                                  "/" + std::to_string(a.max_length) + "/" + std::to_string(a.seed)));
   const EncoderModule plain(model, device);
   torch::Tensor logits;
   if (auto saved = store.load_table("teacher-logits")) {
@@ -98,13 +137,15 @@ int run_convert(int argc, char** argv) {
     } else {
       const bert::Model teacher = bert::load_model(teacher_folder);
       if (static_cast<int>(teacher.config.labels.size()) != labels || teacher.config.vocab != model.config.vocab)
-        throw Error(ErrorCode::model, "the teacher '" + teacher_folder.string() + "' has other labels or another vocabulary size");
+        throw Error(ErrorCode::model,
+                    "the teacher '" + teacher_folder.string() + "' has other labels or another vocabulary size");
       logits = all_logits(EncoderModule(teacher, device), data.split.train, log);
     }
     store.save_table("teacher-logits", logits);
   }
   const WorkflowResult result = run_workflow(plain, logits, data.split, data.dev, a.max_length, o, store, log);
   bert::Model out = result.module.to_model();
+  if (!out.config.he_friendly()) throw Error(ErrorCode::internal, "the converted model is not HE-friendly");
   out.config.thex->max_relu_input = result.ranges.max_relu_input();
   out.config.thex->max_logit = result.ranges.logit;
   print_table(result);

@@ -11,9 +11,9 @@
 
 namespace {
 
-// OpenBLAS chooses its kernels when it is loaded, by the processor's model, and takes slow generic ones for models newer
-// than itself (4 times slower matrix products were measured). Name the kernels by instruction set instead and start
-// again; a choice of the user's stands. Several threads per operation gain nothing at these sizes.
+// OpenBLAS chooses its kernels when it is loaded, by the processor's model, and takes slow generic ones for models
+// newer than itself (4 times slower matrix products were measured). Name the kernels by instruction set instead and
+// start again; a choice of the user's stands. Several threads per operation gain nothing at these sizes.
 void choose_blas_kernels(char** argv) {
 #if defined(__x86_64__)
   if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return;

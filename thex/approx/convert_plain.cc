@@ -7,7 +7,8 @@
 namespace thex::approx {
 
 int run_make_plain(int argc, char** argv) {
-  CLI::App app{"Makes a plain BERT-tiny-shaped classifier: fine-tunes a larger encoder and distils it", "thex-convert make-plain"};
+  CLI::App app{"Makes a plain BERT-tiny-shaped classifier: fine-tunes a larger encoder and distils it",
+               "thex-convert make-plain"};
   CommonArguments a;
   std::filesystem::path backbone_folder;
   std::vector<std::string> labels;
@@ -50,10 +51,11 @@ int run_make_plain(int argc, char** argv) {
   report["seed"] = a.seed;
   torch::Tensor logits;
   if (!labels_only) {
-    const CheckpointStore store(a.work, fingerprint_of_text(fingerprint_of_file(a.train) + std::to_string(a.seed) + "/" +
-                                                            std::to_string(a.held_out) + "/" + std::to_string(a.max_length) + "/" +
-                                                            std::to_string(o.teacher_epochs) + "/" + std::to_string(o.teacher_rate) +
-                                                            "/" + std::to_string(o.teacher_batch)));
+    const CheckpointStore store(
+        a.work,
+        fingerprint_of_text(fingerprint_of_file(a.train) + std::to_string(a.seed) + "/" + std::to_string(a.held_out) +
+                            "/" + std::to_string(a.max_length) + "/" + std::to_string(o.teacher_epochs) + "/" +
+                            std::to_string(o.teacher_rate) + "/" + std::to_string(o.teacher_batch)));
     const EncoderModule teacher = make_teacher(backbone, labels, data.split, o, store, device, log);
     logits = teacher_logits(teacher, data.split, store, log);
     const Score score = evaluate(teacher, data.dev);

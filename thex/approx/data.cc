@@ -47,11 +47,13 @@ DataSet tokenize(const std::vector<bert::Example>& examples, const bert::Tokeniz
 
 Split hold_out(DataSet all, std::size_t count, std::uint64_t seed) {
   if (count == 0 || all.size() < 4 * count)
-    throw Error(ErrorCode::input, "holding out " + std::to_string(count) + " examples needs at least " + std::to_string(4 * count) +
-                                      " in the training file, it has " + std::to_string(all.size()));
+    throw Error(ErrorCode::input, "holding out " + std::to_string(count) + " examples needs at least " +
+                                      std::to_string(4 * count) + " in the training file, it has " +
+                                      std::to_string(all.size()));
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return all[a].ids.size() > all[b].ids.size(); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return all[a].ids.size() > all[b].ids.size(); });
   std::mt19937_64 rng(seed);
   std::vector<std::size_t> longest(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(all.size() / 10));
   std::vector<std::size_t> rest(order.begin() + static_cast<std::ptrdiff_t>(all.size() / 10), order.end());
@@ -84,7 +86,8 @@ Split hold_out(DataSet all, std::size_t count, std::uint64_t seed) {
   return split;
 }
 
-std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed, int epoch) {
+std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,
+                                                       int epoch) {
   std::mt19937_64 rng(seed * 1000003 + static_cast<std::uint64_t>(epoch));
   std::vector<std::size_t> order(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -93,7 +96,8 @@ std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std:
   const std::size_t pool = batch_size * 64;
   for (std::size_t begin = 0; begin < order.size(); begin += pool) {
     const std::size_t end = std::min(order.size(), begin + pool);
-    std::stable_sort(order.begin() + static_cast<std::ptrdiff_t>(begin), order.begin() + static_cast<std::ptrdiff_t>(end),
+    std::stable_sort(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                     order.begin() + static_cast<std::ptrdiff_t>(end),
                      [&](std::size_t a, std::size_t b) { return data[a].ids.size() < data[b].ids.size(); });
     for (std::size_t b = begin; b < end; b += batch_size)
       batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(b),
@@ -106,7 +110,8 @@ std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std:
 std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::size_t batch_size) {
   std::vector<std::size_t> order(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return data[a].ids.size() < data[b].ids.size(); });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return data[a].ids.size() < data[b].ids.size(); });
   std::vector<std::vector<std::size_t>> batches;
   for (std::size_t b = 0; b < order.size(); b += batch_size)
     batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(b),
@@ -120,7 +125,8 @@ double mean_length(const DataSet& data) {
   return data.empty() ? 1 : total / static_cast<double>(data.size());
 }
 
-Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device, double length_power, double mean) {
+Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device, double length_power,
+              double mean) {
   const auto n = static_cast<std::int64_t>(indices.size());
   std::size_t longest = 0;
   for (std::size_t i : indices) longest = std::max(longest, data[i].ids.size());
@@ -155,8 +161,9 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
     b.labels.data_ptr<std::int64_t>()[r] = s.label;
     b.index.data_ptr<std::int64_t>()[r] = static_cast<std::int64_t>(indices[static_cast<std::size_t>(r)]);
     b.weight.data_ptr<float>()[r] =
-        length_power == 0 ? 1.0F
-                          : static_cast<float>(std::clamp(std::pow(static_cast<double>(len) / mean, length_power), 0.5, 4.0));
+        length_power == 0
+            ? 1.0F
+            : static_cast<float>(std::clamp(std::pow(static_cast<double>(len) / mean, length_power), 0.5, 4.0));
   }
   b.unique = at::tensor(distinct, torch::kInt64);
   for (torch::Tensor* t : {&b.ids, &b.types, &b.mask, &b.labels, &b.weight, &b.index, &b.unique}) *t = t->to(device);

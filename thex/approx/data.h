@@ -36,13 +36,14 @@ struct Split {
 Split hold_out(DataSet all, std::size_t count, std::uint64_t seed);
 
 // Indices into `data`, shuffled by (seed, epoch), of examples of similar length; the order of batches is random too.
-std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed, int epoch);
+std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,
+                                                       int epoch);
 // All of `data`, sorted by length, for evaluation.
 std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::size_t batch_size);
 
 // Pads to the longest. Weights are (length / mean length)^length_power within [1/2, 4], see `mean_length`.
-Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device, double length_power = 0,
-              double mean_length = 1);
+Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device,
+              double length_power = 0, double mean_length = 1);
 
 double mean_length(const DataSet& data);
 

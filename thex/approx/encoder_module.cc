@@ -36,7 +36,8 @@ std::map<std::string, std::vector<std::int64_t>> plain_shapes(const bert::ModelC
   add_norm("embeddings.LayerNorm");
   for (int l = 0; l < c.layers; ++l) {
     const std::string p = layer_prefix(l);
-    for (const char* name : {"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"})
+    for (const char* name :
+         {"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"})
       add_linear(p + name, c.hidden, c.hidden);
     add_norm(p + "attention.output.LayerNorm");
     add_linear(p + "intermediate.dense", c.ffn, c.hidden);
@@ -126,8 +127,8 @@ bert::Model EncoderModule::to_model() const {
   std::size_t affine = 0;
   for (NormMode mode : norms) affine += mode == NormMode::affine;
   if (affine != 0 && affine != norms.size())
-    throw Error(ErrorCode::usage, "cannot export a model with " + std::to_string(affine) + " of " + std::to_string(norms.size()) +
-                                      " norms replaced");
+    throw Error(ErrorCode::usage, "cannot export a model with " + std::to_string(affine) + " of " +
+                                      std::to_string(norms.size()) + " norms replaced");
   Parameters kept;
   for (const auto& [name, value] : params) {
     const auto at_norm = name.find("AffineNorm.");
@@ -159,8 +160,7 @@ Tensor EncoderModule::norm(int which, const std::string& name, const Tensor& x, 
   const NormMode mode = norms[static_cast<std::size_t>(which)];
   trace.norm_in[slot] = x;
   Tensor affine, exact;
-  if (mode != NormMode::exact)
-    affine = x * params.at(name + "AffineNorm.weight") + params.at(name + "AffineNorm.bias");
+  if (mode != NormMode::exact) affine = x * params.at(name + "AffineNorm.weight") + params.at(name + "AffineNorm.bias");
   if (mode != NormMode::affine)
     exact = at::layer_norm(x, {config.hidden}, params.at(name + "LayerNorm.weight"), params.at(name + "LayerNorm.bias"),
                            config.layer_norm_eps);
@@ -191,7 +191,8 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
     trace.t2 = t.pre2;
     trace.probabilities = c * t.value;
   }
-  trace.context = at::matmul(trace.probabilities, v).transpose(1, 2).reshape({batch, query_rows.size(1), config.hidden});
+  trace.context =
+      at::matmul(trace.probabilities, v).transpose(1, 2).reshape({batch, query_rows.size(1), config.hidden});
   return linear(params, layer + "attention.output.dense", trace.context);
 }
 
@@ -208,8 +209,8 @@ Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options)
   }
   Tensor x = words + params.at("embeddings.position_embeddings.weight").slice(0, 0, length) +
              at::embedding(params.at("embeddings.token_type_embeddings.weight"), batch.types);
-  x = at::layer_norm(x, {config.hidden}, params.at("embeddings.LayerNorm.weight"), params.at("embeddings.LayerNorm.bias"),
-                     config.layer_norm_eps);
+  x = at::layer_norm(x, {config.hidden}, params.at("embeddings.LayerNorm.weight"),
+                     params.at("embeddings.LayerNorm.bias"), config.layer_norm_eps);
   if (options.train && options.dropout > 0) x = at::dropout(x, options.dropout, true);
   for (int l = 0; l < config.layers; ++l) {
     LayerTrace trace;

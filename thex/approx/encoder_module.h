@@ -47,16 +47,16 @@ struct LayerTrace {
 };
 
 struct Output {
-  torch::Tensor logits;         // [B, labels]
-  torch::Tensor word_rows;      // [U, H] leaf: the word embeddings used, for the row-wise optimizer
+  torch::Tensor logits;     // [B, labels]
+  torch::Tensor word_rows;  // [U, H] leaf: the word embeddings used, for the row-wise optimizer
   std::vector<LayerTrace> layers;
 };
 
 struct ForwardOptions {
-  bool train = false;           // dropout on, word rows require gradients
-  bool cls_only_last = true;    // compute only the [CLS] query in the last layer (all that the logits need)
-  double dropout = 0.0;         // after the embeddings, in training
-  double word_dropout = 0.0;    // whole token embeddings set to zero before the embedding norm, in training
+  bool train = false;         // dropout on, word rows require gradients
+  bool cls_only_last = true;  // compute only the [CLS] query in the last layer (all that the logits need)
+  double dropout = 0.0;       // after the embeddings, in training
+  double word_dropout = 0.0;  // whole token embeddings set to zero before the embedding norm, in training
 };
 
 class EncoderModule {
@@ -73,9 +73,9 @@ class EncoderModule {
   // A copy that shares nothing with this one.
   EncoderModule clone() const;
 
-  bert::ModelConfig config;      // norm and softmax kinds follow `norms` and `softmax` on export
+  bert::ModelConfig config;  // norm and softmax kinds follow `norms` and `softmax` on export
   bert::Softmax softmax = bert::Softmax::exact;
-  std::vector<NormMode> norms;   // two a layer: attention output, layer output
+  std::vector<NormMode> norms;  // two a layer: attention output, layer output
   Parameters params;
   torch::Device device;
 
@@ -85,7 +85,8 @@ class EncoderModule {
   torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
 };
 
-// "encoder.layer.N." and the names of its two norms, 0 after attention and 1 after the FFN, without ".LayerNorm.weight".
+// "encoder.layer.N." and the names of its two norms, 0 after attention and 1 after the FFN, without
+// ".LayerNorm.weight".
 std::string layer_prefix(int layer);
 std::string norm_prefix(int norm_index);
 

@@ -23,7 +23,8 @@ EncoderModule make_teacher(const bert::Model& backbone, const std::vector<std::s
     if (name.rfind("pooler.", 0) == 0 || name.rfind("classifier.", 0) == 0) continue;
     const auto it = teacher.params.find(name);
     if (it == teacher.params.end()) continue;
-    if (it->second.sizes() != value.sizes()) throw Error(ErrorCode::model, "tensor '" + name + "' has an unexpected shape");
+    if (it->second.sizes() != value.sizes())
+      throw Error(ErrorCode::model, "tensor '" + name + "' has an unexpected shape");
     it->second = value;
   }
   TrainOptions t;
@@ -35,30 +36,32 @@ EncoderModule make_teacher(const bert::Model& backbone, const std::vector<std::s
   t.length_power = o.length_power;
   t.seed = o.seed;
   t.max_steps = o.max_steps;
-  const Score score = train(teacher, split, t, label_loss, [](const std::string&) { return true; }, log);
+  const Score score = train(
+      teacher, split, t, label_loss, [](const std::string&) { return true; }, log);
   store.save_module("teacher", teacher, {{"held_out", std::to_string(score.accuracy)}});
   return teacher;
 }
 
 Tensor teacher_logits(const EncoderModule& teacher, const Split& split, const CheckpointStore& store, const Log& log) {
-  if (auto saved = store.load_table("teacher-logits"); saved && saved->size(0) == static_cast<std::int64_t>(split.train.size()))
+  if (auto saved = store.load_table("teacher-logits");
+      saved && saved->size(0) == static_cast<std::int64_t>(split.train.size()))
     return *saved;
   const Tensor logits = all_logits(teacher, split.train, log);
   store.save_table("teacher-logits", logits);
   return logits;
 }
 
-EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& backbone, const DataSet& data, std::uint64_t seed,
-                            torch::Device device) {
+EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& backbone, const DataSet& data,
+                            std::uint64_t seed, torch::Device device) {
   EncoderModule student(config, seed, device);
   const Parameters big = from_tensor_map(backbone.tensors, torch::kCPU);
   const Tensor words = big.at("embeddings.word_embeddings.weight");
   if (words.size(0) != config.vocab)
-    throw Error(ErrorCode::model, "the backbone has " + std::to_string(words.size(0)) + " words, the student's configuration " +
-                                      std::to_string(config.vocab));
+    throw Error(ErrorCode::model, "the backbone has " + std::to_string(words.size(0)) +
+                                      " words, the student's configuration " + std::to_string(config.vocab));
   if (words.size(1) < config.hidden)
-    throw Error(ErrorCode::model, "the backbone is " + std::to_string(words.size(1)) + " wide, narrower than the student (" +
-                                      std::to_string(config.hidden) + ")");
+    throw Error(ErrorCode::model, "the backbone is " + std::to_string(words.size(1)) +
+                                      " wide, narrower than the student (" + std::to_string(config.hidden) + ")");
   Tensor count = at::ones({words.size(0)});
   float* n = count.data_ptr<float>();
   for (const Sentence& s : data)
@@ -95,7 +98,8 @@ Score train_student(EncoderModule& student, const Split& split, Tensor logits, c
   t.forward.dropout = o.dropout;
   t.forward.word_dropout = o.word_dropout;
   const Loss loss = logits.defined() ? distillation_loss(logits, o.hard, o.temperature) : Loss(label_loss);
-  return train(student, split, t, loss, [](const std::string&) { return true; }, log);
+  return train(
+      student, split, t, loss, [](const std::string&) { return true; }, log);
 }
 
 }  // namespace thex::approx

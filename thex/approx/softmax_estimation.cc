@@ -74,27 +74,35 @@ ReciprocalTrace reciprocal(const Parameters& p, const std::string& prefix, const
 
 std::pair<Parameters, EstimationReport> fit_estimation(const EstimationOptions& o) {
   auto gen = at::detail::createCPUGenerator(o.seed);
-  Parameters p = closed_form(o);
-  for (auto& [name, value] : p) value.set_requires_grad(true);
+  const Parameters start = closed_form(o);
+  // The closed form's entries span six orders of magnitude, so relative corrections are trained, not the entries: every
+  // hinge keeps its sign, and T stays positive and falling.
+  Parameters change;
+  for (const auto& [name, value] : start) change[name] = at::zeros_like(value).set_requires_grad(true);
+  auto current = [&] {
+    Parameters p;
+    for (const auto& [name, value] : start) p[name] = value * (change.at(name) + 1);
+    return p;
+  };
   Adam adam({.weight_decay = 0, .clip = 1.0});
-  const Tensor grid_log = at::linspace(std::log(o.min_sum), std::log(o.max_sum), 512).unsqueeze(1);
-  const Tensor grid = grid_log.exp();
+  const Tensor grid = at::linspace(std::log(o.min_sum), std::log(o.max_sum), 512).unsqueeze(1).exp();
   const Tensor wide = at::cat({at::zeros({1, 1}), grid});
   for (int step = 0; step < o.steps; ++step) {
-    const Scores s = draw(o, 64, gen, false);
-    const Tensor sum = s.cubes.sum(-1, true);
-    const Tensor value = reciprocal(p, "", sum).value;
+    const Parameters p = current();
+    const Scores s = draw(o, 32, gen, false);
+    const Tensor value = reciprocal(p, "", s.cubes.sum(-1, true)).value;
     // Relative error on a fixed grid keeps T right for every length; the softmax term fits what attention needs.
     const Tensor scaled = (s.cubes * value - s.softmax) * s.mask.sum(-1, true).sqrt();
-    const ReciprocalTrace g = reciprocal(p, "", grid);
-    const Tensor relative = g.value * grid - 1;
+    const Tensor relative = reciprocal(p, "", grid).value * grid - 1;
     const ReciprocalTrace w = reciprocal(p, "", wide);
-    const Tensor over = at::relu(w.pre1.abs() - o.max_pre).square().mean() + at::relu(w.pre2.abs() - o.max_pre).square().mean();
-    const Tensor loss = scaled.square().mean() + relative.square().mean() + over;
+    const Tensor over =
+        at::relu(w.pre1.abs() - o.max_pre).square().mean() + at::relu(w.pre2.abs() - o.max_pre).square().mean();
+    const Tensor loss = scaled.square().mean() + relative.square().mean() * 10 + over;
     loss.backward();
-    const double rate = o.learning_rate * 0.5 * (1 + std::cos(M_PI * step / o.steps));
-    adam.step(p, rate);
+    const double progress = static_cast<double>(step) / o.steps;
+    adam.step(change, o.learning_rate * std::min(1.0, progress * 10) * 0.5 * (1 + std::cos(M_PI * progress)));
   }
+  Parameters p = current();
   for (auto& [name, value] : p) value = value.detach();
   EstimationReport r;
   const Scores s = draw(o, 2000, gen, true);

@@ -3,7 +3,7 @@
 //
 // T starts from a closed form: 1/S is convex and falling, so a constant plus positive multiples of ReLU(k_i - S) with
 // geometric knots k_i interpolates it without cancellation (every term is zero beyond its knot). The first layer holds
-// the knots, the second passes them through. Adam then fits all of it to the true softmax.
+// the knots, the second passes them through. Adam then fits relative corrections of every entry to the true softmax.
 #pragma once
 
 #include <torch/types.h>
@@ -24,14 +24,14 @@ struct ReciprocalTrace {
 ReciprocalTrace reciprocal(const Parameters& params, const std::string& prefix, const torch::Tensor& sum);
 
 struct EstimationOptions {
-  double min_sum = 1.5;     // smallest sum of cubes that T must serve (short sentences)
-  double max_sum = 2000;    // largest
-  int min_length = 3;       // scores are drawn for lengths from this ...
-  int max_length = 128;     // ... to this, log-uniform
-  double score_limit = 3;   // scores are uniform in [-limit, limit], each row with its own spread
-  double max_pre = 50;      // bound of |pre-activations| at max_sum
-  int steps = 6000;
-  double learning_rate = 2e-3;
+  double min_sum = 1.5;    // smallest sum of cubes that T must serve (short sentences)
+  double max_sum = 2000;   // largest
+  int min_length = 3;      // scores are drawn for lengths from this ...
+  int max_length = 128;    // ... to this, log-uniform
+  double score_limit = 3;  // scores are uniform in [-limit, limit], each row with its own spread
+  double max_pre = 50;     // bound of |pre-activations| at max_sum
+  int steps = 1500;
+  double learning_rate = 1e-2;
   std::uint64_t seed = 1;
 };
 

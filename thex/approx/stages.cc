@@ -43,7 +43,8 @@ bool is_estimation(const std::string& name) { return name.find(".estimation.") !
 void set_estimation(EncoderModule& m, const Parameters& t) {
   m.softmax = bert::Softmax::estimation;
   for (int l = 0; l < m.config.layers; ++l)
-    for (const auto& [name, value] : t) m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.to(m.device).clone();
+    for (const auto& [name, value] : t)
+      m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.to(m.device).clone();
 }
 
 std::map<std::string, std::string> notes_of(const Score& held, const Score& dev) {
@@ -52,8 +53,11 @@ std::map<std::string, std::string> notes_of(const Score& held, const Score& dev)
     std::snprintf(buffer, sizeof buffer, "%.9g", v);
     return std::string(buffer);
   };
-  return {{"held", text(held.accuracy)}, {"held_long", text(held.accuracy_long)}, {"held_loss", text(held.loss)},
-          {"dev", text(dev.accuracy)},   {"dev_loss", text(dev.loss)}};
+  return {{"held", text(held.accuracy)},
+          {"held_long", text(held.accuracy_long)},
+          {"held_loss", text(held.loss)},
+          {"dev", text(dev.accuracy)},
+          {"dev_loss", text(dev.loss)}};
 }
 
 // Runs stages in order; each continues from the last one's module.
@@ -82,13 +86,14 @@ class Runner {
       store_.save_module(file, module, notes_of(row.held_out, row.dev));
     }
     char line[200];
-    std::snprintf(line, sizeof line, "%s: held-out %.2f %% (long %.2f %%), dev %.2f %%", name.c_str(), row.held_out.accuracy,
-                  row.held_out.accuracy_long, row.dev.accuracy);
+    std::snprintf(line, sizeof line, "%s: held-out %.2f %% (long %.2f %%), dev %.2f %%", name.c_str(),
+                  row.held_out.accuracy, row.held_out.accuracy_long, row.dev.accuracy);
     log_(line);
     rows.push_back(row);
   }
 
-  void fine_tune(EncoderModule& m, const std::string& name, const Loss& task, int epochs, double rate_scale, bool all_rows) {
+  void fine_tune(EncoderModule& m, const std::string& name, const Loss& task, int epochs, double rate_scale,
+                 bool all_rows) {
     TrainOptions t;
     t.name = name;
     t.epochs = epochs;
@@ -101,7 +106,8 @@ class Runner {
     t.forward.dropout = options_.dropout;
     t.forward.word_dropout = options_.word_dropout;
     t.forward.cls_only_last = !all_rows;
-    train(m, split_, t, with_ranges(task, m, options_), [](const std::string& n) { return !is_estimation(n); }, log_);
+    train(
+        m, split_, t, with_ranges(task, m, options_), [](const std::string& n) { return !is_estimation(n); }, log_);
   }
 
   EncoderModule module;
@@ -126,20 +132,23 @@ DataSet sample(const DataSet& data, std::size_t count) {
 
 std::string WorkflowOptions::describe() const {
   char b[400];
-  std::snprintf(b, sizeof b, "%d %d %d %g %g %zu %g %g %g %g %g %g %g %g %g %d %llu %ld", epochs, norm_epochs, final_epochs, learning_rate,
-                embedding_rate, batch_size, hard, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit,
-                range_weight, estimation_steps, static_cast<unsigned long long>(seed), max_steps);
+  std::snprintf(b, sizeof b, "%d %d %d %g %g %zu %g %g %g %g %g %g %g %g %g %d %llu %ld", epochs, norm_epochs,
+                final_epochs, learning_rate, embedding_rate, batch_size, hard, temperature, dropout, word_dropout,
+                length_power, score_limit, ffn_limit, hidden_limit, range_weight, estimation_steps,
+                static_cast<unsigned long long>(seed), max_steps);
   return b;
 }
 
-WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_logits, const Split& split, const DataSet& dev, int max_length,
-                            const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
+WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_logits, const Split& split, const DataSet& dev,
+                            int max_length, const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
   const Loss task = distillation_loss(teacher_logits, o.hard, o.temperature);
   const DataSet some = sample(split.train, 6000);
   Runner run(plain.clone(), split, dev, store.with(o.describe()), log, o);
   run.stage("plain", "the model as given", [](EncoderModule&) {});
   run.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
     m.config.pooler = false;
+    m.params.erase("pooler.dense.weight");
+    m.params.erase("pooler.dense.bias");
     run.fine_tune(m, "no-pooler", task, o.epochs, 1, false);
   });
   run.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
@@ -161,31 +170,36 @@ WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_logits, c
   {
     char line[240];
     std::snprintf(line, sizeof line,
-                  "T fitted for sums %.3g..%.4g: MSE to softmax %.2e (exact reciprocal: %.2e), T's own part %.2e, worst relative %.3f",
-                  e.min_sum, e.max_sum, t.second.mse_true_softmax, t.second.mse_exact_reciprocal, t.second.mse_reciprocal_part,
-                  t.second.worst_relative);
+                  "T fitted for sums %.3g..%.4g: MSE to softmax %.2e (exact reciprocal: %.2e), T's own part %.2e, "
+                  "worst relative %.3f",
+                  e.min_sum, e.max_sum, t.second.mse_true_softmax, t.second.mse_exact_reciprocal,
+                  t.second.mse_reciprocal_part, t.second.worst_relative);
     log(line);
   }
-  run.stage("softmax-estimation", "softmax -> c*T(sum c), not fine-tuned", [&](EncoderModule& m) { set_estimation(m, t.first); });
+  run.stage("softmax-estimation", "softmax -> c*T(sum c), not fine-tuned",
+            [&](EncoderModule& m) { set_estimation(m, t.first); });
   run.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
             [&](EncoderModule& m) { run.fine_tune(m, "fine-tuned", task, o.epochs, 1, false); });
   const EncoderModule before_norms = run.module.clone();
   std::vector<int> all(before_norms.norms.size());
   std::iota(all.begin(), all.end(), 0);
-  run.stage("affine-norm", "LayerNorm -> affine, distilled, not fine-tuned (end of the paper's workflow)", [&](EncoderModule& m) {
-    fit_affine_norms(m, split.train, all);
-    for (NormMode& mode : m.norms) mode = NormMode::affine;
-  });
+  run.stage("affine-norm", "LayerNorm -> affine, distilled, not fine-tuned (end of the paper's workflow)",
+            [&](EncoderModule& m) {
+              fit_affine_norms(m, split.train, all);
+              for (NormMode& mode : m.norms) mode = NormMode::affine;
+            });
   // Beyond the paper: from the model with true norms, one norm at a time, each followed by fine-tuning.
   run.module = before_norms;
   for (int i : all) {
-    run.stage("affine-norm-" + std::to_string(i), "ours: norm " + std::to_string(i) + " affine, fine-tuned", [&](EncoderModule& m) {
-      fit_affine_norms(m, some, {i});
-      m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
-      run.fine_tune(m, "affine-norm-" + std::to_string(i), task, o.norm_epochs, 0.75, true);
-    });
+    run.stage("affine-norm-" + std::to_string(i), "ours: norm " + std::to_string(i) + " affine, fine-tuned",
+              [&](EncoderModule& m) {
+                fit_affine_norms(m, some, {i});
+                m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
+                run.fine_tune(m, "affine-norm-" + std::to_string(i), task, o.norm_epochs, 0.75, true);
+              });
   }
-  run.stage("final", "ours: fine-tuned", [&](EncoderModule& m) { run.fine_tune(m, "final", task, o.final_epochs, 0.75, true); });
+  run.stage("final", "ours: fine-tuned",
+            [&](EncoderModule& m) { run.fine_tune(m, "final", task, o.final_epochs, 0.75, true); });
   run.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
     for (auto& [name, value] : m.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
   });

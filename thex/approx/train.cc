@@ -55,7 +55,8 @@ Score evaluate(const EncoderModule& module, const DataSet& data, std::size_t n_l
 
 Tensor all_logits(const EncoderModule& module, const DataSet& data, const Log& log) {
   at::NoGradGuard no_grad;
-  Tensor out = at::zeros({static_cast<std::int64_t>(data.size()), static_cast<std::int64_t>(module.config.labels.size())});
+  Tensor out =
+      at::zeros({static_cast<std::int64_t>(data.size()), static_cast<std::int64_t>(module.config.labels.size())});
   const auto batches = sorted_batches(data, 64);
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const Batch batch = collate(data, batches[i], module.device);
@@ -106,14 +107,15 @@ Score train(EncoderModule& module, const Split& split, const TrainOptions& o, co
       ++count;
       if (++step % 200 == 0) {
         const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        log(format("%s: step %ld/%ld loss %.4f, %.0f s", o.name.c_str(), step, total, sum / static_cast<double>(count), s));
+        log(format("%s: step %ld/%ld loss %.4f, %.0f s", o.name.c_str(), step, total, sum / static_cast<double>(count),
+                   s));
         sum = 0;
         count = 0;
       }
     }
     const Score score = evaluate(module, split.held_out, split.held_out_long);
-    log(format("%s: epoch %d/%d held-out %.2f %%, long %.2f %%, loss %.4f", o.name.c_str(), epoch + 1, o.epochs, score.accuracy,
-               score.accuracy_long, score.loss));
+    log(format("%s: epoch %d/%d held-out %.2f %%, long %.2f %%, loss %.4f", o.name.c_str(), epoch + 1, o.epochs,
+               score.accuracy, score.accuracy_long, score.loss));
     if (keep_last || selection(score) > best_selection) {
       best = score;
       best_selection = selection(score);
@@ -136,7 +138,8 @@ Tensor label_loss(const Output& out, const Batch& batch) {
 
 Loss distillation_loss(Tensor teacher, double hard, double temperature) {
   return [=](const Output& out, const Batch& batch) {
-    const Tensor target = teacher.index_select(0, batch.index.to(teacher.device())).to(out.logits.device()) / temperature;
+    const Tensor target =
+        teacher.index_select(0, batch.index.to(teacher.device())).to(out.logits.device()) / temperature;
     const Tensor log_p = at::log_softmax(out.logits / temperature, -1), log_t = at::log_softmax(target, -1);
     const Tensor kl = (log_t.exp() * (log_t - log_p)).sum(-1);
     const Tensor soft = (kl * batch.weight).sum() / batch.weight.sum() * (temperature * temperature);

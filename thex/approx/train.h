@@ -1,5 +1,5 @@
-// One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches, an evaluation after each
-// epoch on the held-out split, and the best epoch kept.
+// One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches, an evaluation after
+// each epoch on the held-out split, and the best epoch kept.
 #pragma once
 
 #include <functional>
@@ -14,17 +14,17 @@ namespace thex::approx {
 using Log = std::function<void(const std::string&)>;
 
 struct TrainOptions {
-  std::string name;               // for progress lines
+  std::string name;  // for progress lines
   int epochs = 1;
   std::size_t batch_size = 64;
   double learning_rate = 5e-4;
-  double embedding_rate = 5e-4;   // of the word table; 0: the table is not trained
-  double warmup = 0.1;            // share of the steps
+  double embedding_rate = 5e-4;  // of the word table; 0: the table is not trained
+  double warmup = 0.1;           // share of the steps
   double weight_decay = 0.01;
   double clip = 1.0;
-  double length_power = 0;        // weight of long examples, see collate
+  double length_power = 0;  // weight of long examples, see collate
   std::uint64_t seed = 1;
-  long max_steps = 0;             // 0: no limit; else stop there (tests, quick looks)
+  long max_steps = 0;  // 0: no limit; else stop there (tests, quick looks)
   ForwardOptions forward;
 };
 
@@ -46,15 +46,16 @@ Score evaluate(const EncoderModule& module, const DataSet& data, std::size_t n_l
 // Logits of every example, [N, labels], in the order of `data`, on the CPU.
 torch::Tensor all_logits(const EncoderModule& module, const DataSet& data, const Log& log);
 
-// Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of the
-// best epoch, whose parameters the module then has. With keep_last the last epoch's stay (for losses that the accuracy
-// says nothing about).
+// Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
+// the best epoch, whose parameters the module then has. With keep_last the last epoch's stay (for losses that the
+// accuracy says nothing about).
 Score train(EncoderModule& module, const Split& split, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log, bool keep_last = false);
 
 // Hard labels only.
 torch::Tensor label_loss(const Output& out, const Batch& batch);
-// hard * cross-entropy + (1 - hard) * T^2 * KL(teacher || student) at temperature T; `teacher` is [N, labels] by example.
+// hard * cross-entropy + (1 - hard) * T^2 * KL(teacher || student) at temperature T; `teacher` is [N, labels] by
+// example.
 Loss distillation_loss(torch::Tensor teacher, double hard, double temperature);
 
 }  // namespace thex::approx

@@ -1,0 +1,121 @@
+#include "thex/approx/encoder_module.h"
+
+#include <gtest/gtest.h>
+
+#include "thex/approx/calibrate.h"
+#include "thex/approx/softmax_estimation.h"
+#include "thex/approx/testing.h"
+#include "thex/base/error.h"
+#include "thex/bert/reference.h"
+
+namespace thex::approx {
+namespace {
+
+using testing::small_config;
+using testing::vote_data;
+
+// Every parameter random, so that no term can hide behind a zero or a one.
+EncoderModule random_module(bool friendly) {
+  bert::ModelConfig config = small_config();
+  config.pooler = !friendly;
+  config.activation = friendly ? bert::Activation::relu : bert::Activation::gelu;
+  EncoderModule m(config, 7, torch::kCPU);
+  if (friendly) {
+    m.softmax = bert::Softmax::estimation;
+    EstimationOptions e;
+    e.steps = 0;
+    const Parameters t = fit_estimation(e).first;
+    for (int l = 0; l < config.layers; ++l)
+      for (const auto& [name, value] : t)
+        m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.clone();
+    for (std::size_t i = 0; i < m.norms.size(); ++i) {
+      m.norms[i] = NormMode::affine;
+      for (const char* part : {"weight", "bias"})
+        m.params[norm_prefix(static_cast<int>(i)) + "AffineNorm." + part] = at::ones({config.hidden}) * 0.7;
+    }
+  }
+  auto generator = at::detail::createCPUGenerator(3);
+  for (auto& [name, value] : m.params)
+    if (name.find("estimation") == std::string::npos)
+      value = value + at::randn(value.sizes(), generator, torch::kFloat32) * 0.2;
+  return m;
+}
+
+void expect_equal_to_reference(const EncoderModule& m) {
+  at::NoGradGuard no_grad;
+  const bert::Model model = m.to_model();
+  const DataSet data = vote_data(12, m.config.vocab, 17, 5);
+  std::vector<std::size_t> all(data.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  const Batch batch = collate(data, all, torch::kCPU);
+  ForwardOptions full;
+  full.cls_only_last = false;
+  const torch::Tensor logits = m.forward(batch, {}).logits, logits_full = m.forward(batch, full).logits;
+  double largest = 0;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::vector<std::int32_t> ids(data[i].ids.begin(), data[i].ids.end()),
+        types(data[i].types.begin(), data[i].types.end());
+    const bert::ForwardResult expected = bert::forward(model, ids, types);
+    largest = std::max(largest, expected.max_relu_input);
+    for (std::size_t k = 0; k < 2; ++k) {
+      const auto r = static_cast<std::int64_t>(i), c = static_cast<std::int64_t>(k);
+      EXPECT_NEAR(logits[r][c].item<double>(), expected.logits[k], 1e-4) << "sentence " << i;
+      EXPECT_NEAR(logits_full[r][c].item<double>(), expected.logits[k], 1e-4) << "sentence " << i;
+    }
+  }
+  if (m.softmax == bert::Softmax::estimation) {
+    EXPECT_NEAR(measure_ranges(m, data).max_relu_input(), largest, 1e-4 * largest);
+  }
+}
+
+TEST(EncoderModule, PlainForwardEqualsTheReference) { expect_equal_to_reference(random_module(false)); }
+
+TEST(EncoderModule, HeFriendlyForwardEqualsTheReference) {
+  const EncoderModule m = random_module(true);
+  EXPECT_TRUE(m.to_model().config.he_friendly());
+  expect_equal_to_reference(m);
+}
+
+TEST(EncoderModule, ComesBackFromItsCheckpoint) {
+  const EncoderModule m = random_module(true);
+  const EncoderModule back(m.to_model(), torch::kCPU);
+  EXPECT_EQ(back.norms, m.norms);
+  const DataSet data = vote_data(4, m.config.vocab, 9, 1);
+  const Batch batch = collate(data, {0, 1, 2, 3}, torch::kCPU);
+  EXPECT_TRUE(at::equal(back.forward(batch, {}).logits, m.forward(batch, {}).logits));
+}
+
+TEST(EncoderModule, RefusesMixedNormsAndMissingTensors) {
+  EncoderModule m = random_module(true);
+  bert::Model model = m.to_model();
+  model.tensors.erase("classifier.bias");
+  EXPECT_THROW(EncoderModule(model, torch::kCPU), Error);
+  m.norms[1] = NormMode::exact;
+  EXPECT_THROW(m.to_model(), Error);
+}
+
+TEST(Calibrate, AffineNormsAreTheLeastSquaresFit) {
+  EncoderModule m(small_config(), 3, torch::kCPU);
+  const DataSet data = vote_data(64, m.config.vocab, 15, 2);
+  fit_affine_norms(m, data, {0});
+  m.norms[0] = NormMode::shadow;
+  std::vector<std::size_t> all(data.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  const Batch batch = collate(data, all, torch::kCPU);
+  auto loss = [&] {
+    const LayerTrace t = m.forward(batch, {}).layers[0];
+    return ((t.norm_shadow[0] - t.norm_out[0]) * batch.mask.unsqueeze(-1)).square().sum().item<double>();
+  };
+  const double best = loss();
+  for (const char* part : {"weight", "bias"})
+    for (double step : {-0.02, 0.02}) {
+      torch::Tensor& value = m.params.at(norm_prefix(0) + "AffineNorm." + part);
+      const torch::Tensor before = value;
+      value = before + step;
+      EXPECT_GT(loss(), best);
+      value = before;
+    }
+}
+
+}  // namespace
+}  // namespace thex::approx

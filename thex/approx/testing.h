@@ -1,0 +1,66 @@
+// Small synthetic data and models for the tests of this folder.
+#pragma once
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <random>
+#include <string>
+
+#include "thex/approx/data.h"
+#include "thex/approx/encoder_module.h"
+
+namespace thex::approx::testing {
+
+inline bert::ModelConfig small_config() {
+  bert::ModelConfig c;
+  c.layers = 2;
+  c.hidden = 16;
+  c.heads = 2;
+  c.ffn = 32;
+  c.vocab = 40;
+  c.max_positions = 24;
+  c.labels = {"no", "yes"};
+  return c;
+}
+
+// Sentences of random words; the label says whether more of them are from the upper half of the vocabulary.
+inline DataSet vote_data(std::size_t count, int vocab, int longest, std::uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  DataSet out;
+  for (std::size_t i = 0; i < count; ++i) {
+    Sentence s;
+    s.ids = {2};
+    const int words = 1 + 2 * static_cast<int>(rng() % static_cast<std::uint64_t>(longest / 2));
+    int high = 0;
+    for (int w = 0; w < words; ++w) {
+      const auto id = 4 + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(vocab - 4));
+      high += id >= (vocab + 4) / 2;
+      s.ids.push_back(id);
+      s.text += (w ? " w" : "w") + std::to_string(id);
+    }
+    s.ids.push_back(3);
+    s.types.assign(s.ids.size(), 0);
+    s.label = 2 * high > words;
+    out.push_back(s);
+  }
+  return out;
+}
+
+// A folder that is removed with its contents at the end of the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "thex-approx-XXXXXX").string();
+    path = mkdtemp(pattern.data());
+  }
+  ~TemporaryFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
+}  // namespace thex::approx::testing
