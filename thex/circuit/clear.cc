@@ -2,35 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "thex/base/error.h"
+#include "thex/ring/random.h"
 
 namespace thex::circuit {
 namespace {
 
-// Adds Gaussian noise of the size that CKKS adds to a slot: rounding c_0 and c_1 s to integers (variance 1/12 a
-// coefficient, 2N/3 non-zero coefficients in s) at rescaling and key switching, or the encryption error, both divided
-// by the scale.
+// Adds noise of the size that CKKS adds to a slot: rounding c_0 and c_1 s to integers (variance 1/12 a coefficient,
+// 2N/3 non-zero coefficients in s) at rescaling and key switching, or the encryption error, both divided by the scale.
 class Noise {
  public:
-  explicit Noise(const std::optional<NoiseModel>& model) : model_(model) {
-    if (model_) engine_.seed(model_->seed);
-  }
+  explicit Noise(const std::optional<NoiseModel>& model) : model_(model), state_(model ? model->seed : 0) {}
+
   void after(const Node& node, std::size_t id, std::vector<double>& v) {
     if (!model_ || node.op == Op::add || node.op == Op::add_plain) return;
     const double n = static_cast<double>(model_->context->n());
     const double scale = model_->context->scale(model_->plan->level[id]);
-    const double coefficient_variance =
-        node.op == Op::fresh || node.op == Op::refreshed ? ring_sigma2_ : (1.0 + 2.0 * n / 3.0) / 12.0;
-    std::normal_distribution<double> gauss(0.0, std::sqrt(n * coefficient_variance) / scale);
-    for (double& x : v) x += gauss(engine_);
+    const bool encrypted = node.op == Op::fresh || node.op == Op::refreshed;
+    const double coefficient_variance = encrypted ? ring::kSigma * ring::kSigma : (1.0 + 2.0 * n / 3.0) / 12.0;
+    const double deviation = std::sqrt(n * coefficient_variance) / scale;
+    for (double& x : v) x += deviation * bell();
   }
 
  private:
-  static constexpr double ring_sigma2_ = 3.19 * 3.19;
+  // Unit variance, close to a Gaussian: the sum of four uniform 16-bit numbers of one SplitMix64 word.
+  double bell() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    z ^= z >> 31;
+    const double sum = static_cast<double>(z & 0xffff) + static_cast<double>(z >> 16 & 0xffff) +
+                       static_cast<double>(z >> 32 & 0xffff) + static_cast<double>(z >> 48);
+    return (sum - 131070.0) * (1.7320508075688772 / 65536.0);
+  }
+
   std::optional<NoiseModel> model_;
-  std::mt19937_64 engine_;
+  std::uint64_t state_;
 };
 
 class Interpreter {
