@@ -2,8 +2,10 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "thex/approx/augment.h"
 #include "thex/approx/convert_cli.h"
 #include "thex/approx/stages.h"
+#include "thex/approx/verify.h"
 #include "thex/base/error.h"
 
 namespace thex::approx {
@@ -107,6 +109,9 @@ int run_convert(int argc, char** argv) {
   app.add_option("--ffn-limit", o.ffn_limit)->capture_default_str();
   app.add_option("--hidden-limit", o.hidden_limit)->capture_default_str();
   app.add_option("--range-weight", o.range_weight, "Weight of the range penalties")->capture_default_str();
+  std::size_t variants = 0;
+  app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   const Log log = make_log(a.quiet);
@@ -121,13 +126,23 @@ int run_convert(int argc, char** argv) {
   a.max_length = std::min(a.max_length, model.config.max_positions);
   const auto vocab = folder / "vocab.txt";
   const int labels = static_cast<int>(model.config.labels.size());
-  const TaskData data = load_task(a, vocab, model.config.do_lower_case, labels, log);
+  TaskData data = load_task(a, vocab, model.config.do_lower_case, labels, log);
   const std::filesystem::path& teacher_from = teacher_folder.empty() ? folder : teacher_folder;
   const CheckpointStore store(
       a.work, fingerprint_of_text(fingerprint_of_file(a.train) + fingerprint_of_file(folder / "model.safetensors") +
                                   fingerprint_of_file(teacher_from / "model.safetensors") + std::to_string(a.held_out) +
-                                  "/" + std::to_string(a.max_length) + "/" + std::to_string(a.seed)));
+                                  "/" + std::to_string(a.max_length) + "/" + std::to_string(a.seed) + "/" +
+                                  std::to_string(variants)));
   const EncoderModule plain(model, device);
+  if (variants > 0) {
+    AugmentOptions more;
+    more.count = variants;
+    more.seed = a.seed + 1;
+    more.max_length = static_cast<std::size_t>(a.max_length);
+    const DataSet extra = augment(data.split.train, plain.params.at("embeddings.word_embeddings.weight"),
+                                  replaceable_words(bert::Tokenizer::load(vocab, model.config.do_lower_case)), more);
+    data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
+  }
   torch::Tensor logits;
   if (auto saved = store.load_table("teacher-logits")) {
     logits = *saved;
@@ -149,7 +164,18 @@ int run_convert(int argc, char** argv) {
   out.config.thex->max_relu_input = result.ranges.max_relu_input();
   out.config.thex->max_logit = result.ranges.logit;
   print_table(result);
-  write_model_folder(out, vocab, a.out, report_of(result, a, data, o).dump(2) + "\n", bert::Dtype::f16);
+  const Agreement agreement = compare_with_reference(result.module, out, data.dev);
+  char line[160];
+  std::snprintf(line, sizeof line, "reference in double precision: dev %.2f %%, largest difference of a logit %.1e",
+                agreement.accuracy, agreement.largest_difference);
+  log(line);
+  if (!(agreement.largest_difference < 1e-2))
+    throw Error(ErrorCode::internal, std::string("the exported model does not compute what was trained; ") + line);
+  nlohmann::ordered_json report = report_of(result, a, data, o);
+  report["augmented_examples"] = variants;
+  report["reference"] = {{"dev_accuracy", agreement.accuracy},
+                         {"largest_logit_difference", agreement.largest_difference}};
+  write_model_folder(out, vocab, a.out, report.dump(2) + "\n", bert::Dtype::f16);
   log("wrote " + a.out.string());
   return 0;
 }

@@ -1,6 +1,7 @@
 // `thex-convert make-plain`: a plain BERT-tiny-shaped classifier, distilled from a larger encoder.
 #include <nlohmann/json.hpp>
 
+#include "thex/approx/augment.h"
 #include "thex/approx/convert_cli.h"
 #include "thex/approx/plain_model.h"
 
@@ -34,6 +35,9 @@ int run_make_plain(int argc, char** argv) {
   app.add_option("--teacher-rate", o.teacher_rate)->capture_default_str();
   app.add_option("--teacher-batch", o.teacher_batch)->capture_default_str();
   app.add_flag("--labels-only", labels_only, "No teacher: train the student on the labels alone");
+  std::size_t variants = 0;
+  app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   const Log log = make_log(a.quiet);
@@ -46,7 +50,7 @@ int run_make_plain(int argc, char** argv) {
   o.student.do_lower_case = backbone.config.do_lower_case;
   a.max_length = std::min(a.max_length, o.student.max_positions);
   const auto vocab = backbone_folder / "vocab.txt";
-  const TaskData data = load_task(a, vocab, backbone.config.do_lower_case, static_cast<int>(labels.size()), log);
+  TaskData data = load_task(a, vocab, backbone.config.do_lower_case, static_cast<int>(labels.size()), log);
   nlohmann::ordered_json report;
   report["seed"] = a.seed;
   torch::Tensor logits;
@@ -57,7 +61,16 @@ int run_make_plain(int argc, char** argv) {
                             "/" + std::to_string(a.max_length) + "/" + std::to_string(o.teacher_epochs) + "/" +
                             std::to_string(o.teacher_rate) + "/" + std::to_string(o.teacher_batch)));
     const EncoderModule teacher = make_teacher(backbone, labels, data.split, o, store, device, log);
-    logits = teacher_logits(teacher, data.split, store, log);
+    const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, backbone.config.do_lower_case);
+    AugmentOptions more;
+    more.count = variants;
+    more.seed = a.seed;
+    more.max_length = static_cast<std::size_t>(a.max_length);
+    const DataSet extra = augment(data.split.train, teacher.params.at("embeddings.word_embeddings.weight"),
+                                  replaceable_words(tokenizer), more);
+    data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
+    logits = teacher_logits(teacher, data.split, store.with("augment " + std::to_string(variants)), log);
+    report["augmented_examples"] = extra.size();
     const Score score = evaluate(teacher, data.dev);
     report["teacher_dev_accuracy"] = score.accuracy;
     log("teacher: dev " + std::to_string(score.accuracy) + " %");

@@ -132,8 +132,9 @@ Score train(EncoderModule& module, const Split& split, const TrainOptions& o, co
 }
 
 Tensor label_loss(const Output& out, const Batch& batch) {
-  const Tensor log_p = at::log_softmax(out.logits, -1).gather(1, batch.labels.unsqueeze(1)).squeeze(1);
-  return -(log_p * batch.weight).sum() / batch.weight.sum();
+  const Tensor log_p = at::log_softmax(out.logits, -1).gather(1, batch.labels.clamp_min(0).unsqueeze(1)).squeeze(1);
+  const Tensor weight = batch.weight * batch.labels.ge(0).to(torch::kFloat32);
+  return -(log_p * weight).sum() / weight.sum().clamp_min(1e-6);
 }
 
 Loss distillation_loss(Tensor teacher, double hard, double temperature) {

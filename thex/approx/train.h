@@ -52,7 +52,7 @@ torch::Tensor all_logits(const EncoderModule& module, const DataSet& data, const
 Score train(EncoderModule& module, const Split& split, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log, bool keep_last = false);
 
-// Hard labels only.
+// Cross-entropy with the labels; examples without one (-1) do not count.
 torch::Tensor label_loss(const Output& out, const Batch& batch);
 // hard * cross-entropy + (1 - hard) * T^2 * KL(teacher || student) at temperature T; `teacher` is [N, labels] by
 // example.

@@ -1,0 +1,18 @@
+// The exported model against the module it came from: thex::bert's double-precision forward pass, sentence by sentence
+// without padding, must give the same logits as libtorch's padded single-precision batches.
+#pragma once
+
+#include "thex/approx/data.h"
+#include "thex/approx/encoder_module.h"
+
+namespace thex::approx {
+
+struct Agreement {
+  double accuracy = 0;            // of the reference, in per cent
+  double largest_difference = 0;  // of any logit
+  std::size_t count = 0;
+};
+
+Agreement compare_with_reference(const EncoderModule& module, const bert::Model& exported, const DataSet& data);
+
+}  // namespace thex::approx
