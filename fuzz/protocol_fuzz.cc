@@ -1,0 +1,176 @@
+// Any bytes from a peer: frames, messages, what a client may send to a server and a server to a client. Whatever
+// arrives ends in an Error of its documented kind or in a regular answer. The first byte chooses what is played.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "thex/base/error.h"
+#include "thex/protocol/client.h"
+#include "thex/protocol/plan_sizes.h"
+#include "thex/protocol/server.h"
+#include "thex/protocol/stream.h"
+
+namespace {
+
+using namespace thex;
+using namespace thex::protocol;
+using namespace std::chrono_literals;
+
+bert::Model small_model() {
+  bert::ModelConfig c;
+  c.layers = 1, c.hidden = 64, c.heads = 1, c.ffn = 64, c.vocab = 10, c.max_positions = 16;
+  c.activation = bert::Activation::relu, c.pooler = false, c.labels = {"negative", "positive"};
+  c.thex = bert::HeSection{
+      .softmax = bert::Softmax::estimation, .norm = bert::Norm::affine, .max_relu_input = 40, .max_logit = 40};
+  bert::Model model{c, {}};
+  for (const auto& [name, shape] : bert::expected_tensors(c)) {
+    std::size_t count = 1;
+    for (const auto d : shape) count *= static_cast<std::size_t>(d);
+    model.tensors.emplace(name, bert::Tensor{shape, std::vector<float>(count, 0.01f)});
+  }
+  return model;
+}
+
+// A model, its client, keys that the server knows already.
+struct World {
+  World()
+      : client{small_model(),
+               bert::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
+               bert::plan_inference(small_model().config, 16)} {
+    std::string folder = (std::filesystem::temp_directory_path() / "thex-fuzz-XXXXXX").string();
+    if (!::mkdtemp(folder.data())) std::abort();
+    keys = std::make_unique<ClientKeys>(generate_keys(client.plan, folder, false));
+    ServerOptions options;
+    options.threads = 1;
+    options.message_timeout = options.idle_timeout = 5s;
+    server = std::make_unique<Server>(std::make_shared<const bert::Model>(small_model()), 16, options);
+    auto [near, far] = connect_in_memory();
+    std::thread serving([this, &far = far] { server->handle(*far); });
+    { Session(std::move(near), client, *keys, {.threads = 1}); }
+    serving.join();
+    std::filesystem::remove_all(folder);
+  }
+  ClientModel client;
+  std::unique_ptr<ClientKeys> keys;
+  std::unique_ptr<Server> server;
+};
+
+World& world() {
+  static World instance;
+  return instance;
+}
+
+// Plays `input` to the reader, a few bytes at a time, and forgets what is written.
+class Played : public ByteStream {
+ public:
+  explicit Played(Bytes input) : input_(std::move(input)) {}
+  void write(ByteView, Deadline) override {}
+  std::size_t read(std::span<std::byte> bytes, Deadline) override {
+    const std::size_t n = std::min(bytes.size(), input_.size() - at_);
+    std::copy_n(input_.begin() + static_cast<std::ptrdiff_t>(at_), n, bytes.begin());
+    at_ += n;
+    return n;
+  }
+  void close() noexcept override {}
+  std::string peer() const override { return "the fuzzer"; }
+
+ private:
+  Bytes input_;
+  std::size_t at_ = 0;
+};
+
+void append_frame(Bytes& to, FrameType type, ByteView payload) {
+  const auto header = encode_header(type, payload.size());
+  to.insert(to.end(), header.begin(), header.end());
+  to.insert(to.end(), payload.begin(), payload.end());
+}
+
+// A message of exactly the right length: a valid head, then the input over and over.
+Bytes sized(std::uint32_t index, const std::vector<std::size_t>& sizes, ByteView input) {
+  Bytes bytes = encode(CiphertextsHead{index, static_cast<std::uint32_t>(sizes.size()), 0}, {});
+  const std::size_t head = bytes.size();
+  bytes.resize(message_bytes(sizes));
+  if (input.empty()) return bytes;
+  for (std::size_t i = head; i < bytes.size(); ++i) bytes[i] = input[(i - head) % input.size()];
+  return bytes;
+}
+
+template <typename F>
+void allow(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::internal) std::abort();
+  }
+}
+
+void play_client(ByteView input, bool greet, bool query) {
+  World& w = world();
+  Bytes bytes;
+  if (greet) append_frame(bytes, FrameType::hello, encode(Hello{fingerprint(w.client.plan), w.keys->fingerprint}));
+  if (query) append_frame(bytes, FrameType::query, sized(0, fresh_sizes(w.client.plan, 0, 0), input));
+  bytes.insert(bytes.end(), input.begin(), input.end());
+  StreamConnection connection(std::make_unique<Played>(std::move(bytes)));
+  w.server->handle(connection);
+}
+
+void play_server(ByteView input, bool greet, bool step) {
+  World& w = world();
+  Bytes bytes;
+  if (greet) append_frame(bytes, FrameType::server_info, encode(ServerInfo{true, "{}"}));
+  if (step) append_frame(bytes, FrameType::step, sized(1, step_sizes(w.client.plan, 0, 1), input));
+  bytes.insert(bytes.end(), input.begin(), input.end());
+  allow([&] {
+    Session session(std::make_unique<StreamConnection>(std::make_unique<Played>(std::move(bytes))), w.client, *w.keys,
+                    {.threads = 1});
+    session.classify("a b");
+  });
+}
+
+void parse_messages(ByteView input) {
+  allow([&] { parse_hello(input); });
+  allow([&] { parse_server_info(input); });
+  allow([&] { parse_error(input); });
+  const std::vector<std::size_t> sizes = {1, 2};
+  allow([&] { split_ciphertexts(input, sizes); });
+  StreamConnection connection(std::make_unique<Played>(Bytes(input.begin(), input.end())));
+  const Expected expected[] = {{FrameType::query, 1 << 20}, {FrameType::error, kMaxErrorBytes}};
+  allow([&] {
+    while (true) connection.receive(expected, in(1s));
+  });
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const ByteView input = std::as_bytes(std::span(data + 1, size - 1));
+  switch (data[0] % 7) {
+    case 0:
+      parse_messages(input);
+      break;
+    case 1:
+      play_client(input, false, false);
+      break;
+    case 2:
+      play_client(input, true, false);
+      break;
+    case 3:
+      play_client(input, true, true);
+      break;
+    case 4:
+      play_server(input, false, false);
+      break;
+    case 5:
+      play_server(input, true, false);
+      break;
+    case 6:
+      play_server(input, true, true);
+      break;
+  }
+  return 0;
+}

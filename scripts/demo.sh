@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# scripts/demo.sh ["TEXT"]: private classification from nothing. Installs what the build needs, builds, starts a server process and
+# a client process on loopback, and prints what came out, what it cost and who learned what. Without a text: five sentences.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# shellcheck disable=SC2086
+need_packages $packages_build
+build="$root/build"
+# A build folder that is there already, of whatever kind, will do.
+[ -f "$build/build.ninja" ] || configure default "$build" -DTHEX_TESTS=OFF
+if ! ninja -C "$build" -n thex thex-server | grep -q 'no work to do'; then
+  say "building (a few minutes the first time)"
+  ninja -C "$build" thex thex-server >&2
+fi
+export THEX_HOME="${THEX_HOME:-$root/.thex}"
+
+work="$(mktemp -d)"
+server=
+cleanup() {
+  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+if [ $# -gt 0 ]; then
+  printf '%s\n' "$*" >"$work/texts"
+else
+  cat >"$work/texts" <<'TEXTS'
+a gripping, beautiful film
+the plot is thin and the jokes fall flat
+one of the best performances of the year
+i wanted to leave after twenty minutes
+not a masterpiece, but warm, funny and well played
+TEXTS
+fi
+
+# A file for its output: the server process itself is the child, to be ended by its own number.
+"$build/thex" serve --listen 127.0.0.1:0 --json --log-level warning >"$work/server" &
+server=$!
+for _ in $(seq 1200); do
+  [ -s "$work/server" ] && break
+  kill -0 "$server" 2>/dev/null || fail "the server ended at its start"
+  sleep 0.05
+done
+address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
+[ -n "$address" ] || fail "the server did not say where it listens"
+say "server: process $server at $address"
+
+"$build/thex" classify --server "$address" --input "$work/texts" --details --ledger
+
+kill -TERM "$server"
+wait "$server"
+server=
+sed -n 's/.*"queries":\([0-9]*\).*"peak_memory_bytes":\([0-9]*\),"key_bytes":\([0-9]*\),"weight_bytes":\([0-9]*\).*/\1 \2 \3 \4/p' "$work/server" |
+  awk '{printf "server: %d queries, peak memory %.0f MB (keys %.0f MB, weights %.0f MB)\n", $1, $2 / 1e6, $3 / 1e6, $4 / 1e6}'

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# scripts/latency.sh [RUNS]: the round trip of one sentence for each length bucket, client and server as processes on this machine, without key
+# generation and upload. Prints the median of RUNS (9) queries, its phases and the traffic; then the keys and the server's peak memory.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+runs="${1:-9}"
+build="${THEX_BUILD:-$root/build}"
+[ -x "$build/thex" ] || fail "no $build/thex; run scripts/demo.sh or scripts/test.sh first"
+export THEX_HOME="${THEX_HOME:-$root/.thex}"
+work="$(mktemp -d)"
+server=
+cleanup() {
+  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+"$build/thex" serve --listen 127.0.0.1:0 --json --log-level warning >"$work/server" &
+server=$!
+for _ in $(seq 1200); do
+  [ -s "$work/server" ] && break
+  kill -0 "$server" 2>/dev/null || fail "the server ended at its start"
+  sleep 0.05
+done
+address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
+
+field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
+printf '%7s %7s %9s %9s %9s %9s %9s %11s %11s\n' tokens bucket total encrypt relu server network 'MB sent' 'MB received'
+for words in 12 28 60 124; do
+  text="$(yes 'film' | head -n "$words" | tr '\n' ' ')"
+  # One unmeasured query first: the server prepares a bucket's weights when it is first asked for.
+  for _ in $(seq $((runs + 1))); do printf '%s\n' "$text"; done >"$work/texts"
+  "$build/thex" classify --server "$address" --input "$work/texts" --json 2>/dev/null | tail -n +2 |
+    awk '{ t = $0; sub(/.*"total":/, "", t); sub(/[,}].*/, "", t); print t "\t" $0 }' | sort -g | sed -n "$(((runs + 1) / 2))p" | cut -f2- >"$work/median"
+  line="$(cat "$work/median")"
+  get() { printf '%s' "$line" | field "$1"; }
+  awk -v tokens="$(get tokens)" -v bucket="$(get padded_tokens)" -v total="$(get total)" -v e="$(get encrypt)" -v r="$(get relu)" -v s="$(get server)" -v n="$(get network)" \
+    -v up="$(get bytes_sent)" -v down="$(get bytes_received)" \
+    'BEGIN { printf "%7d %7d %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %11.2f %11.2f\n", tokens, bucket, total, e, r, s, n, up / 1e6, down / 1e6 }'
+done
+kill -TERM "$server"
+wait "$server" || true
+server=
+sed -n 's/.*"queries":\([0-9]*\).*"peak_memory_bytes":\([0-9]*\),"key_bytes":\([0-9]*\),"weight_bytes":\([0-9]*\).*/\1 \2 \3 \4/p' "$work/server" |
+  awk '{printf "server: %d queries, peak memory %.0f MB (keys %.0f MB, weights %.0f MB)\n", $1, $2 / 1e6, $3 / 1e6, $4 / 1e6}'

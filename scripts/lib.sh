@@ -1,0 +1,47 @@
+# Shared by the scripts of this folder: the repository's root, Debian packages, configuring and building. Sourced, not run.
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+# What each purpose needs on Debian 12 besides a C++ compiler, cmake and git.
+packages_build="g++ cmake ninja-build ccache pkgconf libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libsodium-dev libutf8proc-dev"
+packages_test="libgtest-dev libgmock-dev librapidcheck-dev binutils"
+packages_training="libtorch-dev libopenblas0-pthread"
+packages_bench="libbenchmark-dev"
+packages_fuzz="clang-14 libclang-rt-14-dev"
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$(basename "$0"): $*"; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "neither root nor sudo to run: $*"
+  fi
+}
+
+# Installs those of the packages that are missing. Asks dpkg first: nothing is downloaded when all are there.
+need_packages() {
+  local missing=() package
+  for package in "$@"; do
+    if ! dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then missing+=("$package"); fi
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  as_root apt-get update -q >&2 || say "apt-get update failed; trying with the lists that are there"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# configure PRESET BINARY_DIR [ARGUMENTS]: only when the folder has no configuration yet, or one with other arguments.
+configure() {
+  local preset="$1" folder="$2" stamp="$2/.configured-by" wanted
+  shift 2
+  wanted="$preset $*"
+  if [ -f "$folder/build.ninja" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  local launcher=()
+  if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  (cd "$root" && cmake --preset "$preset" -B "$folder" "${launcher[@]}" "$@") >&2
+  printf '%s\n' "$wanted" >"$stamp"
+}
