@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -11,6 +12,15 @@
 #include "thex/base/file.h"
 
 namespace thex::approx {
+
+int parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return -1;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : exit_status(ErrorCode::usage);
+  }
+}
 
 void add_common_arguments(CLI::App& app, CommonArguments& a) {
   app.add_option("--train", a.train, "Training examples (TSV with a header line)")->required();
@@ -22,7 +32,8 @@ void add_common_arguments(CLI::App& app, CommonArguments& a) {
   app.add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   app.add_option("--threads", a.threads, "CPU threads")->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--seed", a.seed, "Seed of every random choice")->capture_default_str();
-  app.add_option("--held-out", a.held_out, "Training examples set aside to choose epochs")->capture_default_str();
+  app.add_option("--held-out", a.held_out,
+                 "Training examples set aside to choose epochs (default: 2000, or a tenth of a smaller file)");
   app.add_option("--max-length", a.max_length, "Tokens per example at most")
       ->check(CLI::Range(8, 512))
       ->capture_default_str();
@@ -40,9 +51,10 @@ torch::Device prepare(const CommonArguments& a) {
   return torch::Device(torch::kCPU);
 }
 
-TaskData load_task(const CommonArguments& a, const std::filesystem::path& vocab, bool lower_case, int label_count,
+TaskData load_task(CommonArguments& a, const std::filesystem::path& vocab, bool lower_case, int label_count,
                    const Log& log) {
   const auto train = bert::read_tsv(a.train, a.text_column, a.label_column, label_count);
+  if (a.held_out == 0) a.held_out = std::clamp<std::size_t>(train.size() / 10, 1, 2000);
   const auto dev = bert::read_tsv(a.dev, a.text_column, a.label_column, label_count);
   const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, lower_case);
   TaskData data{hold_out(tokenize(train, tokenizer, a.max_length), a.held_out, a.seed),

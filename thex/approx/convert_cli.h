@@ -15,10 +15,13 @@ struct CommonArguments {
   std::string text_column = "sentence", label_column = "label", device = "cpu";
   int threads = 1;
   std::uint64_t seed = 1;
-  std::size_t held_out = 2000;
+  std::size_t held_out = 0;  // 0: 2,000, or a tenth of a smaller training file; load_task puts the number in
   int max_length = 128;
   bool quiet = false;
 };
+
+// -1 when parsed; else the exit status, after help on stdout or one line on stderr.
+int parse(CLI::App& app, int argc, char** argv);
 
 void add_common_arguments(CLI::App& app, CommonArguments& arguments);
 
@@ -32,8 +35,8 @@ struct TaskData {
 };
 
 // Reads and tokenizes both files. Throws Error(input) or Error(file).
-TaskData load_task(const CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case,
-                   int label_count, const Log& log);
+TaskData load_task(CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case, int label_count,
+                   const Log& log);
 
 // Progress on stderr with the time since the start.
 Log make_log(bool quiet);

@@ -112,7 +112,7 @@ int run_convert(int argc, char** argv) {
   std::size_t variants = 0;
   app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (const int status = parse(app, argc, argv); status >= 0) return status;
 
   const Log log = make_log(a.quiet);
   const torch::Device device = prepare(a);
