@@ -106,6 +106,11 @@ void multiply_relinearize(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(s.evaluator.relinearize(s.evaluator.mul(s.a, s.b), s.keys));
 }
 
+void multiply_relinearize_rescale(benchmark::State& state) {
+  Setup& s = setup(state);
+  for (auto _ : state) benchmark::DoNotOptimize(s.evaluator.relinearize_rescale(s.evaluator.mul(s.a, s.b), s.keys));
+}
+
 void rescale(benchmark::State& state) {
   Setup& s = setup(state);
   for (auto _ : state) benchmark::DoNotOptimize(s.evaluator.rescale(s.a));
@@ -144,6 +149,7 @@ THEX_CKKS_BENCHMARK(rotate);
 THEX_CKKS_BENCHMARK(decompose);
 THEX_CKKS_BENCHMARK(rotate_hoisted);
 THEX_CKKS_BENCHMARK(multiply_relinearize);
+THEX_CKKS_BENCHMARK(multiply_relinearize_rescale);
 THEX_CKKS_BENCHMARK(rescale);
 THEX_CKKS_BENCHMARK(inner_product_plain);
 THEX_CKKS_BENCHMARK(parse_seeded_ciphertext);

@@ -67,7 +67,14 @@ void fill_constants(const Context& context, Context::Constants& constants) {
     constants.p_inverse.push_back(q.inverse(p));
     constants.garner.push_back(q.inverse(below));
     auto& inverses = constants.q_inverse.emplace_back();
-    for (std::size_t k = 0; k < i; ++k) inverses.push_back(context.prime(k).inverse(q.value()));
+    auto& with_special = constants.pq_inverse.emplace_back();
+    for (std::size_t k = 0; k < i; ++k) {
+      inverses.push_back(context.prime(k).inverse(q.value()));
+      with_special.push_back(context.prime(k).mul(inverses.back(), constants.p_inverse[k]));
+    }
+    std::vector<std::size_t> removed = specials;
+    removed.push_back(i);
+    constants.special_and.push_back(make_base_conversion(context, removed, std::span(chain_indices).first(i)));
     log_q += std::log2(static_cast<double>(q.value()));
     constants.log_q.push_back(log_q);
   }

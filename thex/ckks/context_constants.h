@@ -32,12 +32,14 @@ BaseConversion make_base_conversion(const Context& context, std::vector<std::siz
 struct Context::Constants {
   // digits[d][s - 1]: digit d when only its first s primes are present (the last digit of a low level is short).
   std::vector<std::vector<BaseConversion>> digits;
-  BaseConversion special;                             // special primes -> chain primes
-  std::vector<std::uint64_t> p;                       // P mod q_i
-  std::vector<std::uint64_t> p_inverse;               // P^-1 mod q_i
-  std::vector<std::vector<std::uint64_t>> q_inverse;  // [l][i] = q_l^-1 mod q_i, i < l
-  std::vector<std::uint64_t> garner;                  // (q_0 .. q_{i-1})^-1 mod q_i
-  std::vector<double> log_q;                          // log2(q_0 .. q_l)
+  BaseConversion special;                              // special primes -> chain primes
+  std::vector<BaseConversion> special_and;             // [l]: special primes and q_l -> q_0 .. q_{l-1}; l >= 1
+  std::vector<std::vector<std::uint64_t>> pq_inverse;  // [l][i] = (P q_l)^-1 mod q_i, i < l
+  std::vector<std::uint64_t> p;                        // P mod q_i
+  std::vector<std::uint64_t> p_inverse;                // P^-1 mod q_i
+  std::vector<std::vector<std::uint64_t>> q_inverse;   // [l][i] = q_l^-1 mod q_i, i < l
+  std::vector<std::uint64_t> garner;                   // (q_0 .. q_{i-1})^-1 mod q_i
+  std::vector<double> log_q;                           // log2(q_0 .. q_l)
 
   // Filled on first use; entries never move or change afterwards.
   mutable std::shared_mutex permutations_mutex;

@@ -103,6 +103,12 @@ TEST_P(EvaluatorOf, MulRelinearizeRescale) {
     const Ciphertext rescaled = ev.rescale(relinearized);
     EXPECT_EQ(rescaled.scale, p.context->scale(level - 1));
     EXPECT_LT(error_of(p.decrypt(rescaled), expected), bound + p.rounding_bound(rescaled.scale));
+    // One division instead of two.
+    const Ciphertext merged = ev.relinearize_rescale(product, p.keys);
+    EXPECT_EQ(merged.level, level - 1);
+    EXPECT_EQ(merged.scale, p.context->scale(level - 1));
+    EXPECT_LT(error_of(p.decrypt(merged), expected), bound + p.rounding_bound(rescaled.scale));
+    EXPECT_TRUE(testing::identical(ev.relinearize_rescale(relinearized, p.keys), rescaled));
     // Three parts can be rescaled before they are relinearised.
     const Ciphertext early = ev.relinearize(ev.rescale(product), p.keys);
     const double late_bound =

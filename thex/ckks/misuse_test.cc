@@ -30,6 +30,7 @@ TEST_F(Misuse, Levels) {
   refuses({"drop_to", "level -1"}, [&] { ev.drop_to(lower, -1); });
   refuses({"align_to", "level 2", "level 1"}, [&] { ev.align_to(lower, 2); });
   refuses({"rescale", "level 0"}, [&] { ev.rescale(ev.drop_to(top, 0)); });
+  refuses({"relinearize_rescale", "level 0"}, [&] { ev.relinearize_rescale(ev.drop_to(top, 0), p.keys); });
   const Plaintext plain = p.encode(std::vector<double>{1}, 1, top.scale);
   refuses({"add_plain", "level 3", "level 1"}, [&] { ev.add_plain(top, plain); });
   refuses({"mul_plain", "level 3", "level 1"}, [&] { ev.mul_plain(top, plain); });

@@ -1,0 +1,83 @@
+#include "thex/ckks/base_conversion.h"
+
+#include <algorithm>
+
+#include "thex/ckks/residues.h"
+#include "thex/ring/kernels.h"
+
+namespace thex::ckks {
+
+using ring::kernels;
+
+namespace {
+
+constexpr std::size_t kCacheBytes = std::size_t{1} << 20;  // of a second-level cache that sources may fill
+constexpr std::size_t kGroup = 4;
+constexpr std::size_t kChunk = 4096;  // coefficients; the sources of a chunk stay in the cache for the whole group
+
+}  // namespace
+
+std::size_t conversion_group(const Context& context, std::size_t sources) {
+  return context.n() * (sources + 1) * sizeof(std::uint64_t) > kCacheBytes ? kGroup : 1;
+}
+
+ConversionSource::ConversionSource(const Context& context, const BaseConversion& conversion, std::vector<ConstRow> rows)
+    : context_(&context), conversion_(&conversion), rows_(std::move(rows)) {
+  if (rows_.size() < 2) return;
+  quotient_ = ring::Buffer(context.n());
+  rounded_quotient(quotient_.data(), rows_.data(), conversion.reciprocal.data(), rows_.size(), context.n());
+  rows_.push_back(quotient_.data());
+}
+
+void ConversionSource::convert(std::span<const Row> dst, std::span<const std::size_t> targets) const {
+  const std::size_t n = context_->n();
+  if (rows_.size() == 1) {
+    const std::uint64_t source = context_->prime(conversion_->sources[0]).value();
+    for (std::size_t t = 0; t < targets.size(); ++t) {
+      kernels().switch_modulus(dst[t], rows_[0], source, n, context_->prime(targets[t]));
+    }
+    return;
+  }
+  const std::size_t chunk = targets.size() == 1 ? n : std::min(n, kChunk);
+  std::vector<ConstRow> rows(rows_.size());
+  for (std::size_t begin = 0; begin < n; begin += chunk) {
+    for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = rows_[k] + begin;
+    for (std::size_t t = 0; t < targets.size(); ++t) {
+      kernels().base_convert(dst[t] + begin, rows.data(), conversion_->factors[targets[t]].data(), rows.size(), chunk,
+                             context_->prime(targets[t]));
+    }
+  }
+}
+
+void to_conversion_row(const Context& context, const BaseConversion& conversion, std::size_t k, Row dst, ConstRow a) {
+  const std::size_t index = conversion.sources[k];
+  if (conversion.sources.size() > 1) {
+    kernels().mul_scalar(dst, a, conversion.hat_inverse[k], context.n(), context.prime(index));
+  } else if (dst != a) {
+    std::copy_n(a, context.n(), dst);
+  }
+  kernels().ntt_inverse(dst, context.ntt(index));
+}
+
+DigitSource::DigitSource(const Context& context, const ring::Poly& c, int level)
+    : context_(&context), c_(&c), coefficients_(context.n(), static_cast<std::size_t>(level) + 1) {
+  const std::size_t limbs = coefficients_.limbs(), alpha = context.digit_limbs();
+  for (std::size_t begin = 0; begin < limbs; begin += alpha) {
+    const std::size_t count = std::min(alpha, limbs - begin);
+    const BaseConversion& conversion = context.constants().digit(begin / alpha, count);
+    std::vector<ConstRow> rows;
+    for (std::size_t k = 0; k < count; ++k) {
+      const Row row = coefficients_.limb(begin + k);
+      to_conversion_row(context, conversion, k, row, c.limb(begin + k));
+      rows.push_back(row);
+    }
+    digits_.emplace_back(context, conversion, std::move(rows));
+  }
+}
+
+void DigitSource::compute(std::size_t d, std::span<const Row> dst, std::span<const std::size_t> targets) const {
+  digits_[d].convert(dst, targets);
+  for (std::size_t t = 0; t < targets.size(); ++t) kernels().ntt_forward(dst[t], context_->ntt(targets[t]));
+}
+
+}  // namespace thex::ckks

@@ -1,0 +1,177 @@
+// Hybrid key switching (Han and Ki, ePrint 2019/688): digits of alpha primes, raised to all primes, times the key,
+// divided by P. Internal to ckks.
+//
+// Everything runs a few primes at a time, so that the rows in flight (the digits, two sums, the converted rows) stay in
+// the second-level cache while the keys stream past once.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "thex/ckks/base_conversion.h"
+#include "thex/ckks/context_constants.h"
+#include "thex/ckks/evaluator.h"
+#include "thex/ring/kernels.h"
+
+namespace thex::ckks {
+
+// Calls f(indices) for `all` in groups of at most `size`.
+template <typename F>
+void in_groups(std::span<const std::size_t> all, std::size_t size, F&& f) {
+  for (std::size_t begin = 0; begin < all.size(); begin += size) {
+    f(all.subspan(begin, std::min(size, all.size() - begin)));
+  }
+}
+
+// What a sum of digits times a key is divided by: P, or P q_level when a rescaling follows. The division takes off the
+// remainder modulo the divisor, known from the primes that are in it, and multiplies by the inverse.
+struct Divisor {
+  const BaseConversion& conversion;            // from the primes of the divisor to the primes that stay
+  const std::vector<std::uint64_t>& inverses;  // of the divisor, modulo the primes that stay: q_0, q_1, ..
+  std::size_t limbs;                           // how many stay
+};
+
+inline Divisor special_divisor(const Context& context, int level) {
+  const auto& constants = context.constants();
+  return {constants.special, constants.p_inverse, static_cast<std::size_t>(level) + 1};
+}
+
+inline Divisor rescaling_divisor(const Context& context, int level) {
+  const auto l = static_cast<std::size_t>(level);
+  return {context.constants().special_and[l], context.constants().pq_inverse[l], l};
+}
+
+inline std::size_t group_size(const Context& context, const Divisor& divisor) {
+  return std::max(conversion_group(context, context.digit_limbs()),
+                  conversion_group(context, divisor.conversion.sources.size()));
+}
+
+// The digits of `c`, made on the way.
+class FreshDigits {
+ public:
+  FreshDigits(const Context& context, const ring::Poly& c, int level, std::size_t group)
+      : source_(context, c, level), group_(group), scratch_(context.n(), group_ * source_.count()) {}
+
+  std::size_t count() const { return source_.count(); }
+  std::size_t group() const { return group_; }
+
+  // rows[g * count() + d] = digit d modulo prime indices[g]; valid until the next call.
+  void get(std::span<const std::size_t> indices, ConstRow* rows) {
+    for (std::size_t d = 0; d < count(); ++d) {
+      dst_.clear();
+      targets_.clear();
+      for (std::size_t g = 0; g < indices.size(); ++g) {
+        ConstRow& row = rows[g * count() + d];
+        if (source_.holds(d, indices[g])) {
+          row = source_.limb(indices[g]);
+        } else {
+          dst_.push_back(scratch_.limb(g * count() + d));
+          targets_.push_back(indices[g]);
+          row = dst_.back();
+        }
+      }
+      source_.compute(d, dst_, targets_);
+    }
+  }
+
+ private:
+  DigitSource source_;
+  std::size_t group_;
+  ring::Poly scratch_;
+  std::vector<Row> dst_;
+  std::vector<std::size_t> targets_;
+};
+
+// The digits of a Decomposition.
+class StoredDigits {
+ public:
+  StoredDigits(const Context& context, const Decomposition& decomposition, std::size_t group)
+      : digits_(decomposition.digits),
+        group_(group),
+        chain_(static_cast<std::size_t>(decomposition.level) + 1),
+        first_special_(context.spec().q_bits.size()) {}
+
+  std::size_t count() const { return digits_.size(); }
+  std::size_t group() const { return group_; }
+
+  void get(std::span<const std::size_t> indices, ConstRow* rows) const {
+    for (const std::size_t index : indices) {
+      const std::size_t position = index < first_special_ ? index : chain_ + index - first_special_;
+      for (const ring::Poly& digit : digits_) *rows++ = digit.limb(position);
+    }
+  }
+
+ private:
+  const std::vector<ring::Poly>& digits_;
+  std::size_t group_, chain_, first_special_;
+};
+
+// (sum_d digit_d key_d + offset) / divisor for both parts p of the key, prime by prime. `task` says what surrounds it:
+//   before(p, index, row, spare)  adds the offset to row, the sum modulo prime `index`; spare is a free row;
+//   destination(p, i)             the row for the quotient modulo q_i, or nullptr for a temporary one (no offset then);
+//   after(p, i, row)              gets the quotient, in that row.
+template <typename Digits, typename Task>
+void switch_key(const Context& context, const SwitchingKey& key, const Divisor& divisor, Digits&& digits, Task&& task) {
+  const std::size_t n = context.n(), count = digits.count();
+  const std::size_t first_special = context.spec().q_bits.size(), key_chain = static_cast<std::size_t>(key.level) + 1;
+  const std::vector<std::size_t>& removed = divisor.conversion.sources;
+  const std::size_t group = digits.group();
+  std::vector<ConstRow> rows(group * count), key_rows(count);
+  ring::Buffer sum(n);
+  ring::Poly remainder(n, 2 * group);
+  // dst = the sum of the g-th rows times part p of the key.
+  const auto multiply = [&](Row dst, std::size_t g, std::size_t p, std::size_t index) {
+    const std::vector<ring::Poly>& half = p == 0 ? key.b : key.a;
+    const std::size_t position = index < first_special ? index : key_chain + index - first_special;
+    for (std::size_t d = 0; d < count; ++d) key_rows[d] = half[d].limb(position);
+    ring::kernels().inner_product(dst, rows.data() + g * count, key_rows.data(), count, n, context.prime(index));
+  };
+
+  ring::Poly residues[2] = {ring::Poly(n, removed.size()), ring::Poly(n, removed.size())};
+  std::size_t k = 0;
+  in_groups(removed, group, [&](std::span<const std::size_t> indices) {
+    digits.get(indices, rows.data());
+    for (std::size_t g = 0; g < indices.size(); ++g, ++k) {
+      for (std::size_t p = 0; p < 2; ++p) {
+        const Row row = residues[p].limb(k);
+        multiply(row, g, p, indices[g]);
+        task.before(p, indices[g], row, sum.data());
+        to_conversion_row(context, divisor.conversion, k, row, row);
+      }
+    }
+  });
+  std::vector<ConversionSource> remainders;
+  for (const ring::Poly& part : residues) {
+    std::vector<ConstRow> source;
+    for (std::size_t j = 0; j < part.limbs(); ++j) source.push_back(part.limb(j));
+    remainders.emplace_back(context, divisor.conversion, std::move(source));
+  }
+
+  std::vector<std::size_t> kept(divisor.limbs);
+  for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = i;
+  in_groups(kept, group, [&](std::span<const std::size_t> indices) {
+    std::vector<Row> converted(indices.size());
+    for (std::size_t p = 0; p < 2; ++p) {
+      for (std::size_t g = 0; g < indices.size(); ++g) converted[g] = remainder.limb(p * group + g);
+      remainders[p].convert(converted, indices);
+    }
+    digits.get(indices, rows.data());
+    for (std::size_t g = 0; g < indices.size(); ++g) {
+      const std::size_t i = indices[g];
+      for (std::size_t p = 0; p < 2; ++p) {
+        const Row taken = remainder.limb(p * group + g);
+        ring::kernels().ntt_forward(taken, context.ntt(i));
+        const Row wanted = task.destination(p, i), quotient = wanted != nullptr ? wanted : sum.data();
+        multiply(quotient, g, p, i);
+        task.before(p, i, quotient, sum.data());
+        ring::kernels().sub_mul_scalar(quotient, quotient, taken, divisor.inverses[i], n, context.prime(i));
+        task.after(p, i, quotient);
+      }
+    }
+  });
+}
+
+}  // namespace thex::ckks
