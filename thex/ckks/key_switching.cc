@@ -28,18 +28,25 @@ void check_key(const char* operation, const Context& context, const SwitchingKey
   if (!good) throw Error(ErrorCode::keys, std::string(operation) + ": the key was made for other CKKS parameters");
 }
 
-// Applies the automorphism to c_0 + switched c_1.
+// Applies the automorphism to c_0 + switched c_1. An automorphism maps aligned power-of-two ranges of the bit-reversed
+// NTT domain onto such ranges (the range fixes the exponent modulo a power of two), so each chunk of the result needs
+// one chunk.
 struct AutomorphismTask {
   const Context& context;
   const Ciphertext& a;
   const std::vector<std::uint32_t>& permutation;
   Ciphertext& result;
 
-  void before(std::size_t, std::size_t, Row, Row) const {}
+  std::size_t source(std::size_t b) const { return permutation[b * kKeySwitchChunk] / kKeySwitchChunk; }
+  void before(const Chunk&, Row, Row) const {}
   Row destination(std::size_t, std::size_t) const { return nullptr; }
-  void after(std::size_t p, std::size_t i, Row row) const {
-    if (p == 0) kernels().add(row, row, a.parts[0].limb(i), context.n(), context.prime(i));
-    kernels().permute(result.parts[p].limb(i), row, permutation.data(), context.n());
+  void after(std::size_t b, const Chunk& c, Row row) const {
+    if (c.p == 0) {
+      kernels().add(row + c.offset, row + c.offset, a.parts[0].limb(c.index) + c.offset, c.count,
+                    context.prime(c.index));
+    }
+    kernels().permute(result.parts[c.p].limb(c.index) + b * kKeySwitchChunk, row,
+                      permutation.data() + b * kKeySwitchChunk, c.count);
   }
 };
 
@@ -49,10 +56,12 @@ struct RelinearizeTask {
   const Ciphertext& a;
   Ciphertext& result;
 
-  void before(std::size_t, std::size_t, Row, Row) const {}
+  std::size_t source(std::size_t b) const { return b; }
+  void before(const Chunk&, Row, Row) const {}
   Row destination(std::size_t p, std::size_t i) const { return result.parts[p].limb(i); }
-  void after(std::size_t p, std::size_t i, Row row) const {
-    kernels().add(row, row, a.parts[p].limb(i), context.n(), context.prime(i));
+  void after(std::size_t, const Chunk& c, Row row) const {
+    kernels().add(row + c.offset, row + c.offset, a.parts[c.p].limb(c.index) + c.offset, c.count,
+                  context.prime(c.index));
   }
 };
 
@@ -62,14 +71,15 @@ struct RelinearizeRescaleTask {
   const Ciphertext& a;
   Ciphertext& result;
 
-  void before(std::size_t p, std::size_t index, Row row, Row spare) const {
-    if (index >= context.spec().q_bits.size()) return;
-    const ring::Modulus& q = context.prime(index);
-    kernels().mul_scalar(spare, a.parts[p].limb(index), context.constants().p[index], context.n(), q);
-    kernels().add(row, row, spare, context.n(), q);
+  std::size_t source(std::size_t b) const { return b; }
+  void before(const Chunk& c, Row sum, Row spare) const {
+    if (c.index >= context.spec().q_bits.size()) return;
+    const ring::Modulus& q = context.prime(c.index);
+    kernels().mul_scalar(spare, a.parts[c.p].limb(c.index) + c.offset, context.constants().p[c.index], c.count, q);
+    kernels().add(sum, sum, spare, c.count, q);
   }
   Row destination(std::size_t p, std::size_t i) const { return result.parts[p].limb(i); }
-  void after(std::size_t, std::size_t, Row) const {}
+  void after(std::size_t, const Chunk&, Row) const {}
 };
 
 Ciphertext two_parts(const Context& context, int level, double scale) {

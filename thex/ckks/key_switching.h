@@ -109,25 +109,38 @@ class StoredDigits {
   std::size_t group_, chain_, first_special_;
 };
 
-// (sum_d digit_d key_d + offset) / divisor for both parts p of the key, prime by prime. `task` says what surrounds it:
-//   before(p, index, row, spare)  adds the offset to row, the sum modulo prime `index`; spare is a free row;
-//   destination(p, i)             the row for the quotient modulo q_i, or nullptr for a temporary one (no offset then);
-//   after(p, i, row)              gets the quotient, in that row.
+// Element-wise work is done for this many values of a row at a time, from the digits to the result. It divides every N.
+inline constexpr std::size_t kKeySwitchChunk = 4096;
+
+// A range of one row of a result: part p, modulo prime `index` (context numbering), values offset .. offset + count.
+struct Chunk {
+  std::size_t p, index, offset, count;
+};
+
+// (sum_d digit_d key_d + addend) / divisor for both parts of the key, prime by prime and chunk by chunk. `task` says
+// what surrounds it, by functions that get a chunk and pointers to its first value:
+//   source(b)                 which chunk of the row is worked on as the b-th one: a permutation of the chunks;
+//   before(chunk, sum, spare) adds the addend to the sum; spare is free memory;
+//   destination(p, i)         the row for the quotient modulo q_i, or nullptr for a temporary one (no addend then);
+//   after(b, chunk, row)      gets the quotient; here `row` is the whole row, valid in this chunk.
 template <typename Digits, typename Task>
 void switch_key(const Context& context, const SwitchingKey& key, const Divisor& divisor, Digits&& digits, Task&& task) {
-  const std::size_t n = context.n(), count = digits.count();
+  const std::size_t n = context.n(), count = digits.count(), chunks = n / kKeySwitchChunk, group = digits.group();
   const std::size_t first_special = context.spec().q_bits.size(), key_chain = static_cast<std::size_t>(key.level) + 1;
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
-  const std::size_t group = digits.group();
-  std::vector<ConstRow> rows(group * count), key_rows(count);
-  ring::Buffer sum(n);
-  ring::Poly remainder(n, 2 * group);
-  // dst = the sum of the g-th rows times part p of the key.
-  const auto multiply = [&](Row dst, std::size_t g, std::size_t p, std::size_t index) {
-    const std::vector<ring::Poly>& half = p == 0 ? key.b : key.a;
-    const std::size_t position = index < first_special ? index : key_chain + index - first_special;
-    for (std::size_t d = 0; d < count; ++d) key_rows[d] = half[d].limb(position);
-    ring::kernels().inner_product(dst, rows.data() + g * count, key_rows.data(), count, n, context.prime(index));
+  const auto& kernels = ring::kernels();
+  std::vector<ConstRow> rows(group * count), digit_rows(count), key_rows(count);
+  ring::Poly sums(n, 2), remainder(n, 2 * group);
+
+  // dst = the chunk of the sum of the g-th digit rows times the key.
+  const auto multiply = [&](Row dst, std::size_t g, const Chunk& chunk) {
+    const std::vector<ring::Poly>& half = chunk.p == 0 ? key.b : key.a;
+    const std::size_t position = chunk.index < first_special ? chunk.index : key_chain + chunk.index - first_special;
+    for (std::size_t d = 0; d < count; ++d) {
+      digit_rows[d] = rows[g * count + d] + chunk.offset;
+      key_rows[d] = half[d].limb(position) + chunk.offset;
+    }
+    kernels.inner_product(dst, digit_rows.data(), key_rows.data(), count, chunk.count, context.prime(chunk.index));
   };
 
   ring::Poly residues[2] = {ring::Poly(n, removed.size()), ring::Poly(n, removed.size())};
@@ -135,12 +148,15 @@ void switch_key(const Context& context, const SwitchingKey& key, const Divisor& 
   in_groups(removed, group, [&](std::span<const std::size_t> indices) {
     digits.get(indices, rows.data());
     for (std::size_t g = 0; g < indices.size(); ++g, ++k) {
-      for (std::size_t p = 0; p < 2; ++p) {
-        const Row row = residues[p].limb(k);
-        multiply(row, g, p, indices[g]);
-        task.before(p, indices[g], row, sum.data());
-        to_conversion_row(context, divisor.conversion, k, row, row);
+      for (std::size_t b = 0; b < chunks; ++b) {
+        for (std::size_t p = 0; p < 2; ++p) {
+          const Chunk chunk{p, indices[g], b * kKeySwitchChunk, kKeySwitchChunk};
+          const Row sum = residues[p].limb(k) + chunk.offset;
+          multiply(sum, g, chunk);
+          task.before(chunk, sum, sums.limb(0));
+        }
       }
+      for (ring::Poly& part : residues) to_conversion_row(context, divisor.conversion, k, part.limb(k), part.limb(k));
     }
   });
   std::vector<ConversionSource> remainders;
@@ -157,18 +173,22 @@ void switch_key(const Context& context, const SwitchingKey& key, const Divisor& 
     for (std::size_t p = 0; p < 2; ++p) {
       for (std::size_t g = 0; g < indices.size(); ++g) converted[g] = remainder.limb(p * group + g);
       remainders[p].convert(converted, indices);
+      for (std::size_t g = 0; g < indices.size(); ++g) kernels.ntt_forward(converted[g], context.ntt(indices[g]));
     }
     digits.get(indices, rows.data());
     for (std::size_t g = 0; g < indices.size(); ++g) {
       const std::size_t i = indices[g];
-      for (std::size_t p = 0; p < 2; ++p) {
-        const Row taken = remainder.limb(p * group + g);
-        ring::kernels().ntt_forward(taken, context.ntt(i));
-        const Row wanted = task.destination(p, i), quotient = wanted != nullptr ? wanted : sum.data();
-        multiply(quotient, g, p, i);
-        task.before(p, i, quotient, sum.data());
-        ring::kernels().sub_mul_scalar(quotient, quotient, taken, divisor.inverses[i], n, context.prime(i));
-        task.after(p, i, quotient);
+      for (std::size_t b = 0; b < chunks; ++b) {
+        for (std::size_t p = 0; p < 2; ++p) {
+          const Chunk chunk{p, i, task.source(b) * kKeySwitchChunk, kKeySwitchChunk};
+          const Row wanted = task.destination(p, i), row = wanted != nullptr ? wanted : sums.limb(p);
+          const Row quotient = row + chunk.offset;
+          multiply(quotient, g, chunk);
+          task.before(chunk, quotient, sums.limb(p));
+          kernels.sub_mul_scalar(quotient, quotient, remainder.limb(p * group + g) + chunk.offset, divisor.inverses[i],
+                                 chunk.count, context.prime(i));
+          task.after(b, chunk, row);
+        }
       }
     }
   });
