@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "thex/base/error.h"
@@ -27,6 +28,9 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
+  void open(const std::filesystem::path& path, int flags, unsigned mode) {
+    fd_ = ::open(path.c_str(), flags, static_cast<mode_t>(mode));
+  }
   // Closes now and reports the error that a delayed write may have left; 0 when all is well.
   int close() { return ::close(std::exchange(fd_, -1)) == 0 ? 0 : errno; }
 
@@ -85,10 +89,18 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes, unsigned mode) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   const std::filesystem::path temporary = temporary_name(path);
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode)));
-  if (file.get() < 0) fail("create", temporary, errno);
-  TemporaryFile cleanup(temporary);
+  // A file without a name, where the system has such: a process that is killed while it writes leaves nothing behind.
+  Descriptor file(-1);
+  if (::access("/proc/self/fd", X_OK) == 0) file.open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  const bool nameless = file.get() >= 0;
+  std::optional<TemporaryFile> cleanup;
+  if (!nameless) {
+    file.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (file.get() < 0) fail("create", temporary, errno);
+    cleanup.emplace(temporary);
+  }
   std::size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
@@ -97,12 +109,18 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
     done += static_cast<std::size_t>(n);
   }
   if (::fsync(file.get()) != 0) fail("flush", path, errno);
+  if (nameless) {
+    const std::string self = "/proc/self/fd/" + std::to_string(file.get());
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      fail("create", temporary, errno);
+    }
+    cleanup.emplace(temporary);
+  }
   if (const int error = file.close(); error != 0) fail("write", path, error);
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("replace", path, errno);
-  cleanup.keep();
+  cleanup->keep();
   // The rename itself survives a power cut only when the folder is flushed too; some file systems refuse that, and then
   // the new contents are still in place.
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
 }

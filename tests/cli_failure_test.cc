@@ -1,0 +1,214 @@
+// What goes wrong: one clear line, an exit status of its own, nothing half-written, no process left over.
+#include <fstream>
+
+#include "tests/cli_world.h"
+#include "thex/protocol/transport.h"
+
+namespace thex::testing {
+namespace {
+
+using namespace std::chrono_literals;
+const CliWorld& world() { return CliWorld::instance(); }
+
+std::size_t files_in(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::size_t count = 0;
+  for (auto it = std::filesystem::recursive_directory_iterator(folder, error);
+       it != std::filesystem::recursive_directory_iterator(); ++it) {
+    ++count;
+  }
+  return count;
+}
+
+// A port of this machine where nobody listens.
+std::string free_address() { return protocol::listen_tcp("127.0.0.1:0")->address(); }
+
+bool wait_until(const std::function<bool()>& condition, std::chrono::seconds limit = 30s) {
+  for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;
+       std::this_thread::sleep_for(10ms)) {
+    if (condition()) return true;
+  }
+  return condition();
+}
+
+TEST(Failure, Usage) {
+  expect_error(world().thex({}), ErrorCode::usage, "--help");
+  expect_error(world().thex({"frobnicate"}), ErrorCode::usage, "--help");
+  expect_error(world().thex({"classify"}), ErrorCode::usage, "--input");
+  expect_error(world().thex({"classify", "a", "--input", "b"}), ErrorCode::usage, "--input");
+  expect_error(world().thex({"classify", "a", "--threads", "many"}), ErrorCode::usage, "--threads");
+  expect_error(world().thex({"eval", "--mode", "guess"}), ErrorCode::usage, "--mode");
+  expect_error(world().thex({"classify", "a", "--server", "nowhere"}), ErrorCode::usage, "HOST:PORT");
+}
+
+TEST(Failure, Model) {
+  expect_error(world().thex({"classify", "a", "--model", "/nonexistent"}), ErrorCode::model, "/nonexistent");
+  expect_error(world().thex({"serve", "--model", "/nonexistent"}), ErrorCode::model, "/nonexistent");
+  const auto folder = world().folder() / "broken";
+  std::filesystem::create_directories(folder);
+  expect_error(world().thex({"inspect", "--model", folder.string()}), ErrorCode::model, "config.json");
+  write_file_atomically(folder / "config.json", std::string("{\"hidden_size\": \"wide\"}"));
+  expect_error(world().thex({"inspect", "--model", folder.string()}), ErrorCode::model, "");
+  for (const auto& entry : std::filesystem::directory_iterator(world().model())) {
+    std::filesystem::copy_file(entry.path(), folder / entry.path().filename(),
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  std::filesystem::resize_file(folder / "model.safetensors", 1000);
+  expect_error(world().thex({"classify", "a", "--model", folder.string()}), ErrorCode::model, "");
+}
+
+TEST(Failure, Text) {
+  expect_error(world().thex({"classify", ""}), ErrorCode::input, "");
+  expect_error(world().thex({"classify", " \t"}), ErrorCode::input, "");
+  expect_error(world().thex({"classify", "bad \xff\xfe"}), ErrorCode::input, "UTF-8");
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "film ";
+  expect_error(world().thex({"classify", text}), ErrorCode::input, "202");
+  const auto file = world().folder() / "bad-texts";
+  write_file_atomically(file, std::string("a film\nbad \xff\n"));
+  expect_error(world().thex({"classify", "--input", file.string()}), ErrorCode::input, "bad-texts:2");
+  expect_error(world().thex({"classify", "--input", (world().folder() / "none").string()}), ErrorCode::file, "none");
+  expect_error(world().thex({"classify", "--input", world().folder().string()}), ErrorCode::file, "");
+  expect_error(world().thex({"classify", "--input", world().data(), "--text-column", "review"}), ErrorCode::input,
+               "review");
+  expect_error(world().thex({"eval", "--data", file.string()}), ErrorCode::input, "");
+}
+
+TEST(Failure, NobodyListens) {
+  const std::string address = free_address();
+  expect_error(world().thex({"classify", "a film", "--server", address}), ErrorCode::network, address);
+}
+
+TEST(Failure, PortTaken) {
+  const RunningServer server;
+  expect_error(world().thex({"serve", "--listen", server.address}), ErrorCode::network, server.address);
+}
+
+// Somebody answers who is no server of ours.
+TEST(Failure, AnotherProtocol) {
+  const auto listener = protocol::listen_tcp("127.0.0.1:0");
+  ASSERT_EQ(world().thex({"classify", "a film"}).status, 0);  // the keys are there
+  Process client({CliWorld::program(), "classify", "a film", "--server", listener->address()}, world().environment());
+  const auto connection = listener->accept();
+  ASSERT_NE(connection, nullptr);
+  connection->send(protocol::FrameType::keys_ready, {}, protocol::in(5s));
+  const int status = client.wait();
+  expect_error({status, client.output, client.errors}, ErrorCode::protocol, "keys_ready");
+}
+
+TEST(Failure, ServerDiesHalfWay) {
+  RunningServer server;
+  const auto texts = world().folder() / "many";
+  std::string lines;
+  for (int i = 0; i < 2000; ++i) lines += "a film\n";
+  write_file_atomically(texts, lines);
+  Process client({CliWorld::program(), "classify", "--server", server.address, "--input", texts.string(), "--json"},
+                 world().environment());
+  ASSERT_FALSE(client.line().empty()) << client.errors;
+  server.process->kill(SIGKILL);
+  EXPECT_EQ(client.wait(), exit_status(ErrorCode::network));
+  EXPECT_EQ(count_lines(client.errors), 1u) << client.errors;
+  EXPECT_TRUE(client.output.ends_with("}\n")) << "only whole results are printed";
+}
+
+TEST(Failure, KeysOfAnotherModelAndDamagedKeys) {
+  const auto other = world().folder() / "other-model";
+  ModelShape shape;
+  shape.max_relu_input = 4000;
+  write_model(other, shape);
+  const auto keys = world().folder() / "other-keys";
+  ASSERT_EQ(world().thex({"keygen", "--model", other.string(), "-o", keys.string()}).status, 0);
+  expect_error(world().thex({"classify", "good", "--keys", keys.string()}), ErrorCode::keys, "another model");
+  expect_error(world().thex({"classify", "good", "--keys", (world().folder() / "no-keys").string()}), ErrorCode::keys,
+               "thex keygen");
+  expect_error(world().thex({"keygen", "--model", other.string(), "-o", keys.string()}), ErrorCode::keys, "--force");
+  // A client of that model at a server of this one.
+  const RunningServer server;
+  expect_error(world().thex({"classify", "good", "--model", other.string(), "--keys", keys.string(), "--server",
+                             server.address}),
+               ErrorCode::keys, "plan");
+  std::filesystem::resize_file(keys / "eval.keys", 1000);
+  expect_error(world().thex({"classify", "good", "--model", other.string(), "--keys", keys.string()}), ErrorCode::keys,
+               "eval.keys");
+  std::filesystem::resize_file(keys / "secret.key", 50);
+  expect_error(world().thex({"classify", "good", "--model", other.string(), "--keys", keys.string()}), ErrorCode::keys,
+               "secret.key");
+}
+
+TEST(Failure, NothingHalfWrittenWhenTheDiskIsNotWritable) {
+  const auto file = world().folder() / "a-file";
+  write_file_atomically(file, std::string("x"));
+  expect_error(world().thex({"keygen", "-o", (file / "keys").string()}), ErrorCode::file, "a-file");
+  // Killed while it makes keys: no file that looks like one.
+  const auto keys = world().folder() / "killed";
+  for (const auto delay : {20ms, 150ms, 400ms}) {
+    std::filesystem::remove_all(keys);
+    {
+      Process keygen({CliWorld::program(), "keygen", "-o", keys.string()}, world().environment());
+      std::this_thread::sleep_for(delay);
+      keygen.kill(SIGTERM);
+      if (keygen.wait() == 0) continue;
+    }
+    EXPECT_FALSE(std::filesystem::exists(keys / "secret.key"));
+    EXPECT_LE(files_in(keys), 1u) << "eval.keys at most";
+    EXPECT_EQ(files_in(keys), std::filesystem::exists(keys / "eval.keys") ? 1u : 0u) << "and whole";
+    // What was left, if anything, does not stand in the way.
+    EXPECT_EQ(world().thex({"keygen", "-o", keys.string()}).status, 0);
+  }
+}
+
+TEST(Failure, OutputThatCannotBeWritten) {
+  const Finished f = run({"/bin/sh", "-c", CliWorld::program() + " inspect > /dev/full"}, world().environment());
+  EXPECT_EQ(f.status, exit_status(ErrorCode::file));
+  EXPECT_EQ(count_lines(f.errors), 1u) << f.errors;
+}
+
+// The server that `thex classify` starts for itself ends with it, whatever ends it.
+TEST(Failure, TheChildServerDiesWithItsParent) {
+  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+    Process client({CliWorld::program(), "classify", "--input", "-", "--json"}, world().environment());
+    client.write("a film\n");  // then it waits for more
+    ASSERT_FALSE(client.line().empty()) << client.errors;
+    const auto servers = children(client.pid(), "thex-server");
+    ASSERT_EQ(servers.size(), 1u);
+    EXPECT_TRUE(alive(servers[0]));
+    client.kill(signal);
+    EXPECT_EQ(client.wait(), 128 + signal);
+    EXPECT_TRUE(wait_until([&] { return !alive(servers[0]); })) << "signal " << signal;
+  }
+}
+
+TEST(Failure, ConvertWithoutTheConverter) {
+  // The programs alone in a folder: no thex-convert beside them.
+  const auto folder = world().folder() / "bin";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(CliWorld::program(), folder / "thex");
+  expect_error(run({(folder / "thex").string(), "convert", "--help"}), ErrorCode::file, "thex-convert");
+  expect_error(run({(folder / "thex").string(), "serve"}, world().environment()), ErrorCode::file, "thex-server");
+  expect_error(run({(folder / "thex").string(), "classify", "good"}, world().environment()), ErrorCode::file,
+               "thex-server");
+}
+
+TEST(Failure, TheServerOutlivesItsClients) {
+  RunningServer server;
+  const auto idle = protocol::connect_tcp(server.address, 5s);
+  {
+    const auto garbage = protocol::connect_tcp(server.address, 5s);
+    garbage->send(protocol::FrameType::result, protocol::Bytes(10), protocol::in(5s));
+  }
+  {  // a client that is killed in the middle
+    Process client({CliWorld::program(), "classify", "--server", server.address, "--input", "-", "--json"},
+                   world().environment());
+    client.write("a film\n");
+    client.line();
+    client.write("a good film\n");
+    client.kill(SIGKILL);
+    client.wait();
+  }
+  EXPECT_EQ(world().thex({"classify", "good", "--server", server.address}).status, 0);
+  server.process->kill(SIGINT);
+  EXPECT_EQ(server.process->wait(), 0) << server.process->errors;
+}
+
+}  // namespace
+}  // namespace thex::testing

@@ -1,0 +1,181 @@
+// What each command prints: schemas of --json, and that people get the same.
+#include "tests/cli_world.h"
+
+namespace thex::testing {
+namespace {
+
+const CliWorld& world() { return CliWorld::instance(); }
+
+std::vector<std::string> keys(const Json& json) {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : json.items()) names.push_back(key);
+  return names;
+}
+
+void expect_classification(const Json& json, const std::string& text) {
+  ASSERT_TRUE(json.is_object());
+  for (const char* key : {"text", "label", "score", "logits", "protocol", "security_bits", "tokens", "seconds",
+                          "bytes_sent", "bytes_received"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["text"], text);
+  EXPECT_TRUE(json["label"] == "positive" || json["label"] == "negative") << json["label"];
+  EXPECT_GE(json["score"], 0.5);
+  EXPECT_LE(json["score"], 1.0);
+  EXPECT_EQ(json["logits"].size(), 2u);
+  EXPECT_EQ(json["protocol"], "the-x");
+  EXPECT_EQ(json["security_bits"], 128);
+  EXPECT_GT(json["tokens"], 2);
+  EXPECT_GT(json["bytes_sent"], 100000);
+  EXPECT_GT(json["bytes_received"], 10000);
+  double sum = 0;
+  for (const auto& [phase, seconds] : json["seconds"].items()) {
+    EXPECT_GE(seconds, 0) << phase;
+    if (phase != "total") sum += seconds.get<double>();
+  }
+  EXPECT_NEAR(json["seconds"]["total"], sum, 0.1 * sum + 0.05);
+}
+
+TEST(Output, ClassifyOneSentenceStartsAServerAndEndsIt) {
+  const Finished f = world().thex({"classify", "a gripping, beautiful film", "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  ASSERT_EQ(count_lines(f.output), 1u) << f.output;
+  expect_classification(Json::parse(f.output), "a gripping, beautiful film");
+  const Finished text = world().thex({"classify", "a gripping, beautiful film", "--ledger"});
+  ASSERT_EQ(text.status, 0) << text.errors;
+  for (const char* part : {"time", "traffic", "security  128 bits", "leakage ledger", "server", "client", "network"}) {
+    EXPECT_NE(text.output.find(part), std::string::npos) << part << '\n' << text.output;
+  }
+  EXPECT_EQ(text.errors, "") << "the keys of the first run are used again";
+}
+
+TEST(Output, ClassifyAFileInOrder) {
+  const RunningServer server;
+  const auto file = world().folder() / "texts";
+  write_file_atomically(file, std::string("a film\nnot good\nit was dull .\n"));
+  const Finished f = world().thex({"classify", "--server", server.address, "--input", file.string(), "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  std::istringstream lines(f.output);
+  std::string line;
+  for (const char* text : {"a film", "not good", "it was dull ."}) {
+    ASSERT_TRUE(std::getline(lines, line));
+    expect_classification(Json::parse(line), text);
+  }
+  const Finished tsv =
+      world().thex({"classify", "--server", server.address, "--input", world().data(), "--text-column", "sentence"});
+  ASSERT_EQ(tsv.status, 0) << tsv.errors;
+  EXPECT_EQ(count_lines(tsv.output), 4u) << tsv.output;
+  const Finished in =
+      world().thex({"classify", "--server", server.address, "--input", "-", "--json"}, "a good movie\n");
+  ASSERT_EQ(in.status, 0) << in.errors;
+  expect_classification(Json::parse(in.output), "a good movie");
+}
+
+TEST(Output, EvalInAllModes) {
+  for (const char* mode : {"plain", "simulate", "encrypted"}) {
+    const Finished f = world().thex({"eval", "--mode", mode, "--data", world().data(), "--limit", "3", "--json"});
+    ASSERT_EQ(f.status, 0) << f.errors;
+    const Json json = Json::parse(f.output);
+    EXPECT_EQ(json["mode"], mode);
+    EXPECT_EQ(json["metric"], "accuracy");
+    EXPECT_EQ(json["examples"], 3);
+    EXPECT_GE(json["value"], 0);
+    EXPECT_LE(json["value"], 1);
+    EXPECT_EQ(json.contains("max_logit_error"), mode != std::string("plain"));
+    if (mode == std::string("plain")) continue;
+    EXPECT_LE(json["max_logit_error"], 1e-2) << mode;
+    EXPECT_GT(json["max_logit_error"], 0) << mode;
+    EXPECT_EQ(json["confident_disagreements"], 0);
+    EXPECT_GE(json["label_agreement"], 0.0);
+  }
+}
+
+// The HE-friendly part is not needed to evaluate a model in clear.
+TEST(Output, EvalOfAPlainFolder) {
+  const auto folder = world().folder() / "plain";
+  bert::Model model = bert::load_model(world().model());
+  model.config.thex.reset();
+  model.config.activation = bert::Activation::gelu;
+  bert::save_model(model, folder, std::filesystem::path(world().model()) / "vocab.txt", bert::Dtype::f32);
+  const Finished f = world().thex({"eval", "--model", folder.string(), "--data", world().data(), "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_EQ(Json::parse(f.output)["examples"], 4);
+  expect_error(world().thex({"classify", "--model", folder.string(), "good"}), ErrorCode::model, "thex convert");
+}
+
+TEST(Output, KeygenAndItsFiles) {
+  const auto folder = world().folder() / "made" / "keys";
+  const Finished f = world().thex({"keygen", "-o", folder.string(), "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json json = Json::parse(f.output);
+  struct stat info {};
+  for (const char* key : {"secret_key", "evaluation_keys"}) {
+    ASSERT_EQ(::stat(json[key].get<std::string>().c_str(), &info), 0) << key;
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << key;
+  }
+  EXPECT_EQ(json["evaluation_key_bytes"], std::filesystem::file_size(folder / "eval.keys"));
+  EXPECT_EQ(json["plan"].get<std::string>().size(), 32u);
+  const Finished used = world().thex({"classify", "--keys", folder.string(), "good", "--json"});
+  EXPECT_EQ(used.status, 0) << used.errors;
+}
+
+TEST(Output, Inspect) {
+  const Finished f = world().thex({"inspect", "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json json = Json::parse(f.output);
+  for (const char* key :
+       {"model", "protocol", "plan", "rounds", "security_bits", "parameters", "keys", "buckets", "ledger"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["rounds"], 4);
+  EXPECT_GE(json["ledger"].size(), 3u);
+  EXPECT_GT(json["keys"]["wire_bytes"], 0);
+  for (const Json& bucket : json["buckets"]) EXPECT_GT(bucket["estimated_seconds"], 0);
+  const Finished text = world().thex({"inspect"});
+  EXPECT_NE(text.output.find("leakage ledger"), std::string::npos);
+  EXPECT_NE(text.output.find("128 bits"), std::string::npos);
+}
+
+TEST(Output, InspectIsRightAboutSizes) {
+  const Json plan = Json::parse(world().thex({"inspect", "--json"}).output);
+  const Json query = Json::parse(world().thex({"classify", "good film", "--json"}).output);
+  const Json& bucket = plan["buckets"][0];
+  ASSERT_EQ(bucket["tokens"], query["padded_tokens"]);
+  // Frames and message heads come on top of the ciphertexts.
+  EXPECT_NEAR(query["bytes_sent"].get<double>(), bucket["bytes_to_server"].get<double>(), 1000);
+  EXPECT_NEAR(query["bytes_received"].get<double>(), bucket["bytes_to_client"].get<double>(), 1000);
+}
+
+TEST(Output, ServerSaysWhatItDid) {
+  RunningServer server;
+  EXPECT_EQ(keys(server.ready)[0], "key_bytes");
+  EXPECT_EQ(server.ready["protocol"], "the-x");
+  EXPECT_EQ(world().thex({"classify", "--server", server.address, "good"}).status, 0);
+  EXPECT_EQ(world().thex({"classify", "--server", server.address, "bad"}).status, 0);
+  server.process->kill(SIGTERM);
+  EXPECT_EQ(server.process->wait(), 0);
+  const std::string& output = server.process->output;
+  const Json last = Json::parse(output.substr(output.find('\n') + 1));
+  EXPECT_EQ(last["queries"], 2);
+  EXPECT_EQ(last["key_uploads"], 1);
+  EXPECT_EQ(last["failures"], 0);
+  EXPECT_GT(last["peak_memory_bytes"], last["key_bytes"]);
+  EXPECT_NE(server.process->errors.find("peak memory"), std::string::npos) << server.process->errors;
+}
+
+TEST(Output, HelpNamesTheExitStatuses) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"--help"},
+                                                                                         {"classify", "--help"},
+                                                                                         {"keygen", "--help"},
+                                                                                         {"eval", "--help"},
+                                                                                         {"inspect", "--help"},
+                                                                                         {"serve", "--help"}}) {
+    const Finished f = world().thex(arguments);
+    EXPECT_EQ(f.status, 0) << f.errors;
+    EXPECT_NE(f.output.find("Exit status: 0 success, 2 wrong usage"), std::string::npos) << arguments[0];
+  }
+  EXPECT_EQ(world().thex({"--version"}).output.substr(0, 5), "thex ");
+}
+
+}  // namespace
+}  // namespace thex::testing

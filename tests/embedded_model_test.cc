@@ -1,0 +1,54 @@
+// The model that comes with the repository, through real client and server processes.
+#include <cmath>
+
+#include "tests/cli_world.h"
+#include "thex/bert/reference.h"
+#include "thex/bert/tokenizer.h"
+
+namespace thex::testing {
+namespace {
+
+const std::filesystem::path kModel = std::filesystem::path(THEX_SOURCE_DIR) / "models/bert-tiny-sst2";
+
+TEST(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
+  const bert::testing::TemporaryFolder folder;
+  const Environment environment = {{"THEX_HOME", folder.path().string()}, {"THEX_MODEL", ""}};
+  const std::vector<std::string> texts = {
+      "a gripping, beautiful film", "the plot is thin and the jokes fall flat",
+      "an utterly charming story that never loses its warmth, its wit or its nerve , and a joy to watch"};
+  std::string lines;
+  for (const std::string& text : texts) lines += text + "\n";
+  write_file_atomically(folder.path() / "texts", lines);
+  const Finished f =
+      run({CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json"}, environment);
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const bert::Model model = bert::load_model(kModel);
+  const auto tokenizer = bert::Tokenizer::load(kModel / "vocab.txt");
+  EXPECT_EQ(model.config.labels, (std::vector<std::string>{"negative", "positive"}));
+  std::istringstream results(f.output);
+  for (const std::string& text : texts) {
+    std::string line;
+    ASSERT_TRUE(std::getline(results, line));
+    const Json json = Json::parse(line);
+    const auto encoding = tokenizer.encode(text);
+    const auto expected = bert::forward(model, encoding.ids, encoding.type_ids).logits;
+    ASSERT_EQ(json["logits"].size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(json["logits"][i], expected[i], 1e-2) << text;
+    EXPECT_EQ(json["label"], expected[1] > expected[0] ? "positive" : "negative");
+    EXPECT_EQ(json["security_bits"], 128);
+  }
+}
+
+TEST(EmbeddedModel, KnowsGoodFromBad) {
+  const bert::Model model = bert::load_model(kModel);
+  const auto tokenizer = bert::Tokenizer::load(kModel / "vocab.txt");
+  for (const auto& [text, label] :
+       {std::pair{"a gripping, beautiful film", 1}, std::pair{"a dull, lifeless mess", 0}}) {
+    const auto encoding = tokenizer.encode(text);
+    const auto logits = bert::forward(model, encoding.ids, encoding.type_ids).logits;
+    EXPECT_GT(logits[static_cast<std::size_t>(label)], logits[static_cast<std::size_t>(1 - label)]) << text;
+  }
+}
+
+}  // namespace
+}  // namespace thex::testing
