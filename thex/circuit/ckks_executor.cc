@@ -299,7 +299,7 @@ struct CkksExecutor::Impl {
           a.push_back(&in(k));
           b.push_back(&in(k + 1));
         }
-        return evaluator.rescale(evaluator.relinearize(evaluator.inner_product(a, b), run.keys));
+        return evaluator.relinearize_rescale(evaluator.inner_product(a, b), run.keys);
       }
       case Op::fresh:
       case Op::refreshed:
