@@ -1,31 +1,44 @@
 #include "thex/ckks/bit_packing.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 namespace thex::ckks {
 
+static_assert(std::endian::native == std::endian::little, "packed words are read and written in place");
+
 void pack_bits(std::byte* dst, const std::uint64_t* values, std::size_t count, int bits) {
-  std::uint64_t pending = 0;  // fewer than 8 bits between values
+  std::uint64_t pending = 0;
   int filled = 0;
   for (std::size_t i = 0; i < count; ++i) {
     pending |= values[i] << filled;
-    for (filled += bits; filled >= 8; filled -= 8) {
-      *dst++ = static_cast<std::byte>(pending);
-      pending >>= 8;
+    filled += bits;
+    if (filled >= 64) {
+      std::memcpy(dst, &pending, 8);
+      dst += 8;
+      filled -= 64;
+      pending = values[i] >> (bits - filled);  // bits - filled is 1..bits: what did not fit stays
     }
   }
+  std::memcpy(dst, &pending, static_cast<std::size_t>(filled) / 8);
 }
 
 std::uint64_t unpack_bits(std::uint64_t* values, const std::byte* src, std::size_t count, int bits) {
   const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
-  std::uint64_t pending = 0, largest = 0;
-  int filled = 0;
+  const std::size_t width = static_cast<std::size_t>(bits), bytes = packed_bytes(count, bits);
+  std::uint64_t largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    for (; filled < bits; filled += 8) pending |= std::to_integer<std::uint64_t>(*src++) << filled;
-    values[i] = pending & mask;
+    // A value and the up to 7 bits before it fit a word; the last words are cut at the end of the bytes.
+    const std::size_t bit = i * width, at = bit / 8;
+    std::uint64_t word = 0;
+    if (at + 8 <= bytes) {
+      std::memcpy(&word, src + at, 8);
+    } else {
+      std::memcpy(&word, src + at, bytes - at);
+    }
+    values[i] = (word >> (bit % 8)) & mask;
     largest = std::max(largest, values[i]);
-    pending >>= bits;
-    filled -= bits;
   }
   return largest;
 }

@@ -35,7 +35,9 @@ int max_log_qp_128(int log_n);
 
 class Context {
  public:
-  // Throws Error(crypto) naming the values when the table is exceeded or a field is out of range.
+  // Throws Error(crypto) naming the values when the table is exceeded or a field is out of range. A prime "of b bits"
+  // lies near 2^b on either side, and the actual primes are compared with the table: sizes that add up to the limit
+  // exactly may exceed it by a thousandth of a bit and be refused.
   static std::shared_ptr<const Context> create(const ContextSpec& spec);
 
   const ContextSpec& spec() const { return spec_; }

@@ -105,6 +105,10 @@ TEST_F(Misuse, Keys) {
   refuses(
       {"conjugate", "level 1", "level 3"}, [&] { ev.conjugate(top, low); }, ErrorCode::keys);
 
+  refuses(
+      {"relinearize_rescale", "level 1", "level 3"}, [&] { ev.relinearize_rescale(ev.mul(top, top), low); },
+      ErrorCode::keys);
+
   // A key of another context.
   Party& other = testing::party("n13_alpha2");
   refuses(
