@@ -36,7 +36,7 @@ TEXTS
 fi
 
 # A file for its output: the server process itself is the child, to be ended by its own number.
-"$build/thex" serve --listen 127.0.0.1:0 --json --log-level warning >"$work/server" &
+"$build/thex" serve --listen 127.0.0.1:0 --prepare 16 32 --json --log-level warning >"$work/server" &
 server=$!
 for _ in $(seq 1200); do
   [ -s "$work/server" ] && break

@@ -60,7 +60,7 @@ void run(const Options& o) {
     encode(*text);
     print(session.classify(text->text), text->text, model, o);
   }
-  if (o.ledger && !o.json) std::cout << ledger_text(model.plan);
+  if (o.ledger && !o.json) std::cout << "\n" << ledger_text(model.plan);
   if (o.ledger && o.json) std::cout << Json{{"ledger", ledger_json(model.plan)}}.dump() << '\n';
 }
 
