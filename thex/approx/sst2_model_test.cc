@@ -32,7 +32,7 @@ std::size_t best(const std::vector<double>& logits) {
   return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-TEST(EmbeddedModel, IsHeFriendlyAndSmall) {
+TEST(Sst2Model, IsHeFriendlyAndSmall) {
   const Embedded e;
   EXPECT_TRUE(e.model.config.he_friendly());
   EXPECT_EQ(e.model.config.labels, (std::vector<std::string>{"negative", "positive"}));
@@ -41,7 +41,7 @@ TEST(EmbeddedModel, IsHeFriendlyAndSmall) {
   EXPECT_LT(fs::file_size(kFolder / "model.safetensors"), 12U << 20);
 }
 
-TEST(EmbeddedModel, KnowsPlainSentiment) {
+TEST(Sst2Model, KnowsPlainSentiment) {
   const Embedded e;
   for (const char* text : {"a gripping, beautiful film", "Wonderful!", "one of the best movies of the year"})
     EXPECT_EQ(best(e.run(text).logits), 1U) << text;
@@ -49,7 +49,7 @@ TEST(EmbeddedModel, KnowsPlainSentiment) {
     EXPECT_EQ(best(e.run(text).logits), 0U) << text;
 }
 
-TEST(EmbeddedModel, StaysInRangeAtFullLength) {
+TEST(Sst2Model, StaysInRangeAtFullLength) {
   const Embedded e;
   std::string text;
   for (int i = 0; i < 40; ++i) text += i % 3 == 0 ? "brilliant awful ! " : "the movie was not bad , ";
@@ -58,7 +58,7 @@ TEST(EmbeddedModel, StaysInRangeAtFullLength) {
   for (double logit : r.logits) EXPECT_LT(std::abs(logit), 2 * e.model.config.thex->max_logit);
 }
 
-TEST(EmbeddedModel, ReachesTheAccuracyOfItsReport) {
+TEST(Sst2Model, ReachesTheAccuracyOfItsReport) {
   const char* set = std::getenv("THEX_DATA");
   const fs::path dev = (set ? fs::path(set) : fs::path(THEX_SOURCE_DIR) / "../shared/data") / "glue/SST-2/dev.tsv";
   if (!fs::exists(dev)) GTEST_SKIP() << "needs " << dev;
