@@ -27,7 +27,7 @@ address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)
 field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
 printf '%7s %7s %9s %9s %9s %9s %9s %11s %11s\n' tokens bucket total encrypt relu server network 'MB sent' 'MB received'
 for words in 12 28 60 124; do
-  text="$(yes 'film' | head -n "$words" | tr '\n' ' ')"
+  text="$(printf 'film %.0s' $(seq "$words"))"
   # One unmeasured query first: the server prepares a bucket's weights when it is first asked for.
   for _ in $(seq $((runs + 1))); do printf '%s\n' "$text"; done >"$work/texts"
   "$build/thex" classify --server "$address" --input "$work/texts" --json 2>/dev/null | tail -n +2 |
