@@ -11,8 +11,10 @@ endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 
 add_library(thex_flags INTERFACE)
-target_include_directories(thex_flags INTERFACE "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>")
-target_compile_options(thex_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers)
+target_include_directories(thex_flags INTERFACE "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>" "$<INSTALL_INTERFACE:include>")
+target_compile_features(thex_flags INTERFACE cxx_std_20)
+target_compile_options(thex_flags INTERFACE
+  "$<BUILD_INTERFACE:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wno-missing-field-initializers>")
 if(THEX_SANITIZE)
   target_compile_options(thex_flags INTERFACE -fsanitize=${THEX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(thex_flags INTERFACE -fsanitize=${THEX_SANITIZE})

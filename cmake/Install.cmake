@@ -1,0 +1,24 @@
+# cmake --install: the programs, the libraries and their headers, the embedded model, and a package for find_package(thex).
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(thex_libraries
+  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_client thex_bert thex_bert_circuit
+  thex_protocol thex_server thex_client)
+install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
+        PATTERN "cli" EXCLUDE PATTERN "approx" EXCLUDE PATTERN "testing.h" EXCLUDE PATTERN "test_support.h" EXCLUDE)
+
+# thex runs the other two, so they are not in the path of a user.
+install(TARGETS thex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS thex-server RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/thex)
+if(TARGET thex-convert)
+  install(TARGETS thex-convert RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/thex)
+endif()
+install(DIRECTORY "${CMAKE_SOURCE_DIR}/models" DESTINATION ${CMAKE_INSTALL_DATADIR}/thex)
+
+set(thex_package ${CMAKE_INSTALL_LIBDIR}/cmake/thex)
+install(EXPORT thexTargets NAMESPACE thex:: DESTINATION ${thex_package})
+write_basic_package_version_file("${CMAKE_BINARY_DIR}/thexConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_SOURCE_DIR}/cmake/thexConfig.cmake" "${CMAKE_BINARY_DIR}/thexConfigVersion.cmake"
+        DESTINATION ${thex_package})

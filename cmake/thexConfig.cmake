@@ -1,0 +1,13 @@
+# find_package(thex): targets thex::thex_client, thex::thex_server, and what they are made of.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(fmt)
+find_dependency(nlohmann_json)
+find_dependency(PkgConfig)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+if(NOT TARGET utf8proc)
+  find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
+  add_library(utf8proc INTERFACE IMPORTED)
+  set_target_properties(utf8proc PROPERTIES INTERFACE_LINK_LIBRARIES "${UTF8PROC_LIBRARY}")
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/thexTargets.cmake")

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# install_test.sh BUILD SOURCE: cmake --install into an empty prefix; the installed programs work there with the installed model, and
+# another project builds against the package.
+set -euo pipefail
+build="$1" source="$2"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+prefix="$work/prefix"
+
+cmake --install "$build" --prefix "$prefix" >"$work/install.log"
+[ -x "$prefix/bin/thex" ] && [ -x "$prefix/libexec/thex/thex-server" ]
+unset THEX_MODEL
+export THEX_HOME="$work/home"
+plan="$("$prefix/bin/thex" inspect --max-tokens 32 --json)"
+case "$plan" in *"$prefix/share/thex/models/bert-tiny-sst2"*) ;; *) echo "not the installed model: $plan" >&2; exit 1 ;; esac
+result="$("$prefix/bin/thex" classify --max-tokens 32 --json "a gripping, beautiful film" 2>/dev/null)"
+case "$result" in *'"label":"positive"'*) ;; *) echo "classify: $result" >&2; exit 1 ;; esac
+
+cmake -S "$source/tests/consumer" -B "$work/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$work/consumer.log" ||
+  { cat "$work/consumer.log" >&2; exit 1; }
+cmake --build "$work/consumer" >"$work/consumer.log" || { cat "$work/consumer.log" >&2; exit 1; }
+fingerprint="$("$work/consumer/consumer" "$prefix/share/thex/models/bert-tiny-sst2")"
+case "$plan" in *"\"plan\":\"$fingerprint\""*) echo "installed, used and linked: plan $fingerprint" ;; *) exit 1 ;; esac
