@@ -1,4 +1,5 @@
-// Any text as config.json: an Error(model), or a configuration that survives being written and read again.
+// Any text as config.json and, after the first NUL, as tokenizer_config.json: an Error(model), or a configuration that
+// survives being written and read again.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -8,9 +9,11 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
+  const std::size_t zero = text.find('\0');
   thex::bert::ModelConfig config;
   try {
-    config = thex::bert::parse_config(text);
+    config = zero == std::string::npos ? thex::bert::parse_config(text)
+                                       : thex::bert::parse_config(text.substr(0, zero), text.substr(zero + 1));
   } catch (const thex::Error& error) {
     if (error.code() != thex::ErrorCode::model) std::abort();
     return 0;

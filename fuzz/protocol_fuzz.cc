@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "fuzz/small_model.h"
 #include "thex/base/error.h"
 #include "thex/protocol/client.h"
 #include "thex/protocol/plan_sizes.h"
@@ -20,20 +21,7 @@ using namespace thex;
 using namespace thex::protocol;
 using namespace std::chrono_literals;
 
-bert::Model small_model() {
-  bert::ModelConfig c;
-  c.layers = 1, c.hidden = 64, c.heads = 1, c.ffn = 64, c.vocab = 10, c.max_positions = 16;
-  c.activation = bert::Activation::relu, c.pooler = false, c.labels = {"negative", "positive"};
-  c.thex = bert::HeSection{
-      .softmax = bert::Softmax::estimation, .norm = bert::Norm::affine, .max_relu_input = 40, .max_logit = 40};
-  bert::Model model{c, {}};
-  for (const auto& [name, shape] : bert::expected_tensors(c)) {
-    std::size_t count = 1;
-    for (const auto d : shape) count *= static_cast<std::size_t>(d);
-    model.tensors.emplace(name, bert::Tensor{shape, std::vector<float>(count, 0.01f)});
-  }
-  return model;
-}
+using thex::fuzz::small_model;
 
 // A model, its client, keys that the server knows already.
 struct World {
@@ -47,16 +35,21 @@ struct World {
     ServerOptions options;
     options.threads = 1;
     options.message_timeout = options.idle_timeout = 5s;
+    options.key_memory = std::size_t{256} << 20;
     server = std::make_unique<Server>(std::make_shared<const bert::Model>(small_model()), 16, options);
     auto [near, far] = connect_in_memory();
     std::thread serving([this, &far = far] { server->handle(*far); });
     { Session(std::move(near), client, *keys, {.threads = 1}); }
     serving.join();
+    const std::string sent = read_evaluation_keys(client.plan, *keys);
+    const auto view = std::as_bytes(std::span(sent.data(), sent.size()));
+    uploaded.assign(view.begin(), view.end());
     std::filesystem::remove_all(folder);
   }
   ClientModel client;
   std::unique_ptr<ClientKeys> keys;
   std::unique_ptr<Server> server;
+  Bytes uploaded;  // the client's evaluation keys
 };
 
 World& world() {
@@ -118,6 +111,22 @@ void play_client(ByteView input, bool greet, bool query) {
   w.server->handle(connection);
 }
 
+// Keys of the announced fingerprint and of the right length, nearly all of them the client's own: `input` over their
+// start.
+void upload_keys(ByteView input) {
+  World& w = world();
+  Bytes keys = w.uploaded;
+  std::copy_n(input.begin(), std::min(input.size(), keys.size()), keys.begin());
+  Bytes bytes;
+  append_frame(bytes, FrameType::hello, encode(Hello{fingerprint(w.client.plan), fingerprint(keys)}));
+  const ByteView all(keys);
+  for (std::size_t at = 0; at < all.size(); at += kMaxChunkBytes) {
+    append_frame(bytes, FrameType::keys_chunk, all.subspan(at, std::min<std::size_t>(kMaxChunkBytes, all.size() - at)));
+  }
+  StreamConnection connection(std::make_unique<Played>(std::move(bytes)));
+  w.server->handle(connection);
+}
+
 void play_server(ByteView input, bool greet, bool step) {
   World& w = world();
   Bytes bytes;
@@ -149,14 +158,16 @@ void parse_messages(ByteView input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const ByteView input = std::as_bytes(std::span(data + 1, size - 1));
-  const int play = data[0] % 32;  // what takes longest is played least
-  if (play < 20) {
+  const int play = data[0] % 64;  // what takes longest is played least
+  if (play < 51) {
     parse_messages(input);
-  } else if (play < 27) {
-    play_client(input, play >= 24, false);
-  } else if (play < 30) {
-    play_server(input, play >= 28, false);
-  } else if (play == 30) {
+  } else if (play == 51) {
+    upload_keys(input);
+  } else if (play < 58) {
+    play_client(input, play >= 55, false);
+  } else if (play < 62) {
+    play_server(input, play >= 60, false);
+  } else if (play == 62) {
     play_client(input, true, true);
   } else {
     play_server(input, true, true);

@@ -1,0 +1,240 @@
+// One kernel, chosen with its length, modulus and values by a string of bytes, computed by two tables: they must agree.
+// Used by kernels_fuzz.cc with the fuzzer's bytes and by a unit test with seeded random ones.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "thex/base/error.h"
+#include "thex/ring/kernels.h"
+#include "thex/ring/memory_pool.h"
+#include "thex/ring/ntt.h"
+
+namespace thex::ring::difference {
+
+// Reads numbers off the bytes; zeros when they are used up.
+class Choices {
+ public:
+  explicit Choices(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+  std::uint64_t number(std::size_t width) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < width && !bytes_.empty(); ++i, bytes_ = bytes_.subspan(1)) {
+      value |= std::uint64_t{bytes_.front()} << (8 * i);
+    }
+    return value;
+  }
+  std::size_t below(std::size_t bound) { return number(2) % bound; }
+  bool empty() const { return bytes_.empty(); }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+};
+
+// A prime of any size that Modulus takes.
+inline std::uint64_t some_prime(Choices& choices) {
+  const int bits = 2 + static_cast<int>(choices.below(kMaxPrimeBits - 1));
+  const std::uint64_t low = std::uint64_t{1} << (bits - 1), high = std::uint64_t{1} << bits;
+  const std::size_t where = choices.below(4);  // the smallest or the largest of the size, or one in between
+  const std::uint64_t start = where == 0 ? low : where == 1 ? high - 1 : low + choices.number(7) % low;
+  std::uint64_t candidate = std::max<std::uint64_t>(start | 1, 3);
+  while (!is_prime(candidate)) candidate = where == 1 ? candidate - 2 : candidate + 2 < high ? candidate + 2 : low | 1;
+  return candidate;
+}
+
+// Values in [0, bound): random, extreme, or with the bytes' own numbers among them.
+inline Buffer values(Choices& choices, std::size_t n, std::uint64_t bound) {
+  Buffer buffer(n);
+  const std::size_t kind = choices.below(6);
+  std::mt19937_64 rng(choices.number(4));
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint64_t random = rng();
+    switch (kind) {
+      case 0:
+        buffer.data()[i] = 0;
+        break;
+      case 1:
+        buffer.data()[i] = bound - 1;
+        break;
+      case 2:
+        buffer.data()[i] = random & 1 ? bound - 1 : 0;
+        break;
+      case 3: {  // near an end or the middle
+        const std::uint64_t offset = random / 4 % std::min<std::uint64_t>(bound, 4);
+        buffer.data()[i] = random % 4 == 0   ? offset
+                           : random % 4 == 1 ? bound - 1 - offset
+                                             : (bound / 2 + offset) % bound;
+        break;
+      }
+      default:
+        buffer.data()[i] = random % bound;
+    }
+  }
+  for (std::size_t count = choices.below(8); count != 0 && !choices.empty(); --count) {
+    const std::size_t at = choices.below(n);
+    buffer.data()[at] = choices.number(7) % bound;
+  }
+  return buffer;
+}
+
+// Tables of the NTT are expensive: a few dozen are kept.
+inline const NttTable* some_table(Choices& choices) {
+  // Larger rings are rarer, they take longer.
+  static constexpr int kSizes[] = {5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 12, 13, 14};
+  const int log_n = kSizes[choices.below(std::size(kSizes))];
+  const int bits = log_n + 3 + static_cast<int>(choices.below(static_cast<std::size_t>(kMaxPrimeBits - log_n - 2)));
+  const std::size_t which = choices.below(3);
+  static std::map<std::tuple<int, int, std::size_t>, std::unique_ptr<NttTable>> tables;
+  const auto key = std::tuple(log_n, bits, which);
+  if (const auto found = tables.find(key); found != tables.end()) return found->second.get();
+  std::unique_ptr<NttTable> table;
+  try {
+    table = std::make_unique<NttTable>(Modulus(ntt_primes(bits, log_n, which + 1).back()), log_n);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::crypto) throw;  // there are not so many primes of this size
+  }
+  if (tables.size() >= 64) tables.clear();
+  return tables.emplace(key, std::move(table)).first->second.get();
+}
+
+// What the two tables computed.
+class Results {
+ public:
+  Results(const char* kernel, const Modulus& q, std::size_t n)
+      : kernel_(kernel), q_(q), n_(n), tested_(n), oracle_(n) {}
+  std::uint64_t* tested() { return tested_.data(); }
+  std::uint64_t* oracle() { return oracle_.data(); }
+  void start_from(const Buffer& values) { tested_ = oracle_ = values; }
+
+  // Empty when they agree and are canonical.
+  std::string check(const std::string& details = "") const {
+    for (std::size_t i = 0; i < n_; ++i) {
+      const std::uint64_t ours = tested_.data()[i], expected = oracle_.data()[i];
+      if (ours != expected || expected >= q_.value()) {
+        return std::string(kernel_) + details + ", q = " + std::to_string(q_.value()) + ", n = " + std::to_string(n_) +
+               ": value " + std::to_string(i) + " is " + std::to_string(ours) + ", the oracle has " +
+               std::to_string(expected);
+      }
+    }
+    return "";
+  }
+
+ private:
+  const char* kernel_;
+  Modulus q_;
+  std::size_t n_;
+  Buffer tested_, oracle_;
+};
+
+// Empty when `tested` and `oracle` agree on the computation that the bytes describe; else what differs.
+inline std::string difference(const Kernels& tested, const Kernels& oracle, std::span<const std::uint8_t> bytes) {
+  Choices choices(bytes);
+  const std::size_t kernel = choices.below(14);
+  if (kernel >= 12) {
+    const NttTable* const table = some_table(choices);
+    if (table == nullptr) return "";
+    const bool forward = kernel == 12;
+    Results results(forward ? "ntt_forward" : "ntt_inverse", table->modulus(), table->n());
+    results.start_from(values(choices, table->n(), table->modulus().value()));
+    (forward ? tested.ntt_forward : tested.ntt_inverse)(results.tested(), *table);
+    (forward ? oracle.ntt_forward : oracle.ntt_inverse)(results.oracle(), *table);
+    return results.check();
+  }
+
+  const Modulus q(some_prime(choices));
+  const std::size_t n = 64 * (1 + choices.below(40));
+  const bool in_place = choices.below(2) == 1;
+  const auto elementwise = [&](const char* name, auto&& compute) {
+    const Buffer a = values(choices, n, q.value()), b = values(choices, n, q.value());
+    const std::uint64_t w = choices.number(7) % q.value();
+    Results results(name, q, n);
+    results.start_from(a);
+    compute(tested, results.tested(), in_place ? results.tested() : a.data(), b.data(), w);
+    compute(oracle, results.oracle(), a.data(), b.data(), w);
+    return results.check(in_place ? " in place" : "");
+  };
+  using u64 = std::uint64_t;
+  using K = const Kernels&;
+  switch (kernel) {
+    case 0:
+      return elementwise("add", [&](K k, u64* d, const u64* a, const u64* b, u64) { k.add(d, a, b, n, q); });
+    case 1:
+      return elementwise("sub", [&](K k, u64* d, const u64* a, const u64* b, u64) { k.sub(d, a, b, n, q); });
+    case 2:
+      return elementwise("neg", [&](K k, u64* d, const u64* a, const u64*, u64) { k.neg(d, a, n, q); });
+    case 3:
+      return elementwise("mul", [&](K k, u64* d, const u64* a, const u64* b, u64) { k.mul(d, a, b, n, q); });
+    case 4:
+      return elementwise("mul_scalar",
+                         [&](K k, u64* d, const u64* a, const u64*, u64 w) { k.mul_scalar(d, a, w, n, q); });
+    case 5:
+      return elementwise("sub_mul_scalar",
+                         [&](K k, u64* d, const u64* a, const u64* b, u64 w) { k.sub_mul_scalar(d, a, b, w, n, q); });
+    case 6: {
+      const std::size_t run = std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1);
+      const Buffer a = values(choices, n, q.value()), b = values(choices, n / run, q.value());
+      Results results("add_runs", q, n);
+      tested.add_runs(results.tested(), a.data(), b.data(), run, n, q);
+      oracle.add_runs(results.oracle(), a.data(), b.data(), run, n, q);
+      return results.check(", run " + std::to_string(run));
+    }
+    case 7: {
+      const Buffer a = values(choices, n, q.value());
+      std::mt19937_64 rng(choices.number(4));
+      std::vector<std::uint32_t> index(n);
+      for (std::uint32_t& i : index) i = static_cast<std::uint32_t>(rng() % n);
+      Results results("permute", q, n);
+      tested.permute(results.tested(), a.data(), index.data(), n);
+      oracle.permute(results.oracle(), a.data(), index.data(), n);
+      return results.check();
+    }
+    case 8: {
+      const std::uint64_t p = some_prime(choices);
+      const Buffer a = values(choices, n, p);
+      Results results("switch_modulus", q, n);
+      tested.switch_modulus(results.tested(), a.data(), p, n, q);
+      oracle.switch_modulus(results.oracle(), a.data(), p, n, q);
+      return results.check(" from " + std::to_string(p));
+    }
+    default:
+      break;
+  }
+  // The kernels that sum products. Their first factors repeat, so that a thousand terms stay cheap.
+  static constexpr std::size_t kCounts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 200, 1024};
+  const std::size_t count = kCounts[choices.below(std::size(kCounts))], distinct = std::min<std::size_t>(count, 6);
+  const bool conversion = kernel == 11;
+  const std::size_t run =
+      kernel == 10 ? std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1) : 1;
+  std::vector<Buffer> a, b;
+  for (std::size_t k = 0; k < distinct; ++k) {
+    a.push_back(values(choices, n, conversion ? std::uint64_t{1} << kMaxPrimeBits : q.value()));
+    b.push_back(values(choices, n / run, q.value()));
+  }
+  std::vector<const std::uint64_t*> pa, pb;
+  std::vector<std::uint64_t> factor;
+  for (std::size_t k = 0; k < count; ++k) {
+    pa.push_back(a[k % distinct].data());
+    pb.push_back(b[k % distinct].data());
+    factor.push_back(b[k % distinct].data()[k % (n / run)]);
+  }
+  const auto sum = [&](const Kernels& k, std::uint64_t* dst) {
+    if (kernel == 9) k.inner_product(dst, pa.data(), pb.data(), count, n, q);
+    if (kernel == 10) k.inner_product_runs(dst, pa.data(), pb.data(), count, run, n, q);
+    if (conversion) k.base_convert(dst, pa.data(), factor.data(), std::min<std::size_t>(count, 64), n, q);
+  };
+  Results results(conversion ? "base_convert" : kernel == 9 ? "inner_product" : "inner_product_runs", q, n);
+  sum(tested, results.tested());
+  sum(oracle, results.oracle());
+  return results.check(", count " + std::to_string(count) + ", run " + std::to_string(run));
+}
+
+}  // namespace thex::ring::difference

@@ -1,0 +1,82 @@
+// Any bytes as one of the files of a model folder, the others as they should be: an Error(model) or Error(file), or a
+// model with every tensor of its configuration; and the plan that client and server would compute from it.
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "fuzz/scratch_folder.h"
+#include "fuzz/small_model.h"
+#include "thex/base/error.h"
+#include "thex/bert/encoder_circuit.h"
+#include "thex/protocol/client.h"
+
+namespace {
+
+using namespace thex;
+
+struct Files {
+  Files() {
+    const std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\n";
+    bert::save_model(fuzz::small_model(), folder.path(), folder.write("tokens", vocab), bert::Dtype::f32);
+    for (std::size_t i = 0; i < std::size(kNames); ++i) {
+      std::ifstream in(folder.path() / kNames[i], std::ios::binary);
+      contents[i] = {std::istreambuf_iterator<char>(in), {}};
+    }
+  }
+  static constexpr const char* kNames[] = {"config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"};
+  fuzz::ScratchFolder folder;
+  std::string contents[4];
+};
+
+// A plan of a large model takes long; the planner's own limits are tested elsewhere.
+bool quickly_planned(const bert::ModelConfig& config) {
+  return config.layers <= 2 && config.hidden <= 128 && config.ffn <= 256 && config.heads <= 2 &&
+         config.labels.size() <= 32;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Files files;
+  if (size == 0) return 0;
+  const std::size_t which = data[0] % 4;
+  const auto input = fuzz::text_of(data + 1, size - 1);
+  // Weights: a header of the fuzzer's before the data of the valid file, so that offsets and shapes can agree.
+  std::string written(input);
+  if (which == 3) {
+    const std::string& valid = files.contents[3];
+    std::uint64_t valid_header = 0;
+    std::memcpy(&valid_header, valid.data(), 8);
+    const std::uint64_t length = input.size();
+    written.assign(reinterpret_cast<const char*>(&length), 8);
+    written += input;
+    written += std::string_view(valid).substr(8 + valid_header);
+  }
+  files.folder.write(Files::kNames[which], written);
+  for (const bert::Part part : {bert::Part::client, bert::Part::server, bert::Part::all}) {
+    try {
+      const bert::Model model = bert::load_model(files.folder.path(), part);
+      for (const auto& [name, shape] : bert::expected_tensors(model.config, part)) {
+        std::size_t count = 1;
+        for (const auto d : shape) count *= static_cast<std::size_t>(d);
+        const auto found = model.tensors.find(name);
+        if (found == model.tensors.end() || found->second.shape != shape || found->second.data.size() != count)
+          std::abort();
+      }
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::model && error.code() != ErrorCode::file) std::abort();
+    }
+  }
+  try {
+    const bert::ModelConfig config = bert::load_config(files.folder.path());
+    if (which == 2) bert::Tokenizer::load(files.folder.path() / "vocab.txt");
+    if (which == 0 && quickly_planned(config)) {
+      const auto client = protocol::load_client_model(files.folder.path(), 16);
+      if (client.plan.buckets.empty() || client.plan.plan.context == nullptr) std::abort();
+    }
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::internal || error.code() == ErrorCode::protocol) std::abort();
+  }
+  files.folder.write(Files::kNames[which], files.contents[which]);
+  return 0;
+}
