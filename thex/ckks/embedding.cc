@@ -3,97 +3,46 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
-#include <utility>
 
 namespace thex::ckks {
 namespace {
 
-void bit_reverse(double* re, double* im, std::size_t h) {
-  for (std::size_t i = 1, j = 0; i < h; ++i) {
-    std::size_t bit = h >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) {
-      std::swap(re[i], re[j]);
-      std::swap(im[i], im[j]);
-    }
-  }
-}
-
-// One stage of butterflies over blocks of 2 * half: (u, v) -> (u + w v, u - w v).
-void forward_stage(double* __restrict re, double* __restrict im, std::size_t h, std::size_t half,
-                   const double* __restrict c, const double* __restrict s) {
-  for (std::size_t block = 0; block < h; block += 2 * half) {
-    double* const re0 = re + block;
-    double* const im0 = im + block;
-    double* const re1 = re0 + half;
-    double* const im1 = im0 + half;
-    for (std::size_t j = 0; j < half; ++j) {
-      const double vr = re1[j] * c[j] - im1[j] * s[j], vi = re1[j] * s[j] + im1[j] * c[j];
-      const double ur = re0[j], ui = im0[j];
-      re0[j] = ur + vr;
-      im0[j] = ui + vi;
-      re1[j] = ur - vr;
-      im1[j] = ui - vi;
-    }
-  }
-}
-
-// Its inverse without the factor 1/2: (u, v) -> (u + v, (u - v) / w).
-void inverse_stage(double* __restrict re, double* __restrict im, std::size_t h, std::size_t half,
-                   const double* __restrict c, const double* __restrict s) {
-  for (std::size_t block = 0; block < h; block += 2 * half) {
-    double* const re0 = re + block;
-    double* const im0 = im + block;
-    double* const re1 = re0 + half;
-    double* const im1 = im0 + half;
-    for (std::size_t j = 0; j < half; ++j) {
-      const double ur = re0[j], ui = im0[j], vr = re1[j], vi = im1[j];
-      const double dr = ur - vr, di = ui - vi;
-      re0[j] = ur + vr;
-      im0[j] = ui + vi;
-      re1[j] = dr * c[j] + di * s[j];
-      im1[j] = di * c[j] - dr * s[j];
-    }
-  }
+ring::FftTables view(const ring::Buffer& tables, std::size_t size) {
+  const auto* const data = reinterpret_cast<const double*>(tables.data());
+  return {data, data + size, data + 2 * size, data + 3 * size};
 }
 
 }  // namespace
 
-Embedding::Embedding(int max_log_h) {
-  const std::size_t size = std::size_t{1} << max_log_h;
-  cosines_.resize(size);
-  sines_.resize(size);
-  for (std::size_t half = 1; half < size; half *= 2) {
-    const std::uint64_t mask = 8 * half - 1;  // zeta_{2 half} has order 8 half
-    std::uint64_t power = 1;
+Embedding::Embedding(int max_log_h, const ring::Kernels& kernels)
+    : kernels_(&kernels), size_(std::size_t{1} << max_log_h) {
+  tables_ = ring::Buffer(4 * size_);
+  double* const data = new (tables_.data()) double[4 * size_]();
+  for (std::size_t half = 1; half < size_; half *= 2) {
+    std::uint64_t power = 1;  // 5^j modulo the order
     for (std::size_t j = 0; j < half; ++j) {
       const long double angle =
           std::numbers::pi_v<long double> * static_cast<long double>(power) / static_cast<long double>(4 * half);
-      cosines_[half + j] = static_cast<double>(std::cos(angle));
-      sines_[half + j] = static_cast<double>(std::sin(angle));
-      power = (power * 5) & mask;
+      const long double c = std::cos(angle), s = std::sin(angle);
+      data[half + j] = static_cast<double>(c);
+      data[size_ + half + j] = static_cast<double>(s);
+      if (j < half / 2) {
+        data[2 * size_ + half / 2 + j] = static_cast<double>((4 * c * c - 3) * c);
+        data[3 * size_ + half / 2 + j] = static_cast<double>((3 - 4 * s * s) * s);
+      }
+      power = (power * 5) & (8 * half - 1);
     }
   }
 }
 
-void Embedding::values_from_coefficients(double* re, double* im, std::size_t h) const {
-  bit_reverse(re, im, h);
-  for (std::size_t half = 1; half < h; half *= 2) {
-    forward_stage(re, im, h, half, cosines_.data() + half, sines_.data() + half);
-  }
+void Embedding::values_from_coefficients(double* dst_re, double* dst_im, const double* re, const double* im,
+                                         std::size_t h) const {
+  kernels_->fft_forward(dst_re, dst_im, re, im, h, view(tables_, size_));
 }
 
-void Embedding::coefficients_from_values(double* re, double* im, std::size_t h) const {
-  for (std::size_t half = h / 2; half >= 1; half /= 2) {
-    inverse_stage(re, im, h, half, cosines_.data() + half, sines_.data() + half);
-  }
-  bit_reverse(re, im, h);
-  const double factor = 1.0 / static_cast<double>(h);
-  for (std::size_t i = 0; i < h; ++i) {
-    re[i] *= factor;
-    im[i] *= factor;
-  }
+void Embedding::scaled_coefficients_from_values(double* dst_re, double* dst_im, double* re, double* im,
+                                                std::size_t h) const {
+  kernels_->fft_inverse(dst_re, dst_im, re, im, h, view(tables_, size_));
 }
 
 }  // namespace thex::ckks

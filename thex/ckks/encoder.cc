@@ -23,10 +23,24 @@ constexpr std::size_t kMinPeriod = 16;  // the smallest ring of NttTable has 32 
 // Pool memory as doubles.
 double* doubles(ring::Buffer& buffer) { return new (buffer.data()) double[buffer.size()]; }
 
-double real_of(double value) { return value; }
-double imag_of(double) { return 0; }
-double real_of(const std::complex<double>& value) { return value.real(); }
-double imag_of(const std::complex<double>& value) { return value.imag(); }
+// Writes `period` values times the factor, repeating those given.
+void scale_values(std::span<const double> values, double factor, std::size_t period, double* re, double* im) {
+  for (std::size_t begin = 0; begin < period; begin += values.size()) {
+    for (std::size_t i = 0; i < values.size(); ++i) re[begin + i] = values[i] * factor;
+  }
+  std::fill_n(im, period, 0.0);
+}
+
+void scale_values(std::span<const std::complex<double>> values, double factor, std::size_t period, double* re,
+                  double* im) {
+  const auto* const parts = reinterpret_cast<const double*>(values.data());  // as the standard allows
+  for (std::size_t begin = 0; begin < period; begin += values.size()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      re[begin + i] = parts[2 * i] * factor;
+      im[begin + i] = parts[2 * i + 1] * factor;
+    }
+  }
+}
 
 void check_arguments(const Context& context, std::size_t period, int level, double scale) {
   if (!std::has_single_bit(period) || period > context.slots()) {
@@ -39,29 +53,13 @@ void check_arguments(const Context& context, std::size_t period, int level, doub
   if (!std::isfinite(scale) || scale <= 0) fail("encode: the scale " + std::to_string(scale) + " is not positive");
 }
 
-// Rounds the coefficients and writes them modulo q_0 .. q_level; `max_abs` bounds their magnitude.
-void write_residues(const Context& context, const double* coefficients, double max_abs, ring::Poly& poly) {
-  const std::size_t n = poly.n();
-  if (max_abs < 0x1p62) {
-    ring::Buffer integers(n);
-    auto* const rounded = reinterpret_cast<std::int64_t*>(integers.data());
-    if (max_abs < 0x1p51) {
-      // Adding 1.5 * 2^52 leaves the rounded integer in the low bits.
-      for (std::size_t i = 0; i < n; ++i) {
-        rounded[i] = std::bit_cast<std::int64_t>(coefficients[i] + 0x1.8p52) - std::bit_cast<std::int64_t>(0x1.8p52);
-      }
-    } else {
-      for (std::size_t i = 0; i < n; ++i) rounded[i] = std::llrint(coefficients[i]);
-    }
-    const auto bound = static_cast<std::uint64_t>(std::llrint(max_abs)) + 1;
-    for (std::size_t l = 0; l < poly.limbs(); ++l) {
-      residues_of(poly.limb(l), rounded, n, bound, context.prime(l));
-    }
+// Rounds the coefficients to integers modulo q; `max_abs` bounds their magnitude.
+void write_residues(std::uint64_t* dst, const double* coefficients, double max_abs, std::size_t n,
+                    const ring::Modulus& q) {
+  if (max_abs < 0x1p51) {
+    ring::kernels().residues_of_reals(dst, coefficients, max_abs, n, q);
   } else {
-    for (std::size_t l = 0; l < poly.limbs(); ++l) {
-      for (std::size_t i = 0; i < n; ++i)
-        poly.limb(l)[i] = residue_of(std::nearbyint(coefficients[i]), context.prime(l));
-    }
+    for (std::size_t i = 0; i < n; ++i) dst[i] = residue_of(std::nearbyint(coefficients[i]), q);
   }
 }
 
@@ -103,21 +101,18 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
   const Context& context = *context_;
   check_arguments(context, values.size(), level, scale);
   const std::size_t period = std::max(values.size(), kMinPeriod), n = 2 * period;
-  ring::Buffer buffer(n);
+  ring::Buffer slots(n), buffer(n);
+  double* const re = doubles(slots);
   double* const coefficients = doubles(buffer);
-  double* const imaginary = coefficients + period;
-  double checksum = 0;  // 0 unless a value is infinite or not a number
-  for (std::size_t i = 0; i < period; ++i) {
-    const Value& value = values[i & (values.size() - 1)];
-    coefficients[i] = real_of(value) * scale;
-    imaginary[i] = imag_of(value) * scale;
-    checksum += coefficients[i] * 0 + imaginary[i] * 0;
-  }
-  if (checksum != 0) fail("encode: a value (times the scale " + std::to_string(scale) + ") is not finite");
-  embedding_->coefficients_from_values(coefficients, imaginary, period);
+  // The period is a power of two, so dividing the scale by it is exact.
+  scale_values(values, scale / static_cast<double>(period), period, re, re + period);
+  embedding_->scaled_coefficients_from_values(coefficients, coefficients + period, re, re + period, period);
 
-  double max_abs = 0;
-  for (std::size_t i = 0; i < n; ++i) max_abs = std::max(max_abs, std::abs(coefficients[i]));
+  // Every coefficient depends on every value, so that one infinity or NaN shows in all.
+  const double max_abs = ring::kernels().largest_magnitude(coefficients, n);
+  if (!std::isfinite(max_abs)) {
+    fail("encode: a value (times the scale " + std::to_string(scale) + ") is not finite");
+  }
   const double log_q = context.constants().log_q[static_cast<std::size_t>(level)];
   if (max_abs >= 1 && std::log2(max_abs) + 1 >= log_q) {
     fail("encode: a coefficient of 2^" + std::to_string(std::log2(max_abs)) + " does not fit the modulus 2^" +
@@ -125,9 +120,9 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
   }
 
   Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale};
-  write_residues(context, coefficients, max_abs, plaintext.poly);
   const int log_n = std::countr_zero(n);
   for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) {
+    write_residues(plaintext.poly.limb(l), coefficients, max_abs, n, context.prime(l));
     ring::kernels().ntt_forward(plaintext.poly.limb(l), context.small_ntt(l, log_n));
   }
   return plaintext;
@@ -169,12 +164,14 @@ std::vector<std::complex<double>> Encoder::decode(const Plaintext& plaintext) co
   ring::Poly poly = plaintext.poly;
   const int log_n = std::countr_zero(n);
   for (std::size_t l = 0; l < limbs; ++l) ring::kernels().ntt_inverse(poly.limb(l), context.small_ntt(l, log_n));
-  ring::Buffer buffer(n);
+  ring::Buffer coefficients(n), buffer(n);
+  double* const coefficient = doubles(coefficients);
   double* const re = doubles(buffer);
   double* const im = re + period;
-  reconstruct(context, poly, re);
+  reconstruct(context, poly, coefficient);
   poly.wipe();
-  embedding_->values_from_coefficients(re, im, period);
+  embedding_->values_from_coefficients(re, im, coefficient, coefficient + period, period);
+  coefficients.wipe();
 
   std::vector<std::complex<double>> slots(context.slots());
   for (std::size_t i = 0; i < slots.size(); ++i) {

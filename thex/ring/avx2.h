@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "thex/ring/fft.h"
+
 namespace thex::ring::avx2 {
 
 struct NttData {
@@ -26,14 +28,25 @@ void sub_mul_scalar(std::uint64_t* dst, const std::uint64_t* a, const std::uint6
                     std::uint64_t q);
 void switch_modulus(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n, std::uint64_t q);
 
-// Residues that fold the high parts of a sum of products: 2^50 mod q and 2^75 mod q.
+// Residues that fold the high parts of a sum of products: 2^50, 2^51 and 2^75 mod q.
 struct SumData {
-  std::uint64_t q, two50, two75;
+  std::uint64_t q, two50, two51, two75;
 };
 // run is a power of two; 1 is the plain inner product.
 void inner_product(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
                    std::size_t run, std::size_t n, const SumData& q);
-void base_convert(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor, std::size_t count,
-                  std::size_t n, const SumData& q);
+
+constexpr std::size_t kMaxConversionSources = 64;
+void base_convert(std::uint64_t* const* dst, const std::uint64_t* const* src, const std::uint64_t* const* factors,
+                  const SumData* q, std::size_t targets, std::size_t count, std::size_t n);
+void rounded_quotient(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal, std::size_t count,
+                      std::size_t n);
+
+void fft_inverse(double* dst_re, double* dst_im, double* re, double* im, std::size_t h, const FftTables& tables);
+void fft_forward(double* dst_re, double* dst_im, const double* re, const double* im, std::size_t h,
+                 const FftTables& tables);
+double largest_magnitude(const double* src, std::size_t n);
+// below_q: every rounded value is below q in size.
+void residues_of_reals(std::uint64_t* dst, const double* src, bool below_q, std::size_t n, std::uint64_t q);
 
 }  // namespace thex::ring::avx2

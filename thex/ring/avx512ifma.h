@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "thex/ring/fft.h"
+
 namespace thex::ring::ifma {
 
 struct ModulusData {
@@ -48,8 +50,12 @@ struct SumData {
 // run is a power of two; 1 is the plain inner product.
 void inner_product(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
                    std::size_t run, std::size_t n, const SumData& q);
-void base_convert(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor, std::size_t count,
-                  std::size_t n, const SumData& q);
+
+constexpr std::size_t kMaxConversionSources = 64;
+void base_convert(std::uint64_t* const* dst, const std::uint64_t* const* src, const std::uint64_t* const* factors,
+                  const SumData* q, std::size_t targets, std::size_t count, std::size_t n);
+void rounded_quotient(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal, std::size_t count,
+                      std::size_t n);
 
 void add_runs(std::uint64_t* dst, const std::uint64_t* acc, const std::uint64_t* a, std::size_t run, std::size_t n,
               std::uint64_t q);
@@ -57,5 +63,12 @@ void permute(std::uint64_t* dst, const std::uint64_t* src, const std::uint32_t* 
 // minus_p = -p mod q.
 void switch_modulus(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::uint64_t minus_p, std::size_t n,
                     const ModulusData& q);
+
+void fft_inverse(double* dst_re, double* dst_im, double* re, double* im, std::size_t h, const FftTables& tables);
+void fft_forward(double* dst_re, double* dst_im, const double* re, const double* im, std::size_t h,
+                 const FftTables& tables);
+double largest_magnitude(const double* src, std::size_t n);
+// below_q: every rounded value is below q in size.
+void residues_of_reals(std::uint64_t* dst, const double* src, bool below_q, std::size_t n, std::uint64_t q);
 
 }  // namespace thex::ring::ifma

@@ -1,4 +1,7 @@
 // The avx512ifma table: unpacks the classes of the public headers into plain data for the files compiled with AVX-512.
+#include <algorithm>
+#include <array>
+
 #include "thex/ring/avx512ifma.h"
 #include "thex/ring/kernel_tables.h"
 #include "thex/ring/ntt.h"
@@ -76,9 +79,30 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulu
   ifma::switch_modulus(dst, src, p, q.neg(q.reduce(p)), n, unpack(q));
 }
 
-void base_convert(u64* dst, const u64* const* src, const u64* factors, std::size_t count, std::size_t n,
-                  const Modulus& q) {
-  ifma::base_convert(dst, src, factors, count, n, unpack_sum(q));
+void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const Modulus* const* q,
+                  std::size_t targets, std::size_t count, std::size_t n) {
+  constexpr std::size_t kGroup = 16;
+  static_assert(kMaxConversionSources == ifma::kMaxConversionSources);
+  std::array<ifma::SumData, kGroup> data;
+  for (std::size_t begin = 0; begin < targets; begin += kGroup) {
+    const std::size_t group = std::min(kGroup, targets - begin);
+    for (std::size_t t = 0; t < group; ++t) data[t] = unpack_sum(*q[begin + t]);
+    ifma::base_convert(dst + begin, src, factors + begin, data.data(), group, count, n);
+  }
+}
+
+// The transforms on vectors need a square of them.
+void fft_inverse(double* dst_re, double* dst_im, double* re, double* im, std::size_t h, const FftTables& tables) {
+  (h < 64 ? portable::fft_inverse : ifma::fft_inverse)(dst_re, dst_im, re, im, h, tables);
+}
+
+void fft_forward(double* dst_re, double* dst_im, const double* re, const double* im, std::size_t h,
+                 const FftTables& tables) {
+  (h < 64 ? portable::fft_forward : ifma::fft_forward)(dst_re, dst_im, re, im, h, tables);
+}
+
+void residues_of_reals(u64* dst, const double* src, double max_abs, std::size_t n, const Modulus& q) {
+  ifma::residues_of_reals(dst, src, max_abs + 1 < static_cast<double>(q.value()), n, q.value());
 }
 
 }  // namespace
@@ -100,6 +124,11 @@ const Kernels kAvx512IfmaKernels = {
     .permute = ifma::permute,
     .switch_modulus = switch_modulus,
     .base_convert = base_convert,
+    .rounded_quotient = ifma::rounded_quotient,
+    .fft_inverse = fft_inverse,
+    .fft_forward = fft_forward,
+    .largest_magnitude = ifma::largest_magnitude,
+    .residues_of_reals = residues_of_reals,
 };
 
 }  // namespace thex::ring

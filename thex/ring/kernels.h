@@ -8,11 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "thex/ring/fft.h"
 #include "thex/ring/modulus.h"
 
 namespace thex::ring {
 
 class NttTable;
+
+inline constexpr std::size_t kMaxConversionSources = 64;
 
 enum class Isa { portable, avx2, avx512ifma };
 
@@ -49,10 +52,26 @@ struct Kernels {
   // Residues modulo p (in [0, p)) -> the same integers, centred in (-p/2, p/2], modulo q: changes one limb's modulus.
   void (*switch_modulus)(std::uint64_t* dst, const std::uint64_t* src, std::uint64_t p, std::size_t n,
                          const Modulus& q);
-  // Fast base conversion, one output limb: dst[i] = sum_k src[k][i] * factor[k] mod q with src[k][i] in [0, 2^50),
-  // factor in [0, q).
-  void (*base_convert)(std::uint64_t* dst, const std::uint64_t* const* src, const std::uint64_t* factor,
-                       std::size_t count, std::size_t n, const Modulus& q);
+  // Base conversion: dst[t][i] = sum over k < count of src[k][i] * factors[t][k] mod q[t] for t < targets, with
+  // src[k][i] in [0, 2^50), factors[t][k] in [0, q[t]). count <= kMaxConversionSources. Several targets at a time read
+  // the sources once.
+  void (*base_convert)(std::uint64_t* const* dst, const std::uint64_t* const* src, const std::uint64_t* const* factors,
+                       const Modulus* const* q, std::size_t targets, std::size_t count, std::size_t n);
+  // dst[i] = round(sum over k < count of src[k][i] * reciprocal[k]), src < 2^50, the sum in [0, 2^50): what exact base
+  // conversion takes off. Sums are formed in double precision, so a sum near a half may round either way.
+  void (*rounded_quotient)(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal,
+                           std::size_t count, std::size_t n);
+
+  // The complex transform of CKKS encoding (ckks/embedding.h), split into real and imaginary parts: h points, any power
+  // of two that the tables reach. Values -> coefficients times h; `re` and `im` are scratch afterwards.
+  void (*fft_inverse)(double* dst_re, double* dst_im, double* re, double* im, std::size_t h, const FftTables& tables);
+  // Coefficients -> values.
+  void (*fft_forward)(double* dst_re, double* dst_im, const double* re, const double* im, std::size_t h,
+                      const FftTables& tables);
+  // max |src[i]| (n a multiple of 32); infinite or not a number when one of them is.
+  double (*largest_magnitude)(const double* src, std::size_t n);
+  // dst[i] = the integer nearest to src[i] (ties to even), modulo q. |src[i]| <= max_abs < 2^51; n a multiple of 8.
+  void (*residues_of_reals)(std::uint64_t* dst, const double* src, double max_abs, std::size_t n, const Modulus& q);
 };
 
 // The table chosen for this process.

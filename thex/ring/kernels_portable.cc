@@ -140,14 +140,28 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulu
   }
 }
 
-void base_convert(u64* dst, const u64* const* src, const u64* factor, std::size_t count, std::size_t n,
-                  const Modulus& q) {
+void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const Modulus* const* q,
+                  std::size_t targets, std::size_t count, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kBlock) {
-    std::array<Uint128, kBlock> sums{};
-    for (std::size_t k = 0; k < count; ++k) {
-      for (std::size_t j = 0; j < kBlock; ++j) sums[j] += static_cast<Uint128>(src[k][i + j]) * factor[k];
+    for (std::size_t t = 0; t < targets; ++t) {
+      std::array<Uint128, kBlock> sums{};
+      for (std::size_t k = 0; k < count; ++k) {
+        for (std::size_t j = 0; j < kBlock; ++j) sums[j] += static_cast<Uint128>(src[k][i + j]) * factors[t][k];
+      }
+      for (std::size_t j = 0; j < kBlock; ++j) dst[t][i + j] = q[t]->reduce128(sums[j]);
     }
-    for (std::size_t j = 0; j < kBlock; ++j) dst[i + j] = q.reduce128(sums[j]);
+  }
+}
+
+void rounded_quotient(u64* dst, const u64* const* src, const double* reciprocal, std::size_t count, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kBlock) {
+    std::array<double, kBlock> sums{};
+    for (std::size_t k = 0; k < count; ++k) {
+      for (std::size_t j = 0; j < kBlock; ++j) {
+        sums[j] += static_cast<double>(static_cast<std::int64_t>(src[k][i + j])) * reciprocal[k];
+      }
+    }
+    for (std::size_t j = 0; j < kBlock; ++j) dst[i + j] = static_cast<u64>(static_cast<std::int64_t>(sums[j] + 0.5));
   }
 }
 
@@ -170,6 +184,11 @@ const Kernels kPortableKernels = {
     .permute = permute,
     .switch_modulus = switch_modulus,
     .base_convert = base_convert,
+    .rounded_quotient = rounded_quotient,
+    .fft_inverse = portable::fft_inverse,
+    .fft_forward = portable::fft_forward,
+    .largest_magnitude = portable::largest_magnitude,
+    .residues_of_reals = portable::residues_of_reals,
 };
 
 }  // namespace thex::ring
