@@ -90,6 +90,7 @@ std::string InferencePlan::fingerprint() const {
       const circuit::Node& node = program.nodes[id];
       text += ";" + std::to_string(static_cast<int>(node.op)) + "," + std::to_string(node.steps) + "," +
               std::to_string(plan.program_plans[i].level[id]);
+      if (node.op == circuit::Op::multiply_integer) text += "*" + std::to_string(node.factor);
       for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
     }
   }

@@ -133,7 +133,7 @@ struct CkksExecutor::Impl {
         if (node.step > 0) task_of_value[id] = last_exchange;
         continue;
       }
-      const int level = plan.level[id] + (node.op == Op::weighted_sum || node.op == Op::product_sum ? 1 : 0);
+      const int level = plan.level[id] + consumed_levels(node.op);
       for (NodeId input : node.inputs)
         operands[id].push_back(at_level(input, level, node.op == Op::weighted_sum, urgency));
       TaskSpec task{.kind = Kind::node, .index = id, .urgency = urgency};
@@ -282,6 +282,10 @@ struct CkksExecutor::Impl {
       }
       case Op::add:
         return evaluator.add(in(0), in(1));
+      case Op::subtract:
+        return evaluator.sub(in(0), in(1));
+      case Op::multiply_integer:
+        return evaluator.mul_scalar(in(0), node.factor, 1.0);
       case Op::add_plain:
         return evaluator.add_plain(in(0), *plaintexts[id][0]);
       case Op::weighted_sum: {

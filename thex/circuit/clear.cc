@@ -4,25 +4,32 @@
 #include <cmath>
 
 #include "thex/base/error.h"
-#include "thex/ring/random.h"
+#include "thex/circuit/noise_model.h"
 
 namespace thex::circuit {
 namespace {
 
-// Adds noise of the size that CKKS adds to a slot: rounding c_0 and c_1 s to integers (variance 1/12 a coefficient,
-// 2N/3 non-zero coefficients in s) at rescaling and key switching, or the encryption error, both divided by the scale.
-class Noise {
+// Adds to every result the error that its operation would.
+class SimulatedNoise : public ClearObserver {
  public:
-  explicit Noise(const std::optional<NoiseModel>& model) : model_(model), state_(model ? model->seed : 0) {}
+  SimulatedNoise(const Program& program, const NoiseModel& model)
+      : program_(program),
+        plan_(*model.plan),
+        noise_(*model.context),
+        mean_squares_(program.nodes.size()),
+        state_(model.seed) {}
 
-  void after(const Node& node, std::size_t id, std::vector<double>& v) {
-    if (!model_ || node.op == Op::add || node.op == Op::add_plain) return;
-    const double n = static_cast<double>(model_->context->n());
-    const double scale = model_->context->scale(model_->plan->level[id]);
-    const bool encrypted = node.op == Op::fresh || node.op == Op::refreshed;
-    const double coefficient_variance = encrypted ? ring::kSigma * ring::kSigma : (1.0 + 2.0 * n / 3.0) / 12.0;
-    const double deviation = std::sqrt(n * coefficient_variance) / scale;
-    for (double& x : v) x += deviation * bell();
+  void computed(NodeId id, std::vector<double>& slots, const Values&) override {
+    const Node& node = program_.nodes[static_cast<std::size_t>(id)];
+    std::vector<double> inputs;
+    for (NodeId input : node.inputs) inputs.push_back(mean_squares_[static_cast<std::size_t>(input)]);
+    const double deviation = std::sqrt(added_variance(program_, plan_, noise_, id, inputs));
+    if (deviation > 0) {
+      for (double& x : slots) x += deviation * bell();
+    }
+    double sum = 0;
+    for (double x : slots) sum += x * x;
+    mean_squares_[static_cast<std::size_t>(id)] = sum / static_cast<double>(slots.size());
   }
 
  private:
@@ -37,17 +44,20 @@ class Noise {
     return (sum - 131070.0) * (1.7320508075688772 / 65536.0);
   }
 
-  std::optional<NoiseModel> model_;
+  const Program& program_;
+  const ProgramPlan& plan_;
+  OperationNoise noise_;
+  std::vector<double> mean_squares_;
   std::uint64_t state_;
 };
 
 class Interpreter {
  public:
-  Interpreter(const Program& program, std::span<const double> embeddings, int length,
-              const std::optional<NoiseModel>& noise, bool keep_all)
+  Interpreter(const Program& program, std::span<const double> embeddings, int length, ClearObserver* observer,
+              bool keep_all)
       : program_(program),
         length_(length),
-        noise_(noise),
+        observer_(observer),
         keep_all_(keep_all),
         values_(program.nodes.size()),
         uses_(program.nodes.size()) {
@@ -71,7 +81,7 @@ class Interpreter {
       } else {
         values_[id] = evaluate(node);
       }
-      noise_.after(node, id, values_[id]);
+      if (observer_) observer_->computed(static_cast<NodeId>(id), values_[id], seen_);
       for (double x : values_[id]) result_.max_value = std::max(result_.max_value, std::abs(x));
       for (NodeId input : node.inputs) release(input);
     }
@@ -86,6 +96,7 @@ class Interpreter {
  private:
   void turn(std::size_t step) {
     if (step == 0) return;
+    if (observer_) observer_->turn(step, seen_);
     std::vector<std::vector<double>> inputs;
     for (NodeId input : program_.steps[step].inputs) {
       inputs.push_back(values_[static_cast<std::size_t>(input)]);
@@ -100,8 +111,9 @@ class Interpreter {
   }
 
   void release(NodeId id) {
-    if (--uses_[static_cast<std::size_t>(id)] == 0 && !keep_all_)
-      std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
+    if (--uses_[static_cast<std::size_t>(id)] > 0) return;
+    if (!keep_all_) std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
+    if (observer_) observer_->released(id);
   }
 
   const std::vector<double>& plain(PlainId id) {
@@ -135,6 +147,12 @@ class Interpreter {
       case Op::add:
         for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + in(1)[i];
         break;
+      case Op::subtract:
+        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] - in(1)[i];
+        break;
+      case Op::multiply_integer:
+        for (std::size_t i = 0; i < n; ++i) out[i] = node.factor * in(0)[i];
+        break;
       case Op::add_plain: {
         const auto& p = plain(node.plains[0]);
         for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + p[i & (p.size() - 1)];
@@ -158,10 +176,11 @@ class Interpreter {
 
   const Program& program_;
   int length_;
-  Noise noise_;
+  ClearObserver* observer_;
   bool keep_all_;
   std::vector<std::vector<double>> values_, plains_, fresh_;
   std::vector<int> uses_;
+  const ClearObserver::Values seen_{values_, [this](PlainId id) -> const std::vector<double>& { return plain(id); }};
   ClearResult result_;
 };
 
@@ -169,12 +188,19 @@ class Interpreter {
 
 ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
                       const std::optional<NoiseModel>& noise) {
-  return Interpreter(program, embeddings, sentence_length, noise, false).run();
+  if (!noise) return Interpreter(program, embeddings, sentence_length, nullptr, false).run();
+  SimulatedNoise simulated(program, *noise);
+  return run_clear(program, embeddings, sentence_length, simulated);
+}
+
+ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
+                      ClearObserver& observer) {
+  return Interpreter(program, embeddings, sentence_length, &observer, false).run();
 }
 
 std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
                                              int sentence_length) {
-  Interpreter interpreter(program, embeddings, sentence_length, std::nullopt, true);
+  Interpreter interpreter(program, embeddings, sentence_length, nullptr, true);
   interpreter.run();
   return interpreter.take_values();
 }

@@ -2,33 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <optional>
 
 #include "thex/base/error.h"
 #include "thex/circuit/cost_model.h"
+#include "thex/circuit/noise_model.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
 namespace {
 
-constexpr int kMinLogScale = 33;  // rounding noise near 2^-20 of a slot at N = 2^15
 constexpr int kMaxLogScale = 40;  // more precision than inference can use
 constexpr int kMaxPrimeBits = 50;
 
-int consumed_levels(Op op) { return op == Op::weighted_sum || op == Op::product_sum ? 1 : 0; }
-
 // The modulus chain for a depth in one ring: the number of primes in a digit with the least cost among those for which
-// a scale of at least 2^kMinLogScale fits under the 128-bit table.
-std::optional<ckks::ContextSpec> choose_chain(int log_n, int depth, double max_value) {
+// a scale of at least 2^min_log_scale fits under the 128-bit table.
+std::optional<ckks::ContextSpec> choose_chain(int log_n, int depth, const PlannerOptions& options) {
   const int integer_bits =
-      static_cast<int>(std::ceil(std::log2(std::max(2.0, max_value)))) + 2;  // sign and one bit of margin
+      static_cast<int>(std::ceil(std::log2(std::max(2.0, options.max_value)))) + 2;  // sign and one bit of margin
   const int budget = ckks::max_log_qp_128(log_n);
   std::optional<ckks::ContextSpec> best;
   double best_cost = std::numeric_limits<double>::infinity();
   for (int alpha = 1; alpha <= depth + 1; ++alpha) {
-    for (int scale = std::min(kMaxLogScale, kMaxPrimeBits - integer_bits); scale >= kMinLogScale; --scale) {
+    for (int scale = std::min(kMaxLogScale, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
       const int first = scale + integer_bits;
       const int digit = first + (alpha - 1) * scale;
       const int special_count = (digit + 1 + kMaxPrimeBits - 1) / kMaxPrimeBits;
@@ -87,7 +86,9 @@ void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec&
                                   cost.rotate(level + 1) + cost.rescale(level + 1);
         break;
       case Op::add:
+      case Op::subtract:
       case Op::add_plain:
+      case Op::multiply_integer:
         plan.estimated_seconds += 2 * (level + 1) * cost.pass();
         break;
       case Op::fresh:
@@ -103,6 +104,32 @@ void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Cont
       plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
     for (const Travelling& t : to_server(context, program, plan, step))
       plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
+  }
+}
+
+// Fills result_bits, and refuses what is not precise enough.
+void predict_precision(Plan& plan, const PlannerOptions& options) {
+  if (!(options.min_precision_bits > 0) && !options.sample) return;
+  const OperationNoise noise(*plan.context);
+  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
+    const Program& program = plan.programs[i];
+    ProgramPlan& levels = plan.program_plans[i];
+    const NoiseEstimate estimate = options.sample ? estimate_noise(program, levels, noise, options.sample(program),
+                                                                   std::numeric_limits<int>::max())
+                                                  : estimate_noise(program, levels, noise, options.assumed);
+    levels.result_bits = estimate.result_bits();
+    if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
+    const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);
+    const Node& node = program.nodes[static_cast<std::size_t>(at)];
+    char text[400];
+    std::snprintf(text, sizeof text,
+                  "the result of program %zu would keep %.1f bits behind the binary point, %.1f are wanted; precision "
+                  "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: raise "
+                  "min_log_scale, keep values small before that step, or ask for fewer bits",
+                  i, *levels.result_bits, options.min_precision_bits, node.label.c_str(), name_of(node.op),
+                  estimate.bits(at), estimate.magnitude[static_cast<std::size_t>(at)], plan.spec.log_scale,
+                  plan.spec.log_n);
+    throw Error(ErrorCode::crypto, text);
   }
 }
 
@@ -188,7 +215,7 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
       plan.program_plans.push_back(assign_levels(program));
       depth = std::max(depth, plan.program_plans.back().depth);
     }
-    const auto spec = choose_chain(log_n, depth, options.max_value);
+    const auto spec = choose_chain(log_n, depth, options);
     if (!spec) {
       reasons += "; " + ring + std::to_string(depth) + " levels do not fit under " +
                  std::to_string(ckks::max_log_qp_128(log_n)) + " bits for decrypted values up to " +
@@ -215,6 +242,7 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
   };
   for (const auto& [steps, level] : best->keys.rotations) best->key_bytes_memory += key_memory(level);
   if (best->keys.relinearization_level >= 0) best->key_bytes_memory += key_memory(best->keys.relinearization_level);
+  predict_precision(*best, options);
   return std::move(*best);
 }
 

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ProgramPlan {
   double estimated_seconds = 0;     // server, one thread
   std::size_t bytes_to_server = 0;  // ciphertexts sent by the client, all steps
   std::size_t bytes_to_client = 0;
+  // Predicted -log2 of the standard deviation of the error of the worst result slot; when the planner was asked to
+  // predict (PlannerOptions).
+  std::optional<double> result_bits;
 };
 
 struct Plan {
@@ -41,14 +45,29 @@ struct Plan {
   std::size_t key_bytes_wire = 0, key_bytes_memory = 0;
 };
 
+// Root mean squares to assume where neither weights nor data are at hand.
+struct AssumedMagnitudes {
+  double fresh = 1;   // of what the client encrypts
+  double weight = 1;  // of a plain vector without values
+};
+
 struct PlannerOptions {
   double max_value = 256;  // largest absolute value that the client decrypts (with margin): sizes the lowest prime
   int min_log_n = 12, max_log_n = 16;
+  int min_log_scale = 33;  // rounding noise near 2^-20 of a slot at N = 2^15
+  // Refuse a plan that is predicted to leave fewer bits in a result (ProgramPlan::result_bits); 0: no check. It never
+  // changes which parameters are chosen.
+  double min_precision_bits = 0;
+  // An input of step 0 in clear, typical in size: predictions then follow the program's values. Without it they rest on
+  // assumed magnitudes. Programs must have their weights.
+  std::function<std::vector<double>(const Program&)> sample;
+  AssumedMagnitudes assumed;
 };
 
 // Chooses N, the modulus chain, the digits and the rotation keys for a set of programs that share one key set.
 // `build(slots)` returns the programs for that many slots, or throws when the layout does not fit.
-// Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure.
+// Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure, and one that names the step when
+// the result would lose the wanted precision.
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options);
 
 // Levels of one program, independent of any ring. Throws Error(internal) when a refreshed value is used otherwise than

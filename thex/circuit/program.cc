@@ -14,6 +14,32 @@ namespace {
 
 }  // namespace
 
+int consumed_levels(Op op) { return op == Op::weighted_sum || op == Op::product_sum ? 1 : 0; }
+
+const char* name_of(Op op) {
+  switch (op) {
+    case Op::fresh:
+      return "fresh";
+    case Op::rotate:
+      return "rotate";
+    case Op::add:
+      return "add";
+    case Op::add_plain:
+      return "add_plain";
+    case Op::weighted_sum:
+      return "weighted_sum";
+    case Op::product_sum:
+      return "product_sum";
+    case Op::refreshed:
+      return "refreshed";
+    case Op::subtract:
+      return "subtract";
+    case Op::multiply_integer:
+      return "multiply_integer";
+  }
+  return "unknown";
+}
+
 Builder::Builder(std::size_t slots) {
   if (!std::has_single_bit(slots))
     throw Error(ErrorCode::internal, "slot count " + std::to_string(slots) + " is not a power of two");
@@ -51,6 +77,14 @@ Value Builder::rotate(Value a, int steps) {
 }
 
 Value Builder::add(Value a, Value b) { return push({.op = Op::add, .inputs = {a.id(), b.id()}}); }
+
+Value Builder::subtract(Value a, Value b) { return push({.op = Op::subtract, .inputs = {a.id(), b.id()}}); }
+
+Value Builder::multiply_integer(Value a, int factor) {
+  if (factor < -kMaxIntegerFactor || factor > kMaxIntegerFactor)
+    misuse(label_, "the integer factor " + std::to_string(factor) + " is outside -2^20..2^20");
+  return factor == 1 ? a : push({.op = Op::multiply_integer, .inputs = {a.id()}, .factor = factor});
+}
 
 Value Builder::add_plain(Value a, PlainId b) { return push({.op = Op::add_plain, .inputs = {a.id()}, .plains = {b}}); }
 

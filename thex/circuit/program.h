@@ -31,6 +31,8 @@ enum class Op {
   product_sum,   // sum_k inputs[2k] * inputs[2k+1], one relinearisation, one rescale: one level
   refreshed,  // inputs[0] with new levels, through the client under a mask (ckks/masked_refresh.h): output `output` of
               // step `step`
+  subtract,   // inputs[0] - inputs[1]
+  multiply_integer,  // factor * inputs[0]: exact, and takes no level
 };
 
 using NodeId = std::int32_t;
@@ -41,6 +43,7 @@ struct Node {
   std::vector<NodeId> inputs;
   std::vector<PlainId> plains;
   int steps = 0;             // rotate
+  int factor = 1;            // multiply_integer
   int step = 0, output = 0;  // fresh, refreshed
   std::string label;         // "layer0.query": for errors and profiles
 };
@@ -75,6 +78,13 @@ struct Program {
   std::vector<std::int32_t> result_slots;  // slot of each logit
 };
 
+// Levels that an operation takes from its inputs: 1 for products (they rescale), else 0.
+int consumed_levels(Op op);
+// "rotate", "weighted_sum", ..
+const char* name_of(Op op);
+
+inline constexpr int kMaxIntegerFactor = 1 << 20;
+
 class Value {
  public:
   Value() = default;
@@ -100,6 +110,9 @@ class Builder {
   // Equal rotations of the same value are one node.
   Value rotate(Value a, int steps);
   Value add(Value a, Value b);
+  Value subtract(Value a, Value b);
+  // |factor| <= kMaxIntegerFactor. The modulus must have room for the larger value, as for every other.
+  Value multiply_integer(Value a, int factor);
   Value add_plain(Value a, PlainId b);
   Value weighted_sum(std::span<const Value> a, std::span<const PlainId> b);
   Value multiply_plain(Value a, PlainId b);

@@ -1,0 +1,53 @@
+// The error that a planned program leaves in its values, predicted without encrypting anything.
+//
+// Each node's error is what its inputs bring, carried through the operation (a product by x multiplies a deviation by
+// |x|, a sum of independent errors adds variances), plus what the operation itself adds (operation_noise.h), lowering
+// of inputs to the node's level included. Errors of different nodes count as independent, except that of a value used
+// twice by one operation (x * x, x + x). Variances are of the real part of a slot in the value's own units; the clear
+// interpreter's noise (clear.h) is drawn from the same model.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "thex/circuit/operation_noise.h"
+#include "thex/circuit/planner.h"
+#include "thex/circuit/program.h"
+
+namespace thex::circuit {
+
+struct NoiseEstimate {
+  std::vector<double> magnitude;  // per node: root mean square of its slots
+  std::vector<double> deviation;  // per node: root mean square over its slots of the error's standard deviation
+  std::vector<double> result;     // per result slot: standard deviation of its error
+
+  // -log2 of the standard deviation: of a node, and of the worst result slot.
+  double bits(NodeId id) const;
+  double result_bits() const;
+};
+
+// What the bits of a Gaussian error of that deviation are on average, and expected of the worst of `slots` slots
+// (ckks/precision.h measures them).
+double expected_mean_bits(double deviation);
+double expected_min_bits(double deviation, std::size_t slots);
+
+// Without data: every node's magnitude follows from the assumed ones, slot positions are ignored. A rough figure where
+// cancellations keep values small (Chebyshev polynomials, a sum times its reciprocal).
+NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
+                             const AssumedMagnitudes& assumed);
+// With data: slot by slot along a run of the clear interpreter. The program must have its weights.
+// `input`: what step 0 encrypts, in clear.
+NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
+                             std::span<const double> input, int sentence_length);
+
+// The variance that computing node `id` adds to a slot, inputs without error. `mean_squares`: of its inputs' slots.
+double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,
+                      std::span<const double> mean_squares);
+
+// The step at which precision is lost: the last node on the way back from the result, along the least precise inputs
+// (through client steps too), that still has fewer bits than wanted.
+NodeId where_precision_falls(const Program& program, const NoiseEstimate& estimate, double wanted_bits);
+
+}  // namespace thex::circuit
