@@ -163,7 +163,12 @@ void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
   Buffer dst(kN);
   const std::size_t words = (count + 1) * kN;
   measure(state, static_cast<double>(count * kN) / lanes(isa), 2, 8.0 * static_cast<double>(words), 8 * words,
-          [&] { table.base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q); });
+          [&] {
+            std::uint64_t* const row = dst.data();
+            const std::uint64_t* const factors = factor.data();
+            const Modulus* const modulus = &q;
+            table.base_convert(&row, pointers.data(), &factors, &modulus, 1, count, kN);
+          });
 }
 
 enum class Operation { add, mul, mul_scalar, sub_mul_scalar, permute, switch_modulus };

@@ -229,7 +229,11 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   const auto sum = [&](const Kernels& k, std::uint64_t* dst) {
     if (kernel == 9) k.inner_product(dst, pa.data(), pb.data(), count, n, q);
     if (kernel == 10) k.inner_product_runs(dst, pa.data(), pb.data(), count, run, n, q);
-    if (conversion) k.base_convert(dst, pa.data(), factor.data(), std::min<std::size_t>(count, 64), n, q);
+    if (conversion) {
+      const std::uint64_t* const factors = factor.data();
+      const Modulus* const modulus = &q;
+      k.base_convert(&dst, pa.data(), &factors, &modulus, 1, std::min(count, kMaxConversionSources), n);
+    }
   };
   Results results(conversion ? "base_convert" : kernel == 9 ? "inner_product" : "inner_product_runs", q, n);
   sum(tested, results.tested());

@@ -1,8 +1,8 @@
 #include "thex/ckks/base_conversion.h"
 
 #include <algorithm>
+#include <array>
 
-#include "thex/ckks/residues.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
@@ -11,21 +11,15 @@ using ring::kernels;
 
 namespace {
 
-constexpr std::size_t kCacheBytes = std::size_t{1} << 20;  // of a second-level cache that sources may fill
-constexpr std::size_t kGroup = 4;
-constexpr std::size_t kChunk = 4096;  // coefficients; the sources of a chunk stay in the cache for the whole group
+constexpr std::size_t kMaxTargets = 64;  // of one kernel call
 
 }  // namespace
-
-std::size_t conversion_group(const Context& context, std::size_t sources) {
-  return context.n() * (sources + 1) * sizeof(std::uint64_t) > kCacheBytes ? kGroup : 1;
-}
 
 ConversionSource::ConversionSource(const Context& context, const BaseConversion& conversion, std::vector<ConstRow> rows)
     : context_(&context), conversion_(&conversion), rows_(std::move(rows)) {
   if (rows_.size() < 2) return;
   quotient_ = ring::Buffer(context.n());
-  rounded_quotient(quotient_.data(), rows_.data(), conversion.reciprocal.data(), rows_.size(), context.n());
+  kernels().rounded_quotient(quotient_.data(), rows_.data(), conversion.reciprocal.data(), rows_.size(), context.n());
   rows_.push_back(quotient_.data());
 }
 
@@ -38,14 +32,15 @@ void ConversionSource::convert(std::span<const Row> dst, std::span<const std::si
     }
     return;
   }
-  const std::size_t chunk = targets.size() == 1 ? n : std::min(n, kChunk);
-  std::vector<ConstRow> rows(rows_.size());
-  for (std::size_t begin = 0; begin < n; begin += chunk) {
-    for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = rows_[k] + begin;
-    for (std::size_t t = 0; t < targets.size(); ++t) {
-      kernels().base_convert(dst[t] + begin, rows.data(), conversion_->factors[targets[t]].data(), rows.size(), chunk,
-                             context_->prime(targets[t]));
+  std::array<const std::uint64_t*, kMaxTargets> factors;
+  std::array<const ring::Modulus*, kMaxTargets> primes;
+  for (std::size_t begin = 0; begin < targets.size(); begin += kMaxTargets) {
+    const std::size_t count = std::min(kMaxTargets, targets.size() - begin);
+    for (std::size_t t = 0; t < count; ++t) {
+      factors[t] = conversion_->factors[targets[begin + t]].data();
+      primes[t] = &context_->prime(targets[begin + t]);
     }
+    kernels().base_convert(dst.data() + begin, rows_.data(), factors.data(), primes.data(), count, rows_.size(), n);
   }
 }
 

@@ -15,9 +15,9 @@ namespace thex::ckks {
 using Row = std::uint64_t*;
 using ConstRow = const std::uint64_t*;
 
-// How many target primes to convert to at a time: one while the source rows stay in the second-level cache, otherwise
-// several, so that the sources are read from farther away less often.
-std::size_t conversion_group(const Context& context, std::size_t sources);
+// How many target primes to convert to at a time: the kernel reads the sources once for all of them, and their rows
+// still fit into the second-level cache.
+inline constexpr std::size_t kConversionGroup = 4;
 
 // A polynomial given modulo the sources of a base conversion, ready to be converted to other primes.
 class ConversionSource {

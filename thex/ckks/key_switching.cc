@@ -95,7 +95,7 @@ Ciphertext two_parts(const Context& context, int level, double scale) {
 template <typename Task>
 void switch_fresh(const Context& context, int level, const SwitchingKey& key, const Divisor& divisor, const Poly& c,
                   const Task& task) {
-  FreshDigits digits(context, c, level, group_size(context, divisor));
+  FreshDigits digits(context, c, level);
   switch_key(context, key, divisor, digits, task);
 }
 
@@ -177,8 +177,7 @@ Decomposition Evaluator::decompose(const Ciphertext& a) const {
         rows.push_back(digit.limb(position));
       }
     }
-    const std::size_t group = conversion_group(context, context.digit_limbs());
-    in_groups(targets, group, [&, begin = std::size_t{0}](std::span<const std::size_t> indices) mutable {
+    in_groups(targets, targets.size(), [&, begin = std::size_t{0}](std::span<const std::size_t> indices) mutable {
       source.compute(d, std::span(rows).subspan(begin, indices.size()), indices);
       begin += indices.size();
     });
@@ -203,7 +202,7 @@ Ciphertext Evaluator::rotate_hoisted(const Ciphertext& a, const Decomposition& d
   check_key("rotate_hoisted", *context_, key, a.level);
   Ciphertext result = two_parts(*context_, a.level, a.scale);
   const Divisor divisor = special_divisor(*context_, a.level);
-  switch_key(*context_, key, divisor, StoredDigits(*context_, digits, group_size(*context_, divisor)),
+  switch_key(*context_, key, divisor, StoredDigits(*context_, digits),
              AutomorphismTask{*context_, a, context_->permutation(g), result});
   return result;
 }

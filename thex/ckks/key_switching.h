@@ -44,19 +44,13 @@ inline Divisor rescaling_divisor(const Context& context, int level) {
   return {context.constants().special_and[l], context.constants().pq_inverse[l], l};
 }
 
-inline std::size_t group_size(const Context& context, const Divisor& divisor) {
-  return std::max(conversion_group(context, context.digit_limbs()),
-                  conversion_group(context, divisor.conversion.sources.size()));
-}
-
 // The digits of `c`, made on the way.
 class FreshDigits {
  public:
-  FreshDigits(const Context& context, const ring::Poly& c, int level, std::size_t group)
-      : source_(context, c, level), group_(group), scratch_(context.n(), group_ * source_.count()) {}
+  FreshDigits(const Context& context, const ring::Poly& c, int level)
+      : source_(context, c, level), scratch_(context.n(), kConversionGroup * source_.count()) {}
 
   std::size_t count() const { return source_.count(); }
-  std::size_t group() const { return group_; }
 
   // rows[g * count() + d] = digit d modulo prime indices[g]; valid until the next call.
   void get(std::span<const std::size_t> indices, ConstRow* rows) {
@@ -79,7 +73,6 @@ class FreshDigits {
 
  private:
   DigitSource source_;
-  std::size_t group_;
   ring::Poly scratch_;
   std::vector<Row> dst_;
   std::vector<std::size_t> targets_;
@@ -88,14 +81,12 @@ class FreshDigits {
 // The digits of a Decomposition.
 class StoredDigits {
  public:
-  StoredDigits(const Context& context, const Decomposition& decomposition, std::size_t group)
+  StoredDigits(const Context& context, const Decomposition& decomposition)
       : digits_(decomposition.digits),
-        group_(group),
         chain_(static_cast<std::size_t>(decomposition.level) + 1),
         first_special_(context.spec().q_bits.size()) {}
 
   std::size_t count() const { return digits_.size(); }
-  std::size_t group() const { return group_; }
 
   void get(std::span<const std::size_t> indices, ConstRow* rows) const {
     for (const std::size_t index : indices) {
@@ -106,7 +97,7 @@ class StoredDigits {
 
  private:
   const std::vector<ring::Poly>& digits_;
-  std::size_t group_, chain_, first_special_;
+  std::size_t chain_, first_special_;
 };
 
 // Element-wise work is done for this many values of a row at a time, from the digits to the result. It divides every N.
@@ -125,7 +116,8 @@ struct Chunk {
 //   after(b, chunk, row)      gets the quotient; here `row` is the whole row, valid in this chunk.
 template <typename Digits, typename Task>
 void switch_key(const Context& context, const SwitchingKey& key, const Divisor& divisor, Digits&& digits, Task&& task) {
-  const std::size_t n = context.n(), count = digits.count(), chunks = n / kKeySwitchChunk, group = digits.group();
+  const std::size_t n = context.n(), count = digits.count(), chunks = n / kKeySwitchChunk;
+  constexpr std::size_t group = kConversionGroup;
   const std::size_t first_special = context.spec().q_bits.size(), key_chain = static_cast<std::size_t>(key.level) + 1;
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
   const auto& kernels = ring::kernels();

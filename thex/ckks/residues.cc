@@ -34,22 +34,4 @@ void residues_of_small(std::uint64_t* dst, const std::int8_t* src, std::size_t n
   }
 }
 
-void rounded_quotient(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal, std::size_t count,
-                      std::size_t n) {
-  // An integer below 2^52 under the exponent bits of 2^52 is the double 2^52 + x, both ways.
-  constexpr double kTwo52 = 0x1p52;
-  constexpr std::uint64_t kExponent = 0x4330000000000000, kMantissa = (std::uint64_t{1} << 52) - 1;
-  constexpr std::size_t kBlock = 8;  // divides every n
-  for (std::size_t i = 0; i < n; i += kBlock) {
-    double sums[kBlock] = {};
-    for (std::size_t k = 0; k < count; ++k) {
-      const std::uint64_t* const row = src[k] + i;
-      for (std::size_t j = 0; j < kBlock; ++j) {
-        sums[j] += (std::bit_cast<double>(row[j] | kExponent) - kTwo52) * reciprocal[k];
-      }
-    }
-    for (std::size_t j = 0; j < kBlock; ++j) dst[i + j] = std::bit_cast<std::uint64_t>(sums[j] + kTwo52) & kMantissa;
-  }
-}
-
 }  // namespace thex::ckks

@@ -71,8 +71,11 @@ TEST(Residues, BaseConversionIsExactAndCentred) {
     expected[i] = value(t);
   }
   const std::uint64_t* sources[4] = {rows[0].data(), rows[1].data(), rows[2].data(), quotient.data()};
-  rounded_quotient(quotient.data(), sources, conversion.reciprocal.data(), 3, n);
-  ring::kernels().base_convert(converted.data(), sources, conversion.factors[target].data(), 4, n, t);
+  ring::kernels().rounded_quotient(quotient.data(), sources, conversion.reciprocal.data(), 3, n);
+  std::uint64_t* const row = converted.data();
+  const std::uint64_t* const factors = conversion.factors[target].data();
+  const ring::Modulus* const modulus = &t;
+  ring::kernels().base_convert(&row, sources, &factors, &modulus, 1, 4, n);
   for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(converted.data()[i], expected[i]) << i;
 }
 

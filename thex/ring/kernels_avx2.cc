@@ -128,19 +128,4 @@ void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size
   }
 }
 
-void base_convert(u64* dst, const u64* const* src, const u64* factor, std::size_t count, std::size_t n,
-                  const SumData& q) {
-  const Folder folder(q);
-  for (std::size_t i = 0; i < n; i += 8) {
-    Columns first, second;
-    for (std::size_t k = 0; k < count; ++k) {
-      const Ints low = broadcast(factor[k] & kMask25), high = broadcast(factor[k] >> 25);
-      first.add_product(load(src[k] + i), low, high);
-      second.add_product(load(src[k] + i + 4), low, high);
-    }
-    store(dst + i, folder.fold(first));
-    store(dst + i + 4, folder.fold(second));
-  }
-}
-
 }  // namespace thex::ring::avx2

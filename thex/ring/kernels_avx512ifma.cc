@@ -170,11 +170,6 @@ void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size
   }
 }
 
-void base_convert(u64* dst, const u64* const* src, const u64* factor, std::size_t count, std::size_t n,
-                  const SumData& q) {
-  sum_products<true>(dst, src, count, n, q, [factor](std::size_t k, std::size_t) { return broadcast(factor[k]); });
-}
-
 void add_runs(u64* dst, const u64* acc, const u64* a, std::size_t run, std::size_t n, u64 q) {
   const Vector p = broadcast(q);
   const int shift = __builtin_ctzll(run);

@@ -202,14 +202,36 @@ TEST_P(KernelLaws, BaseConversion) {
           factor.push_back(extreme ? prime - 1 : rng_() % prime);
         }
         for (const Buffer& s : src) pointers.push_back(s.data());
-        Buffer dst(kN);
-        table_->base_convert(dst.data(), pointers.data(), factor.data(), count, kN, q);
-        for (std::size_t i = 0; i < kN; ++i) {
-          std::uint64_t expected = 0;
-          for (std::size_t k = 0; k < count; ++k) {
-            expected = q.add(expected, q.mul(q.reduce(pointers[k][i]), factor[k]));
+        // Several targets, the same prime and others in turn: every remainder of the groups of four.
+        const auto primes = test_primes();
+        for (std::size_t targets = 1; targets <= 6; ++targets) {
+          std::vector<Modulus> moduli;
+          std::vector<std::vector<std::uint64_t>> factors(targets, factor);
+          std::vector<Buffer> dst;
+          std::vector<std::uint64_t*> rows;
+          std::vector<const std::uint64_t*> factor_rows;
+          std::vector<const Modulus*> q_rows;
+          for (std::size_t t = 0; t < targets; ++t) {
+            moduli.push_back(t % 2 == 0 ? q : Modulus(primes[t % primes.size()]));
+            for (std::uint64_t& f : factors[t]) f = moduli[t].reduce(f);
+            dst.emplace_back(kN);
           }
-          ASSERT_EQ(dst.data()[i], expected);
+          for (std::size_t t = 0; t < targets; ++t) {
+            rows.push_back(dst[t].data());
+            factor_rows.push_back(factors[t].data());
+            q_rows.push_back(&moduli[t]);
+          }
+          table_->base_convert(rows.data(), pointers.data(), factor_rows.data(), q_rows.data(), targets, count, kN);
+          for (std::size_t t = 0; t < targets; ++t) {
+            const Modulus& m = moduli[t];
+            for (std::size_t i = 0; i < kN; i += t == 0 ? 1 : 7) {
+              std::uint64_t expected = 0;
+              for (std::size_t k = 0; k < count; ++k) {
+                expected = m.add(expected, m.mul(m.reduce(pointers[k][i]), factors[t][k]));
+              }
+              ASSERT_EQ(dst[t].data()[i], expected) << "target " << t << " of " << targets;
+            }
+          }
         }
       }
     }
