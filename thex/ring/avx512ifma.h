@@ -28,10 +28,12 @@ struct NttData {
   ModulusData modulus;
   std::size_t n;                           // 64..65536
   const std::uint64_t *roots, *quotients;  // of the wanted direction, as in ntt.h; 52-bit quotients
+  const std::uint64_t* minus_quotients;    // their first n / 8 negated; forward only
   Factor n_inverse, last_root;             // used by the inverse only
 };
 
 void ntt_forward(std::uint64_t* a, const NttData& data);
+void ntt_forward_lazy(std::uint64_t* a, const NttData& data);
 void ntt_inverse(std::uint64_t* a, const NttData& data);
 
 void add(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);

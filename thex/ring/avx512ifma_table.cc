@@ -34,6 +34,7 @@ void ntt_forward(u64* a, const NttTable& table) {
                         .n = table.n(),
                         .roots = table.roots(),
                         .quotients = table.roots_shoup52(),
+                        .minus_quotients = table.roots_minus_shoup52(),
                         .n_inverse = {},
                         .last_root = {}});
 }
@@ -44,6 +45,7 @@ void ntt_inverse(u64* a, const NttTable& table) {
                         .n = table.n(),
                         .roots = table.inverse_roots(),
                         .quotients = table.inverse_roots_shoup52(),
+                        .minus_quotients = nullptr,
                         .n_inverse = {table.n_inverse(), table.n_inverse_shoup64() >> 12},
                         .last_root = {table.last_inverse_root(), table.last_inverse_root_shoup64() >> 12}});
 }

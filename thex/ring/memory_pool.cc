@@ -51,6 +51,7 @@ class Pool {
   void* allocate(std::size_t block) {
     const std::lock_guard lock(mutex_);
     void* memory = take(block);
+    ++statistics_.allocations;
     statistics_.bytes_in_use += block;
     statistics_.peak_in_use = std::max(statistics_.peak_in_use, statistics_.bytes_in_use);
     return memory;
@@ -75,11 +76,17 @@ class Pool {
     return statistics_;
   }
 
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    statistics_.peak_in_use = statistics_.bytes_in_use;
+  }
+
  private:
 #ifdef THEX_POOL_BYPASS
   // Under AddressSanitizer every block is a fresh one, so that a use after its release is seen.
   void* take(std::size_t block) {
     void* memory = system_allocate(block, 64);
+    ++statistics_.system_requests;
     statistics_.bytes_held += block;
     return memory;
   }
@@ -105,6 +112,7 @@ class Pool {
   void* fresh(std::size_t bytes) {
     void* memory = system_allocate(bytes, kHugePage);
     madvise(memory, bytes, MADV_HUGEPAGE);  // advice only: a kernel without huge pages may refuse it
+    ++statistics_.system_requests;
     statistics_.bytes_held += bytes;
     return memory;
   }
@@ -134,25 +142,35 @@ Buffer::Buffer(std::size_t words) : words_(words) {
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) pool().release(data_, block_bytes(words_ * sizeof(std::uint64_t)));
+  if (data_ == nullptr) return;
+  if (secret_) wipe();
+  pool().release(data_, block_bytes(words_ * sizeof(std::uint64_t)));
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), words_(std::exchange(other.words_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), words_(std::exchange(other.words_, 0)), secret_(other.secret_) {}
 
+// The old contents leave with `other`, and so does their mark.
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(words_, other.words_);
+  std::swap(secret_, other.secret_);
   return *this;
 }
 
 Buffer::Buffer(const Buffer& other) : Buffer(other.words_) {
+  secret_ = other.secret_;
   if (words_ != 0) std::memcpy(data_, other.data_, words_ * sizeof(std::uint64_t));
 }
 
 Buffer& Buffer::operator=(const Buffer& other) {
   if (this == &other) return *this;
-  if (words_ != other.words_) *this = Buffer(other.words_);
+  if (words_ != other.words_) {
+    const bool secret = secret_;
+    *this = Buffer(other.words_);
+    secret_ = secret;
+  }
+  secret_ = secret_ || other.secret_;
   if (words_ != 0) std::memcpy(data_, other.data_, words_ * sizeof(std::uint64_t));
   return *this;
 }
@@ -162,5 +180,6 @@ void Buffer::wipe() {
 }
 
 PoolStatistics pool_statistics() { return pool().statistics(); }
+void reset_pool_peak() { pool().reset_peak(); }
 
 }  // namespace thex::ring

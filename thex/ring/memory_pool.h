@@ -10,6 +10,9 @@
 namespace thex::ring {
 
 // A movable buffer of 64-bit words from the pool. Contents are NOT initialised.
+//
+// A buffer marked as secret is overwritten with zeros when it gives its memory back, and so is every copy of it: the
+// pool keeps no trace of keys and decrypted values.
 class Buffer {
  public:
   Buffer() = default;
@@ -23,19 +26,27 @@ class Buffer {
   std::uint64_t* data() { return data_; }
   const std::uint64_t* data() const { return data_; }
   std::size_t size() const { return words_; }
-  // Overwrites with zeros in a way that the compiler cannot remove: for secrets.
+  // Overwrites with zeros in a way that the compiler cannot remove.
   void wipe();
+  // From now on, also when it is moved; see above. A buffer stays secret when something else is assigned to it.
+  void mark_secret() { secret_ = true; }
+  bool secret() const { return secret_; }
 
  private:
   std::uint64_t* data_ = nullptr;
   std::size_t words_ = 0;
+  bool secret_ = false;
 };
 
 struct PoolStatistics {
-  std::size_t bytes_in_use = 0;
-  std::size_t bytes_held = 0;  // in use and free for reuse
-  std::size_t peak_in_use = 0;
+  std::size_t bytes_in_use = 0;       // blocks handed out, now
+  std::size_t bytes_held = 0;         // taken from the system: in use and free for reuse
+  std::size_t peak_in_use = 0;        // the most that was in use since the process began, or since reset_pool_peak()
+  std::uint64_t allocations = 0;      // blocks handed out so far
+  std::uint64_t system_requests = 0;  // how often the system was asked for memory: stands still in a steady state
 };
 PoolStatistics pool_statistics();
+// Starts the peak anew from what is in use now.
+void reset_pool_peak();
 
 }  // namespace thex::ring

@@ -48,6 +48,63 @@ TEST(Buffer, CopiesDeeplyAndMoves) {
   EXPECT_TRUE(std::all_of(a.data(), a.data() + 100, [](std::uint64_t x) { return x == 0; }));
 }
 
+// Whether a block of the pool holds `value` in one of its words but the first, which links free blocks.
+bool block_holds(const std::uint64_t* block, std::size_t words, std::uint64_t value) {
+  const volatile std::uint64_t* const memory = block;
+  for (std::size_t i = 1; i < words; ++i) {
+    if (memory[i] == value) return true;
+  }
+  return false;
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // released memory may not be looked at then, and the pool keeps none
+
+TEST(SecretBuffer, LeavesNothingInThePool) {
+  constexpr std::uint64_t kSecret = 0x5ec2e70fa05eed;
+  constexpr std::size_t kWords = 777;
+  for (const bool secret : {false, true}) {
+    const std::uint64_t* blocks[4];
+    {
+      Buffer a(kWords);
+      std::fill_n(a.data(), kWords, kSecret);
+      if (secret) a.mark_secret();
+      Buffer copy = a, assigned(3), moved_from = a;
+      assigned = a;
+      const Buffer moved = std::move(moved_from);
+      EXPECT_EQ(copy.secret() && assigned.secret() && moved.secret(), secret);
+      EXPECT_FALSE(Buffer(3).secret());
+      std::size_t i = 0;
+      for (const Buffer* b : {&std::as_const(a), &std::as_const(copy), &std::as_const(assigned), &moved}) {
+        blocks[i++] = b->data();
+      }
+      for (const std::uint64_t* block : blocks) EXPECT_TRUE(block_holds(block, kWords, kSecret));
+    }
+    for (const std::uint64_t* block : blocks) EXPECT_EQ(block_holds(block, kWords, kSecret), !secret);
+  }
+}
+
+TEST(SecretBuffer, AssignmentWipesWhatItReplaces) {
+  constexpr std::uint64_t kSecret = 0x5ec2e70fa05eee;
+  Buffer a(500);
+  a.mark_secret();
+  std::fill_n(a.data(), 500, kSecret);
+  const std::uint64_t* const first = a.data();
+  a = Buffer(100);
+  EXPECT_FALSE(block_holds(first, 500, kSecret)) << "moved into";
+  EXPECT_FALSE(a.secret());
+
+  Buffer b(500);
+  b.mark_secret();
+  std::fill_n(b.data(), 500, kSecret);
+  const std::uint64_t* const second = b.data();
+  const Buffer plain(700);
+  b = plain;
+  EXPECT_FALSE(block_holds(second, 500, kSecret)) << "copied into";
+  EXPECT_TRUE(b.secret());
+}
+
+#endif
+
 TEST(Pool, CountsAndReuses) {
   const PoolStatistics before = pool_statistics();
   {
@@ -61,6 +118,22 @@ TEST(Pool, CountsAndReuses) {
   EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
   for (int i = 0; i < 100; ++i) Buffer(std::size_t{1} << 19);
   EXPECT_EQ(pool_statistics().bytes_held, after.bytes_held) << "a released block is used again";
+  EXPECT_EQ(pool_statistics().allocations, after.allocations + 100);
+#if !defined(__SANITIZE_ADDRESS__)
+  EXPECT_EQ(pool_statistics().system_requests, after.system_requests);
+#endif
+}
+
+TEST(Pool, PeakIsOfTheTimeSinceItsReset) {
+  { const Buffer large(std::size_t{1} << 20); }
+  EXPECT_GT(pool_statistics().peak_in_use, pool_statistics().bytes_in_use);
+  reset_pool_peak();
+  const PoolStatistics start = pool_statistics();
+  EXPECT_EQ(start.peak_in_use, start.bytes_in_use);
+  { const Buffer small(std::size_t{1} << 18); }
+  EXPECT_EQ(pool_statistics().bytes_in_use, start.bytes_in_use);
+  EXPECT_GE(pool_statistics().peak_in_use, start.bytes_in_use + (std::size_t{8} << 18));
+  EXPECT_LT(pool_statistics().peak_in_use, start.bytes_in_use + (std::size_t{8} << 20));
 }
 
 TEST(Pool, SmallBlocksOfManySizesDoNotOverlap) {

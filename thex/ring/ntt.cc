@@ -63,6 +63,8 @@ NttTable::NttTable(const Modulus& q, int log_n, int max_log_n) : q_(q), log_n_(l
   }
   fill_powers(q, psi_, log_n, roots_, roots_shoup64_, roots_shoup52_);
   fill_powers(q, q.inverse(psi_), log_n, inverse_roots_, inverse_roots_shoup64_, inverse_roots_shoup52_);
+  roots_minus_shoup52_ = Buffer(size / 8);
+  for (std::size_t i = 0; i < size / 8; ++i) roots_minus_shoup52_.data()[i] = 0 - roots_shoup52_.data()[i];
   n_inverse_ = q.inverse(size);
   n_inverse_shoup64_ = q.shoup(n_inverse_);
   last_inverse_root_ = q.mul(inverse_roots_.data()[1], n_inverse_);

@@ -31,6 +31,8 @@ class NttTable {
   const std::uint64_t* roots() const { return roots_.data(); }
   const std::uint64_t* roots_shoup64() const { return roots_shoup64_.data(); }
   const std::uint64_t* roots_shoup52() const { return roots_shoup52_.data(); }
+  // 2^64 - roots_shoup52()[i] for i < N / 8 (at least 4).
+  const std::uint64_t* roots_minus_shoup52() const { return roots_minus_shoup52_.data(); }
   const std::uint64_t* inverse_roots() const { return inverse_roots_.data(); }
   const std::uint64_t* inverse_roots_shoup64() const { return inverse_roots_shoup64_.data(); }
   const std::uint64_t* inverse_roots_shoup52() const { return inverse_roots_shoup52_.data(); }
@@ -45,7 +47,8 @@ class NttTable {
   int log_n_;
   std::uint64_t psi_ = 0, n_inverse_ = 0, n_inverse_shoup64_ = 0;
   std::uint64_t last_inverse_root_ = 0, last_inverse_root_shoup64_ = 0;
-  Buffer roots_, roots_shoup64_, roots_shoup52_, inverse_roots_, inverse_roots_shoup64_, inverse_roots_shoup52_;
+  Buffer roots_, roots_shoup64_, roots_shoup52_, roots_minus_shoup52_, inverse_roots_, inverse_roots_shoup64_,
+      inverse_roots_shoup52_;
 };
 
 // Permutation of the bit-reversed NTT domain for the automorphism X -> X^g (g odd, below 2N):

@@ -176,7 +176,7 @@ void forward(u64* a, const NttData& data) {
 }  // namespace
 
 void ntt_forward(u64* a, const NttData& data) {
-  data.modulus.q <= kLazyLimit ? forward<true>(a, data) : forward<false>(a, data);
+  data.modulus.q <= kLazyLimit ? ntt_forward_lazy(a, data) : forward<false>(a, data);
 }
 
 }  // namespace thex::ring::ifma

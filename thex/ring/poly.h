@@ -22,6 +22,9 @@ class Poly {
   void truncate(std::size_t limbs) { limbs_ = limbs < limbs_ ? limbs : limbs_; }
   void set_zero();
   void wipe() { buffer_.wipe(); }
+  // Wiped when it goes, and so are its copies (memory_pool.h).
+  void mark_secret() { buffer_.mark_secret(); }
+  bool secret() const { return buffer_.secret(); }
 
  private:
   Buffer buffer_;

@@ -53,6 +53,12 @@ Seed random_seed() {
 
 Prng::Prng(const Seed& seed, std::uint64_t label) : key_(seed), label_(label) { initialise_sodium(); }
 
+// Straight into the state: a seed returned by value would leave a copy on the stack.
+Prng::Prng() : label_(0) {
+  initialise_sodium();
+  randombytes_buf(key_.data(), key_.size());
+}
+
 Prng::~Prng() {
   sodium_memzero(key_.data(), key_.size());
   sodium_memzero(buffer_.data(), sizeof buffer_);

@@ -21,8 +21,8 @@ Seed random_seed();
 class Prng {
  public:
   explicit Prng(const Seed& seed, std::uint64_t label = 0);
-  Prng() : Prng(random_seed()) {}  // cryptographically fresh
-  ~Prng();                         // wipes the state
+  Prng();   // cryptographically fresh
+  ~Prng();  // wipes the state
   Prng(const Prng&) = delete;
   Prng& operator=(const Prng&) = delete;
 

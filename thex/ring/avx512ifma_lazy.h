@@ -1,0 +1,91 @@
+// Internal: butterflies of the lazy transforms with 52-bit integer multiply-add, for q <= 2^53 / 127 (a little above
+// 2^46).
+//
+// Four instructions a butterfly. With s = x + wy in hand (three multiply-adds, the first two on top of x), the other
+// output is s - 2x = wy - x: one multiply-add by -2 modulo 2^52, where a difference would take two. It comes out
+// negated, and so does everything that descends from it. In a transform a whole block has one sign: block `node` holds
+// minus its values when the number of ones in `node` is even.
+//
+// A lane v of a positive block stands for v in [0, 2^52), one of a negative block for v - 2^52 in [-2^52, 0). The
+// multiplier takes a negative operand for one that is 2^52 too large; that adds the Shoup quotient w' to the high word,
+// so starting the high word from -w' instead of zero makes the product exact again.
+//
+// Nothing is reduced on the way. With magnitudes of a block in [low, high] and 2^52 = M q, a product lies within
+// (-high / M, 1 + high / M) q, so a stage widens the interval by 1 + high / M q on either side.
+#pragma once
+
+#include "thex/ring/avx512ifma_field.h"
+
+namespace thex::ring::ifma {
+namespace {
+
+struct LazyField {
+  explicit THEX_INLINE LazyField(const ModulusData& m)
+      : q(broadcast(m.q)),
+        minus_q(broadcast((kMask52 + 1) - m.q)),
+        minus_two(broadcast(kMask52 - 1)),
+        reciprocal(broadcast(m.reciprocal)),
+        mask(broadcast(kMask52)) {}
+
+  // start: zero for y >= 0, minus w_quotient for y < 0.
+  THEX_INLINE Vector mul(Vector y, Vector w, Vector w_quotient, Vector start, Vector addend) const {
+    const Vector quotient = _mm512_madd52hi_epu64(start, y, w_quotient);
+    return _mm512_madd52lo_epu64(_mm512_madd52lo_epu64(addend, y, w), quotient, minus_q);
+  }
+  // (x, y) -> (x + wy, wy - x).
+  THEX_INLINE void signed_butterfly(Vector& x, Vector& y, Vector w, Vector w_quotient, Vector start) const {
+    const Vector sum = mul(y, w, w_quotient, start, x);
+    y = _mm512_madd52lo_epu64(sum, x, minus_two);
+    x = sum;
+  }
+  // (x, y) -> (x + wy, x - wy).
+  THEX_INLINE void plain_butterfly(Vector& x, Vector& y, Vector w, Vector w_quotient) const {
+    const Vector product = mul(y, w, w_quotient, zero(), zero());
+    y = _mm512_sub_epi64(x, product);
+    x = _mm512_add_epi64(x, product);
+  }
+  // The same for negated operands: (-x, -y) -> (x + wy, x - wy).
+  THEX_INLINE void negated_butterfly(Vector& x, Vector& y, Vector w, Vector w_quotient, Vector start) const {
+    const Vector product = mul(y, w, w_quotient, start, zero());
+    y = _mm512_sub_epi64(product, x);
+    x = _mm512_madd52lo_epu64(y, product, minus_two);
+  }
+  // Any value below 2^52 -> [0, 2q), modulo 2^52.
+  THEX_INLINE Vector reduce(Vector x) const {
+    return _mm512_madd52lo_epu64(x, _mm512_madd52hi_epu64(zero(), x, reciprocal), minus_q);
+  }
+  // [0, 2q) modulo 2^52 -> [0, q).
+  THEX_INLINE Vector canonical(Vector x) const {
+    x = _mm512_and_si512(x, mask);
+    return _mm512_min_epu64(x, _mm512_sub_epi64(x, q));
+  }
+  // The factor w with w_quotient = floor(w 2^52 / q), which is never whole: the high word of w_quotient q is w - 1.
+  THEX_INLINE Vector factor_of(Vector w_quotient, Vector one) const {
+    return _mm512_madd52hi_epu64(one, w_quotient, q);
+  }
+
+  const Vector q, minus_q, minus_two, reciprocal, mask;
+};
+
+constexpr bool odd(int b) { return (b & 1) != 0 ? !odd(b >> 1) : b != 0 && odd(b >> 1); }  // number of ones
+THEX_INLINE bool negative_block(std::size_t node) { return __builtin_popcountll(node) % 2 == 0; }
+
+// The factors of K fused stages below `node`, as in Factors, and where the high words start.
+template <int K, bool kNegative>
+struct SignedFactors {
+  THEX_INLINE SignedFactors(const NttData& data, std::size_t node) {
+    THEX_UNROLL for (int s = 0; s < K; ++s) {
+      THEX_UNROLL for (int b = 0; b < (1 << s); ++b) {
+        const std::size_t i = (node << s) + static_cast<std::size_t>(b);
+        const int slot = (1 << s) - 1 + b;
+        w[slot] = broadcast(data.roots[i]);
+        quotient[slot] = broadcast(data.quotients[i]);
+        start[slot] = odd(b) != kNegative ? broadcast(data.minus_quotients[i]) : zero();
+      }
+    }
+  }
+  Vector w[(1 << K) - 1], quotient[(1 << K) - 1], start[(1 << K) - 1];
+};
+
+}  // namespace
+}  // namespace thex::ring::ifma
