@@ -34,6 +34,17 @@ need_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 }
 
+# Installs the independent references of tests/node that are missing. Their tests are skipped without them.
+need_references() {
+  local package
+  for package in @huggingface/tokenizers node-seal; do
+    [ ! -d "$root/tests/node/node_modules/$package" ] || continue
+    command -v npm >/dev/null || { say "npm is not installed: comparisons with $package are skipped"; return 0; }
+    npm ci --prefix "$root/tests/node" --no-audit --no-fund >&2 || say "npm ci failed: comparisons with $package are skipped"
+    return 0
+  done
+}
+
 # configure PRESET BINARY_DIR [ARGUMENTS]: only when the folder has no configuration yet, or one with other arguments.
 configure() {
   local preset="$1" folder="$2" stamp="$2/.configured-by" wanted

@@ -5,10 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # shellcheck disable=SC2086
 need_packages $packages_build $packages_test $packages_training $packages_bench
-# Hugging Face's tokenizer, the reference of ours; its test is skipped without it.
-if command -v npm >/dev/null && [ ! -d "$root/tests/node/node_modules" ]; then
-  npm ci --prefix "$root/tests/node" --no-audit --no-fund >&2 || say "npm ci failed: the comparison with Hugging Face's tokenizer is skipped"
-fi
+need_references
 build="$root/build"
 configure full "$build" -DTHEX_TESTS=ON
 cmake --build "$build" >&2
