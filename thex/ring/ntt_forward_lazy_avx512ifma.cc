@@ -51,75 +51,98 @@ void forward_pass(u64* a, std::size_t t, std::size_t node, const NttData& data) 
   }
 }
 
-// The last six stages on 64 consecutive values, and the reduction to [0, q).
-template <bool kNegative>
-THEX_INLINE void forward_leaf(u64* a, std::size_t node, const NttData& data, const LazyField& field, Vector one) {
-  Vector v[8];
-  THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = load(a + 8 * k);
-  {
-    const SignedFactors<3, kNegative> f(data, node);
-    THEX_UNROLL for (int j = 0; j < 4; ++j) {
-      field.signed_butterfly(v[j], v[j + 4], f.w[0], f.quotient[0], f.start[0]);
+// The last six stages, on 64 consecutive values: three between vectors, three between lanes and the reduction to [0,
+// q). Two leaves are in work at a time, the first half of one beside the second half of the leaf before, for their
+// chains of dependent instructions are too long to overlap otherwise.
+//
+// Lanes: sixteen values e0..e15 are in two vectors. Each stage needs another bit of the index to tell the vectors
+// apart, and each time that is a perfect shuffle: the index bits (3 | 2 1 0), the one of the vector first, rotate to (2
+// | 1 0 3), (1 | 0 3 2), (0 | 3 2 1) and back.
+class ForwardLeaves {
+ public:
+  ForwardLeaves(u64* a, std::size_t node, const NttData& data)
+      : a_(a), node_(node), data_(data), field_(data.modulus), one_(broadcast(1)) {}
+
+  void run(std::size_t count) {
+    Vector v[8], next[8];
+    load_leaf(v, 0);
+    negative_block(node_) ? step<true, true, false>(v, v, 0) : step<false, true, false>(v, v, 0);
+    for (std::size_t j = 0; j + 1 < count; ++j) {
+      load_leaf(next, j + 1);
+      negative_block(node_ + j + 1) ? step<true, true, true>(next, v, j) : step<false, true, true>(next, v, j);
+      THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = next[k];
     }
-    THEX_UNROLL for (int b = 0; b < 2; ++b) {
-      THEX_UNROLL for (int j = 4 * b; j < 4 * b + 2; ++j) {
-        field.signed_butterfly(v[j], v[j + 2], f.w[1 + b], f.quotient[1 + b], f.start[1 + b]);
+    step<false, false, true>(v, v, count - 1);
+  }
+
+ private:
+  THEX_INLINE void load_leaf(Vector (&v)[8], std::size_t j) const {
+    THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = load(a_ + 64 * j + 8 * k);
+  }
+
+  static THEX_INLINE void shuffle(Vector& x, Vector& y) {
+    const Vector low = _mm512_permutex2var_epi64(x, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), y);
+    y = _mm512_permutex2var_epi64(x, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), y);
+    x = low;
+  }
+  THEX_INLINE void lane_butterfly(Vector& x, Vector& y, Vector quotient) const {
+    shuffle(x, y);
+    field_.plain_butterfly(x, y, field_.factor_of(quotient, one_), quotient);
+  }
+
+  // First half of the leaf after leaf j in u (kFirst), second half of leaf j in v (kSecond).
+  template <bool kNegative, bool kFirst, bool kSecond>
+  THEX_INLINE void step(Vector (&u)[8], Vector (&v)[8], std::size_t j) const {
+    const std::size_t node = node_ + j;
+    const SignedFactors<3, kNegative> f(data_, kFirst && kSecond ? node + 1 : node);
+    const u64* const four = data_.quotients + (node << 3);
+    const u64* const two = data_.quotients + (node << 4);
+    const u64* const single = data_.quotients + (node << 5);
+    THEX_UNROLL for (int p = 0; p < 4; ++p) {
+      if constexpr (kFirst) field_.signed_butterfly(u[p], u[p + 4], f.w[0], f.quotient[0], f.start[0]);
+      if constexpr (kSecond) {
+        const __m128i pair = _mm_load_si128(reinterpret_cast<const __m128i*>(four + 2 * p));
+        lane_butterfly(v[2 * p], v[2 * p + 1], _mm512_broadcast_i64x2(pair));
       }
     }
-    // From here on all values are positive.
-    THEX_UNROLL for (int b = 0; b < 4; ++b) {
-      if (odd(b) != kNegative) {
-        field.negated_butterfly(v[2 * b], v[2 * b + 1], f.w[3 + b], f.quotient[3 + b], f.start[3 + b]);
-      } else {
-        field.plain_butterfly(v[2 * b], v[2 * b + 1], f.w[3 + b], f.quotient[3 + b]);
+    THEX_UNROLL for (int p = 0; p < 4; ++p) {
+      const int b = p / 2, x = 2 * b + p;
+      if constexpr (kFirst) field_.signed_butterfly(u[x], u[x + 2], f.w[1 + b], f.quotient[1 + b], f.start[1 + b]);
+      if constexpr (kSecond) {
+        const __m256i quad = _mm256_load_si256(reinterpret_cast<const __m256i*>(two + 4 * p));
+        lane_butterfly(v[2 * p], v[2 * p + 1], _mm512_broadcast_i64x4(quad));
+      }
+    }
+    THEX_UNROLL for (int p = 0; p < 4; ++p) {
+      if constexpr (kFirst) {  // from here on all values are positive
+        const int i = 3 + p;
+        if (odd(p) != kNegative) {
+          field_.negated_butterfly(u[2 * p], u[2 * p + 1], f.w[i], f.quotient[i], f.start[i]);
+        } else {
+          field_.plain_butterfly(u[2 * p], u[2 * p + 1], f.w[i], f.quotient[i]);
+        }
+      }
+      if constexpr (kSecond) lane_butterfly(v[2 * p], v[2 * p + 1], load(single + 8 * p));
+    }
+    if constexpr (kSecond) {
+      THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = field_.canonical(field_.reduce(v[k]));
+      THEX_UNROLL for (int p = 0; p < 8; p += 2) {
+        shuffle(v[p], v[p + 1]);
+        store(a_ + 64 * j + 8 * p, v[p]);
+        store(a_ + 64 * j + 8 * p + 8, v[p + 1]);
       }
     }
   }
-  // Sixteen values e0..e15 in two vectors. Each stage needs another bit of the index to tell the vectors apart, and
-  // each time that is a perfect shuffle: the index bits (3 | 2 1 0), vector first, rotate to (2 | 1 0 3), (1 | 0 3 2),
-  // (0 | 3 2 1) and back.
-  const Vector low_halves = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-  const Vector high_halves = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
-  const u64* const four = data.quotients + (node << 3);
-  const u64* const two = data.quotients + (node << 4);
-  const u64* const single = data.quotients + (node << 5);
-  const auto shuffle = [&] {
-    THEX_UNROLL for (int p = 0; p < 8; p += 2) {
-      const Vector low = _mm512_permutex2var_epi64(v[p], low_halves, v[p + 1]);
-      v[p + 1] = _mm512_permutex2var_epi64(v[p], high_halves, v[p + 1]);
-      v[p] = low;
-    }
-  };
-  const auto stage = [&](auto quotients) {
-    THEX_UNROLL for (int p = 0; p < 4; ++p) {
-      const Vector quotient = quotients(p);
-      field.plain_butterfly(v[2 * p], v[2 * p + 1], field.factor_of(quotient, one), quotient);
-    }
-  };
-  shuffle();
-  stage(
-      [four](int p) { return _mm512_broadcast_i64x2(_mm_load_si128(reinterpret_cast<const __m128i*>(four + 2 * p))); });
-  shuffle();
-  stage([two](int p) {
-    return _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(two + 4 * p)));
-  });
-  shuffle();
-  stage([single](int p) { return load(single + 8 * p); });
-  THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = field.canonical(field.reduce(v[k]));
-  shuffle();
-  THEX_UNROLL for (int k = 0; k < 8; ++k) store(a + 8 * k, v[k]);
-}
+
+  u64* const a_;
+  const std::size_t node_;
+  const NttData& data_;
+  const LazyField field_;
+  const Vector one_;
+};
 
 void forward_leaves(u64* a, std::size_t count, std::size_t node, const NttData& data) {
-  const LazyField field(data.modulus);
-  const Vector one = broadcast(1);
-  for (std::size_t j = 0; j < count; ++j) {
-    if (negative_block(node + j)) {
-      forward_leaf<true>(a + 64 * j, node + j, data, field, one);
-    } else {
-      forward_leaf<false>(a + 64 * j, node + j, data, field, one);
-    }
-  }
+  ForwardLeaves(a, node, data).run(count);
 }
 
 template <bool kFirst>
@@ -140,18 +163,17 @@ void forward_stages(int stages, u64* a, std::size_t t, std::size_t node, const N
   }
 }
 
-// All stages of a block of 2^log_n values, 6 <= log_n <= 12, below `node`; not the first ones of the transform.
+// All stages of a block of 2^log_n values, 7 <= log_n <= 16, below `node`: at most three at a time, as sixteen rows
+// with strides of powers of two fall on the same few lines of the first-level cache; four where the rows are close.
+template <bool kFirst>
 void forward_block(u64* a, int log_n, std::size_t node, const NttData& data) {
   const int stages = log_n - 6;
-  if (stages == 0) return forward_leaves(a, 1, node, data);
-  const int first = stages > 4 ? 3 : stages > 3 ? 2 : stages, second = stages - first;
+  const int first = stages <= 4 ? stages : stages == 5 ? 2 : 3;
   const std::size_t part = std::size_t{1} << (log_n - first);
-  forward_stages<false>(first, a, part, node, data);
+  forward_stages<kFirst>(first, a, part, node, data);
+  if (stages == first) return forward_leaves(a, std::size_t{1} << first, node << first, data);
   for (std::size_t i = 0; i < (std::size_t{1} << first); ++i) {
-    u64* const b = a + i * part;
-    const std::size_t child = (node << first) + i;
-    if (second > 0) forward_stages<false>(second, b, part >> second, child, data);
-    forward_leaves(b, part / 64, child << second, data);
+    forward_block<false>(a + i * part, log_n - first, (node << first) + i, data);
   }
 }
 
@@ -164,13 +186,7 @@ void ntt_forward_lazy(u64* a, const NttData& data) {
     THEX_UNROLL for (int k = 0; k < 4; ++k) store(a + 8 * k, _mm512_add_epi64(load(a + 8 * k), offset));
     return forward_leaves(a, 1, 1, data);
   }
-  const int rest = log_n > kBlockLog ? kBlockLog : log_n > 9 ? 9 : 6;
-  const int top = log_n - rest;
-  const std::size_t block = std::size_t{1} << rest;
-  forward_stages<true>(top, a, block, 1, data);
-  for (std::size_t i = 0; i < (std::size_t{1} << top); ++i) {
-    forward_block(a + i * block, rest, (std::size_t{1} << top) + i, data);
-  }
+  forward_block<true>(a, log_n, 1, data);
 }
 
 }  // namespace thex::ring::ifma
