@@ -76,6 +76,10 @@ class ForwardLeaves {
   }
 
  private:
+  static constexpr std::size_t kAhead = 4;  // leaves
+
+  static THEX_INLINE void prefetch(const u64* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+
   THEX_INLINE void load_leaf(Vector (&v)[8], std::size_t j) const {
     THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = load(a_ + 64 * j + 8 * k);
   }
@@ -98,6 +102,11 @@ class ForwardLeaves {
     const u64* const four = data_.quotients + (node << 3);
     const u64* const two = data_.quotients + (node << 4);
     const u64* const single = data_.quotients + (node << 5);
+    if constexpr (kSecond) {  // the tables are read once, and many of them do not fit the caches
+      THEX_UNROLL for (int line = 0; line < 4; ++line) prefetch(single + 32 * kAhead + 8 * line);
+      THEX_UNROLL for (int line = 0; line < 2; ++line) prefetch(two + 16 * kAhead + 8 * line);
+      prefetch(four + 8 * kAhead);
+    }
     THEX_UNROLL for (int p = 0; p < 4; ++p) {
       if constexpr (kFirst) field_.signed_butterfly(u[p], u[p + 4], f.w[0], f.quotient[0], f.start[0]);
       if constexpr (kSecond) {
