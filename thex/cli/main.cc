@@ -14,13 +14,14 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "thex " THEX_VERSION);
   app.footer(exit_status_help());
   app.require_subcommand(1);
-  Command commands[6];
+  Command commands[7];
   add_convert(app, commands[0]);
   add_keygen(app, commands[1]);
   add_serve(app, commands[2]);
   add_classify(app, commands[3]);
   add_eval(app, commands[4]);
   add_inspect(app, commands[5]);
+  add_bench(app, commands[6]);
   for (const Command& command : commands) command.app->footer(exit_status_help());
   return run_main(app, argc, argv, [&] {
     for (const Command& command : commands) {

@@ -1,0 +1,68 @@
+// thex bench: the shape of its output, and what it refuses.
+#include <set>
+
+#include "tests/cli_world.h"
+
+namespace thex::testing {
+namespace {
+
+const CliWorld& world() { return CliWorld::instance(); }
+
+TEST(Bench, JsonHasEveryRowWithItsBound) {
+  const Finished f = world().thex({"bench", "--quick", "--json", "--filter", "2^14", "--threads", "2"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_EQ(count_lines(f.output), 1u);
+  const Json json = Json::parse(f.output);
+  EXPECT_FALSE(json.at("machine").get<std::string>().empty());
+  EXPECT_GE(json.at("cores").get<int>(), 1);
+  const auto isa = json.at("isa").get<std::string>();
+  EXPECT_TRUE(isa == "avx512ifma" || isa == "avx2" || isa == "portable") << isa;
+  std::set<std::string> names;
+  for (const Json& row : json.at("benchmarks")) {
+    names.insert(row.at("name").get<std::string>());
+    EXPECT_EQ(row.at("log_n").get<int>(), 14);
+    EXPECT_EQ(row.at("threads").get<int>(), 1);
+    const double seconds = row.at("seconds"), bound = row.at("bound_seconds"), median = row.at("median_seconds");
+    EXPECT_GT(bound, 0);
+    EXPECT_GT(seconds, 0.3 * bound) << row << ": no operation is that much faster than its bound";
+    EXPECT_LE(seconds, median) << row;
+    EXPECT_LT(seconds, 10) << row;
+    EXPECT_GE(row.at("runs").get<int>(), 3) << row;
+    EXPECT_EQ(row.at("limbs").get<int>(), row.at("name").get<std::string>().starts_with("ntt") ? 1 : 7) << row;
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"ntt_forward", "ntt_inverse", "encode", "rotate", "rotate_hoisted",
+                                          "multiply_relinearize", "rescale", "multiply_plain", "add"}));
+  const Json& memory = json.at("memory");
+  EXPECT_GT(memory.at("pool_peak_bytes").get<double>(), 1e6);
+  EXPECT_GE(memory.at("process_peak_bytes").get<double>(), memory.at("pool_peak_bytes").get<double>());
+  // Progress is for people, on the other stream.
+  EXPECT_NE(f.errors.find("ntt_forward/2^14/1"), std::string::npos) << f.errors;
+}
+
+TEST(Bench, TableOnStdout) {
+  const Finished f = world().thex({"bench", "--quick", "--filter", "ntt_forward/2^14"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_NE(f.output.find("bound ms"), std::string::npos) << f.output;
+  EXPECT_NE(f.output.find("ntt_forward"), std::string::npos) << f.output;
+  EXPECT_EQ(f.output.find("ntt_inverse"), std::string::npos) << f.output;
+}
+
+TEST(Bench, ThreadsAndPlaintexts) {
+  const Finished f = world().thex({"bench", "--quick", "--json", "--filter", "matrix_128"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json rows = Json::parse(f.output).at("benchmarks");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].at("name"), "matrix_128_periodic");
+  // A period of 256 slots instead of 16384.
+  EXPECT_EQ(64 * rows[0].at("plaintext_bytes").get<std::size_t>(), rows[1].at("plaintext_bytes").get<std::size_t>());
+}
+
+TEST(Bench, RefusesUnknownFilters) {
+  const Finished f = world().thex({"bench", "--filter", "bootstrap"});
+  expect_error(f, ErrorCode::usage, "bootstrap");
+  EXPECT_NE(f.errors.find("rotate_hoisted"), std::string::npos) << "names what there is: " << f.errors;
+  expect_error(world().thex({"bench", "--threads", "0"}), ErrorCode::usage, "--threads");
+}
+
+}  // namespace
+}  // namespace thex::testing

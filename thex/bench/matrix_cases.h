@@ -1,0 +1,14 @@
+// A matrix times 32 or more packed rows as the server does it (circuit/matrix.h, one weighted sum for each giant step),
+// with compact plaintexts of the matrix's period and with the same diagonals as full polynomials. Internal to the
+// benchmarks.
+#pragma once
+
+#include <vector>
+
+#include "thex/bench/engine_cases.h"
+
+namespace thex::bench {
+
+void add_matrix_cases(std::vector<Case>& cases);
+
+}  // namespace thex::bench

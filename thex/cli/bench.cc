@@ -1,0 +1,161 @@
+// thex bench: the engine's operations on this machine, each with the least time that it could take.
+#include <fmt/format.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "thex/base/error.h"
+#include "thex/bench/engine_cases.h"
+#include "thex/bench/timing.h"
+#include "thex/cli/command.h"
+#include "thex/cli/report.h"
+
+namespace thex::cli {
+namespace {
+
+struct Options {
+  std::string filter;
+  int threads = 0;
+  bool quick = false, json = false;
+};
+
+struct Row {
+  bench::Case which;
+  bench::Times times;
+  double bound = 0;
+  std::optional<double> efficiency;  // of the threads, against the same case on one
+  std::size_t plaintext_bytes = 0;
+  double encode_seconds = 0;
+  std::size_t pool_bytes = 0;  // held by the case and what it shares with others
+};
+
+std::vector<bench::Case> chosen_cases(const Options& o) {
+  std::vector<bench::Case> chosen;
+  std::set<std::string> names;
+  for (bench::Case& c : bench::engine_cases(thread_count(o.threads))) {
+    names.insert(c.name);
+    if (c.label().find(o.filter) != std::string::npos && !(o.quick && c.large)) chosen.push_back(std::move(c));
+  }
+  if (chosen.empty()) {
+    throw Error(ErrorCode::usage,
+                fmt::format("no benchmark{} has '{}' in its label NAME/2^LOG_N/LIMBS; the names are {}",
+                            o.quick ? " of the quick ones" : "", o.filter, fmt::join(names, ", ")));
+  }
+  return chosen;
+}
+
+Row measure(bench::Case which, bench::Machine& machine, double budget) {
+  const bench::Prepared prepared = which.prepare();
+  Row row{.which = std::move(which)};
+  row.times = bench::measure(prepared.run, budget);
+  row.bound = bench::bound_seconds(prepared.work, machine, row.which.threads);
+  row.plaintext_bytes = prepared.plaintext_bytes;
+  row.encode_seconds = prepared.encode_seconds;
+  row.pool_bytes = ring::pool_statistics().bytes_in_use;
+  return row;
+}
+
+void set_efficiency(Row& row, const std::vector<Row>& others) {
+  for (const Row& other : others) {
+    if (other.which.name == row.which.name && other.which.log_n == row.which.log_n && other.which.threads == 1 &&
+        row.which.threads > 1) {
+      row.efficiency = other.times.minimum / (row.which.threads * row.times.minimum);
+    }
+  }
+}
+
+std::string milliseconds(double seconds) { return fmt::format("{:.{}f}", 1e3 * seconds, seconds < 1e-3 ? 4 : 2); }
+
+std::string remark(const Row& row) {
+  std::string text;
+  if (row.efficiency) text += fmt::format("  efficiency {:.0f} %", 100 * *row.efficiency);
+  if (row.plaintext_bytes != 0) {
+    text += fmt::format("  plaintexts {}, encoded in {:.2f} s", megabytes(static_cast<double>(row.plaintext_bytes)),
+                        row.encode_seconds);
+  }
+  return text;
+}
+
+Json to_json(const Row& row) {
+  Json json;
+  json["name"] = row.which.name;
+  json["log_n"] = row.which.log_n;
+  json["limbs"] = row.which.limbs;
+  json["threads"] = row.which.threads;
+  json["seconds"] = row.times.minimum;
+  json["median_seconds"] = row.times.median;
+  json["cpu_seconds"] = row.times.processor_minimum;
+  json["bound_seconds"] = row.bound;
+  json["runs"] = row.times.runs;
+  if (row.efficiency) json["efficiency"] = *row.efficiency;
+  if (row.plaintext_bytes != 0) {
+    json["plaintext_bytes"] = row.plaintext_bytes;
+    json["encode_seconds"] = row.encode_seconds;
+  }
+  json["pool_bytes"] = row.pool_bytes;
+  return json;
+}
+
+void print_head(const bench::Machine& machine) {
+  std::cout << fmt::format("machine  {}, {} cores; instruction set {}\n\n", machine.model(), machine.cores(),
+                           machine.isa_name())
+            << fmt::format("{:<22} {:>4} {:>5} {:>7} {:>11} {:>11} {:>11} {:>6}\n", "benchmark", "N", "limbs",
+                           "threads", "least ms", "median ms", "bound ms", "ratio")
+            << std::flush;
+}
+
+void print(const Row& row) {
+  std::cout << fmt::format("{:<22} 2^{:<2} {:>5} {:>7} {:>11} {:>11} {:>11} {:>6.2f}{}\n", row.which.name,
+                           row.which.log_n, row.which.limbs, row.which.threads, milliseconds(row.times.minimum),
+                           milliseconds(row.times.median), milliseconds(row.bound), row.times.minimum / row.bound,
+                           remark(row))
+            << std::flush;
+}
+
+void run(const Options& o) {
+  const std::vector<bench::Case> cases = chosen_cases(o);
+  bench::Machine machine;
+  if (!o.json) print_head(machine);
+  std::vector<Row> rows;
+  for (const bench::Case& which : cases) {
+    std::cerr << fmt::format("[{}/{}] {}\n", rows.size() + 1, cases.size(), which.label());
+    Row row = measure(which, machine, o.quick ? 0.1 : 1.2);
+    set_efficiency(row, rows);
+    if (!o.json) print(row);
+    rows.push_back(std::move(row));
+  }
+  const std::size_t pool_peak = ring::pool_statistics().peak_in_use, resident = bench::peak_resident_bytes();
+  if (!o.json) {
+    std::cout << fmt::format("\nmemory   pool peak {}, process peak {}\n", megabytes(static_cast<double>(pool_peak)),
+                             megabytes(static_cast<double>(resident)));
+    return;
+  }
+  Json json;
+  json["machine"] = machine.model();
+  json["cores"] = machine.cores();
+  json["isa"] = machine.isa_name();
+  json["rates"] = {{"integer_products_per_second", machine.integer_lanes() * machine.integer_rate()},
+                   {"real_products_per_second", machine.real_lanes() * machine.real_rate()}};
+  json["memory"] = {{"pool_peak_bytes", pool_peak}, {"process_peak_bytes", resident}};
+  json["benchmarks"] = Json::array();
+  for (const Row& row : rows) json["benchmarks"].push_back(to_json(row));
+  std::cout << json.dump() << '\n';
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Command& command) {
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("bench", "Time the engine's operations against the least time they could take");
+  sub->add_option("--filter", o->filter, "Only benchmarks with this text in their label NAME/2^LOG_N/LIMBS");
+  sub->add_flag("--quick", o->quick, "Shorter, and without the benchmark that needs more than half a gigabyte");
+  sub->add_flag("--json", o->json, "One JSON object on stdout");
+  add_threads_option(*sub, o->threads);
+  command.app = sub;
+  command.run = [o] { run(*o); };
+}
+
+}  // namespace thex::cli
