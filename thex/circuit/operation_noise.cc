@@ -34,7 +34,7 @@ double OperationNoise::public_encryption(double scale) const {
 }
 
 double OperationNoise::encoding(std::size_t period, double scale) const {
-  return static_cast<double>(period) * kRounding / (scale * scale);
+  return static_cast<double>(2 * period - 1) * kRounding / (scale * scale);
 }
 
 double OperationNoise::rounding(double scale) const {

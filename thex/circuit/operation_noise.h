@@ -26,7 +26,9 @@ class OperationNoise {
   // The encryption error alone.
   double encryption(double scale) const;
   double public_encryption(double scale) const;
-  // The encoder's rounding of a vector of that period: 2 * period coefficients that are not zero.
+  // The encoder's rounding of a real vector of that period. Of its 2 * period coefficients one is zero and the others
+  // are negatives of each other in pairs, so their rounding errors are too, and all of the variance is in the real
+  // part.
   double encoding(std::size_t period, double scale) const;
   // Rounding of both parts in a division by a prime or by P; `scale`: of the result.
   double rounding(double scale) const;

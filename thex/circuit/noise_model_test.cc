@@ -1,0 +1,355 @@
+#include "thex/circuit/noise_model.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "thex/base/error.h"
+#include "thex/circuit/ckks_executor.h"
+#include "thex/circuit/clear.h"
+#include "thex/circuit/client_turn.h"
+#include "thex/circuit/matrix.h"
+#include "thex/ckks/test_support.h"
+
+namespace thex::circuit {
+namespace {
+
+using ckks::Ciphertext;
+using ckks::testing::Party;
+using Reals = std::vector<double>;
+
+std::vector<SlotSource> identity(std::size_t slots) {
+  std::vector<SlotSource> s(slots);
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i), -1};
+  return s;
+}
+
+Reals uniform(std::size_t n, std::uint64_t seed, double size = 1) {
+  std::mt19937_64 engine(seed);
+  std::uniform_real_distribution<double> distribution(-size, size);
+  Reals v(n);
+  for (double& x : v) x = distribution(engine);
+  return v;
+}
+
+double rms_difference(const Reals& a, const Reals& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+double mean_square(const Reals& a) { return std::pow(rms_difference(a, Reals(a.size(), 0.0)), 2); }
+
+Reals rotated(const Reals& a, int steps) {
+  Reals r(a.size());
+  const int n = static_cast<int>(a.size());
+  for (int i = 0; i < n; ++i) r[static_cast<std::size_t>(i)] = a[static_cast<std::size_t>(((i + steps) % n + n) % n)];
+  return r;
+}
+
+// --- Each operation alone: the difference between decryptions before and after it is what it adds.
+
+class OperationNoiseOf : public ::testing::TestWithParam<ckks::testing::NamedSpec> {
+ protected:
+  // Measured and predicted within `bits`.
+  static void expect_near(double measured, double variance, double bits, const std::string& what) {
+    EXPECT_NEAR(std::log2(measured), std::log2(std::sqrt(variance)), bits) << what;
+  }
+  static Reals decrypt(const Party& p, const Ciphertext& c) {
+    return p.encoder.decode_real(ckks::secret::decrypt(p.key, c));
+  }
+  static Ciphertext encrypt(Party& p, const Reals& v, int level) {
+    return p.evaluator.expand(ckks::secret::encrypt(p.key, p.encode(v, level, p.context->scale(level)), p.prng));
+  }
+};
+
+TEST_P(OperationNoiseOf, IsWhatCiphertextsShow) {
+  Party& p = ckks::testing::party(GetParam().name);
+  const OperationNoise noise(*p.context);
+  const std::size_t slots = p.context->slots();
+  const auto public_key = ckks::secret::make_public_key(p.key, p.prng);
+  for (std::uint64_t seed = 1; seed <= 3; ++seed)
+    for (int level = p.top(); level >= 0; level -= 1 + p.top() / 3) {
+      const std::string at = "level " + std::to_string(level) + ", seed " + std::to_string(seed);
+      const double scale = p.context->scale(level);
+      const Reals x = uniform(slots, seed), y = uniform(slots, seed + 100);
+      const auto plain_x = p.encode(x, level, scale);
+      const Reals encoded = p.encoder.decode_real(plain_x);
+      expect_near(rms_difference(encoded, x), noise.encoding(slots, scale), 0.5, "encoding, " + at);
+      const Ciphertext a = encrypt(p, x, level), b = encrypt(p, y, level);
+      const Reals da = decrypt(p, a), db = decrypt(p, b);
+      expect_near(rms_difference(da, encoded), noise.encryption(scale), 0.5, "encryption, " + at);
+      const Ciphertext by_public = ckks::secret::encrypt(*p.context, public_key, plain_x, p.prng);
+      expect_near(rms_difference(decrypt(p, by_public), encoded), noise.public_encryption(scale), 0.75,
+                  "public-key encryption, " + at);
+      for (const int steps : {1, 3})
+        expect_near(rms_difference(decrypt(p, p.evaluator.rotate(a, steps, p.keys)), rotated(da, steps)),
+                    noise.key_switch(level, scale), 0.75, "rotation, " + at);
+      const Ciphertext hoisted = p.evaluator.rotate_hoisted(a, p.evaluator.decompose(a), 4, p.keys);
+      expect_near(rms_difference(decrypt(p, hoisted), rotated(da, 4)), noise.key_switch(level, scale), 0.75,
+                  "hoisted rotation, " + at);
+      expect_near(rms_difference(decrypt(p, p.evaluator.conjugate(a, p.keys)), da), noise.key_switch(level, scale),
+                  0.75, "conjugation, " + at);
+      if (level == 0) continue;
+
+      const double below = p.context->scale(level - 1);
+      Reals product(slots), expected(slots);
+      for (std::size_t i = 0; i < slots; ++i) product[i] = da[i] * db[i];
+      const Ciphertext ab = p.evaluator.relinearize_rescale(p.evaluator.mul(a, b), p.keys);
+      expect_near(rms_difference(decrypt(p, ab), product), noise.relinearize_rescale(level - 1, below), 0.75,
+                  "product, " + at);
+      const double q = noise.dropped_prime(level - 1);
+      const auto factor = p.encode(y, level, below * q / scale);
+      const Reals encoded_factor = p.encoder.decode_real(factor);
+      for (std::size_t i = 0; i < slots; ++i) expected[i] = da[i] * encoded_factor[i];
+      const Ciphertext weighted = p.evaluator.rescale(p.evaluator.mul_plain(a, factor));
+      expect_near(rms_difference(decrypt(p, weighted), expected), noise.rounding(below), 0.75, "rescaling, " + at);
+      expect_near(rms_difference(decrypt(p, p.evaluator.align_to(a, level - 1)), da),
+                  noise.lowering(mean_square(x), scale, level - 1), 0.75, "lowering, " + at);
+      // A coarse plaintext, so that its rounding is what shows.
+      const double coarse = 0x1p12;
+      const Reals z = uniform(64, seed + 7);
+      const auto small = p.encoder.encode(std::span<const double>(z), level, coarse);
+      Reals repeated(slots);
+      for (std::size_t i = 0; i < slots; ++i) repeated[i] = z[i % 64];
+      expect_near(rms_difference(p.encoder.decode_real(small), repeated), noise.encoding(64, coarse), 0.5,
+                  "periodic encoding, " + at);
+    }
+}
+
+std::vector<ckks::testing::NamedSpec> rings() {
+  std::vector<ckks::testing::NamedSpec> all;
+  for (const char* name : {"n12_alpha1", "n13_alpha1", "n13_alpha2", "n14_alpha2_short", "n14_one_digit"})
+    all.push_back({name, ckks::testing::spec(name)});
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Rings, OperationNoiseOf, ::testing::ValuesIn(rings()), ckks::testing::name_of);
+
+// --- Whole programs
+
+struct Outcome {
+  double measured, predicted, simulated;  // root mean square over the result's slots
+};
+
+// Runs a program on real ciphertexts, and the model and the simulated run beside it.
+Outcome outcome(const Plan& plan, const Reals& input, std::uint64_t seed) {
+  const Program& program = plan.programs[0];
+  const ProgramPlan& levels = plan.program_plans[0];
+  ring::Prng prng(ring::Seed{static_cast<std::uint8_t>(seed), 1});
+  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
+  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+  const ckks::Evaluator evaluator(plan.context);
+  const ClientTurn client(plan, 0, key, 1, 1);
+  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
+    std::vector<Ciphertext> out;
+    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
+    return out;
+  };
+  const CkksExecutor executor(plan.context, program, levels);
+  const auto exchange = [&](std::size_t step, std::vector<Ciphertext> inputs) {
+    return expand(client.answer(step, inputs));
+  };
+  const Reals got = client.result(executor.run(keys, expand(client.first(input)), exchange, 1));
+  const Reals clear = run_clear(program, input, 1).logits;
+  const NoiseModel model{plan.context.get(), &levels, seed};
+  const NoiseEstimate estimate = estimate_noise(program, levels, OperationNoise(*plan.context), input, 1);
+  return {rms_difference(got, clear), std::sqrt(mean_square(estimate.result)),
+          rms_difference(run_clear(program, input, 1, model).logits, clear)};
+}
+
+std::vector<std::int32_t> all_slots(std::size_t slots) {
+  std::vector<std::int32_t> all(slots);
+  for (std::size_t i = 0; i < slots; ++i) all[i] = static_cast<std::int32_t>(i);
+  return all;
+}
+
+// A random program of every operation, values near 1, a client step in the middle with one value refreshed. Nothing
+// cancels exactly: a value without noise would have no bits to compare.
+Program random_program(std::size_t slots, std::uint64_t seed) {
+  std::mt19937_64 engine(seed);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(engine() % n); };
+  Builder b(slots);
+  std::vector<std::pair<Value, int>> values = {{b.client_step("in", {}, {identity(slots)}, slots)[0], 0}};  // and depth
+  const auto plain = [&] {
+    const std::size_t period = std::size_t{1} << below(8);
+    const Reals w = uniform(period, engine());
+    return b.plain(vector_of(period, [w](std::size_t i) { return w[i]; }));
+  };
+  const int kDepth = 3;
+  const auto grow = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      b.set_label("step" + std::to_string(i));
+      const auto [x, dx] = values[values.size() - 1 - below(std::min<std::size_t>(values.size(), 3))];
+      const auto [y, dy] = values[below(values.size())];
+      const int deep = std::max(dx, dy);
+      switch (below(8)) {
+        case 0:
+          values.emplace_back(b.rotate(x, static_cast<int>(below(5)) - 2), dx);
+          break;
+        case 1:
+          values.emplace_back(b.add(x, y), deep);
+          break;
+        case 2:
+          if (!(x == y)) values.emplace_back(b.subtract(x, y), deep);  // zero has no noise
+          break;
+        case 3:
+          values.emplace_back(b.add_plain(x, plain()), dx);
+          break;
+        case 4:
+          values.emplace_back(b.multiply_integer(x, 2 + static_cast<int>(below(3))), dx);
+          break;
+        case 5:
+          if (deep < kDepth) {
+            const Value terms[] = {x, y, b.rotate(x, 2)};
+            const PlainId plains[] = {plain(), plain(), plain()};
+            values.emplace_back(b.weighted_sum(terms, plains), deep + 1);
+          }
+          break;
+        default:
+          if (deep < kDepth) {
+            const std::pair<Value, Value> terms[] = {{x, y}, {y, y}};
+            values.emplace_back(b.product_sum(std::span(terms, 1 + below(2))), deep + 1);
+          }
+      }
+    }
+  };
+  grow(6);
+  const Value sent = values.back().first, kept = values[below(values.size())].first;
+  const std::vector<Value> returned =
+      b.client_step("relu", std::span(&sent, 1), {identity(slots)}, slots, std::span(&kept, 1));
+  values.clear();
+  values.emplace_back(returned[0], 0);
+  const PlainId w = plain();
+  values.emplace_back(b.multiply_plain(returned[1], w), 1);
+  grow(6);
+  b.set_label("end");
+  return std::move(b).finish(b.add(values.back().first, values[values.size() / 2].first), all_slots(slots));
+}
+
+TEST(NoiseEstimate, RandomProgramsWithinThreeBits) {
+  double worst = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const Plan plan = make_plan([&](std::size_t slots) { return std::vector<Program>{random_program(slots, seed)}; },
+                                {.max_value = 1e4});
+    const Outcome o = outcome(plan, uniform(plan.context->slots(), seed), seed);
+    const double off = std::log2(o.measured / o.predicted), simulated_off = std::log2(o.simulated / o.measured);
+    EXPECT_LT(std::abs(off), 3) << "program " << seed << ": measured " << o.measured << ", predicted " << o.predicted;
+    EXPECT_LT(std::abs(simulated_off), 3) << "program " << seed << ": simulated " << o.simulated;
+    worst = std::max(worst, std::abs(off));
+  }
+  RecordProperty("worst_bits", std::to_string(worst));
+}
+
+// Repeated squaring correlates errors fully: x^16 has 16 x^15 times the error of x.
+TEST(NoiseEstimate, CarriesErrorsThroughPowers) {
+  const auto build = [](std::size_t slots) {
+    Builder b(slots);
+    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    for (int i = 0; i < 4; ++i) x = b.multiply(x, x);
+    return std::vector<Program>{std::move(b).finish(b.multiply_integer(x, 100), all_slots(slots))};
+  };
+  const Plan plan = make_plan(build, {.max_value = 256});
+  const Outcome o = outcome(plan, uniform(plan.context->slots(), 1), 1);
+  EXPECT_LT(std::abs(std::log2(o.measured / o.predicted)), 1) << o.measured << " " << o.predicted;
+  EXPECT_LT(std::abs(std::log2(o.measured / o.simulated)), 1) << o.measured << " " << o.simulated;
+}
+
+// With magnitudes assumed instead of measured, a plain circuit is still within three bits.
+TEST(NoiseEstimate, FromAssumedMagnitudes) {
+  const auto build = [](std::size_t slots) {
+    Builder b(slots);
+    const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    const PlainId w = b.plain(vector_of(4, [](std::size_t i) { return i % 2 == 0 ? 0.5 : -0.75; }));
+    const Value y = b.multiply(b.multiply_plain(x, w), b.rotate(x, 1));
+    return std::vector<Program>{std::move(b).finish(b.subtract(y, b.rotate(y, 2)), all_slots(slots))};
+  };
+  const Plan plan = make_plan(build, {});
+  const Outcome o = outcome(plan, uniform(plan.context->slots(), 2), 2);
+  const NoiseEstimate assumed = estimate_noise(plan.programs[0], plan.program_plans[0], OperationNoise(*plan.context),
+                                               AssumedMagnitudes{.fresh = std::sqrt(1.0 / 3)});
+  EXPECT_LT(std::abs(std::log2(o.measured) + assumed.result_bits()), 3) << o.measured;
+  EXPECT_NEAR(assumed.magnitude.back(), std::sqrt(2 * 13.0 / 32 / 9), 0.01);
+}
+
+TEST(NoiseEstimate, BitsAreWhatPrecisionStatisticsMeasure) {
+  std::mt19937_64 engine(5);
+  std::normal_distribution<double> gauss(0, 0x1p-12);
+  const Reals exact(8192, 0.0);
+  Reals noisy(exact.size());
+  for (double& x : noisy) x = gauss(engine);
+  const ckks::PrecisionStatistics s = ckks::precision(noisy, exact);
+  EXPECT_NEAR(s.mean_bits, expected_mean_bits(0x1p-12), 0.05);
+  EXPECT_NEAR(s.min_bits, expected_min_bits(0x1p-12, exact.size()), 0.3);
+}
+
+// --- The planner
+
+// Grows in the step "blow up": a large factor, whose rescaling is exact enough, but not the error that it enlarges.
+std::vector<Program> growing(std::size_t slots, int factor) {
+  Builder b(slots);
+  b.set_label("input");
+  Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  b.set_label("square");
+  x = b.multiply(x, x);
+  b.set_label("blow up");
+  x = b.multiply_integer(x, factor);
+  b.set_label("turn");
+  std::vector<std::int32_t> all = {0, 1, 2};
+  return {std::move(b).finish(b.rotate(x, 1), all)};
+}
+
+TEST(PrecisionCheck, RefusesAndNamesTheStep) {
+  const auto build = [](int factor) { return [=](std::size_t slots) { return growing(slots, factor); }; };
+  const auto sample = [](const Program& program) { return uniform(program.slots, 3); };
+  PlannerOptions options{.max_value = 256, .min_precision_bits = 12, .sample = sample};
+  const Plan good = make_plan(build(100), options);
+  ASSERT_TRUE(good.program_plans[0].result_bits);
+  EXPECT_GT(*good.program_plans[0].result_bits, 12);
+  ckks::testing::expect_error(ErrorCode::crypto, {"'blow up'", "multiply_integer", "12.0 are wanted", "min_log_scale"},
+                              [&] { make_plan(build(1000000), options); });
+  options.min_precision_bits = 0;
+  const Plan unchecked = make_plan(build(1000000), options);
+  ASSERT_TRUE(unchecked.program_plans[0].result_bits);
+  EXPECT_LT(*unchecked.program_plans[0].result_bits, 12);
+  EXPECT_EQ(unchecked.spec, good.spec) << "the check does not change what is chosen";
+  options.sample = nullptr;
+  EXPECT_FALSE(make_plan(build(100), options).program_plans[0].result_bits) << "nothing was asked";
+  options.min_precision_bits = 12;
+  EXPECT_THROW(make_plan(build(1000000), options), Error) << "from assumed magnitudes";
+}
+
+// A larger scale is a way out that the message names.
+TEST(PrecisionCheck, ALargerScaleKeepsMoreBits) {
+  const auto build = [](std::size_t slots) {
+    Builder b(slots);
+    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    for (int i = 0; i < 9; ++i) x = b.multiply(x, x);
+    return std::vector<Program>{std::move(b).finish(x, {0})};
+  };
+  PlannerOptions options{.sample = [](const Program& p) { return Reals(p.slots, 1.0); }};
+  const Plan cheap = make_plan(build, options);
+  options.min_log_scale = cheap.spec.log_scale + 1;
+  const Plan precise = make_plan(build, options);
+  EXPECT_GT(precise.spec.log_scale, cheap.spec.log_scale);
+  EXPECT_GT(*precise.program_plans[0].result_bits, *cheap.program_plans[0].result_bits + 0.5);
+}
+
+// Precision lost before a client step is found through it.
+TEST(PrecisionCheck, LooksThroughClientSteps) {
+  const auto build = [](std::size_t slots) {
+    Builder b(slots);
+    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    b.set_label("early");
+    x = b.multiply_integer(x, 1 << 20);
+    x = b.client_step("relu", std::span(&x, 1), {identity(slots)}, slots)[0];
+    b.set_label("late");
+    return std::vector<Program>{std::move(b).finish(b.rotate(x, 1), {0})};
+  };
+  ckks::testing::expect_error(ErrorCode::crypto, {"'early'"}, [&] {
+    make_plan(build, {.min_precision_bits = 20, .sample = [](const Program& p) { return Reals(p.slots, 1.0); }});
+  });
+}
+
+}  // namespace
+}  // namespace thex::circuit
