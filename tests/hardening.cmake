@@ -14,3 +14,10 @@ if(VALGRIND_INCLUDE_DIR AND VALGRIND_PROGRAM AND NOT THEX_SANITIZE)
     set_tests_properties(secret_independence_test_${isa} PROPERTIES LABELS fast TIMEOUT 300 ENVIRONMENT THEX_ISA=${isa})
   endforeach()
 endif()
+
+# Looks through the memory of the process, which the sanitizers arrange in their own way.
+if(NOT THEX_SANITIZE)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+  thex_test(secret_wiping_test SOURCES secret_wiping_test.cc DEPS thex_ckks_secret PkgConfig::SODIUM)
+endif()

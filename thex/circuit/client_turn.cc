@@ -7,8 +7,11 @@
 #include "thex/base/error.h"
 #include "thex/circuit/scheduler.h"
 #include "thex/ckks/masked_refresh.h"
+#include "thex/ckks/secret/wipe_later.h"
 
 namespace thex::circuit {
+
+using ckks::secret::WipeLater;
 
 ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, int sentence_length,
                        int threads)
@@ -29,7 +32,8 @@ void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_
 std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
                                                              std::span<const std::vector<double>> inputs,
                                                              std::span<const ckks::Plaintext> masked) const {
-  const std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, length_);
+  std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, length_);
+  const WipeLater wipe_vectors(vectors);
   const std::vector<Travelling> targets = to_server(context_, program_, plan_, step);
   std::vector<ckks::SeededCiphertext> out(targets.size());
   parallel(out.size(), [&](std::size_t i) {
@@ -63,7 +67,8 @@ std::vector<ckks::Plaintext> ClientTurn::decrypt_all(std::size_t step,
 }
 
 std::vector<ckks::SeededCiphertext> ClientTurn::first(std::span<const double> embeddings) const {
-  const std::vector<double> clear(embeddings.begin(), embeddings.end());
+  std::vector<double> clear(embeddings.begin(), embeddings.end());
+  const WipeLater wipe_clear(clear);
   return encrypt_step(0, std::span(&clear, 1), {});
 }
 
@@ -72,13 +77,14 @@ std::vector<ckks::SeededCiphertext> ClientTurn::answer(std::size_t step,
   const std::vector<ckks::Plaintext> plains = decrypt_all(step, received);
   const std::size_t readable = program_.steps.at(step).inputs.size();
   std::vector<std::vector<double>> values(readable);
+  const WipeLater wipe_values(values);
   parallel(readable, [&](std::size_t i) { values[i] = encoder_.decode_real(plains[i]); });
   return encrypt_step(step, values, std::span(plains).subspan(readable));
 }
 
 std::vector<double> ClientTurn::result(const ckks::Ciphertext& received) const {
-  const std::vector<double> slots =
-      encoder_.decode_real(decrypt_all(program_.steps.size(), std::span(&received, 1))[0]);
+  std::vector<double> slots = encoder_.decode_real(decrypt_all(program_.steps.size(), std::span(&received, 1))[0]);
+  const WipeLater wipe_slots(slots);
   std::vector<double> logits;
   for (std::int32_t slot : program_.result_slots) logits.push_back(slots[static_cast<std::size_t>(slot)]);
   for (double x : logits)

@@ -1,5 +1,7 @@
 #include "thex/ckks/encoder.h"
 
+#include <sodium.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -97,11 +99,12 @@ Encoder::Encoder(ContextPtr context)
     : context_(std::move(context)), embedding_(std::make_shared<const Embedding>(context_->log_n() - 1)) {}
 
 template <typename Value>
-Plaintext Encoder::encode_values(std::span<const Value> values, int level, double scale) const {
+Plaintext Encoder::encode_values(std::span<const Value> values, int level, double scale, std::size_t special) const {
   const Context& context = *context_;
   check_arguments(context, values.size(), level, scale);
   const std::size_t period = std::max(values.size(), kMinPeriod), n = 2 * period;
   ring::Buffer slots(n), buffer(n);
+  for (ring::Buffer* values_of_slots : {&slots, &buffer}) values_of_slots->mark_secret();  // a client's may be
   double* const re = doubles(slots);
   double* const coefficients = doubles(buffer);
   // The period is a power of two, so dividing the scale by it is exact.
@@ -119,17 +122,23 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
          std::to_string(log_q) + " of level " + std::to_string(level) + "; use a smaller scale or a higher level");
   }
 
-  Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale};
+  Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale, ring::Poly(n, special)};
   const int log_n = std::countr_zero(n);
-  for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) {
-    write_residues(plaintext.poly.limb(l), coefficients, max_abs, n, context.prime(l));
-    ring::kernels().ntt_forward(plaintext.poly.limb(l), context.small_ntt(l, log_n));
-  }
+  const auto write = [&](std::uint64_t* row, std::size_t index) {
+    write_residues(row, coefficients, max_abs, n, context.prime(index));
+    ring::kernels().ntt_forward(row, context.small_ntt(index, log_n));
+  };
+  for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) write(plaintext.poly.limb(l), l);
+  for (std::size_t k = 0; k < special; ++k) write(plaintext.special.limb(k), context.spec().q_bits.size() + k);
   return plaintext;
 }
 
 Plaintext Encoder::encode(std::span<const double> values, int level, double scale) const {
   return encode_values(values, level, scale);
+}
+
+Plaintext Encoder::encode_extended(std::span<const double> values, int level, double scale) const {
+  return encode_values(values, level, scale, context_->special_count());
 }
 
 Plaintext Encoder::encode(std::span<const std::complex<double>> values, int level, double scale) const {
@@ -138,9 +147,11 @@ Plaintext Encoder::encode(std::span<const std::complex<double>> values, int leve
 
 Plaintext Encoder::encode_full(std::span<const double> values, int level, double scale) const {
   Plaintext compact = encode_values(values, level, scale);
+  compact.poly.mark_secret();
   const std::size_t n = context_->n(), run = n / compact.poly.n();
   if (run == 1) return compact;
   Plaintext full{ring::Poly(n, compact.poly.limbs()), level, scale};
+  full.poly.mark_secret();
   for (std::size_t l = 0; l < full.poly.limbs(); ++l) {
     for (std::size_t i = 0; i < compact.poly.n(); ++i) {
       std::fill_n(full.poly.limb(l) + i * run, run, compact.poly.limb(l)[i]);
@@ -162,30 +173,30 @@ std::vector<std::complex<double>> Encoder::decode(const Plaintext& plaintext) co
     fail("decode: the scale " + std::to_string(plaintext.scale) + " is not positive");
   }
   ring::Poly poly = plaintext.poly;
+  poly.mark_secret();
   const int log_n = std::countr_zero(n);
   for (std::size_t l = 0; l < limbs; ++l) ring::kernels().ntt_inverse(poly.limb(l), context.small_ntt(l, log_n));
   ring::Buffer coefficients(n), buffer(n);
+  for (ring::Buffer* decrypted : {&coefficients, &buffer}) decrypted->mark_secret();
   double* const coefficient = doubles(coefficients);
   double* const re = doubles(buffer);
   double* const im = re + period;
   reconstruct(context, poly, coefficient);
-  poly.wipe();
   embedding_->values_from_coefficients(re, im, coefficient, coefficient + period, period);
-  coefficients.wipe();
 
   std::vector<std::complex<double>> slots(context.slots());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const std::size_t j = i & (period - 1);
     slots[i] = {re[j] / plaintext.scale, im[j] / plaintext.scale};
   }
-  buffer.wipe();
   return slots;
 }
 
 std::vector<double> Encoder::decode_real(const Plaintext& plaintext) const {
-  const std::vector<std::complex<double>> slots = decode(plaintext);
+  std::vector<std::complex<double>> slots = decode(plaintext);
   std::vector<double> real(slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) real[i] = slots[i].real();
+  sodium_memzero(slots.data(), slots.size() * sizeof(slots[0]));
   return real;
 }
 

@@ -30,6 +30,7 @@ MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, in
                    1;
   const std::uint64_t high_mask = (std::uint64_t{1} << (bits - 64)) - 1;
   MaskedValue result{value, ring::Poly(n, static_cast<std::size_t>(target) + 1)};
+  result.mask.mark_secret();
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t low = prng.next();
     const Wide integer = (static_cast<Wide>(prng.next() & high_mask) << 64 | low) + (Wide{1} << 64);
@@ -58,9 +59,11 @@ Plaintext lift(const Context& context, const Plaintext& decrypted, int level) {
   if (decrypted.poly.n() != n) throw Error(ErrorCode::crypto, "lift: a compact plaintext is not a decryption");
   const ring::Modulus &q0 = context.prime(0), &q1 = context.prime(1);
   ring::Poly source = decrypted.poly;
+  source.mark_secret();
   kernels().ntt_inverse(source.limb(0), context.ntt(0));
   kernels().ntt_inverse(source.limb(1), context.ntt(1));
   Plaintext result{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, decrypted.scale};
+  result.poly.mark_secret();
   const std::uint64_t inverse = q1.inverse(q1.reduce(q0.value()));
   for (std::size_t i = 0; i < n; ++i) {
     // Garner: the integer below q_0 q_1 with these two residues.

@@ -8,6 +8,7 @@
 
 #include "thex/bert/reference.h"
 #include "thex/circuit/client_turn.h"
+#include "thex/ckks/secret/wipe_later.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
@@ -111,7 +112,8 @@ Classification Session::classify(const bert::Encoding& encoding) {
   result.bucket = model_.plan.buckets[bucket];
   const circuit::Program& program = model_.plan.plan.programs[bucket];
 
-  const std::vector<double> embeddings = bert::embed(model_.model, encoding.ids, encoding.type_ids);
+  std::vector<double> embeddings = bert::embed(model_.model, encoding.ids, encoding.type_ids);
+  const ckks::secret::WipeLater wipe_embeddings(embeddings);
   time.embed = seconds_since(start);
 
   const circuit::ClientTurn turn(model_.plan.plan, bucket, keys_.secret, result.tokens, options_.threads);

@@ -26,6 +26,7 @@ constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kChecksum = 32;
 
 struct SecretFile {
+  ~SecretFile() { ::sodium_memzero(seed.data(), seed.size()); }
   PlanFingerprint plan{};
   std::array<std::uint8_t, 16> ring{};
   ring::Seed seed{};

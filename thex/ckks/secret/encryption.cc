@@ -86,6 +86,7 @@ Plaintext decrypt(const SecretKey& key, const Ciphertext& ciphertext) {
   check_shape("decrypt", context, ciphertext, 2, 3);
   const std::size_t n = context.n();
   Plaintext result{ring::Poly(n, static_cast<std::size_t>(ciphertext.level) + 1), ciphertext.level, ciphertext.scale};
+  result.poly.mark_secret();
   for (std::size_t i = 0; i < result.poly.limbs(); ++i) {
     // Horner's rule in s.
     std::uint64_t* const row = result.poly.limb(i);

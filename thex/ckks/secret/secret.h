@@ -45,7 +45,7 @@ EvaluationKeys make_evaluation_keys(const SecretKey& key, const KeyRequirements&
 
 SeededCiphertext encrypt(const SecretKey& key, const Plaintext& plaintext, ring::Prng& prng);
 Ciphertext encrypt(const Context& context, const PublicKey& key, const Plaintext& plaintext, ring::Prng& prng);
-// Two or three parts.
+// Two or three parts. The result's polynomial is marked as secret: it and its copies are wiped when they go.
 Plaintext decrypt(const SecretKey& key, const Ciphertext& ciphertext);
 
 }  // namespace thex::ckks::secret

@@ -11,6 +11,7 @@ SecretKey SecretKey::from_seed(ContextPtr context, const ring::Seed& seed) {
   SecretKey key;
   key.seed_ = seed;
   key.poly_ = ring::Poly(context->n(), context->prime_count());
+  key.poly_.mark_secret();
   WipedSmall ternary(context->n());
   ring::Prng prng(seed);
   ring::sample_ternary(prng, ternary.data(), ternary.size());
@@ -26,10 +27,8 @@ SecretKey SecretKey::generate(ContextPtr context, ring::Prng& prng) {
   return key;
 }
 
-SecretKey::~SecretKey() {
-  poly_.wipe();
-  sodium_memzero(seed_.data(), seed_.size());
-}
+// poly_ wipes itself.
+SecretKey::~SecretKey() { sodium_memzero(seed_.data(), seed_.size()); }
 
 SecretKey::SecretKey(SecretKey&& other) noexcept
     : context_(std::move(other.context_)), poly_(std::exchange(other.poly_, ring::Poly())), seed_(other.seed_) {
@@ -38,7 +37,6 @@ SecretKey::SecretKey(SecretKey&& other) noexcept
 
 SecretKey& SecretKey::operator=(SecretKey&& other) noexcept {
   if (this == &other) return *this;
-  poly_.wipe();
   context_ = std::move(other.context_);
   poly_ = std::exchange(other.poly_, ring::Poly());
   seed_ = other.seed_;

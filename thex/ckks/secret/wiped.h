@@ -17,8 +17,7 @@ namespace thex::ckks::secret {
 
 class WipedPoly {
  public:
-  WipedPoly(std::size_t n, std::size_t limbs) : poly_(n, limbs) {}
-  ~WipedPoly() { poly_.wipe(); }
+  WipedPoly(std::size_t n, std::size_t limbs) : poly_(n, limbs) { poly_.mark_secret(); }
   WipedPoly(const WipedPoly&) = delete;
   WipedPoly& operator=(const WipedPoly&) = delete;
   std::uint64_t* limb(std::size_t i) { return poly_.limb(i); }
