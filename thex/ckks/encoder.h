@@ -24,8 +24,6 @@ class Encoder {
   // value is not finite.
   Plaintext encode(std::span<const double> values, int level, double scale) const;
   Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
-  // The same, with residues modulo the special primes too, as linear_transform.h wants it.
-  Plaintext encode_extended(std::span<const double> values, int level, double scale) const;
   // The same, with a full (not compact) polynomial, for encryption: it is marked as secret (ring/memory_pool.h).
   Plaintext encode_full(std::span<const double> values, int level, double scale) const;
 
@@ -36,7 +34,7 @@ class Encoder {
 
  private:
   template <typename Value>
-  Plaintext encode_values(std::span<const Value> values, int level, double scale, std::size_t special = 0) const;
+  Plaintext encode_values(std::span<const Value> values, int level, double scale) const;
 
   ContextPtr context_;
   std::shared_ptr<const Embedding> embedding_;
