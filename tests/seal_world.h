@@ -77,6 +77,23 @@ struct Party {
   double rounding_bound(double at_scale) const { return noise.product_slot_bound(noise.rounding(), at_scale); }
 };
 
+// A temporary folder, removed at the end.
+struct Folder {
+  std::filesystem::path path;
+
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "thex-seal-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create a temporary folder");
+    path = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+  }
+};
+
 class World : public Party {
  public:
   static constexpr int kSteps[] = {0, 1, 2, -4};  // of SEAL; 0 is conjugation
@@ -91,11 +108,8 @@ class World : public Party {
   }
 
   explicit World(const ckks::ContextSpec& spec) : Party(spec), x(vector(1)), y(vector(2)), p(vector(3)) {
-    std::string name = (std::filesystem::temp_directory_path() / "thex-seal-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create a temporary folder");
-    folder_ = name;
     write_inputs();
-    Process seal({"/usr/bin/env", "node", (node() / "seal_vectors.mjs").string(), name});
+    Process seal({"/usr/bin/env", "node", (node() / "seal_vectors.mjs").string(), folder_.path.string()});
     if (seal.line() != "ready") fail(seal);
     compute_with_seal_keys();
     seal.write(nlohmann::json(names_).dump() + "\n");
@@ -103,16 +117,10 @@ class World : public Party {
     seal.close_input();
     if (seal.wait() != 0) fail(seal);
   }
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
-  ~World() {
-    std::error_code error;
-    std::filesystem::remove_all(folder_, error);
-  }
 
   // A file of the folder: an object of SEAL's or ours.
   Bytes bytes(const std::string& name) const {
-    const std::string text = read_file(folder_ / name, std::uint64_t{1} << 30);
+    const std::string text = read_file(folder_.path / name, std::uint64_t{1} << 30);
     return Bytes(text.begin(), text.end());
   }
   ckks::Ciphertext ciphertext(const std::string& name) const { return from_seal(*context, parse_cipher(bytes(name))); }
@@ -138,10 +146,10 @@ class World : public Party {
 
   template <typename T>
   void write(const std::string& name, const T& bytes) const {
-    std::ofstream file(folder_ / name, std::ios::binary);
+    std::ofstream file(folder_.path / name, std::ios::binary);
     const auto view = std::as_bytes(std::span(bytes));
     file.write(reinterpret_cast<const char*>(view.data()), static_cast<std::streamsize>(view.size()));
-    if (!file.flush()) throw std::runtime_error("cannot write " + (folder_ / name).string());
+    if (!file.flush()) throw std::runtime_error("cannot write " + (folder_.path / name).string());
   }
   void write_reals(const std::string& name, const Slots& slots) const {
     std::vector<double> reals;
@@ -208,7 +216,7 @@ class World : public Party {
     }
   }
 
-  std::filesystem::path folder_;
+  Folder folder_;
   std::vector<std::string> names_;
 };
 
