@@ -54,19 +54,19 @@ void to_conversion_row(const Context& context, const BaseConversion& conversion,
   kernels().ntt_inverse(dst, context.ntt(index));
 }
 
-DigitSource::DigitSource(const Context& context, const ring::Poly& c, int level)
+DigitSource::DigitSource(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel)
     : context_(&context), c_(&c), coefficients_(context.n(), static_cast<std::size_t>(level) + 1) {
   const std::size_t limbs = coefficients_.limbs(), alpha = context.digit_limbs();
+  const auto conversion = [&](std::size_t d) -> const BaseConversion& {
+    return context.constants().digit(d, std::min(alpha, limbs - d * alpha));
+  };
+  parallel(limbs, [&](std::size_t i) {
+    to_conversion_row(context, conversion(i / alpha), i % alpha, coefficients_.limb(i), c.limb(i));
+  });
   for (std::size_t begin = 0; begin < limbs; begin += alpha) {
-    const std::size_t count = std::min(alpha, limbs - begin);
-    const BaseConversion& conversion = context.constants().digit(begin / alpha, count);
     std::vector<ConstRow> rows;
-    for (std::size_t k = 0; k < count; ++k) {
-      const Row row = coefficients_.limb(begin + k);
-      to_conversion_row(context, conversion, k, row, c.limb(begin + k));
-      rows.push_back(row);
-    }
-    digits_.emplace_back(context, conversion, std::move(rows));
+    for (std::size_t i = begin; i < std::min(begin + alpha, limbs); ++i) rows.push_back(coefficients_.limb(i));
+    digits_.emplace_back(context, conversion(begin / alpha), std::move(rows));
   }
 }
 

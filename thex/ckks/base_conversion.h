@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "thex/base/parallel.h"
 #include "thex/ckks/context.h"
 #include "thex/ckks/context_constants.h"
 #include "thex/ring/poly.h"
@@ -45,7 +46,7 @@ void to_conversion_row(const Context& context, const BaseConversion& conversion,
 class DigitSource {
  public:
   // `c` has level + 1 limbs and must outlive this object.
-  DigitSource(const Context& context, const ring::Poly& c, int level);
+  DigitSource(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel);
 
   std::size_t count() const { return digits_.size(); }
   // Whether digit d holds chain prime `index`: then its row is the polynomial's own limb.

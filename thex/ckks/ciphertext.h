@@ -30,6 +30,7 @@ struct Plaintext {
   ring::Poly poly;
   int level = 0;
   double scale = 0;
+  ring::Poly special;  // the same modulo the special primes, where linear_transform.h needs it; otherwise empty
 };
 
 }  // namespace thex::ckks

@@ -74,6 +74,7 @@ void fill_constants(const Context& context, Context::Constants& constants) {
     }
     std::vector<std::size_t> removed = specials;
     removed.push_back(i);
+    constants.last.push_back(make_base_conversion(context, {i}, std::span(chain_indices).first(i)));
     constants.special_and.push_back(make_base_conversion(context, removed, std::span(chain_indices).first(i)));
     log_q += std::log2(static_cast<double>(q.value()));
     constants.log_q.push_back(log_q);

@@ -33,6 +33,7 @@ struct Context::Constants {
   // digits[d][s - 1]: digit d when only its first s primes are present (the last digit of a low level is short).
   std::vector<std::vector<BaseConversion>> digits;
   BaseConversion special;                              // special primes -> chain primes
+  std::vector<BaseConversion> last;                    // [l]: q_l -> q_0 .. q_{l-1}; l >= 1
   std::vector<BaseConversion> special_and;             // [l]: special primes and q_l -> q_0 .. q_{l-1}; l >= 1
   std::vector<std::vector<std::uint64_t>> pq_inverse;  // [l][i] = (P q_l)^-1 mod q_i, i < l
   std::vector<std::uint64_t> p;                        // P mod q_i

@@ -99,7 +99,7 @@ Encoder::Encoder(ContextPtr context)
     : context_(std::move(context)), embedding_(std::make_shared<const Embedding>(context_->log_n() - 1)) {}
 
 template <typename Value>
-Plaintext Encoder::encode_values(std::span<const Value> values, int level, double scale) const {
+Plaintext Encoder::encode_values(std::span<const Value> values, int level, double scale, std::size_t special) const {
   const Context& context = *context_;
   check_arguments(context, values.size(), level, scale);
   const std::size_t period = std::max(values.size(), kMinPeriod), n = 2 * period;
@@ -122,17 +122,23 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
          std::to_string(log_q) + " of level " + std::to_string(level) + "; use a smaller scale or a higher level");
   }
 
-  Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale};
+  Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale, ring::Poly(n, special)};
   const int log_n = std::countr_zero(n);
-  for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) {
-    write_residues(plaintext.poly.limb(l), coefficients, max_abs, n, context.prime(l));
-    ring::kernels().ntt_forward(plaintext.poly.limb(l), context.small_ntt(l, log_n));
-  }
+  const auto write = [&](std::uint64_t* row, std::size_t index) {
+    write_residues(row, coefficients, max_abs, n, context.prime(index));
+    ring::kernels().ntt_forward(row, context.small_ntt(index, log_n));
+  };
+  for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) write(plaintext.poly.limb(l), l);
+  for (std::size_t k = 0; k < special; ++k) write(plaintext.special.limb(k), context.spec().q_bits.size() + k);
   return plaintext;
 }
 
 Plaintext Encoder::encode(std::span<const double> values, int level, double scale) const {
   return encode_values(values, level, scale);
+}
+
+Plaintext Encoder::encode_extended(std::span<const double> values, int level, double scale) const {
+  return encode_values(values, level, scale, context_->special_count());
 }
 
 Plaintext Encoder::encode(std::span<const std::complex<double>> values, int level, double scale) const {

@@ -24,6 +24,8 @@ class Encoder {
   // value is not finite.
   Plaintext encode(std::span<const double> values, int level, double scale) const;
   Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
+  // The same, with residues modulo the special primes too, as linear_transform.h wants it.
+  Plaintext encode_extended(std::span<const double> values, int level, double scale) const;
   // The same, with a full (not compact) polynomial, for encryption: it is marked as secret (ring/memory_pool.h).
   Plaintext encode_full(std::span<const double> values, int level, double scale) const;
 
@@ -34,7 +36,7 @@ class Encoder {
 
  private:
   template <typename Value>
-  Plaintext encode_values(std::span<const Value> values, int level, double scale) const;
+  Plaintext encode_values(std::span<const Value> values, int level, double scale, std::size_t special = 0) const;
 
   ContextPtr context_;
   std::shared_ptr<const Embedding> embedding_;

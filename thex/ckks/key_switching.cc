@@ -8,7 +8,6 @@
 #include "thex/ckks/checks.h"
 
 namespace thex::ckks {
-namespace {
 
 using ring::kernels;
 using ring::Poly;
@@ -27,6 +26,37 @@ void check_key(const char* operation, const Context& context, const SwitchingKey
   }
   if (!good) throw Error(ErrorCode::keys, std::string(operation) + ": the key was made for other CKKS parameters");
 }
+
+Decomposition decompose(const Context& context, const Poly& c, int level, const ParallelFor& parallel) {
+  const DigitSource source(context, c, level, parallel);
+  const std::size_t limbs = static_cast<std::size_t>(level) + 1 + context.special_count();
+  Decomposition result;
+  result.level = level;
+  struct Group {
+    std::size_t digit;
+    std::vector<std::size_t> targets;
+    std::vector<Row> rows;
+  };
+  std::vector<Group> groups;
+  for (std::size_t d = 0; d < source.count(); ++d) {
+    Poly& digit = result.digits.emplace_back(context.n(), limbs);
+    Group* open = nullptr;
+    for (std::size_t position = 0; position < limbs; ++position) {
+      const std::size_t index = limb_prime(context, level, position);
+      if (source.holds(d, index)) {
+        std::memcpy(digit.limb(position), source.limb(index), context.n() * sizeof(std::uint64_t));
+        continue;
+      }
+      if (open == nullptr || open->targets.size() == kConversionGroup) open = &groups.emplace_back(Group{d, {}, {}});
+      open->targets.push_back(index);
+      open->rows.push_back(digit.limb(position));
+    }
+  }
+  parallel(groups.size(), [&](std::size_t g) { source.compute(groups[g].digit, groups[g].rows, groups[g].targets); });
+  return result;
+}
+
+namespace {
 
 // Applies the automorphism to c_0 + switched c_1. An automorphism maps aligned power-of-two ranges of the bit-reversed
 // NTT domain onto such ranges (the range fixes the exponent modulo a power of two), so each chunk of the result needs
@@ -159,30 +189,7 @@ Ciphertext Evaluator::conjugate(const Ciphertext& a, const EvaluationKeys& keys)
 
 Decomposition Evaluator::decompose(const Ciphertext& a) const {
   check_shape("decompose", *context_, a, 2, 2);
-  const Context& context = *context_;
-  const DigitSource source(context, a.parts[1], a.level);
-  Decomposition result;
-  result.level = a.level;
-  for (std::size_t d = 0; d < source.count(); ++d) {
-    Poly& digit =
-        result.digits.emplace_back(context.n(), static_cast<std::size_t>(a.level) + 1 + context.special_count());
-    std::vector<std::size_t> targets;
-    std::vector<Row> rows;
-    for (std::size_t position = 0; position < digit.limbs(); ++position) {
-      const std::size_t index = limb_prime(context, a.level, position);
-      if (source.holds(d, index)) {
-        std::memcpy(digit.limb(position), source.limb(index), context.n() * sizeof(std::uint64_t));
-      } else {
-        targets.push_back(index);
-        rows.push_back(digit.limb(position));
-      }
-    }
-    in_groups(targets, targets.size(), [&, begin = std::size_t{0}](std::span<const std::size_t> indices) mutable {
-      source.compute(d, std::span(rows).subspan(begin, indices.size()), indices);
-      begin += indices.size();
-    });
-  }
-  return result;
+  return ckks::decompose(*context_, a.parts[1], a.level, serial_for);
 }
 
 Ciphertext Evaluator::rotate_hoisted(const Ciphertext& a, const Decomposition& digits, int steps,

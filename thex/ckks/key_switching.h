@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "thex/base/parallel.h"
 #include "thex/ckks/base_conversion.h"
 #include "thex/ckks/context_constants.h"
 #include "thex/ckks/evaluator.h"
@@ -25,6 +26,12 @@ void in_groups(std::span<const std::size_t> all, std::size_t size, F&& f) {
     f(all.subspan(begin, std::min(size, all.size() - begin)));
   }
 }
+
+// Refuses a key that does not belong to the context or does not reach up to the level.
+void check_key(const char* operation, const Context& context, const SwitchingKey& key, int level);
+
+// The digits of c, a polynomial at that level.
+Decomposition decompose(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel);
 
 // What a sum of digits times a key is divided by: P, or P q_level when a rescaling follows. The division takes off the
 // remainder modulo the divisor, known from the primes that are in it, and multiplies by the inverse.
@@ -48,7 +55,7 @@ inline Divisor rescaling_divisor(const Context& context, int level) {
 class FreshDigits {
  public:
   FreshDigits(const Context& context, const ring::Poly& c, int level)
-      : source_(context, c, level), scratch_(context.n(), kConversionGroup * source_.count()) {}
+      : source_(context, c, level, serial_for), scratch_(context.n(), kConversionGroup * source_.count()) {}
 
   std::size_t count() const { return source_.count(); }
 

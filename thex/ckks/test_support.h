@@ -156,7 +156,7 @@ struct Party {
   }
 };
 
-// One party for each parameter set, with rotation keys (1, -1, 3, 4, 8), relinearisation and conjugation at the top
+// One party for each parameter set, with rotation keys (1, -1, 3, 4, -4, 8), relinearisation and conjugation at the top
 // level; built once.
 inline Party& party(const std::string& name) {
   static std::map<std::string, std::unique_ptr<Party>> parties;
@@ -165,7 +165,7 @@ inline Party& party(const std::string& name) {
     entry = std::make_unique<Party>(spec(name));
     KeyRequirements required;
     const int top = entry->top();
-    required.rotations = {{1, top}, {-1, top}, {3, top}, {4, top}, {8, top}};
+    required.rotations = {{1, top}, {-1, top}, {3, top}, {4, top}, {-4, top}, {8, top}};
     required.relinearization_level = top;
     required.conjugation_level = top;
     entry->make_keys(required);

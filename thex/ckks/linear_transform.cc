@@ -1,0 +1,432 @@
+#include "thex/ckks/linear_transform.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/ckks/checks.h"
+#include "thex/ckks/key_switching.h"
+
+namespace thex::ckks {
+namespace {
+
+using ring::kernels;
+using ring::Poly;
+
+// Values of a row worked on at a time: the rotated ranges of one transform then fit into the second-level cache. It
+// divides every N, and an automorphism maps such ranges onto such ranges (see key_switching.cc).
+constexpr std::size_t kChunk = 1024;
+
+// Both parts of a value times P, modulo q_0..q_level and the special primes.
+struct Extended {
+  Extended(const Context& context, int level)
+      : parts{Poly(context.n(), static_cast<std::size_t>(level) + 1 + context.special_count()),
+              Poly(context.n(), static_cast<std::size_t>(level) + 1 + context.special_count())} {}
+  Poly parts[2];
+};
+
+// A ciphertext and, where it is rotated, its digits.
+struct Source {
+  const Ciphertext* ciphertext;
+  std::optional<Decomposition> digits;
+};
+
+// Memory of one worker.
+struct Scratch {
+  explicit Scratch(std::size_t n) : row(n) {}
+  ring::Buffer row;
+  std::vector<ConstRow> digit_rows, key_rows;
+};
+
+// One source rotated by some steps, times P: ranges of it are made on demand.
+class Rotated {
+ public:
+  Rotated(const Context& context, const Source& source, int steps, const EvaluationKeys& keys)
+      : context_(&context), source_(&source) {
+    const std::uint64_t g = context.galois_element(steps);
+    if (g == 1) return;
+    key_ = &keys.rotation(context, steps, source.ciphertext->level);
+    check_key("linear_transforms", context, *key_, source.ciphertext->level);
+    permutation_ = context.permutation(g).data();
+  }
+
+  const Ciphertext& ciphertext() const { return *source_->ciphertext; }
+
+  // dst[p] = part p in values [b * kChunk, (b + 1) * kChunk) of limb `position`.
+  void range(std::size_t position, std::size_t b, const Row* dst, Scratch& scratch) const {
+    const Context& context = *context_;
+    const Ciphertext& c = *source_->ciphertext;
+    const auto chain = static_cast<std::size_t>(c.level) + 1;
+    const std::size_t index = limb_prime(context, c.level, position);
+    const ring::Modulus& q = context.prime(index);
+    const std::size_t to = b * kChunk;
+    if (key_ == nullptr) {
+      for (std::size_t p = 0; p < 2; ++p) {
+        if (position < chain) {
+          kernels().mul_scalar(dst[p], c.parts[p].limb(index) + to, context.constants().p[index], kChunk, q);
+        } else {
+          std::fill_n(dst[p], kChunk, std::uint64_t{0});
+        }
+      }
+      return;
+    }
+    const std::size_t from = permutation_[to] / kChunk * kChunk;
+    const std::size_t key_position =
+        position < chain ? position : static_cast<std::size_t>(key_->level) + 1 + position - chain;
+    const std::size_t count = source_->digits->digits.size();
+    const Row row = scratch.row.data();
+    std::vector<ConstRow>& digit_rows = scratch.digit_rows;
+    std::vector<ConstRow>& key_rows = scratch.key_rows;
+    digit_rows.resize(count);
+    key_rows.resize(count);
+    for (std::size_t d = 0; d < count; ++d) digit_rows[d] = source_->digits->digits[d].limb(position) + from;
+    for (std::size_t p = 0; p < 2; ++p) {
+      const std::vector<Poly>& half = p == 0 ? key_->b : key_->a;
+      for (std::size_t d = 0; d < count; ++d) key_rows[d] = half[d].limb(key_position) + from;
+      kernels().inner_product(row + from, digit_rows.data(), key_rows.data(), count, kChunk, q);
+      if (p == 0 && position < chain) {
+        kernels().mul_scalar(dst[0], c.parts[0].limb(index) + from, context.constants().p[index], kChunk, q);
+        kernels().add(row + from, row + from, dst[0], kChunk, q);
+      }
+      kernels().permute(dst[p], row, permutation_ + to, kChunk);
+    }
+  }
+
+ private:
+  const Context* context_;
+  const Source* source_;
+  const SwitchingKey* key_ = nullptr;  // none: not rotated
+  const std::uint32_t* permutation_ = nullptr;
+};
+
+// dst = the polynomial / divisor, rounded: `dst` has the limbs that stay.
+void divide(const Context& context, int level, const Divisor& divisor, Poly& extended, Poly& dst,
+            const ParallelFor& parallel) {
+  const std::vector<std::size_t>& removed = divisor.conversion.sources;
+  const auto chain = static_cast<std::size_t>(level) + 1;
+  const std::size_t n = context.n(), first_special = context.spec().q_bits.size();
+  const auto row_of = [&](std::size_t index) {
+    return extended.limb(index < first_special ? index : chain + index - first_special);
+  };
+  parallel(removed.size(), [&](std::size_t k) {
+    to_conversion_row(context, divisor.conversion, k, row_of(removed[k]), row_of(removed[k]));
+  });
+  std::vector<ConstRow> rows;
+  for (const std::size_t index : removed) rows.push_back(row_of(index));
+  const ConversionSource remainder(context, divisor.conversion, std::move(rows));
+  const std::size_t groups = (divisor.limbs + kConversionGroup - 1) / kConversionGroup;
+  parallel(groups, [&](std::size_t g) {
+    const std::size_t begin = g * kConversionGroup, count = std::min(kConversionGroup, divisor.limbs - begin);
+    Row converted[kConversionGroup];
+    std::size_t indices[kConversionGroup];
+    for (std::size_t j = 0; j < count; ++j) converted[j] = dst.limb(begin + j), indices[j] = begin + j;
+    remainder.convert(std::span(converted, count), std::span(indices, count));
+    for (std::size_t i = begin; i < begin + count; ++i) {
+      kernels().ntt_forward(dst.limb(i), context.ntt(i));
+      kernels().sub_mul_scalar(dst.limb(i), extended.limb(i), dst.limb(i), divisor.inverses[i], n, context.prime(i));
+    }
+  });
+}
+
+// What all functions here check of their inputs.
+void check_inputs(const char* operation, const Context& context, std::span<const Ciphertext* const> inputs) {
+  if (inputs.empty()) refuse(operation, "no inputs");
+  for (const Ciphertext* c : inputs) {
+    check_shape(operation, context, *c, 2, 2);
+    check_same_level(operation, inputs[0]->level, c->level);
+  }
+}
+
+class Transforms {
+ public:
+  Transforms(const Context& context, std::span<const Ciphertext* const> inputs,
+             std::span<const LinearTransform> transforms, const EvaluationKeys& keys, const ParallelFor& parallel)
+      : context_(context),
+        keys_(keys),
+        parallel_(parallel),
+        level_(inputs[0]->level),
+        transforms_(transforms),
+        sums_(transforms.size()) {
+    sources_.reserve(inputs.size());
+    for (const Ciphertext* c : inputs) sources_.push_back({c, std::nullopt});
+    check_terms();
+    for (std::size_t t = 0; t < transforms.size(); ++t) {
+      for (const auto& [g, terms] : transforms[t].at) {
+        extended_ = extended_ || g != 0;
+        for (const LinearTransform::Term& term : terms) {
+          const bool rotated = context.galois_element(term.steps) != 1;
+          extended_ = extended_ || rotated;
+          if (rotated && !sources_[term.input].digits) {
+            sources_[term.input].digits =
+                decompose(context, sources_[term.input].ciphertext->parts[1], level_, parallel);
+          }
+        }
+      }
+    }
+    for (std::size_t t = 0; t < transforms.size(); ++t) {
+      for (const auto& [g, terms] : transforms[t].at) {
+        Sum& sum = sums_[t].emplace(g, Sum{{}, Extended(context, level_)}).first->second;
+        for (const LinearTransform::Term& term : terms) sum.terms.push_back({rotation(term), term.factor});
+      }
+    }
+    const std::size_t limbs = static_cast<std::size_t>(level_) + 1 + (extended_ ? context.special_count() : 0);
+    parallel(limbs, [&](std::size_t position) { inner_sums(position); });
+  }
+
+  std::vector<Ciphertext> results() {
+    std::vector<Ciphertext> all(transforms_.size());
+    parallel_(all.size(), [&](std::size_t t) { all[t] = result(t); });
+    return all;
+  }
+
+ private:
+  struct Term {
+    std::size_t rotated;  // index into rotated_
+    const Plaintext* factor;
+  };
+  struct Sum {
+    std::vector<Term> terms;
+    Extended value;
+  };
+
+  void check_terms() const {
+    static constexpr const char* kName = "linear_transforms";
+    if (level_ == 0) refuse(kName, "the ciphertexts are at level 0; no levels are left");
+    for (const LinearTransform& transform : transforms_) {
+      double scale = 0;
+      if (transform.at.empty()) refuse(kName, "a transform without terms");
+      for (const auto& [g, terms] : transform.at) {
+        if (terms.empty()) refuse(kName, "a giant step without terms");
+        for (const LinearTransform::Term& term : terms) {
+          if (term.input >= sources_.size()) refuse(kName, "input " + std::to_string(term.input) + " does not exist");
+          check_plain(kName, context_, *term.factor, level_);
+          const double product = sources_[term.input].ciphertext->scale * term.factor->scale;
+          if (scale == 0) scale = product;
+          check_same_scale(kName, scale, product);
+          check_product_scale(kName, context_, product, level_);
+          if (term.factor->special.limbs() != context_.special_count() ||
+              term.factor->special.n() != term.factor->poly.n()) {
+            refuse(kName, "a plaintext without residues modulo the special primes; use Encoder::encode_extended");
+          }
+        }
+      }
+    }
+  }
+
+  std::size_t rotation(const LinearTransform::Term& term) {
+    const auto [it, inserted] =
+        rotation_of_.try_emplace({term.input, context_.galois_element(term.steps)}, rotated_.size());
+    if (inserted) rotated_.emplace_back(context_, sources_[term.input], term.steps, keys_);
+    return it->second;
+  }
+
+  // All inner sums modulo one prime.
+  void inner_sums(std::size_t position) {
+    const std::size_t n = context_.n(), index = limb_prime(context_, level_, position);
+    const auto chain = static_cast<std::size_t>(level_) + 1;
+    const ring::Modulus& q = context_.prime(index);
+    ring::Buffer rotated(extended_ ? 2 * kChunk * rotated_.size() : 0), partial(kChunk);
+    Scratch scratch(n);
+    std::vector<ConstRow> rows[2], factors;
+    std::vector<std::size_t> sizes;
+    for (std::size_t b = 0; b < n / kChunk; ++b) {
+      const auto part = [&](std::size_t r, std::size_t p) { return rotated.data() + (2 * r + p) * kChunk; };
+      for (std::size_t r = 0; extended_ && r < rotated_.size(); ++r) {
+        const Row dst[2] = {part(r, 0), part(r, 1)};
+        rotated_[r].range(position, b, dst, scratch);
+      }
+      for (auto& sums : sums_) {
+        for (auto& [g, sum] : sums) {
+          sizes.clear();
+          for (const Term& term : sum.terms) {
+            const std::size_t size = term.factor->poly.n();
+            if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
+          }
+          for (std::size_t s = 0; s < sizes.size(); ++s) {
+            const std::size_t whole_run = n / sizes[s], run = std::min(whole_run, kChunk);
+            for (auto& r : rows) r.clear();
+            factors.clear();
+            for (const Term& term : sum.terms) {
+              if (term.factor->poly.n() != sizes[s]) continue;
+              for (std::size_t p = 0; p < 2; ++p) {
+                rows[p].push_back(extended_ ? part(term.rotated, p)
+                                            : rotated_[term.rotated].ciphertext().parts[p].limb(index) + b * kChunk);
+              }
+              const Poly& residues = position < chain ? term.factor->poly : term.factor->special;
+              factors.push_back(residues.limb(position < chain ? position : position - chain) + b * kChunk / whole_run);
+            }
+            for (std::size_t p = 0; p < 2; ++p) {
+              const Row dst = sum.value.parts[p].limb(position) + b * kChunk, out = s == 0 ? dst : partial.data();
+              if (run == 1) {
+                kernels().inner_product(out, rows[p].data(), factors.data(), factors.size(), kChunk, q);
+              } else {
+                kernels().inner_product_runs(out, rows[p].data(), factors.data(), factors.size(), run, kChunk, q);
+              }
+              if (s != 0) kernels().add(dst, dst, out, kChunk, q);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // The chain of giant steps from the outermost one to 0, or nothing when there is none on that side; the sum at 0 is
+  // added by the positive chain.
+  std::optional<Extended> horner(std::size_t t, int direction) {
+    std::map<int, Sum>& sums = sums_[t];
+    const int outermost = direction > 0 ? sums.rbegin()->first : sums.begin()->first;
+    if (outermost * direction < 0 || (outermost == 0 && direction < 0)) return std::nullopt;
+    Extended acc = std::move(sums.at(outermost).value);
+    for (int g = outermost; g != 0;) {
+      g -= direction;
+      const auto next = sums.find(g);
+      const bool adds = next != sums.end() && (g != 0 || direction > 0);
+      giant_step(acc, direction * transforms_[t].giant_step, adds ? &next->second.value : nullptr);
+    }
+    return acc;
+  }
+
+  // acc = acc rotated + addend: c_1 alone is divided by P, for its digits.
+  void giant_step(Extended& acc, int steps, const Extended* addend) {
+    const auto chain = static_cast<std::size_t>(level_) + 1;
+    Ciphertext reduced;
+    reduced.level = level_;
+    reduced.parts.resize(2);
+    reduced.parts[1] = Poly(context_.n(), chain);
+    divide(context_, level_, special_divisor(context_, level_), acc.parts[1], reduced.parts[1], parallel_);
+    add_rotated(acc.parts[0], reduced, steps, addend, acc);
+  }
+
+  void add_rotated(const Poly& c0, const Ciphertext& reduced, int steps, const Extended* addend, Extended& dst) {
+    const std::uint64_t g = context_.galois_element(steps);
+    const SwitchingKey& key = keys_.rotation(context_, steps, level_);
+    check_key("linear_transforms", context_, key, level_);
+    const std::uint32_t* const permutation = context_.permutation(g).data();
+    const Decomposition digits = decompose(context_, reduced.parts[1], level_, parallel_);
+    const auto chain = static_cast<std::size_t>(level_) + 1;
+    const std::size_t n = context_.n();
+    parallel_(c0.limbs(), [&](std::size_t position) {
+      const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
+      const std::size_t key_position =
+          position < chain ? position : static_cast<std::size_t>(key.level) + 1 + position - chain;
+      ring::Buffer sum(n);
+      std::vector<ConstRow> digit_rows, key_rows[2];
+      for (std::size_t d = 0; d < digits.digits.size(); ++d) {
+        digit_rows.push_back(digits.digits[d].limb(position));
+        key_rows[0].push_back(key.b[d].limb(key_position));
+        key_rows[1].push_back(key.a[d].limb(key_position));
+      }
+      for (std::size_t p = 0; p < 2; ++p) {
+        kernels().inner_product(sum.data(), digit_rows.data(), key_rows[p].data(), digit_rows.size(), n, q);
+        if (p == 0) kernels().add(sum.data(), sum.data(), c0.limb(position), n, q);
+        const Row out = dst.parts[p].limb(position);
+        kernels().permute(out, sum.data(), permutation, n);
+        if (addend != nullptr) kernels().add(out, out, addend->parts[p].limb(position), n, q);
+      }
+    });
+  }
+
+  Ciphertext result(std::size_t t) {
+    const auto& [first_g, first_terms] = *transforms_[t].at.begin();
+    const Ciphertext& input = *sources_[first_terms[0].input].ciphertext;
+    const auto top = static_cast<std::size_t>(level_);
+    Ciphertext out;
+    out.level = level_ - 1;
+    out.scale = input.scale * first_terms[0].factor->scale / static_cast<double>(context_.prime(top).value());
+    std::optional<Extended> sum = horner(t, 1);
+    if (std::optional<Extended> negative = horner(t, -1)) {
+      if (sum) {
+        add(*sum, *negative);
+      } else {
+        sum = std::move(negative);
+      }
+    }
+    const Divisor divisor = extended_
+                                ? rescaling_divisor(context_, level_)
+                                : Divisor{context_.constants().last[top], context_.constants().q_inverse[top], top};
+    for (Poly& part : sum->parts) {
+      Poly& quotient = out.parts.emplace_back(context_.n(), top);
+      divide(context_, level_, divisor, part, quotient, parallel_);
+    }
+    return out;
+  }
+
+  void add(Extended& a, const Extended& b) {
+    parallel_(a.parts[0].limbs(), [&](std::size_t position) {
+      const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
+      for (std::size_t p = 0; p < 2; ++p) {
+        const Row row = a.parts[p].limb(position);
+        kernels().add(row, row, b.parts[p].limb(position), context_.n(), q);
+      }
+    });
+  }
+
+  const Context& context_;
+  const EvaluationKeys& keys_;
+  const ParallelFor& parallel_;
+  int level_;
+  bool extended_ = false;  // whether anything is rotated; otherwise nothing is multiplied by P
+  std::span<const LinearTransform> transforms_;
+  std::vector<Source> sources_;
+  std::vector<Rotated> rotated_;
+  std::map<std::pair<std::size_t, std::uint64_t>, std::size_t> rotation_of_;
+  std::vector<std::map<int, Sum>> sums_;  // per transform
+};
+
+}  // namespace
+
+std::vector<Ciphertext> linear_transforms(const Context& context, std::span<const Ciphertext* const> inputs,
+                                          std::span<const LinearTransform> transforms, const EvaluationKeys& keys,
+                                          const ParallelFor& parallel) {
+  check_inputs("linear_transforms", context, inputs);
+  return Transforms(context, inputs, transforms, keys, parallel).results();
+}
+
+Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* const> inputs,
+                            std::span<const int> steps, const EvaluationKeys& keys, const ParallelFor& parallel) {
+  static constexpr const char* kName = "sum_of_rotations";
+  check_inputs(kName, context, inputs);
+  if (steps.size() != inputs.size()) {
+    refuse(kName, std::to_string(inputs.size()) + " inputs and " + std::to_string(steps.size()) + " rotations");
+  }
+  const int level = inputs[0]->level;
+  std::vector<Source> sources(inputs.size());
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    check_same_scale(kName, inputs[0]->scale, inputs[k]->scale);
+    sources[k].ciphertext = inputs[k];
+  }
+  parallel(sources.size(), [&](std::size_t k) {
+    if (context.galois_element(steps[k]) != 1) {
+      sources[k].digits = decompose(context, inputs[k]->parts[1], level, serial_for);
+    }
+  });
+  std::vector<Rotated> rotated;
+  for (std::size_t k = 0; k < sources.size(); ++k) rotated.emplace_back(context, sources[k], steps[k], keys);
+
+  Extended sum(context, level);
+  parallel(sum.parts[0].limbs(), [&](std::size_t position) {
+    const ring::Modulus& q = context.prime(limb_prime(context, level, position));
+    ring::Buffer one(2 * kChunk);
+    Scratch scratch(context.n());
+    for (std::size_t b = 0; b < context.n() / kChunk; ++b) {
+      const Row out[2] = {sum.parts[0].limb(position) + b * kChunk, sum.parts[1].limb(position) + b * kChunk};
+      const Row next[2] = {one.data(), one.data() + kChunk};
+      for (std::size_t k = 0; k < rotated.size(); ++k) {
+        rotated[k].range(position, b, k == 0 ? out : next, scratch);
+        for (std::size_t p = 0; k > 0 && p < 2; ++p) kernels().add(out[p], out[p], next[p], kChunk, q);
+      }
+    }
+  });
+  Ciphertext result;
+  result.level = level;
+  result.scale = inputs[0]->scale;
+  for (Poly& part : sum.parts) {
+    Poly& quotient = result.parts.emplace_back(context.n(), static_cast<std::size_t>(level) + 1);
+    divide(context, level, special_divisor(context, level), part, quotient, parallel);
+  }
+  return result;
+}
+
+}  // namespace thex::ckks
