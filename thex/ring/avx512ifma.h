@@ -29,12 +29,18 @@ struct NttData {
   std::size_t n;                           // 64..65536
   const std::uint64_t *roots, *quotients;  // of the wanted direction, as in ntt.h; 52-bit quotients
   const std::uint64_t* minus_quotients;    // their first n / 8 negated; forward only
-  Factor n_inverse, last_root;             // used by the inverse only
+  // As in ntt_lazy_inverse.h, or null; inverse only.
+  const std::uint64_t *leaf_constants, *leaf_twists, *scales;
+  Factor n_inverse, last_root;  // used by the inverse only
 };
 
 void ntt_forward(std::uint64_t* a, const NttData& data);
 void ntt_forward_lazy(std::uint64_t* a, const NttData& data);
 void ntt_inverse(std::uint64_t* a, const NttData& data);
+void ntt_inverse_lazy(std::uint64_t* a, const NttData& data);
+
+constexpr std::uint64_t kLazyLimit = (std::uint64_t{1} << 53) / 127;  // the largest q of the lazy transforms
+constexpr std::uint64_t kLeafLift = 14;                               // see ntt_inverse_lazy_avx512ifma.cc
 
 void add(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);
 void sub(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, std::uint64_t q);

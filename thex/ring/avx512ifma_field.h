@@ -32,7 +32,6 @@ using Vector = __m512i;
 
 constexpr u64 kMask52 = (u64{1} << 52) - 1;
 constexpr int kBlockLog = 12;  // 2^12 values, 32 KiB, stay in the first-level cache
-constexpr u64 kLazyLimit = (u64{1} << 53) / 127;
 
 THEX_INLINE Vector load(const u64* p) { return _mm512_load_si512(p); }
 THEX_INLINE void store(u64* p, Vector v) { _mm512_store_si512(p, v); }

@@ -35,6 +35,9 @@ void ntt_forward(u64* a, const NttTable& table) {
                         .roots = table.roots(),
                         .quotients = table.roots_shoup52(),
                         .minus_quotients = table.roots_minus_shoup52(),
+                        .leaf_constants = nullptr,
+                        .leaf_twists = nullptr,
+                        .scales = nullptr,
                         .n_inverse = {},
                         .last_root = {}});
 }
@@ -46,6 +49,9 @@ void ntt_inverse(u64* a, const NttTable& table) {
                         .roots = table.inverse_roots(),
                         .quotients = table.inverse_roots_shoup52(),
                         .minus_quotients = nullptr,
+                        .leaf_constants = table.lazy_inverse().leaf_constants(),
+                        .leaf_twists = table.lazy_inverse().leaf_twists(),
+                        .scales = table.lazy_inverse().scales(),
                         .n_inverse = {table.n_inverse(), table.n_inverse_shoup64() >> 12},
                         .last_root = {table.last_inverse_root(), table.last_inverse_root_shoup64() >> 12}});
 }

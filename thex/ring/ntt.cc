@@ -4,6 +4,7 @@
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/ring/avx512ifma.h"
 
 namespace thex::ring {
 namespace {
@@ -69,6 +70,9 @@ NttTable::NttTable(const Modulus& q, int log_n, int max_log_n) : q_(q), log_n_(l
   n_inverse_shoup64_ = q.shoup(n_inverse_);
   last_inverse_root_ = q.mul(inverse_roots_.data()[1], n_inverse_);
   last_inverse_root_shoup64_ = q.shoup(last_inverse_root_);
+  if (log_n > kLazyLeafLog && q.value() <= ifma::kLazyLimit) {
+    lazy_inverse_ = LazyInverseTable(q, log_n, inverse_roots_.data());
+  }
 }
 
 std::vector<std::uint32_t> automorphism_permutation(int log_n, std::uint64_t g) {

@@ -8,6 +8,7 @@
 
 #include "thex/ring/memory_pool.h"
 #include "thex/ring/modulus.h"
+#include "thex/ring/ntt_lazy_inverse.h"
 
 namespace thex::ring {
 
@@ -36,6 +37,8 @@ class NttTable {
   const std::uint64_t* inverse_roots() const { return inverse_roots_.data(); }
   const std::uint64_t* inverse_roots_shoup64() const { return inverse_roots_shoup64_.data(); }
   const std::uint64_t* inverse_roots_shoup52() const { return inverse_roots_shoup52_.data(); }
+  // Empty where the prime is too large for it or N < 128.
+  const LazyInverseTable& lazy_inverse() const { return lazy_inverse_; }
   std::uint64_t n_inverse() const { return n_inverse_; }
   std::uint64_t n_inverse_shoup64() const { return n_inverse_shoup64_; }
   // inverse_roots()[1] / N: the factor of the inverse transform's last stage, which applies 1/N as it goes.
@@ -49,6 +52,7 @@ class NttTable {
   std::uint64_t last_inverse_root_ = 0, last_inverse_root_shoup64_ = 0;
   Buffer roots_, roots_shoup64_, roots_shoup52_, roots_minus_shoup52_, inverse_roots_, inverse_roots_shoup64_,
       inverse_roots_shoup52_;
+  LazyInverseTable lazy_inverse_;
 };
 
 // Permutation of the bit-reversed NTT domain for the automorphism X -> X^g (g odd, below 2N):

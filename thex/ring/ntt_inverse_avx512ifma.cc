@@ -185,7 +185,7 @@ void inverse(u64* a, const NttData& data) {
 }  // namespace
 
 void ntt_inverse(u64* a, const NttData& data) {
-  data.modulus.q <= kLazyLimit ? inverse<true>(a, data) : inverse<false>(a, data);
+  data.scales != nullptr ? ntt_inverse_lazy(a, data) : inverse<false>(a, data);
 }
 
 }  // namespace thex::ring::ifma
