@@ -46,3 +46,17 @@ function(thex_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 900)
 endfunction()
+
+# thex_test_each_isa(name): the test once more under every instruction set that ring/dispatch.cc may choose, as NAME_ISA; skipped where the
+# processor lacks it. ring/isa_environment_test.cc checks that the kernels are those asked for.
+function(thex_test_each_isa name)
+  if(NOT TARGET ${name})
+    return()
+  endif()
+  target_sources(${name} PRIVATE "${CMAKE_SOURCE_DIR}/thex/ring/isa_environment_test.cc")
+  get_test_property(${name} LABELS labels)
+  foreach(isa portable avx2 avx512ifma)
+    add_test(NAME ${name}_${isa} COMMAND ${name})
+    set_tests_properties(${name}_${isa} PROPERTIES LABELS "${labels}" TIMEOUT 900 ENVIRONMENT THEX_ISA=${isa} SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()

@@ -1,9 +1,11 @@
 // One kernel, chosen with its length, modulus and values by a string of bytes, computed by two tables: they must agree.
+// The transforms of encoding, on reals, are compared with extended precision in ckks/embedding_test.cc instead.
 // Used by kernels_fuzz.cc with the fuzzer's bytes and by a unit test with seeded random ones.
 #pragma once
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -135,11 +137,101 @@ class Results {
   Buffer tested_, oracle_;
 };
 
+// Several targets at a time, each with a prime of its own.
+inline std::string conversion_difference(const Kernels& tested, const Kernels& oracle, Choices& choices,
+                                         std::size_t count, std::size_t n) {
+  const std::size_t targets = 1 + choices.below(7), distinct = std::min<std::size_t>(count, 6);
+  std::vector<Buffer> sources;
+  for (std::size_t k = 0; k < distinct; ++k) {
+    sources.push_back(values(choices, n, std::uint64_t{1} << kMaxPrimeBits));
+  }
+  std::vector<const std::uint64_t*> src;
+  for (std::size_t k = 0; k < count; ++k) src.push_back(sources[k % distinct].data());
+  std::vector<Modulus> primes;
+  std::vector<Buffer> factors;
+  for (std::size_t t = 0; t < targets; ++t) {
+    primes.emplace_back(some_prime(choices));
+    factors.push_back(values(choices, count, primes[t].value()));
+  }
+  std::vector<Results> results;
+  std::vector<std::uint64_t*> ours, expected;
+  std::vector<const std::uint64_t*> rows;
+  std::vector<const Modulus*> moduli;
+  for (std::size_t t = 0; t < targets; ++t) results.emplace_back("base_convert", primes[t], n);
+  for (std::size_t t = 0; t < targets; ++t) {
+    ours.push_back(results[t].tested());
+    expected.push_back(results[t].oracle());
+    rows.push_back(factors[t].data());
+    moduli.push_back(&primes[t]);
+  }
+  tested.base_convert(ours.data(), src.data(), rows.data(), moduli.data(), targets, count, n);
+  oracle.base_convert(expected.data(), src.data(), rows.data(), moduli.data(), targets, count, n);
+  for (std::size_t t = 0; t < targets; ++t) {
+    const std::string found = results[t].check(", count " + std::to_string(count) + ", target " + std::to_string(t) +
+                                               " of " + std::to_string(targets));
+    if (!found.empty()) return found;
+  }
+  return "";
+}
+
+// Rounded sums of products with reciprocals: a sum near a half may be rounded either way, by at most one.
+inline std::string quotient_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, std::size_t n) {
+  const std::size_t count = 1 + choices.below(12);
+  std::vector<Buffer> sources;
+  std::vector<const std::uint64_t*> src;
+  std::vector<double> reciprocal;
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::uint64_t prime = some_prime(choices);
+    sources.push_back(values(choices, n, prime));
+    reciprocal.push_back(1 / static_cast<double>(prime));
+  }
+  for (const Buffer& source : sources) src.push_back(source.data());
+  Buffer ours(n), expected(n);
+  tested.rounded_quotient(ours.data(), src.data(), reciprocal.data(), count, n);
+  oracle.rounded_quotient(expected.data(), src.data(), reciprocal.data(), count, n);
+  for (std::size_t i = 0; i < n; ++i) {
+    long double exact = 0;
+    for (std::size_t k = 0; k < count; ++k) exact += static_cast<long double>(src[k][i]) * reciprocal[k];
+    for (const std::uint64_t quotient : {ours.data()[i], expected.data()[i]}) {
+      if (std::abs(static_cast<long double>(quotient) - exact) > 0.5L + 0x1p-44L) {
+        return "rounded_quotient, count " + std::to_string(count) + ": value " + std::to_string(i) + " is " +
+               std::to_string(ours.data()[i]) + " and " + std::to_string(expected.data()[i]) + " for " +
+               std::to_string(static_cast<double>(exact));
+      }
+    }
+  }
+  return "";
+}
+
+// Reals of either sign up to a bound: their residues, or the largest of them.
+inline std::string real_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, bool residues,
+                                   const Modulus& q, std::size_t n) {
+  const double bound = std::ldexp(1.0, static_cast<int>(choices.below(51)));
+  const Buffer integers = values(choices, n, std::uint64_t{1} << 51), signs = values(choices, n, 4);
+  std::vector<double> reals(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint64_t way = signs.data()[i];
+    reals[i] = bound * (static_cast<double>(integers.data()[i]) * 0x1p-51);
+    if (way & 1) reals[i] = std::floor(reals[i]) + 0.5;  // a tie, where doubles still have them
+    reals[i] = std::min(reals[i], bound);
+    if (way & 2) reals[i] = -reals[i];
+  }
+  if (!residues) {
+    const double ours = tested.largest_magnitude(reals.data(), n), expected = oracle.largest_magnitude(reals.data(), n);
+    if (ours == expected) return "";
+    return "largest_magnitude is " + std::to_string(ours) + ", the oracle has " + std::to_string(expected);
+  }
+  Results results("residues_of_reals", q, n);
+  tested.residues_of_reals(results.tested(), reals.data(), bound, n, q);
+  oracle.residues_of_reals(results.oracle(), reals.data(), bound, n, q);
+  return results.check(", bound " + std::to_string(bound));
+}
+
 // Empty when `tested` and `oracle` agree on the computation that the bytes describe; else what differs.
 inline std::string difference(const Kernels& tested, const Kernels& oracle, std::span<const std::uint8_t> bytes) {
   Choices choices(bytes);
-  const std::size_t kernel = choices.below(14);
-  if (kernel >= 12) {
+  const std::size_t kernel = choices.below(17);
+  if (kernel == 12 || kernel == 13) {
     const NttTable* const table = some_table(choices);
     if (table == nullptr) return "";
     const bool forward = kernel == 12;
@@ -208,34 +300,29 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
     default:
       break;
   }
+  if (kernel == 15 || kernel == 16) return real_difference(tested, oracle, choices, kernel == 15, q, n);
   // The kernels that sum products. Their first factors repeat, so that a thousand terms stay cheap.
+  if (kernel == 14) return quotient_difference(tested, oracle, choices, n);
   static constexpr std::size_t kCounts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 200, 1024};
   const std::size_t count = kCounts[choices.below(std::size(kCounts))], distinct = std::min<std::size_t>(count, 6);
-  const bool conversion = kernel == 11;
+  if (kernel == 11) return conversion_difference(tested, oracle, choices, std::min(count, kMaxConversionSources), n);
   const std::size_t run =
       kernel == 10 ? std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1) : 1;
   std::vector<Buffer> a, b;
   for (std::size_t k = 0; k < distinct; ++k) {
-    a.push_back(values(choices, n, conversion ? std::uint64_t{1} << kMaxPrimeBits : q.value()));
+    a.push_back(values(choices, n, q.value()));
     b.push_back(values(choices, n / run, q.value()));
   }
   std::vector<const std::uint64_t*> pa, pb;
-  std::vector<std::uint64_t> factor;
   for (std::size_t k = 0; k < count; ++k) {
     pa.push_back(a[k % distinct].data());
     pb.push_back(b[k % distinct].data());
-    factor.push_back(b[k % distinct].data()[k % (n / run)]);
   }
   const auto sum = [&](const Kernels& k, std::uint64_t* dst) {
     if (kernel == 9) k.inner_product(dst, pa.data(), pb.data(), count, n, q);
     if (kernel == 10) k.inner_product_runs(dst, pa.data(), pb.data(), count, run, n, q);
-    if (conversion) {
-      const std::uint64_t* const factors = factor.data();
-      const Modulus* const modulus = &q;
-      k.base_convert(&dst, pa.data(), &factors, &modulus, 1, std::min(count, kMaxConversionSources), n);
-    }
   };
-  Results results(conversion ? "base_convert" : kernel == 9 ? "inner_product" : "inner_product_runs", q, n);
+  Results results(kernel == 9 ? "inner_product" : "inner_product_runs", q, n);
   sum(tested, results.tested());
   sum(oracle, results.oracle());
   return results.check(", count " + std::to_string(count) + ", run " + std::to_string(run));
