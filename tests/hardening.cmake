@@ -21,3 +21,10 @@ if(NOT THEX_SANITIZE)
   pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
   thex_test(secret_wiping_test SOURCES secret_wiping_test.cc DEPS thex_ckks_secret PkgConfig::SODIUM)
 endif()
+
+# Sanitizers and coverage put weak symbols of their own into every object.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT THEX_SANITIZE AND NOT THEX_FUZZ)
+  add_test(NAME kernel_objects_test COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/kernel_objects_test.sh" "${CMAKE_BINARY_DIR}" "${CMAKE_SOURCE_DIR}"
+    "${CMAKE_CXX_COMPILER}")
+  set_tests_properties(kernel_objects_test PROPERTIES LABELS fast)
+endif()

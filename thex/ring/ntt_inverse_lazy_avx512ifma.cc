@@ -13,7 +13,7 @@
 
 #include "thex/ring/avx512ifma.h"
 #include "thex/ring/avx512ifma_lazy.h"
-#include "thex/ring/ntt_lazy_inverse.h"
+#include "thex/ring/ntt_lazy_steps.h"
 
 namespace thex::ring::ifma {
 namespace {

@@ -12,20 +12,9 @@
 
 #include "thex/ring/memory_pool.h"
 #include "thex/ring/modulus.h"
+#include "thex/ring/ntt_lazy_steps.h"
 
 namespace thex::ring {
-
-namespace {
-
-constexpr int kLazyLeafLog = 6;
-
-// Stages of the last step on a block of 2^log_n values; 6 < log_n <= 16.
-constexpr int lazy_inverse_stages(int log_n) {
-  const int stages = log_n - kLazyLeafLog;
-  return stages == 4 ? 2 : stages < 3 ? stages : 3;
-}
-
-}  // namespace
 
 class LazyInverseTable {
  public:
