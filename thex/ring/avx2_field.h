@@ -1,9 +1,10 @@
 // Internal: arithmetic modulo q < 2^50 on four doubles, for the files compiled with AVX2 and FMA only.
 //
 // Residues are signed integers held exactly (below 2^53 in size). A product y * w is split into h + l without error by
-// one fused multiply-subtract; h - b q with b = round(h / q) is exact too. h / q carries three roundings, so b may be
-// off: with |y| <= k q and 0 <= w < q the result is at most (1/2 + 3k / 8) q in size. Every stage of the transforms
-// keeps k <= 4.
+// one fused multiply-subtract; h - b q with b = round(y w / q) is exact too. The quotient w / q carries two roundings,
+// so b may be off: with |y| <= k q and 0 <= w < q the result is at most (1/2 + k q / 2^52) q in size. Rounding to an
+// integer is adding and subtracting 1.5 * 2^52, for less than a rounding instruction, so the quotient must be below
+// 2^51.
 #pragma once
 
 #include <immintrin.h>
@@ -36,29 +37,46 @@ THEX_INLINE Ints to_ints(Reals x) {
   return _mm256_castpd_si256(_mm256_xor_pd(_mm256_add_pd(x, two52), two52));
 }
 
+// A constant factor w in [0, q) and w / q.
+struct Factor {
+  Reals value, quotient;
+};
+
 struct Field {
   explicit THEX_INLINE Field(u64 modulus)
-      : q(broadcast_real(modulus)), inverse(_mm256_div_pd(_mm256_set1_pd(1), broadcast_real(modulus))) {}
+      : q(broadcast_real(modulus)),
+        inverse(_mm256_div_pd(_mm256_set1_pd(1), broadcast_real(modulus))),
+        rounder(_mm256_set1_pd(0x1.8p52)) {}
 
+  THEX_INLINE Factor factor(Reals w) const { return {w, _mm256_mul_pd(w, inverse)}; }
   static THEX_INLINE Reals nearest(Reals x) {
     return _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
-
+  // The integer next to x * y, which is below 2^51 in size.
+  THEX_INLINE Reals round_product(Reals x, Reals y) const {
+    return _mm256_sub_pd(_mm256_fmadd_pd(x, y, rounder), rounder);
+  }
+  THEX_INLINE Reals mul(Reals y, Factor w) const {
+    const Reals quotient = round_product(y, w.quotient);
+    const Reals high = _mm256_mul_pd(y, w.value);
+    const Reals low = _mm256_fmsub_pd(y, w.value, high);
+    return _mm256_add_pd(_mm256_fnmadd_pd(quotient, q, high), low);
+  }
+  // The same where w is not constant: three roundings, at most (1/2 + 3/8 k) q.
   THEX_INLINE Reals mul(Reals y, Reals w) const {
     const Reals high = _mm256_mul_pd(y, w);
     const Reals low = _mm256_fmsub_pd(y, w, high);
-    const Reals quotient = nearest(_mm256_mul_pd(high, inverse));
-    return _mm256_add_pd(_mm256_fnmadd_pd(quotient, q, high), low);
+    return _mm256_add_pd(_mm256_fnmadd_pd(round_product(high, inverse), q, high), low);
   }
   // Any integer below 2^53 in size -> within q / 2 (and one part in 2^50).
-  THEX_INLINE Reals reduce(Reals x) const { return _mm256_fnmadd_pd(nearest(_mm256_mul_pd(x, inverse)), q, x); }
+  THEX_INLINE Reals reduce(Reals x) const { return _mm256_fnmadd_pd(round_product(x, inverse), q, x); }
   // (-q, q) -> [0, q) as an integer.
   THEX_INLINE Ints canonical(Reals x) const {
     const Reals negative = _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_LT_OQ);
     return to_ints(_mm256_add_pd(x, _mm256_and_pd(negative, q)));
   }
 
-  const Reals q, inverse;
+  const Reals q, inverse, rounder;
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 // The NTT in double precision with fused multiply-add, four lanes, two stages at a time, depth first so that the parts
 // soon fit the first-level cache. Between the first and the last pass the polynomial's memory holds doubles.
 //
-// Sizes in units of q (see avx2_field.h). Forward: the upper operand of a pass is first reduced to 1/2; with k at its
-// entry, two stages leave at most 1.88 + 0.52 k, whose fixed point is k = 3.9. Inverse: every sum is reduced; products
-// of a difference of two values of size k are below 1/2 + 3k / 4, with fixed point k = 2. Both stay below 4q < 2^52.
+// Sizes in units of q (see avx2_field.h). Lazy variant, q <= 2^47: a product is at most 1/2 + k / 32. Forward: nothing
+// is reduced before the end, where 16 stages have brought 1 to 11.8, below 2^51. Inverse: of a pass only the sum of all
+// four operands is reduced; with k at its entry the others leave it at most 1 + k / 8.
+// Strict variant, q < 2^50: a product is at most 1/2 + k / 4. Forward: the upper operand of a pass is first reduced to
+// 1/2; two stages leave at most 1.75 + 0.32 k. Inverse: every sum is reduced; products of a difference of two values of
+// size k are below 1/2 + k / 2. Both stay below 4q < 2^52.
 #include <cstddef>
 #include <cstdint>
 
@@ -13,17 +16,31 @@
 namespace thex::ring::avx2 {
 namespace {
 
-THEX_INLINE void forward_butterfly(const Field& field, Reals& x, Reals& y, Reals w) {
-  const Reals product = field.mul(y, w);
-  y = _mm256_sub_pd(x, product);
-  x = _mm256_add_pd(x, product);
-}
+template <bool kLazy>
+struct Butterflies : Field {
+  using Field::Field;
 
-THEX_INLINE void inverse_butterfly(const Field& field, Reals& x, Reals& y, Reals w) {
-  const Reals difference = _mm256_sub_pd(x, y);
-  x = field.reduce(_mm256_add_pd(x, y));
-  y = field.mul(difference, w);
-}
+  THEX_INLINE Factor broadcast_factor(u64 w) const { return factor(broadcast_real(w)); }
+
+  THEX_INLINE Reals product(Reals y, Factor w) const {
+    if constexpr (kLazy) return mul(y, w);
+    const Reals high = _mm256_mul_pd(y, w.value), low = _mm256_fmsub_pd(y, w.value, high);
+    return _mm256_add_pd(_mm256_fnmadd_pd(nearest(_mm256_mul_pd(y, w.quotient)), q, high), low);
+  }
+  THEX_INLINE void forward(Reals& x, Reals& y, Factor w) const {
+    const Reals wy = product(y, w);
+    y = _mm256_sub_pd(x, wy);
+    x = _mm256_add_pd(x, wy);
+  }
+  // kReduce: the sum in the lazy variant.
+  template <bool kReduce>
+  THEX_INLINE void inverse(Reals& x, Reals& y, Factor w) const {
+    const Reals difference = _mm256_sub_pd(x, y);
+    x = _mm256_add_pd(x, y);
+    if constexpr (kReduce || !kLazy) x = reduce(x);
+    y = product(difference, w);
+  }
+};
 
 template <bool kFirst>
 THEX_INLINE Reals load_input(const u64* p) {
@@ -31,170 +48,226 @@ THEX_INLINE Reals load_input(const u64* p) {
   return load_reals(p);
 }
 
-// One stage on two rows of t values: the first of an odd number of stages.
-void forward_single(u64* a, std::size_t t, const NttData& data, const Field& field) {
-  const Reals w = broadcast_real(data.roots[1]);
-  for (std::size_t j = 0; j < t; j += 4) {
-    Reals x = to_reals(load(a + j)), y = to_reals(load(a + t + j));
-    forward_butterfly(field, x, y, w);
-    store_reals(a + j, x);
-    store_reals(a + t + j, y);
-  }
-}
-
-template <bool kFirst>
-THEX_INLINE void forward_double(u64* a, std::size_t t, std::size_t node, const NttData& data, const Field& field) {
-  const Reals w = broadcast_real(data.roots[node]);
-  const Reals w0 = broadcast_real(data.roots[2 * node]), w1 = broadcast_real(data.roots[2 * node + 1]);
-  for (std::size_t j = 0; j < t; j += 4) {
-    Reals v0 = load_input<kFirst>(a + j), v1 = load_input<kFirst>(a + t + j);
-    Reals v2 = load_input<kFirst>(a + 2 * t + j), v3 = load_input<kFirst>(a + 3 * t + j);
-    v0 = field.reduce(v0);
-    v1 = field.reduce(v1);
-    forward_butterfly(field, v0, v2, w);
-    forward_butterfly(field, v1, v3, w);
-    forward_butterfly(field, v0, v1, w0);
-    forward_butterfly(field, v2, v3, w1);
-    store_reals(a + j, v0);
-    store_reals(a + t + j, v1);
-    store_reals(a + 2 * t + j, v2);
-    store_reals(a + 3 * t + j, v3);
-  }
-}
-
 struct LaneFactors {
-  Reals two, one;  // for distances 2 and 1 inside eight values
+  Factor two, one;  // for distances 2 and 1 inside eight values
 };
 
 // `node` numbers the groups of eight values.
-THEX_INLINE LaneFactors lane_factors(const u64* roots, std::size_t node) {
+THEX_INLINE LaneFactors lane_factors(const u64* roots, std::size_t node, const Field& field) {
   const __m128i pair = _mm_load_si128(reinterpret_cast<const __m128i*>(roots + 2 * node));
-  return {to_reals(_mm256_permute4x64_epi64(_mm256_castsi128_si256(pair), 0x50)), to_reals(load(roots + 4 * node))};
+  return {field.factor(to_reals(_mm256_permute4x64_epi64(_mm256_castsi128_si256(pair), 0x50))),
+          field.factor(to_reals(load(roots + 4 * node)))};
 }
 
-// The last four stages on 16 values.
-THEX_INLINE void forward_last(u64* a, std::size_t node, const NttData& data, const Field& field) {
-  forward_double<false>(a, 4, node, data, field);
-#pragma GCC unroll 2
-  for (std::size_t h = 0; h < 2; ++h) {
-    u64* const p = a + 8 * h;
-    const LaneFactors w = lane_factors(data.roots, 2 * node + h);
-    Reals v0 = load_reals(p), v1 = load_reals(p + 4);
-    Reals x = field.reduce(_mm256_permute2f128_pd(v0, v1, 0x20)), y = _mm256_permute2f128_pd(v0, v1, 0x31);
-    forward_butterfly(field, x, y, w.two);
-    v0 = _mm256_unpacklo_pd(x, y);
-    v1 = _mm256_unpackhi_pd(x, y);
-    forward_butterfly(field, v0, v1, w.one);
-    const Reals low = _mm256_castsi256_pd(field.canonical(field.reduce(v0)));
-    const Reals high = _mm256_castsi256_pd(field.canonical(field.reduce(v1)));
-    x = _mm256_unpacklo_pd(low, high);
-    y = _mm256_unpackhi_pd(low, high);
-    store_reals(p, _mm256_permute2f128_pd(x, y, 0x20));
-    store_reals(p + 4, _mm256_permute2f128_pd(x, y, 0x31));
-  }
-}
+template <bool kLazy>
+class Forward {
+ public:
+  explicit THEX_INLINE Forward(const NttData& data) : roots_(data.roots), field_(data.q) {}
 
-// All stages of a block of n = 16 * 4^k values.
-void forward_tree(u64* a, std::size_t n, std::size_t node, const NttData& data, const Field& field) {
-  if (n == 16) {
-    forward_last(a, node, data, field);
-    return;
-  }
-  forward_double<false>(a, n / 4, node, data, field);
-  for (std::size_t i = 0; i < 4; ++i) forward_tree(a + i * n / 4, n / 4, 4 * node + i, data, field);
-}
-
-// kLast: the last stage of all, which multiplies by 1/N and stores integers in [0, q).
-template <bool kLast>
-THEX_INLINE void inverse_double(u64* a, std::size_t t, std::size_t node, const NttData& data, const Field& field) {
-  const Reals w = broadcast_real(kLast ? data.last_root : data.roots[node]), scale = broadcast_real(data.n_inverse);
-  const Reals w0 = broadcast_real(data.roots[2 * node]), w1 = broadcast_real(data.roots[2 * node + 1]);
-  for (std::size_t j = 0; j < t; j += 4) {
-    Reals v0 = load_reals(a + j), v1 = load_reals(a + t + j);
-    Reals v2 = load_reals(a + 2 * t + j), v3 = load_reals(a + 3 * t + j);
-    inverse_butterfly(field, v0, v1, w0);
-    inverse_butterfly(field, v2, v3, w1);
-    inverse_butterfly(field, v0, v2, w);
-    inverse_butterfly(field, v1, v3, w);
-    if constexpr (kLast) {
-      store(a + j, field.canonical(field.mul(v0, scale)));
-      store(a + t + j, field.canonical(field.mul(v1, scale)));
-      store(a + 2 * t + j, field.canonical(field.reduce(v2)));
-      store(a + 3 * t + j, field.canonical(field.reduce(v3)));
+  void run(u64* a, std::size_t n) const {
+    if (__builtin_ctzll(n) % 2 != 0) {
+      single(a, n / 2);
+      for (std::size_t i = 0; i < 2; ++i) tree(a + i * n / 2, n / 2, 2 + i);
     } else {
-      store_reals(a + j, v0);
-      store_reals(a + t + j, v1);
-      store_reals(a + 2 * t + j, v2);
-      store_reals(a + 3 * t + j, v3);
+      two_stages<true>(a, n / 4, 1);
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 + i);
     }
   }
-}
 
-// The last stage of an odd number of stages.
-void inverse_single(u64* a, std::size_t t, const NttData& data, const Field& field) {
-  const Reals w = broadcast_real(data.last_root), scale = broadcast_real(data.n_inverse);
-  for (std::size_t j = 0; j < t; j += 4) {
-    Reals x = load_reals(a + j), y = load_reals(a + t + j);
-    inverse_butterfly(field, x, y, w);
-    store(a + j, field.canonical(field.mul(x, scale)));
-    store(a + t + j, field.canonical(field.reduce(y)));
+ private:
+  // All stages of a block of n = 16 * 4^k values.
+  void tree(u64* a, std::size_t n, std::size_t node) const {
+    if (n == 16) return leaf(a, node);
+    two_stages<false>(a, n / 4, node);
+    if (n == 64) {
+      for (std::size_t i = 0; i < 4; ++i) leaf(a + 16 * i, 4 * node + i);
+    } else {
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 * node + i);
+    }
   }
-}
 
-// The first four stages on 16 values in [0, q).
-THEX_INLINE void inverse_first(u64* a, std::size_t node, const NttData& data, const Field& field) {
+  // One stage on two rows of t values: the first of an odd number of stages.
+  void single(u64* a, std::size_t t) const {
+    const Factor w = field_.broadcast_factor(roots_[1]);
+    for (std::size_t j = 0; j < t; j += 4) {
+      Reals x = to_reals(load(a + j)), y = to_reals(load(a + t + j));
+      field_.forward(x, y, w);
+      store_reals(a + j, x);
+      store_reals(a + t + j, y);
+    }
+  }
+
+  struct NodeFactors {
+    Factor top, left, right;
+  };
+  THEX_INLINE NodeFactors factors(std::size_t node) const {
+    return {field_.broadcast_factor(roots_[node]), field_.broadcast_factor(roots_[2 * node]),
+            field_.broadcast_factor(roots_[2 * node + 1])};
+  }
+  THEX_INLINE void butterflies(Reals (&v)[4], const NodeFactors& w) const {
+    if constexpr (!kLazy) {
+      v[0] = field_.reduce(v[0]);
+      v[1] = field_.reduce(v[1]);
+    }
+    field_.forward(v[0], v[2], w.top);
+    field_.forward(v[1], v[3], w.top);
+    field_.forward(v[0], v[1], w.left);
+    field_.forward(v[2], v[3], w.right);
+  }
+
+  template <bool kFirst>
+  void two_stages(u64* a, std::size_t t, std::size_t node) const {
+    const NodeFactors w = factors(node);
+    for (std::size_t j = 0; j < t; j += 4) {
+      Reals v[4] = {load_input<kFirst>(a + j), load_input<kFirst>(a + t + j), load_input<kFirst>(a + 2 * t + j),
+                    load_input<kFirst>(a + 3 * t + j)};
+      butterflies(v, w);
+      store_reals(a + j, v[0]);
+      store_reals(a + t + j, v[1]);
+      store_reals(a + 2 * t + j, v[2]);
+      store_reals(a + 3 * t + j, v[3]);
+    }
+  }
+
+  // The last four stages on 16 values, and the reduction to [0, q).
+  THEX_INLINE void leaf(u64* a, std::size_t node) const {
+    Reals v[4] = {load_reals(a), load_reals(a + 4), load_reals(a + 8), load_reals(a + 12)};
+    butterflies(v, factors(node));
 #pragma GCC unroll 2
-  for (std::size_t h = 0; h < 2; ++h) {
-    u64* const p = a + 8 * h;
-    const LaneFactors w = lane_factors(data.roots, 2 * node + h);
-    const Reals v0 = to_reals(load(p)), v1 = to_reals(load(p + 4));
-    Reals x = _mm256_permute2f128_pd(v0, v1, 0x20), y = _mm256_permute2f128_pd(v0, v1, 0x31);
-    Reals even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
-    inverse_butterfly(field, even, odd, w.one);
-    x = _mm256_unpacklo_pd(even, odd);
-    y = _mm256_unpackhi_pd(even, odd);
-    inverse_butterfly(field, x, y, w.two);
-    store_reals(p, _mm256_permute2f128_pd(x, y, 0x20));
-    store_reals(p + 4, _mm256_permute2f128_pd(x, y, 0x31));
+    for (std::size_t h = 0; h < 2; ++h) {
+      const LaneFactors w = lane_factors(roots_, 2 * node + h, field_);
+      Reals x = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x20);
+      Reals y = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x31);
+      if constexpr (!kLazy) x = field_.reduce(x);
+      field_.forward(x, y, w.two);
+      Reals even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
+      field_.forward(even, odd, w.one);
+      const Ints low = field_.canonical(field_.reduce(even)), high = field_.canonical(field_.reduce(odd));
+      store_halves(a + 8 * h, _mm256_unpacklo_epi64(low, high));
+      store_halves(a + 8 * h + 2, _mm256_unpackhi_epi64(low, high));
+    }
   }
-  inverse_double<false>(a, 4, node, data, field);
-}
 
-void inverse_tree(u64* a, std::size_t n, std::size_t node, const NttData& data, const Field& field) {
-  if (n == 16) {
-    inverse_first(a, node, data, field);
-    return;
+  static THEX_INLINE void store_halves(u64* p, Ints v) {  // two words each at p and p + 4
+    _mm_store_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(v));
+    _mm_store_si128(reinterpret_cast<__m128i*>(p + 4), _mm256_extracti128_si256(v, 1));
   }
-  for (std::size_t i = 0; i < 4; ++i) inverse_tree(a + i * n / 4, n / 4, 4 * node + i, data, field);
-  inverse_double<false>(a, n / 4, node, data, field);
-}
 
-bool odd_stages(std::size_t n) { return __builtin_ctzll(n) % 2 != 0; }
+  const u64* const roots_;
+  const Butterflies<kLazy> field_;
+};
+
+template <bool kLazy>
+class Inverse {
+ public:
+  explicit THEX_INLINE Inverse(const NttData& data)
+      : roots_(data.roots), last_root_(data.last_root), n_inverse_(data.n_inverse), field_(data.q) {}
+
+  void run(u64* a, std::size_t n) const {
+    if (__builtin_ctzll(n) % 2 != 0) {
+      for (std::size_t i = 0; i < 2; ++i) tree(a + i * n / 2, n / 2, 2 + i);
+      single(a, n / 2);
+    } else {
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 + i);
+      two_stages<true>(a, n / 4, 1);
+    }
+  }
+
+ private:
+  void tree(u64* a, std::size_t n, std::size_t node) const {
+    if (n == 16) return leaf(a, node);
+    if (n == 64) {
+      for (std::size_t i = 0; i < 4; ++i) leaf(a + 16 * i, 4 * node + i);
+    } else {
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 * node + i);
+    }
+    two_stages<false>(a, n / 4, node);
+  }
+
+  template <bool kLast>
+  THEX_INLINE void butterflies(Reals (&v)[4], Factor top, Factor left, Factor right) const {
+    field_.template inverse<false>(v[0], v[1], left);
+    field_.template inverse<false>(v[2], v[3], right);
+    field_.template inverse<!kLast>(v[0], v[2], top);
+    field_.template inverse<false>(v[1], v[3], top);
+  }
+
+  // kLast: the last stage of all, which multiplies by 1/N and stores integers in [0, q).
+  template <bool kLast>
+  void two_stages(u64* a, std::size_t t, std::size_t node) const {
+    const Factor top = field_.broadcast_factor(kLast ? last_root_ : roots_[node]);
+    const Factor left = field_.broadcast_factor(roots_[2 * node]);
+    const Factor right = field_.broadcast_factor(roots_[2 * node + 1]);
+    const Factor scale = field_.broadcast_factor(n_inverse_);
+    for (std::size_t j = 0; j < t; j += 4) {
+      Reals v[4] = {load_reals(a + j), load_reals(a + t + j), load_reals(a + 2 * t + j), load_reals(a + 3 * t + j)};
+      butterflies<kLast>(v, top, left, right);
+      if constexpr (kLast) {
+        store(a + j, field_.canonical(field_.product(v[0], scale)));
+        store(a + t + j, field_.canonical(field_.product(v[1], scale)));
+        store(a + 2 * t + j, field_.canonical(field_.reduce(v[2])));
+        store(a + 3 * t + j, field_.canonical(field_.reduce(v[3])));
+      } else {
+        store_reals(a + j, v[0]);
+        store_reals(a + t + j, v[1]);
+        store_reals(a + 2 * t + j, v[2]);
+        store_reals(a + 3 * t + j, v[3]);
+      }
+    }
+  }
+
+  // The last stage of an odd number of stages.
+  void single(u64* a, std::size_t t) const {
+    const Factor w = field_.broadcast_factor(last_root_), scale = field_.broadcast_factor(n_inverse_);
+    for (std::size_t j = 0; j < t; j += 4) {
+      Reals x = load_reals(a + j), y = load_reals(a + t + j);
+      field_.template inverse<false>(x, y, w);
+      store(a + j, field_.canonical(field_.product(x, scale)));
+      store(a + t + j, field_.canonical(field_.reduce(y)));
+    }
+  }
+
+  // The first four stages on 16 values in [0, q).
+  THEX_INLINE void leaf(u64* a, std::size_t node) const {
+    Reals v[4];
+#pragma GCC unroll 2
+    for (std::size_t h = 0; h < 2; ++h) {
+      const LaneFactors w = lane_factors(roots_, 2 * node + h, field_);
+      Reals x = load_halves(a + 8 * h), y = load_halves(a + 8 * h + 2);
+      Reals even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
+      field_.template inverse<false>(even, odd, w.one);
+      x = _mm256_unpacklo_pd(even, odd);
+      y = _mm256_unpackhi_pd(even, odd);
+      field_.template inverse<true>(x, y, w.two);
+      v[2 * h] = _mm256_permute2f128_pd(x, y, 0x20);
+      v[2 * h + 1] = _mm256_permute2f128_pd(x, y, 0x31);
+    }
+    butterflies<false>(v, field_.broadcast_factor(roots_[node]), field_.broadcast_factor(roots_[2 * node]),
+                       field_.broadcast_factor(roots_[2 * node + 1]));
+    for (int k = 0; k < 4; ++k) store_reals(a + 4 * k, v[k]);
+  }
+
+  static THEX_INLINE Reals load_halves(const u64* p) {  // two words each at p and p + 4
+    const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(p + 4));
+    return to_reals(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+  }
+
+  const u64* const roots_;
+  const u64 last_root_, n_inverse_;
+  const Butterflies<kLazy> field_;
+};
+
+constexpr u64 kLazyLimit = u64{1} << 47;
 
 }  // namespace
 
 void ntt_forward(u64* a, const NttData& data) {
-  const Field field(data.q);
-  const std::size_t n = data.n;
-  if (odd_stages(n)) {
-    forward_single(a, n / 2, data, field);
-    for (std::size_t i = 0; i < 2; ++i) forward_tree(a + i * n / 2, n / 2, 2 + i, data, field);
-  } else {
-    forward_double<true>(a, n / 4, 1, data, field);
-    for (std::size_t i = 0; i < 4; ++i) forward_tree(a + i * n / 4, n / 4, 4 + i, data, field);
-  }
+  data.q <= kLazyLimit ? Forward<true>(data).run(a, data.n) : Forward<false>(data).run(a, data.n);
 }
 
 void ntt_inverse(u64* a, const NttData& data) {
-  const Field field(data.q);
-  const std::size_t n = data.n;
-  if (odd_stages(n)) {
-    for (std::size_t i = 0; i < 2; ++i) inverse_tree(a + i * n / 2, n / 2, 2 + i, data, field);
-    inverse_single(a, n / 2, data, field);
-  } else {
-    for (std::size_t i = 0; i < 4; ++i) inverse_tree(a + i * n / 4, n / 4, 4 + i, data, field);
-    inverse_double<true>(a, n / 4, 1, data, field);
-  }
+  data.q <= kLazyLimit ? Inverse<true>(data).run(a, data.n) : Inverse<false>(data).run(a, data.n);
 }
 
 }  // namespace thex::ring::avx2
