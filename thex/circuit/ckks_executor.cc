@@ -4,14 +4,17 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <tuple>
 #include <utility>
 
 #include "thex/base/error.h"
+#include "thex/circuit/fusion.h"
 #include "thex/circuit/scheduler.h"
 #include "thex/ckks/encoder.h"
+#include "thex/ckks/linear_transform.h"
 #include "thex/ckks/masked_refresh.h"
 
 namespace thex::circuit {
@@ -26,6 +29,8 @@ enum class Kind {
   align,      // value `target` = value `source` at `level` and its canonical scale
   drop,       // value `target` = value `source` at `level`, scale kept
   decompose,  // decomposition `index` of value `source`
+  transform,  // group `index` of linear transforms
+  sum,        // rotation sum `index`
   exchange,   // client step `index`
 };
 
@@ -49,13 +54,17 @@ struct CkksExecutor::Impl {
   ckks::Encoder encoder;
 
   std::vector<TaskSpec> tasks;
-  std::vector<std::size_t> task_of_value;                   // kNone: given at the start
-  std::vector<std::vector<std::size_t>> operands;           // per node: the values that it reads
-  std::vector<std::vector<std::size_t>> exchange_operands;  // per client step: the values that travel to the client
-  std::vector<std::size_t> decomposition_of;                // per rotate node: kNone or its hoisting group
+  std::vector<std::size_t> task_of_value;  // kNone: given at the start
+  Fusion fusion;
+  std::vector<std::vector<std::size_t>> operands;              // per node: the values that it reads
+  std::vector<std::vector<std::size_t>> group_operands;        // per transform group
+  std::vector<std::vector<ckks::LinearTransform>> transforms;  // per transform group
+  std::vector<std::vector<std::size_t>> exchange_operands;     // per client step: the values that travel to the client
+  std::vector<std::size_t> decomposition_of;                   // per rotate node: kNone or its hoisting group
   std::size_t decompositions = 0;
   std::vector<int> value_uses, decomposition_uses;
   std::vector<std::vector<std::shared_ptr<const Plaintext>>> plaintexts;  // per node
+  std::vector<std::shared_ptr<const Plaintext>> kept;                     // of the transforms
   std::size_t plaintext_bytes = 0;
 
   Impl(ckks::ContextPtr ctx, const Program& p, const ProgramPlan& pl)
@@ -64,6 +73,7 @@ struct CkksExecutor::Impl {
         plan(pl),
         evaluator(ctx),
         encoder(ctx),
+        fusion(find_fusion(p, pl.level)),
         operands(p.nodes.size()),
         decomposition_of(p.nodes.size(), kNone),
         plaintexts(p.nodes.size()) {
@@ -105,12 +115,36 @@ struct CkksExecutor::Impl {
     return it->second;
   }
 
+  void read(TaskSpec& task, const std::vector<std::size_t>& values) {
+    for (std::size_t value : values) {
+      depend(task, value);
+      ++value_uses[value];
+    }
+  }
+
+  // The task of a transform group, as urgent as its most urgent result.
+  std::size_t add_group(std::size_t g) {
+    const TransformGroup& group = fusion.groups[g];
+    TaskSpec task{.kind = Kind::transform, .index = g, .urgency = std::numeric_limits<int>::max()};
+    for (const std::size_t t : group.transforms)
+      task.urgency = std::min(task.urgency, plan.urgency[index(program.transforms[t].output)]);
+    task.target = index(program.transforms[group.transforms[0]].output);
+    for (NodeId input : program.transforms[group.transforms[0]].inputs)
+      group_operands[g].push_back(at_level(input, group.level, true, task.urgency));
+    read(task, group_operands[g]);
+    tasks.push_back(std::move(task));
+    return tasks.size() - 1;
+  }
+
   void build_tasks() {
     std::map<std::pair<NodeId, int>, int> group_size;
     for (std::size_t id = 0; id < program.nodes.size(); ++id)
-      if (program.nodes[id].op == Op::rotate) ++group_size[{program.nodes[id].inputs[0], plan.level[id]}];
+      if (program.nodes[id].op == Op::rotate && fusion.nodes[id].how == Fusion::How::alone)
+        ++group_size[{program.nodes[id].inputs[0], plan.level[id]}];
     std::map<std::pair<std::size_t, int>, std::pair<std::size_t, std::size_t>> groups;  // (value, level) -> group, task
     std::size_t last_exchange = kNone, next_step = 1;
+    std::vector<std::size_t> task_of_group(fusion.groups.size(), kNone);
+    group_operands.resize(fusion.groups.size());
 
     for (std::size_t id = 0; id < program.nodes.size(); ++id) {
       const Node& node = program.nodes[id];
@@ -133,14 +167,27 @@ struct CkksExecutor::Impl {
         if (node.step > 0) task_of_value[id] = last_exchange;
         continue;
       }
+      const Fusion::Item item = fusion.nodes[id];
+      if (item.how == Fusion::How::unused) continue;
+      if (item.how == Fusion::How::transform) {
+        if (task_of_group[item.index] == kNone) task_of_group[item.index] = add_group(item.index);
+        task_of_value[id] = task_of_group[item.index];
+        continue;
+      }
+      if (item.how == Fusion::How::sum) {
+        TaskSpec task{.kind = Kind::sum, .index = item.index, .target = id, .urgency = urgency};
+        for (NodeId input : program.rotation_sums[item.index].inputs)
+          operands[id].push_back(at_level(input, plan.level[id], false, urgency));
+        read(task, operands[id]);
+        task_of_value[id] = tasks.size();
+        tasks.push_back(std::move(task));
+        continue;
+      }
       const int level = plan.level[id] + consumed_levels(node.op);
       for (NodeId input : node.inputs)
         operands[id].push_back(at_level(input, level, node.op == Op::weighted_sum, urgency));
       TaskSpec task{.kind = Kind::node, .index = id, .urgency = urgency};
-      for (std::size_t value : operands[id]) {
-        depend(task, value);
-        ++value_uses[value];
-      }
+      read(task, operands[id]);
       if (node.op == Op::rotate && group_size.at({node.inputs[0], plan.level[id]}) > 1) {
         const std::size_t value = operands[id][0];
         const auto [it, inserted] =
@@ -169,31 +216,56 @@ struct CkksExecutor::Impl {
 
   void encode_plaintexts() {
     std::map<PlainId, std::vector<double>> filled;
-    std::map<std::tuple<PlainId, int, std::uint64_t>, std::shared_ptr<const Plaintext>> encoded;
-    const auto encode = [&](PlainId id, int level, double scale) {
-      auto& entry = encoded[{id, level, std::bit_cast<std::uint64_t>(scale)}];
+    std::map<std::tuple<PlainId, int, std::uint64_t, bool>, std::shared_ptr<const Plaintext>> encoded;
+    const auto encode = [&](PlainId id, int level, double scale, bool extended) {
+      auto& entry = encoded[{id, level, std::bit_cast<std::uint64_t>(scale), extended}];
       if (!entry) {
         const PlainVector& vector = program.plains[static_cast<std::size_t>(id)];
         if (!vector.fill)
           throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
         auto [it, inserted] = filled.try_emplace(id, vector.period, 0.0);
         if (inserted) vector.fill(it->second);
-        entry = std::make_shared<const Plaintext>(encoder.encode(std::span<const double>(it->second), level, scale));
-        plaintext_bytes += entry->poly.n() * entry->poly.limbs() * sizeof(std::uint64_t);
+        const std::span<const double> values(it->second);
+        entry = std::make_shared<const Plaintext>(extended ? encoder.encode_extended(values, level, scale)
+                                                           : encoder.encode(values, level, scale));
+        plaintext_bytes += entry->poly.n() * (entry->poly.limbs() + entry->special.limbs()) * sizeof(std::uint64_t);
       }
       return entry;
     };
+    // The plaintext's scale brings the product to the canonical scale, whatever level its factor came from.
+    const auto factor_scale = [&](int level, NodeId factor) {
+      const double dropped = static_cast<double>(context->prime(static_cast<std::size_t>(level) + 1).value());
+      return context->scale(level) * dropped / value_scale(*context, program, plan, factor);
+    };
     for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+      if (fusion.nodes[id].how != Fusion::How::alone) continue;
       const Node& node = program.nodes[id];
       const int level = plan.level[id];
-      if (node.op == Op::add_plain) plaintexts[id].push_back(encode(node.plains[0], level, context->scale(level)));
+      if (node.op == Op::add_plain)
+        plaintexts[id].push_back(encode(node.plains[0], level, context->scale(level), false));
       if (node.op != Op::weighted_sum) continue;
-      // The plaintext's scale brings the product to the canonical scale, whatever level its factor came from.
-      const double target =
-          context->scale(level) * static_cast<double>(context->prime(static_cast<std::size_t>(level) + 1).value());
       for (std::size_t k = 0; k < node.inputs.size(); ++k)
-        plaintexts[id].push_back(
-            encode(node.plains[k], level + 1, target / value_scale(*context, program, plan, node.inputs[k])));
+        plaintexts[id].push_back(encode(node.plains[k], level + 1, factor_scale(level, node.inputs[k]), false));
+    }
+    for (const TransformGroup& group : fusion.groups) {
+      bool rotates = false;
+      for (const std::size_t t : group.transforms)
+        for (const auto& [g, terms] : program.transforms[t].at) {
+          rotates = rotates || g != 0;
+          for (const FusedTransform::Term& term : terms) rotates = rotates || term.steps != 0;
+        }
+      std::vector<ckks::LinearTransform>& list = transforms.emplace_back();
+      for (const std::size_t t : group.transforms) {
+        const FusedTransform& fused = program.transforms[t];
+        ckks::LinearTransform& transform = list.emplace_back();
+        transform.giant_step = fused.giant_step;
+        for (const auto& [g, terms] : fused.at)
+          for (const FusedTransform::Term& term : terms) {
+            const double scale = factor_scale(group.level - 1, fused.inputs[term.input]);
+            kept.push_back(encode(term.plain, group.level, scale, rotates));
+            transform.at[g].push_back({term.input, term.steps, kept.back().get()});
+          }
+      }
     }
   }
 
@@ -269,6 +341,18 @@ struct CkksExecutor::Impl {
     store_fresh(run, step, run.exchange(step, std::move(sent)), masks);
   }
 
+  // Scales are canonical by construction; setting them removes the rounding of doubles.
+  void store(Run& run, std::size_t id, Ciphertext c) const {
+    c.scale = context->scale(c.level);
+    run.values[id] = std::move(c);
+  }
+
+  static std::vector<const Ciphertext*> pointers(const Run& run, const std::vector<std::size_t>& values) {
+    std::vector<const Ciphertext*> list;
+    for (std::size_t value : values) list.push_back(&run.values[value]);
+    return list;
+  }
+
   Ciphertext evaluate(Run& run, std::size_t id) const {
     const Node& node = program.nodes[id];
     const auto in = [&](std::size_t k) -> const Ciphertext& { return run.values[operands[id][k]]; };
@@ -312,7 +396,7 @@ struct CkksExecutor::Impl {
     throw Error(ErrorCode::internal, "a value from the client is not computed here");
   }
 
-  void execute(Run& run, const TaskSpec& task) const {
+  void execute(Run& run, const TaskSpec& task, const ParallelFor& parallel) const {
     const auto start = std::chrono::steady_clock::now();
     switch (task.kind) {
       case Kind::exchange:
@@ -330,26 +414,41 @@ struct CkksExecutor::Impl {
         run.digits[task.index] = evaluator.decompose(run.values[task.source]);
         run.release(task.source);
         break;
-      case Kind::node: {
-        Ciphertext c = evaluate(run, task.index);
-        c.scale = context->scale(c.level);  // canonical by construction; this removes the rounding of doubles
-        run.values[task.index] = std::move(c);
+      case Kind::node:
+        store(run, task.index, evaluate(run, task.index));
         for (std::size_t value : operands[task.index]) run.release(value);
         break;
+      case Kind::transform: {
+        std::vector<Ciphertext> results = ckks::linear_transforms(*context, pointers(run, group_operands[task.index]),
+                                                                  transforms[task.index], run.keys, parallel);
+        for (std::size_t t = 0; t < results.size(); ++t)
+          store(run, index(program.transforms[fusion.groups[task.index].transforms[t]].output), std::move(results[t]));
+        for (std::size_t value : group_operands[task.index]) run.release(value);
+        break;
       }
+      case Kind::sum:
+        store(run, task.target,
+              ckks::sum_of_rotations(*context, pointers(run, operands[task.target]),
+                                     program.rotation_sums[task.index].steps, run.keys, parallel));
+        for (std::size_t value : operands[task.target]) run.release(value);
+        break;
     }
     if (!run.profile || task.kind == Kind::exchange) return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const std::size_t node = task.kind == Kind::node ? task.index : std::min(task.source, program.nodes.size() - 1);
-    const Op op = task.kind == Kind::node        ? program.nodes[node].op
-                  : task.kind == Kind::decompose ? Op::rotate
-                                                 : Op::add_plain;
+    const bool fused = task.kind == Kind::transform || task.kind == Kind::sum;
+    const std::size_t node = task.kind == Kind::node ? task.index
+                             : fused                 ? task.target
+                                                     : std::min(task.source, program.nodes.size() - 1);
+    const Op op = task.kind == Kind::node                                  ? program.nodes[node].op
+                  : task.kind == Kind::decompose || task.kind == Kind::sum ? Op::rotate
+                  : task.kind == Kind::transform                           ? Op::weighted_sum
+                                                                           : Op::add_plain;
     const std::lock_guard lock(run.profile_mutex);
     NodeTime& entry = run.times[{program.nodes[node].label, op}];
     entry.label = program.nodes[node].label;
     entry.op = op;
     entry.seconds += seconds;
-    entry.count += task.kind == Kind::node ? 1 : 0;
+    entry.count += task.kind == Kind::node || fused ? 1 : 0;
   }
 
   Ciphertext run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs, const Exchange& exchange,
@@ -360,7 +459,8 @@ struct CkksExecutor::Impl {
     std::vector<Task> work;
     work.reserve(tasks.size());
     for (const TaskSpec& task : tasks)
-      work.push_back({[this, &state, &task] { execute(state, task); }, task.after, task.urgency});
+      work.push_back({[this, &state, &task](const ParallelFor& parallel) { execute(state, task, parallel); },
+                      task.after, task.urgency});
     run_tasks(work, std::max(1, threads));
     if (profile)
       for (auto& [key, time] : state.times) profile->push_back(time);

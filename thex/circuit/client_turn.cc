@@ -25,7 +25,7 @@ ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret
 
 void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_t)>& f) const {
   std::vector<Task> tasks;
-  for (std::size_t i = 0; i < count; ++i) tasks.push_back({[&f, i] { f(i); }, {}, 0});
+  for (std::size_t i = 0; i < count; ++i) tasks.push_back({[&f, i](const ParallelFor&) { f(i); }, {}, 0});
   run_tasks(tasks, std::clamp(static_cast<int>(count), 1, threads_));
 }
 

@@ -1,11 +1,14 @@
 #include "thex/circuit/cost_model.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace thex::circuit {
 namespace {
-constexpr double kButterfly = 1.35e-10;   // seconds
-constexpr double kMultiplyAdd = 2.5e-10;  // seconds a word
+constexpr double kButterfly = 1.35e-10;         // seconds
+constexpr double kMultiplyAdd = 2.5e-10;        // seconds a word, from memory
+constexpr double kConversion = 0.6e-10;         // a word and source of a base conversion
+constexpr double kCachedMultiplyAdd = 0.8e-10;  // a word in the second-level cache
 }  // namespace
 
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }
@@ -15,15 +18,25 @@ double CostModel::decompose(int level) const {
   const double limbs = level + 1;
   const double digits = std::ceil(limbs / digit_limbs);
   const double conversions = digits * (limbs + special) - limbs;
-  return (limbs + conversions) * ntt() + conversions * digit_limbs * pass();
+  return (limbs + conversions) * ntt() +
+         conversions * (std::min(limbs, static_cast<double>(digit_limbs)) + 4) * std::ldexp(kConversion, log_n);
 }
 
-double CostModel::key_product(int level) const {
+double CostModel::key_multiply(int level) const {
   const double limbs = level + 1;
   const double digits = std::ceil(limbs / digit_limbs);
-  return 2 * digits * (limbs + special) * pass() + 2 * (special + limbs) * ntt() + 2 * limbs * (special + 1) * pass();
+  return 2 * (digits + 1) * (limbs + special) * pass();
+}
+
+double CostModel::divide(int level) const {
+  const double limbs = level + 1;
+  return (special + limbs) * ntt() + limbs * (special + 4) * std::ldexp(kConversion, log_n) + limbs * pass();
 }
 
 double CostModel::rescale(int level) const { return 2 * (level + 1) * ntt() + 4 * level * pass(); }
+
+double CostModel::cached_products(int level) const {
+  return 2 * (level + 1 + special) * std::ldexp(kCachedMultiplyAdd, log_n);
+}
 
 }  // namespace thex::circuit

@@ -44,7 +44,7 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : 
     for (const auto& [delta, diagonal] : maps[i].at) {
       const int giant = floor_div(delta, baby);
       const PlainId plain = builder.plain(shifted(maps[i].period, diagonal, giant * baby));
-      giants_[giant].push_back({i, delta - giant * baby, plain});
+      giants_[giant].push_back({.input = i, .steps = delta - giant * baby, .plain = plain});
     }
 }
 
@@ -52,7 +52,7 @@ Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
   const auto inner = [&](int giant) {
     std::vector<Value> values;
     std::vector<PlainId> plains;
-    for (const Term& term : giants_.at(giant)) {
+    for (const FusedTransform::Term& term : giants_.at(giant)) {
       values.push_back(builder.rotate(inputs[term.input], term.steps));
       plains.push_back(term.plain);
     }
@@ -70,9 +70,37 @@ Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
     return acc;
   };
   const int lowest = giants_.begin()->first, highest = giants_.rbegin()->first;
-  if (lowest >= 0) return chain(highest, -1);
-  const Value negative = chain(lowest, +1);
-  return highest >= 0 ? builder.add(chain(highest, -1), negative) : negative;
+  Value result;
+  if (highest >= 0) result = chain(highest, -1);
+  if (lowest < 0) {
+    const Value negative = chain(lowest, +1);
+    result = highest >= 0 ? builder.add(result, negative) : negative;
+  }
+  FusedTransform fused{.output = result.id(), .inputs = {}, .giant_step = baby_, .at = giants_};
+  for (Value input : inputs) fused.inputs.push_back(input.id());
+  builder.fuse(std::move(fused));
+  return result;
+}
+
+std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
+                                 const std::vector<std::vector<std::pair<std::size_t, PlainId>>>& outputs) {
+  std::vector<NodeId> ids;
+  for (Value input : inputs) ids.push_back(input.id());
+  std::vector<Value> results;
+  for (const auto& terms : outputs) {
+    std::vector<Value> values;
+    std::vector<PlainId> plains;
+    FusedTransform fused{.inputs = ids};
+    for (const auto& [input, plain] : terms) {
+      values.push_back(inputs[input]);
+      plains.push_back(plain);
+      fused.at[0].push_back({input, 0, plain});
+    }
+    results.push_back(builder.weighted_sum(values, plains));
+    fused.output = results.back().id();
+    builder.fuse(std::move(fused));
+  }
+  return results;
 }
 
 Value rotate_and_sum(Builder& builder, Value x, int first, int last) {

@@ -7,6 +7,8 @@
 
 #include <functional>
 #include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "thex/circuit/program.h"
@@ -36,18 +38,18 @@ class LinearMap {
   // One set of diagonals for each input; all share their giant steps. `baby`: number of baby steps, a power of two.
   LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby);
   // sum_i maps[i] (inputs[i]): one level.
+  // The nodes are marked as one operation.
   Value apply(Builder& builder, std::span<const Value> inputs) const;
   Value apply(Builder& builder, Value input) const { return apply(builder, std::span(&input, 1)); }
 
  private:
-  struct Term {
-    std::size_t input;
-    int steps;  // baby rotation
-    PlainId plain;
-  };
   int baby_;
-  std::map<int, std::vector<Term>> giants_;  // giant index -> its inner sum
+  std::map<int, std::vector<FusedTransform::Term>> giants_;  // giant index -> its inner sum
 };
+
+// Several weighted sums of the same inputs, as one operation: outputs[j] lists (input, factor) pairs. One level.
+std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
+                                 const std::vector<std::vector<std::pair<std::size_t, PlainId>>>& outputs);
 
 // x + rot(x, s) + ... over s = first, first/2, ..., last (powers of two): sums windows of 2*first/last strided slots.
 Value rotate_and_sum(Builder& builder, Value x, int first, int last);

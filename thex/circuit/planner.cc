@@ -7,6 +7,8 @@
 #include <optional>
 
 #include "thex/base/error.h"
+#include "thex/circuit/accounting.h"
+#include "thex/circuit/clear.h"
 #include "thex/circuit/cost_model.h"
 #include "thex/circuit/noise_model.h"
 #include "thex/ckks/masked_refresh.h"
@@ -51,53 +53,6 @@ std::optional<ckks::ContextSpec> choose_chain(int log_n, int depth, const Planne
   return best;
 }
 
-void require(std::map<int, int>& rotations, int steps, int level) {
-  const auto [it, inserted] = rotations.emplace(steps, level);
-  if (!inserted) it->second = std::max(it->second, level);
-}
-
-// Counts, cost, traffic and key requirements of one program under the chosen parameters.
-void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys) {
-  const CostModel cost{
-      .log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())};
-  std::map<std::pair<NodeId, int>, int> hoisted;  // rotations of one value at one level share their decomposition
-  for (std::size_t id = 0; id < program.nodes.size(); ++id) {
-    const Node& node = program.nodes[id];
-    const int level = plan.level[id];
-    switch (node.op) {
-      case Op::rotate:
-        require(keys.rotations, node.steps, level);
-        ++plan.counts.rotations;
-        if (hoisted[{node.inputs[0], level}]++ == 0) plan.estimated_seconds += cost.decompose(level);
-        plan.estimated_seconds += cost.key_product(level);
-        break;
-      case Op::weighted_sum:
-        plan.counts.plain_products += node.inputs.size();
-        ++plan.counts.rescales;
-        plan.estimated_seconds +=
-            static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost.pass() + cost.rescale(level + 1);
-        break;
-      case Op::product_sum:
-        keys.relinearization_level = std::max(keys.relinearization_level, level + 1);
-        plan.counts.ciphertext_products += node.inputs.size() / 2;
-        ++plan.counts.relinearizations;
-        ++plan.counts.rescales;
-        plan.estimated_seconds += static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost.pass() +
-                                  cost.rotate(level + 1) + cost.rescale(level + 1);
-        break;
-      case Op::add:
-      case Op::subtract:
-      case Op::add_plain:
-      case Op::multiply_integer:
-        plan.estimated_seconds += 2 * (level + 1) * cost.pass();
-        break;
-      case Op::fresh:
-      case Op::refreshed:
-        break;
-    }
-  }
-}
-
 void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
   for (std::size_t step = 0; step <= program.steps.size(); ++step) {
     for (const Travelling& t : to_client(context, program, plan, step))
@@ -114,9 +69,10 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
   for (std::size_t i = 0; i < plan.programs.size(); ++i) {
     const Program& program = plan.programs[i];
     ProgramPlan& levels = plan.program_plans[i];
-    const NoiseEstimate estimate = options.sample ? estimate_noise(program, levels, noise, options.sample(program),
-                                                                   std::numeric_limits<int>::max())
-                                                  : estimate_noise(program, levels, noise, options.assumed);
+    const NoiseEstimate estimate = options.sample
+                                       ? simulate_noise(program, {plan.context.get(), &levels, i},
+                                                        options.sample(program), std::numeric_limits<int>::max())
+                                       : estimate_noise(program, levels, noise, options.assumed);
     levels.result_bits = estimate.result_bits();
     if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
     const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);

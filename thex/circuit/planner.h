@@ -49,6 +49,8 @@ struct Plan {
 struct AssumedMagnitudes {
   double fresh = 1;   // of what the client encrypts
   double weight = 1;  // of a plain vector without values
+  // The same for the plain vectors of one node, when it depends on the step; empty: `weight` for all.
+  std::function<double(const Program&, const Node&)> weight_of;
 };
 
 struct PlannerOptions {
@@ -58,8 +60,8 @@ struct PlannerOptions {
   // Refuse a plan that is predicted to leave fewer bits in a result (ProgramPlan::result_bits); 0: no check. It never
   // changes which parameters are chosen.
   double min_precision_bits = 0;
-  // An input of step 0 in clear, typical in size: predictions then follow the program's values. Without it they rest on
-  // assumed magnitudes. Programs must have their weights.
+  // An input of step 0 in clear, typical in size: predictions are then simulated runs (clear.h), and programs must have
+  // their weights. Without it they rest on assumed magnitudes.
   std::function<std::vector<double>(const Program&)> sample;
   AssumedMagnitudes assumed;
 };

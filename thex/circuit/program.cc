@@ -63,11 +63,24 @@ Value Builder::push(Node node) {
   return Value(static_cast<NodeId>(program_.nodes.size() - 1));
 }
 
-Value Builder::rotate(Value a, int steps) {
+// The rotation nearest to none that does the same.
+int Builder::shortest(int steps) const {
   const int slots = static_cast<int>(program_.slots);
   steps %= slots;
   if (steps > slots / 2) steps -= slots;
   if (steps <= -slots / 2) steps += slots;
+  return steps;
+}
+
+void Builder::fuse(FusedTransform transform) {
+  transform.giant_step = shortest(transform.giant_step);
+  for (auto& [g, terms] : transform.at)
+    for (FusedTransform::Term& term : terms) term.steps = shortest(term.steps);
+  program_.transforms.push_back(std::move(transform));
+}
+
+Value Builder::rotate(Value a, int steps) {
+  steps = shortest(steps);
   if (steps == 0) return a;
   const auto key = std::make_pair(a.id(), steps);
   if (const auto it = rotations_.find(key); it != rotations_.end()) return Value(it->second);
@@ -112,12 +125,28 @@ Value Builder::multiply(Value a, Value b) {
   return product_sum(std::span(&term, 1));
 }
 
+Value Builder::sum_of_rotations(std::span<const Value> a, std::span<const int> steps) {
+  if (a.empty() || a.size() != steps.size())
+    misuse(label_, std::to_string(a.size()) + " values and " + std::to_string(steps.size()) + " rotations");
+  RotationSum sum;
+  Value total;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    const Value rotated = rotate(a[k], steps[k]);
+    total = k == 0 ? rotated : add(total, rotated);
+    sum.inputs.push_back(a[k].id());
+    sum.steps.push_back(shortest(steps[k]));
+  }
+  sum.output = total.id();
+  if (a.size() > 1) program_.rotation_sums.push_back(std::move(sum));
+  return total;
+}
+
 std::vector<Value> Builder::client_step(std::string label, std::span<const Value> inputs,
                                         std::vector<std::vector<SlotSource>> sources, std::size_t values,
-                                        std::span<const Value> refresh) {
+                                        std::span<const Value> refresh, ClientFunction function) {
   if (program_.steps.empty() != inputs.empty()) misuse(label, "only the first client step has no inputs");
   label_ = label;
-  ClientStep step{.label = std::move(label), .values = values};
+  ClientStep step{.label = std::move(label), .function = function, .values = values};
   for (Value v : inputs) step.inputs.push_back(v.id());
   std::vector<Value> fresh;
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -162,7 +191,8 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
       const auto& source = inputs[static_cast<std::size_t>(from.input)];
       if (static_cast<std::size_t>(from.slot) >= source.size()) misuse(s.label, "source slot out of range");
       const double x = source[static_cast<std::size_t>(from.slot)];
-      v[i] = step == 0 ? x : std::max(x, 0.0);
+      const double r = std::max(x, 0.0);
+      v[i] = step == 0 ? x : s.function == ClientFunction::relu ? r : r * r * r;
     }
     out.push_back(std::move(v));
   }

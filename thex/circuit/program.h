@@ -56,9 +56,15 @@ struct SlotSource {
       -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
 };
 
+// What the client computes of each decrypted value.
+enum class ClientFunction {
+  relu,
+  relu_cubed,  // relu(x)^3, equal to relu(x^3)
+};
+
 // One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in
-// clear (token * hidden + column). Every later step decrypts `inputs`, applies ReLU to each slot and re-encrypts as
-// `sources` say.
+// clear (token * hidden + column). Every later step decrypts `inputs`, applies its function to each slot and
+// re-encrypts as `sources` say.
 // `refreshed` values travel along in the same messages under a mask: the client re-encrypts what it cannot read.
 struct ClientStep {
   std::string label;
@@ -66,7 +72,30 @@ struct ClientStep {
   std::vector<NodeId> outputs;                   // fresh nodes
   std::vector<std::vector<SlotSource>> sources;  // per output: `slots` entries
   std::vector<NodeId> refreshed;                 // refreshed nodes
-  std::size_t values = 0;                        // numbers (not slots) that the client sees in this step
+  ClientFunction function = ClientFunction::relu;
+  std::size_t values = 0;  // numbers (not slots) that the client sees in this step
+};
+
+// Nodes that form one linear transform: `output` equals the sum over g of (the sum of terms at[g]) rotated by
+// g * giant_step, where a term is a rotated input times a plain vector. An interpreter may compute it as one operation
+// (ckks/linear_transform.h) instead of node by node.
+struct FusedTransform {
+  struct Term {
+    std::size_t input = 0;
+    int steps = 0;
+    PlainId plain = -1;
+  };
+  NodeId output = -1;
+  std::vector<NodeId> inputs;
+  int giant_step = 0;
+  std::map<int, std::vector<Term>> at;
+};
+
+// Likewise a sum of rotated values.
+struct RotationSum {
+  NodeId output = -1;
+  std::vector<NodeId> inputs;
+  std::vector<int> steps;
 };
 
 struct Program {
@@ -74,6 +103,8 @@ struct Program {
   std::vector<Node> nodes;  // inputs come before their users
   std::vector<PlainVector> plains;
   std::vector<ClientStep> steps;
+  std::vector<FusedTransform> transforms;
+  std::vector<RotationSum> rotation_sums;
   NodeId result = -1;
   std::vector<std::int32_t> result_slots;  // slot of each logit
 };
@@ -119,16 +150,22 @@ class Builder {
   Value product_sum(std::span<const std::pair<Value, Value>> terms);
   Value multiply(Value a, Value b);
 
+  // sum_k a[k] rotated by steps[k]: one operation.
+  Value sum_of_rotations(std::span<const Value> a, std::span<const int> steps);
+  // Marks nodes as one operation.
+  void fuse(FusedTransform transform);
+
   // Step 0 takes no inputs. Returns one value per element of `sources`, then one per element of `refresh`: the same
   // values with new levels. A refreshed value may only be used in weighted sums (its scale is not the canonical one).
   std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
                                  std::vector<std::vector<SlotSource>> sources, std::size_t values,
-                                 std::span<const Value> refresh = {});
+                                 std::span<const Value> refresh = {}, ClientFunction function = ClientFunction::relu);
 
   Program finish(Value result, std::vector<std::int32_t> result_slots) &&;
 
  private:
   Value push(Node node);
+  int shortest(int steps) const;
   Program program_;
   std::string label_;
   std::map<std::pair<NodeId, int>, NodeId> rotations_;

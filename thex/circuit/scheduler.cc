@@ -15,8 +15,8 @@ namespace {
 
 class Scheduler {
  public:
-  explicit Scheduler(const std::vector<Task>& tasks)
-      : tasks_(tasks), waiting_(tasks.size(), 0), successors_(tasks.size()), left_(tasks.size()) {
+  Scheduler(const std::vector<Task>& tasks, int threads)
+      : tasks_(tasks), threads_(threads), waiting_(tasks.size(), 0), successors_(tasks.size()), left_(tasks.size()) {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       for (std::size_t before : tasks[i].after) {
         if (before >= i)
@@ -30,16 +30,23 @@ class Scheduler {
   }
 
   void work() {
+    const ParallelFor parallel = [this](std::size_t count, const std::function<void(std::size_t)>& body) {
+      parallel_for(count, body);
+    };
     std::unique_lock lock(mutex_);
     while (true) {
-      changed_.wait(lock, [&] { return left_ == 0 || error_ || !ready_.empty(); });
+      changed_.wait(lock, [&] { return left_ == 0 || error_ || !ready_.empty() || !loops_.empty(); });
       if (left_ == 0 || error_) return;
+      if (ready_.empty()) {
+        help(lock, *loops_.front());
+        continue;
+      }
       const std::size_t index = ready_.top().second;
       ready_.pop();
       lock.unlock();
       std::exception_ptr error;
       try {
-        tasks_[index].run();
+        tasks_[index].run(parallel);
       } catch (...) {
         error = std::current_exception();
       }
@@ -57,12 +64,51 @@ class Scheduler {
   }
 
  private:
+  // Pieces of one task's work. Listed while some of them are not begun.
+  struct Loop {
+    std::size_t count;
+    const std::function<void(std::size_t)>& body;
+    std::size_t begun = 0, done = 0;
+    std::exception_ptr error;
+  };
+
+  void parallel_for(std::size_t count, const std::function<void(std::size_t)>& body) {
+    if (count == 0) return;
+    if (threads_ == 1 || count == 1) return serial_for(count, body);
+    Loop loop{count, body};
+    std::unique_lock lock(mutex_);
+    loops_.push_back(&loop);
+    changed_.notify_all();
+    while (loop.begun < count) help(lock, loop);
+    changed_.wait(lock, [&] { return loop.done == count; });
+    lock.unlock();
+    if (loop.error) std::rethrow_exception(loop.error);
+  }
+
+  // Does one piece of the loop; the lock is held before and after.
+  void help(std::unique_lock<std::mutex>& lock, Loop& loop) {
+    const std::size_t piece = loop.begun++;
+    if (loop.begun == loop.count) std::erase(loops_, &loop);
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      loop.body(piece);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    if (error && !loop.error) loop.error = error;
+    if (++loop.done == loop.count) changed_.notify_all();
+  }
+
   using Entry = std::pair<int, std::size_t>;  // urgency, index
   const std::vector<Task>& tasks_;
+  const int threads_;
   std::vector<std::size_t> waiting_;
   std::vector<std::vector<std::size_t>> successors_;
   std::size_t left_;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready_;
+  std::vector<Loop*> loops_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::exception_ptr error_;
@@ -71,7 +117,7 @@ class Scheduler {
 }  // namespace
 
 void run_tasks(const std::vector<Task>& tasks, int threads) {
-  Scheduler scheduler(tasks);
+  Scheduler scheduler(tasks, threads);
   {
     std::vector<std::jthread> others;
     for (int i = 1; i < threads; ++i) others.emplace_back([&] { scheduler.work(); });

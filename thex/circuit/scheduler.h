@@ -5,10 +5,13 @@
 #include <functional>
 #include <vector>
 
+#include "thex/base/parallel.h"
+
 namespace thex::circuit {
 
 struct Task {
-  std::function<void()> run;
+  // Gets a loop over pieces of its own work, which threads without a task take part in.
+  std::function<void(const ParallelFor&)> run;
   std::vector<std::size_t> after;  // tasks that must have finished
   int urgency = 0;                 // lower runs first; ties in index order
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -151,20 +152,24 @@ class Transforms {
         sums_(transforms.size()) {
     sources_.reserve(inputs.size());
     for (const Ciphertext* c : inputs) sources_.push_back({c, std::nullopt});
-    check_terms();
+    std::set<std::size_t> rotated_inputs;
     for (std::size_t t = 0; t < transforms.size(); ++t) {
       for (const auto& [g, terms] : transforms[t].at) {
         extended_ = extended_ || g != 0;
         for (const LinearTransform::Term& term : terms) {
           const bool rotated = context.galois_element(term.steps) != 1;
           extended_ = extended_ || rotated;
-          if (rotated && !sources_[term.input].digits) {
-            sources_[term.input].digits =
-                decompose(context, sources_[term.input].ciphertext->parts[1], level_, parallel);
+          if (rotated && term.input < sources_.size()) {
+            rotated_inputs.insert(term.input);
           }
         }
       }
     }
+    check_terms();
+    parallel(rotated_inputs.size(),
+             [&, list = std::vector(rotated_inputs.begin(), rotated_inputs.end())](std::size_t k) {
+               sources_[list[k]].digits = decompose(context, sources_[list[k]].ciphertext->parts[1], level_, parallel);
+             });
     for (std::size_t t = 0; t < transforms.size(); ++t) {
       for (const auto& [g, terms] : transforms[t].at) {
         Sum& sum = sums_[t].emplace(g, Sum{{}, Extended(context, level_)}).first->second;
@@ -206,6 +211,7 @@ class Transforms {
           if (scale == 0) scale = product;
           check_same_scale(kName, scale, product);
           check_product_scale(kName, context_, product, level_);
+          if (!extended_) continue;
           if (term.factor->special.limbs() != context_.special_count() ||
               term.factor->special.n() != term.factor->poly.n()) {
             refuse(kName, "a plaintext without residues modulo the special primes; use Encoder::encode_extended");

@@ -1,0 +1,117 @@
+#include "thex/circuit/accounting.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "thex/circuit/cost_model.h"
+#include "thex/circuit/fusion.h"
+
+namespace thex::circuit {
+namespace {
+
+class Accountant {
+ public:
+  Accountant(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys)
+      : program_(program),
+        plan_(plan),
+        keys_(keys),
+        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())} {}
+
+  void all() {
+    const Fusion fusion = find_fusion(program_, plan_.level);
+    for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
+      if (fusion.nodes[id].how == Fusion::How::alone) node(program_.nodes[id], plan_.level[id]);
+      if (fusion.nodes[id].how == Fusion::How::sum) {
+        const RotationSum& sum = program_.rotation_sums[fusion.nodes[id].index];
+        for (int steps : sum.steps) rotation(steps, plan_.level[id], true);
+        spend(2 * cost_.divide(plan_.level[id]));
+      }
+    }
+    for (const TransformGroup& g : fusion.groups) group(g);
+  }
+
+ private:
+  void spend(double seconds) { plan_.estimated_seconds += seconds; }
+
+  // One that is not divided by P yet; steps = 0 costs no key.
+  void rotation(int steps, int level, bool decomposes) {
+    if (steps == 0) return;
+    const auto [it, inserted] = keys_.rotations.emplace(steps, level);
+    if (!inserted) it->second = std::max(it->second, level);
+    ++plan_.counts.rotations;
+    if (decomposes) spend(cost_.decompose(level));
+    spend(cost_.key_multiply(level));
+  }
+
+  void group(const TransformGroup& g) {
+    std::set<std::pair<std::size_t, int>> babies;
+    std::set<std::size_t> decomposed;
+    for (const std::size_t t : g.transforms) {
+      const FusedTransform& transform = program_.transforms[t];
+      for (const auto& [giant, terms] : transform.at) {
+        plan_.counts.plain_products += terms.size();
+        spend(static_cast<double>(terms.size()) * cost_.cached_products(g.level));
+        for (const FusedTransform::Term& term : terms) {
+          if (term.steps == 0 || !babies.emplace(term.input, term.steps).second) continue;
+          rotation(term.steps, g.level, decomposed.insert(term.input).second);
+        }
+      }
+      const int lowest = transform.at.begin()->first, highest = transform.at.rbegin()->first;
+      for (int giant = 0; giant < highest; ++giant) giant_step(transform.giant_step, g.level);
+      for (int giant = 0; giant > lowest; --giant) giant_step(-transform.giant_step, g.level);
+      ++plan_.counts.rescales;
+      spend(2 * cost_.divide(g.level));
+    }
+  }
+
+  void giant_step(int steps, int level) {
+    rotation(steps, level, true);
+    spend(cost_.divide(level));
+  }
+
+  void node(const Node& node, int level) {
+    switch (node.op) {
+      case Op::rotate:
+        rotation(node.steps, level, hoisted_[{node.inputs[0], level}]++ == 0);
+        spend(2 * cost_.divide(level));
+        break;
+      case Op::weighted_sum:
+        plan_.counts.plain_products += node.inputs.size();
+        ++plan_.counts.rescales;
+        spend(static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost_.pass() + cost_.rescale(level + 1));
+        break;
+      case Op::product_sum:
+        keys_.relinearization_level = std::max(keys_.relinearization_level, level + 1);
+        plan_.counts.ciphertext_products += node.inputs.size() / 2;
+        ++plan_.counts.relinearizations;
+        ++plan_.counts.rescales;
+        spend(static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost_.pass() + cost_.rotate(level + 1));
+        break;
+      case Op::add:
+      case Op::subtract:
+      case Op::add_plain:
+      case Op::multiply_integer:
+        spend(2 * (level + 1) * cost_.pass());
+        break;
+      case Op::fresh:
+      case Op::refreshed:
+        break;
+    }
+  }
+
+  const Program& program_;
+  ProgramPlan& plan_;
+  ckks::KeyRequirements& keys_;
+  CostModel cost_;
+  std::map<std::pair<NodeId, int>, int> hoisted_;  // rotations of one value at one level share their digits
+};
+
+}  // namespace
+
+void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys) {
+  Accountant(program, plan, spec, keys).all();
+}
+
+}  // namespace thex::circuit
