@@ -90,6 +90,16 @@ void residues_of_reals(u64* dst, const double* src, double max_abs, std::size_t 
   avx2::residues_of_reals(dst, src, max_abs + 1 < static_cast<double>(q.value()), n, q.value());
 }
 
+void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& table) {
+  ntt_forward(b, table);
+  sub_mul_scalar(dst, a, b, w, table.n(), table.modulus());
+}
+
+void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table) {
+  switch_modulus(dst, b, p, table.n(), table.modulus());
+  divide_transformed(dst, a, dst, w, table);
+}
+
 }  // namespace
 
 const Kernels kAvx2Kernels = {
@@ -97,6 +107,8 @@ const Kernels kAvx2Kernels = {
     .name = "avx2",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .divide_transformed = divide_transformed,
+    .divide_switched = divide_switched,
     .add = add,
     .sub = sub,
     .neg = neg,

@@ -28,18 +28,22 @@ ifma::SumData unpack_sum(const Modulus& q) {
   return {.modulus = unpack(q), .two52 = factor(two52, q), .two104 = factor(q.mul(two52, two52), q)};
 }
 
+ifma::NttData unpack_forward(const NttTable& table) {
+  return {.modulus = unpack(table.modulus()),
+          .n = table.n(),
+          .roots = table.roots(),
+          .quotients = table.roots_shoup52(),
+          .minus_quotients = table.roots_minus_shoup52(),
+          .leaf_constants = nullptr,
+          .leaf_twists = nullptr,
+          .scales = nullptr,
+          .n_inverse = {},
+          .last_root = {}};
+}
+
 void ntt_forward(u64* a, const NttTable& table) {
   if (table.n() < 64) return kPortableKernels.ntt_forward(a, table);
-  ifma::ntt_forward(a, {.modulus = unpack(table.modulus()),
-                        .n = table.n(),
-                        .roots = table.roots(),
-                        .quotients = table.roots_shoup52(),
-                        .minus_quotients = table.roots_minus_shoup52(),
-                        .leaf_constants = nullptr,
-                        .leaf_twists = nullptr,
-                        .scales = nullptr,
-                        .n_inverse = {},
-                        .last_root = {}});
+  ifma::ntt_forward(a, unpack_forward(table));
 }
 
 void ntt_inverse(u64* a, const NttTable& table) {
@@ -87,6 +91,35 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulu
   ifma::switch_modulus(dst, src, p, q.neg(q.reduce(p)), n, unpack(q));
 }
 
+bool lazy(const NttTable& table) { return table.n() >= 128 && table.modulus().value() <= ifma::kLazyLimit; }
+
+void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& table) {
+  const Modulus& q = table.modulus();
+  if (!lazy(table)) {
+    ntt_forward(b, table);
+    return sub_mul_scalar(dst, a, b, w, table.n(), q);
+  }
+  ifma::divide_transformed_lazy(
+      b, unpack_forward(table),
+      {.dst = dst, .minuend = a, .minus_w = factor(q.neg(w), q), .src = nullptr, .half_p = 0, .minus_p = 0});
+}
+
+void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table) {
+  const Modulus& q = table.modulus();
+  if (!lazy(table)) {
+    switch_modulus(dst, b, p, table.n(), q);
+    ntt_forward(dst, table);
+    return sub_mul_scalar(dst, a, dst, w, table.n(), q);
+  }
+  ifma::divide_transformed_lazy(dst, unpack_forward(table),
+                                {.dst = dst,
+                                 .minuend = a,
+                                 .minus_w = factor(q.neg(w), q),
+                                 .src = b,
+                                 .half_p = p / 2,
+                                 .minus_p = q.neg(q.reduce(p))});
+}
+
 void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const Modulus* const* q,
                   std::size_t targets, std::size_t count, std::size_t n) {
   constexpr std::size_t kGroup = 16;
@@ -120,6 +153,8 @@ const Kernels kAvx512IfmaKernels = {
     .name = "avx512ifma",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .divide_transformed = divide_transformed,
+    .divide_switched = divide_switched,
     .add = add,
     .sub = sub,
     .neg = neg,

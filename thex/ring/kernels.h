@@ -27,6 +27,14 @@ struct Kernels {
   void (*ntt_forward)(std::uint64_t* a, const NttTable& table);
   // Its inverse, bit-reversed order -> natural order, including the factor 1/N.
   void (*ntt_inverse)(std::uint64_t* a, const NttTable& table);
+  // dst = (a - NTT(b)) * w: one limb of a division by a prime or by several (w their inverse), with a in the NTT domain
+  // and the remainder b among the coefficients. Destroys b; dst may be a or b.
+  void (*divide_transformed)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t* b, std::uint64_t w,
+                             const NttTable& table);
+  // The same with the remainder given modulo p, b in [0, p), and taken centred as by switch_modulus: one limb of
+  // rescaling by p. Keeps b; dst is neither a nor b.
+  void (*divide_switched)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t p,
+                          std::uint64_t w, const NttTable& table);
 
   void (*add)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);
   void (*sub)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);

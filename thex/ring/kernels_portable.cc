@@ -165,6 +165,16 @@ void rounded_quotient(u64* dst, const u64* const* src, const double* reciprocal,
   }
 }
 
+void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& table) {
+  ntt_forward(b, table);
+  sub_mul_scalar(dst, a, b, w, table.n(), table.modulus());
+}
+
+void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table) {
+  switch_modulus(dst, b, p, table.n(), table.modulus());
+  divide_transformed(dst, a, dst, w, table);
+}
+
 }  // namespace
 
 const Kernels kPortableKernels = {
@@ -172,6 +182,8 @@ const Kernels kPortableKernels = {
     .name = "portable",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .divide_transformed = divide_transformed,
+    .divide_switched = divide_switched,
     .add = add,
     .sub = sub,
     .neg = neg,

@@ -242,6 +242,38 @@ TEST_P(KernelLaws, NttEqualsPortable) {
   }
 }
 
+TEST_P(KernelLaws, DivisionsAreTransformSubtractMultiply) {
+  for (const int log_n : {5, 6, 7, 10, 13}) {
+    const std::size_t n = std::size_t{1} << log_n;
+    const std::uint64_t primes[] = {ntt_primes(30, 13, 1)[0], ntt_primes(46, 13, 1)[0], ntt_primes(50, 13, 1)[0]};
+    for (const std::uint64_t prime : primes) {
+      const Modulus q(prime);
+      const NttTable ntt(q, log_n);
+      for (const std::uint64_t p : primes) {
+        const std::uint64_t w = 1 + rng_() % (prime - 1);
+        for (const Buffer& b : interesting(rng_, n, p)) {
+          const Buffer a = random_residues(rng_, n, prime);
+          Buffer remainder(n), expected(n), dst(n);
+          table_->switch_modulus(remainder.data(), b.data(), p, n, q);
+          Buffer transformed = remainder;
+          table_->ntt_forward(transformed.data(), ntt);
+          table_->sub_mul_scalar(expected.data(), a.data(), transformed.data(), w, n, q);
+          const Buffer kept = b;
+          table_->divide_switched(dst.data(), a.data(), kept.data(), p, w, ntt);
+          ASSERT_EQ(to_vector(dst), to_vector(expected)) << p << " -> " << prime << ", N = 2^" << log_n;
+          ASSERT_EQ(to_vector(kept), to_vector(b));
+          dst = a;
+          Buffer destroyed = remainder;
+          table_->divide_transformed(dst.data(), dst.data(), destroyed.data(), w, ntt);
+          ASSERT_EQ(to_vector(dst), to_vector(expected));
+          table_->divide_transformed(remainder.data(), a.data(), remainder.data(), w, ntt);
+          ASSERT_EQ(to_vector(remainder), to_vector(expected));
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tables, KernelLaws, ::testing::Values(Isa::portable, Isa::avx2, Isa::avx512ifma));
 
 }  // namespace

@@ -11,31 +11,44 @@
 namespace thex::ring::ifma {
 namespace {
 
-constexpr u64 kOffset = 28;  // multiples of q, added to the upper operands at the start
+constexpr u64 kOffset = 29;  // multiples of q, added to the upper operands at the start
 
+// Inputs below 2.25 q, as Start::switched makes them; at the end values are above q, for kDivide.
 constexpr bool bounds_hold() {
   const double modulus = 63.5;  // 2^52 in units of q, at the least
-  double high = 1, low = 0;
+  double high = 2.25, low = 0;
   for (int stage = 0; stage < 16; ++stage) {
     const double growth = 1 + high / modulus;
-    if (stage == 0) high = kOffset + 1, low = kOffset;
+    if (stage == 0) high += kOffset, low = kOffset;
     high += growth;
     low -= growth;
   }
-  return high < modulus && low >= 0;
+  return high < modulus && low >= 1;
 }
 static_assert(bounds_hold());
 
+// Where a pass stands: `first` reads residues in [0, q), `switched` the same of another modulus, elsewhere.
+enum class Start { later, first, switched };
+
 // K stages on 2^K rows of t values each (t a multiple of 8).
-template <int K, bool kNegative, bool kFirst>
-void forward_pass(u64* a, std::size_t t, std::size_t node, const NttData& data) {
+template <int K, bool kNegative, Start kStart>
+void forward_pass(u64* a, std::size_t t, std::size_t node, const NttData& data, const DivideData& divide) {
   const LazyField field(data.modulus);
   const SignedFactors<K, kNegative> f(data, node);
   const Vector offset = broadcast(kOffset * data.modulus.q);
+  const Vector half_p = broadcast(divide.half_p), minus_p = broadcast(divide.minus_p);
   for (std::size_t column = 0; column < t; column += 8) {
     Vector v[1 << K];
-    THEX_UNROLL for (int k = 0; k < (1 << K); ++k) v[k] = load(a + static_cast<std::size_t>(k) * t + column);
-    if constexpr (kFirst) {
+    if constexpr (kStart == Start::switched) {
+      THEX_UNROLL for (int k = 0; k < (1 << K); ++k) {
+        const Vector x = load(divide.src + static_cast<std::size_t>(k) * t + column);
+        v[k] = field.reduce(x);
+        v[k] = _mm512_mask_add_epi64(v[k], _mm512_cmpgt_epu64_mask(x, half_p), v[k], minus_p);
+      }
+    } else {
+      THEX_UNROLL for (int k = 0; k < (1 << K); ++k) v[k] = load(a + static_cast<std::size_t>(k) * t + column);
+    }
+    if constexpr (kStart != Start::later) {
       THEX_UNROLL for (int k = 0; k < (1 << K) / 2; ++k) v[k] = _mm512_add_epi64(v[k], offset);
     }
     THEX_UNROLL for (int s = 0; s < K; ++s) {
@@ -58,10 +71,21 @@ void forward_pass(u64* a, std::size_t t, std::size_t node, const NttData& data) 
 // Lanes: sixteen values e0..e15 are in two vectors. Each stage needs another bit of the index to tell the vectors
 // apart, and each time that is a perfect shuffle: the index bits (3 | 2 1 0), the one of the vector first, rotate to (2
 // | 1 0 3), (1 | 0 3 2), (0 | 3 2 1) and back.
+//
+// kDivide: stores (minuend - result) * w instead of the result; a product by -w of result - minuend > 0.
+template <bool kDivide>
 class ForwardLeaves {
  public:
-  ForwardLeaves(u64* a, std::size_t node, const NttData& data)
-      : a_(a), node_(node), data_(data), field_(data.modulus), one_(broadcast(1)) {}
+  ForwardLeaves(u64* a, std::size_t node, const NttData& data, const DivideData& divide)
+      : a_(a),
+        node_(node),
+        data_(data),
+        dst_(kDivide ? divide.dst + 64 * node - data.n : a),
+        minuend_(kDivide ? divide.minuend + 64 * node - data.n : nullptr),
+        field_(data.modulus),
+        one_(broadcast(1)),
+        minus_w_(broadcast(divide.minus_w.value)),
+        minus_w_quotient_(broadcast(divide.minus_w.quotient)) {}
 
   void run(std::size_t count) {
     Vector v[8], next[8];
@@ -134,31 +158,35 @@ class ForwardLeaves {
       if constexpr (kSecond) lane_butterfly(v[2 * p], v[2 * p + 1], load(single + 8 * p));
     }
     if constexpr (kSecond) {
-      THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = field_.canonical(field_.reduce(v[k]));
-      THEX_UNROLL for (int p = 0; p < 8; p += 2) {
-        shuffle(v[p], v[p + 1]);
-        store(a_ + 64 * j + 8 * p, v[p]);
-        store(a_ + 64 * j + 8 * p + 8, v[p + 1]);
+      if constexpr (!kDivide) {
+        THEX_UNROLL for (int k = 0; k < 8; ++k) v[k] = field_.canonical(field_.reduce(v[k]));
       }
+      THEX_UNROLL for (int p = 0; p < 8; p += 2) shuffle(v[p], v[p + 1]);
+      if constexpr (kDivide) {
+        THEX_UNROLL for (int k = 0; k < 8; ++k) {
+          const Vector difference = _mm512_sub_epi64(v[k], load(minuend_ + 64 * j + 8 * k));
+          v[k] = field_.canonical(field_.mul(difference, minus_w_, minus_w_quotient_, zero(), zero()));
+        }
+      }
+      THEX_UNROLL for (int k = 0; k < 8; ++k) store(dst_ + 64 * j + 8 * k, v[k]);
     }
   }
 
   u64* const a_;
   const std::size_t node_;
   const NttData& data_;
+  u64* const dst_;
+  const u64* const minuend_;
   const LazyField field_;
-  const Vector one_;
+  const Vector one_, minus_w_, minus_w_quotient_;
 };
 
-void forward_leaves(u64* a, std::size_t count, std::size_t node, const NttData& data) {
-  ForwardLeaves(a, node, data).run(count);
-}
-
-template <bool kFirst>
-void forward_stages(int stages, u64* a, std::size_t t, std::size_t node, const NttData& data) {
+template <Start kStart>
+void forward_stages(int stages, u64* a, std::size_t t, std::size_t node, const NttData& data,
+                    const DivideData& divide) {
   const auto pass = [&]<int K>() {
-    negative_block(node) ? forward_pass<K, true, kFirst>(a, t, node, data)
-                         : forward_pass<K, false, kFirst>(a, t, node, data);
+    negative_block(node) ? forward_pass<K, true, kStart>(a, t, node, data, divide)
+                         : forward_pass<K, false, kStart>(a, t, node, data, divide);
   };
   switch (stages) {
     case 1:
@@ -174,15 +202,18 @@ void forward_stages(int stages, u64* a, std::size_t t, std::size_t node, const N
 
 // All stages of a block of 2^log_n values, 7 <= log_n <= 16, below `node`: at most three at a time, as sixteen rows
 // with strides of powers of two fall on the same few lines of the first-level cache; four where the rows are close.
-template <bool kFirst>
-void forward_block(u64* a, int log_n, std::size_t node, const NttData& data) {
+template <Start kStart, bool kDivide>
+void forward_block(u64* a, int log_n, std::size_t node, const NttData& data, const DivideData& divide) {
   const int stages = log_n - 6;
   const int first = stages <= 4 ? stages : stages == 5 ? 2 : 3;
   const std::size_t part = std::size_t{1} << (log_n - first);
-  forward_stages<kFirst>(first, a, part, node, data);
-  if (stages == first) return forward_leaves(a, std::size_t{1} << first, node << first, data);
+  forward_stages<kStart>(first, a, part, node, data, divide);
+  if (stages == first) {
+    ForwardLeaves<kDivide>(a, node << first, data, divide).run(std::size_t{1} << first);
+    return;
+  }
   for (std::size_t i = 0; i < (std::size_t{1} << first); ++i) {
-    forward_block<false>(a + i * part, log_n - first, (node << first) + i, data);
+    forward_block<Start::later, kDivide>(a + i * part, log_n - first, (node << first) + i, data, divide);
   }
 }
 
@@ -193,9 +224,16 @@ void ntt_forward_lazy(u64* a, const NttData& data) {
   if (log_n == 6) {
     const Vector offset = broadcast(kOffset * data.modulus.q);
     THEX_UNROLL for (int k = 0; k < 4; ++k) store(a + 8 * k, _mm512_add_epi64(load(a + 8 * k), offset));
-    return forward_leaves(a, 1, 1, data);
+    ForwardLeaves<false>(a, 1, data, {}).run(1);
+  } else {
+    forward_block<Start::first, false>(a, log_n, 1, data, {});
   }
-  forward_block<true>(a, log_n, 1, data);
+}
+
+void divide_transformed_lazy(u64* a, const NttData& data, const DivideData& divide) {
+  const int log_n = __builtin_ctzll(data.n);
+  divide.src == nullptr ? forward_block<Start::first, true>(a, log_n, 1, data, divide)
+                        : forward_block<Start::switched, true>(a, log_n, 1, data, divide);
 }
 
 }  // namespace thex::ring::ifma
