@@ -29,6 +29,10 @@ void run(benchmark::State& state, const Case& which, std::unique_ptr<Prepared>& 
     state.counters["plain_MB"] = static_cast<double>(prepared->plaintext_bytes) / 1e6;
     state.counters["encode_s"] = prepared->encode_seconds;
   }
+  if (prepared->operations != 1) {
+    state.counters["s_each"] = benchmark::Counter(prepared->operations * static_cast<double>(state.iterations()),
+                                                  benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  }
   state.SetLabel(machine().isa_name());
 }
 

@@ -1,17 +1,17 @@
 // Ring kernels for every instruction set that this processor can run, each with the ratio to a bound:
-//   x_compute  time / (vector instructions at the least / (2 a cycle at the measured clock))
-//   x_memory   time / (bytes that must move / measured bandwidth of one thread on data of this size)
+//   x_compute  time / the least time of its arithmetic (thex/bench/bound.h)
+//   x_memory   time / (bytes that must move / measured transfer rate of one thread on data of this size)
 // A ratio near 1 means that nothing is left to gain. Read the CPU column on a machine that others use too.
 // One limb per iteration; primes of 45 bits (lazy variant of AVX-512) or 50 bits (strict).
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <cstring>
 #include <ctime>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "thex/bench/bound.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/ntt.h"
 
@@ -25,53 +25,10 @@ double now() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-double seconds_of(const auto& work) {
-  double best = 1e9;
-  for (int i = 0; i < 5; ++i) {
-    const double start = now();
-    work();
-    best = std::min(best, now() - start);
-  }
-  return best;
+bench::Machine& machine(Isa isa) {
+  static std::map<Isa, bench::Machine> machines;
+  return machines.try_emplace(isa, *kernels_for(isa)).first->second;
 }
-
-// Cycles per second, from a chain of multiplications with a latency of 3 cycles on every x86 processor of the last ten
-// years.
-double clock_rate() {
-  static const double rate = [] {
-    constexpr int kSteps = 3000000;
-    std::uint64_t x = 3;
-    const double seconds = seconds_of([&x] {
-      for (int i = 0; i < kSteps; ++i) {
-        x *= 0x9e3779b97f4a7c15u;
-        benchmark::DoNotOptimize(x);
-      }
-    });
-    return 3.0 * kSteps / seconds;
-  }();
-  return rate;
-}
-
-// Bytes per second of a copy between two buffers of `bytes` bytes, counting both.
-double copy_rate(std::size_t bytes) {
-  const Buffer from = [bytes] {
-    Buffer b(bytes / 8);
-    std::memset(b.data(), 1, bytes);
-    return b;
-  }();
-  Buffer to = from;
-  const std::size_t rounds = std::max<std::size_t>(1, (std::size_t{64} << 20) / bytes);
-  const double seconds = seconds_of([&] {
-    for (std::size_t i = 0; i < rounds; ++i) {
-      std::memcpy(to.data(), from.data(), bytes);
-      benchmark::DoNotOptimize(to.data());
-      benchmark::ClobberMemory();
-    }
-  });
-  return 2.0 * static_cast<double>(bytes * rounds) / seconds;
-}
-
-double lanes(Isa isa) { return isa == Isa::avx512ifma ? 8 : isa == Isa::avx2 ? 4 : 1; }
 
 Buffer random_residues(std::size_t n, std::uint64_t q) {
   static std::mt19937_64 rng(1);
@@ -80,17 +37,19 @@ Buffer random_residues(std::size_t n, std::uint64_t q) {
   return buffer;
 }
 
-// Runs `work` and reports. instructions: for one vector of results; bytes: moved in one iteration.
-void measure(benchmark::State& state, double vectors, double instructions, double bytes, std::size_t working_set,
-             const auto& work) {
+// Runs `run` and reports. bytes: moved in one iteration.
+void measure(benchmark::State& state, Isa isa, const bench::Work& work, double bytes, std::size_t working_set,
+             const auto& run) {
+  const double arithmetic = bench::bound_seconds(work, machine(isa), 1);
+  const double rate = machine(isa).transfer_rate(static_cast<double>(working_set), 1);
   const double start = now();
   for (auto _ : state) {
-    work();
+    run();
     benchmark::ClobberMemory();
   }
   const double seconds = (now() - start) / static_cast<double>(state.iterations());
-  state.counters["x_compute"] = seconds / (vectors * instructions / (2 * clock_rate()));
-  state.counters["x_memory"] = seconds / (bytes / copy_rate(std::max<std::size_t>(working_set, 4096)));
+  if (arithmetic > 0) state.counters["x_compute"] = seconds / arithmetic;
+  state.counters["x_memory"] = seconds / (bytes / rate);
 }
 
 void ntt(benchmark::State& state, Isa isa, int log_n, int bits, bool forward) {
@@ -98,10 +57,10 @@ void ntt(benchmark::State& state, Isa isa, int log_n, int bits, bool forward) {
   const Modulus q(ntt_primes(bits, log_n, 1)[0]);
   const NttTable ntt_table(q, log_n);
   Buffer a = random_residues(ntt_table.n(), q.value());
-  // At the least 5 instructions a butterfly: 3 multiplications, a sum and a difference.
   const double n = static_cast<double>(ntt_table.n());
   const auto transform = forward ? table.ntt_forward : table.ntt_inverse;
-  measure(state, n / 2 * log_n / lanes(isa), 5, 4 * 8 * n, 8 * ntt_table.n(), [&] { transform(a.data(), ntt_table); });
+  measure(state, isa, {.butterflies = n / 2 * log_n}, 4 * 8 * n, 8 * ntt_table.n(),
+          [&] { transform(a.data(), ntt_table); });
 }
 
 // The same over 16 limbs in turn, whose data and tables (3 words a coefficient) come from beyond the second-level
@@ -117,7 +76,7 @@ void ntt_many_limbs(benchmark::State& state, Isa isa, int log_n) {
   }
   std::size_t i = 0;
   const double n = static_cast<double>(std::size_t{1} << log_n);
-  measure(state, n / 2 * log_n / lanes(isa), 5, 4 * 8 * n, 8 * kLimbs << log_n, [&] {
+  measure(state, isa, {.butterflies = n / 2 * log_n}, 4 * 8 * n, 8 * kLimbs << log_n, [&] {
     table.ntt_forward(limbs[i].data(), tables[i]);
     i = (i + 1) % kLimbs;
   });
@@ -139,13 +98,14 @@ void inner_product(benchmark::State& state, Isa isa, std::size_t count, std::siz
   }
   Buffer dst(kN);
   const std::size_t words = count * (kN + kN / run) + kN;
-  measure(state, static_cast<double>(count * kN) / lanes(isa), 2, 8.0 * static_cast<double>(words), 8 * words, [&] {
-    if (run == 1) {
-      table.inner_product(dst.data(), pa.data(), pb.data(), count, kN, q);
-    } else {
-      table.inner_product_runs(dst.data(), pa.data(), pb.data(), count, run, kN, q);
-    }
-  });
+  measure(state, isa, {.multiply_adds = static_cast<double>(count * kN)}, 8.0 * static_cast<double>(words), 8 * words,
+          [&] {
+            if (run == 1) {
+              table.inner_product(dst.data(), pa.data(), pb.data(), count, kN, q);
+            } else {
+              table.inner_product_runs(dst.data(), pa.data(), pb.data(), count, run, kN, q);
+            }
+          });
 }
 
 void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
@@ -162,7 +122,7 @@ void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
   for (const Buffer& s : src) pointers.push_back(s.data());
   Buffer dst(kN);
   const std::size_t words = (count + 1) * kN;
-  measure(state, static_cast<double>(count * kN) / lanes(isa), 2, 8.0 * static_cast<double>(words), 8 * words,
+  measure(state, isa, {.multiply_adds = static_cast<double>(count * kN)}, 8.0 * static_cast<double>(words), 8 * words,
           [&] {
             std::uint64_t* const row = dst.data();
             const std::uint64_t* const factors = factor.data();
@@ -182,10 +142,12 @@ void elementwise(benchmark::State& state, Isa isa, Operation operation) {
   Buffer dst(kN);
   const auto index = automorphism_permutation(15, 5);
   const std::uint64_t w = b.data()[0];
-  // Instructions at the least and words read or written for one result, in the order of the enumeration.
-  constexpr double kInstructions[] = {3, 12, 6, 8, 2, 8}, kWords[] = {3, 3, 2, 3, 2.5, 2};
+  // In the order of the enumeration.
+  constexpr bench::Work kWork[] = {{.sums = kN}, {.products = kN}, {.products = kN}, {.products = kN},
+                                   {},           {.products = kN}};
+  constexpr double kWords[] = {3, 3, 2, 3, 2.5, 2};  // read or written for one result
   const auto which = static_cast<std::size_t>(operation);
-  measure(state, kN / lanes(isa), kInstructions[which], 8.0 * kN * kWords[which], 8 * kN, [&] {
+  measure(state, isa, kWork[which], 8.0 * kN * kWords[which], 8 * kN, [&] {
     switch (operation) {
       case Operation::add:
         table.add(dst.data(), a.data(), b.data(), kN, q);

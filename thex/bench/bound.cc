@@ -48,7 +48,7 @@ double bound_seconds(const Work& work, Machine& machine, int threads) {
                          work.products * cost.product + work.sums * cost.sum;
   const double arithmetic = integer / (machine.integer_lanes() * machine.integer_rate()) +
                             work.real_butterflies * kRealButterfly / (machine.real_lanes() * machine.real_rate());
-  const double bytes = work.bytes > 0 ? work.bytes / machine.read_rate(work.bytes, threads) : 0;
+  const double bytes = work.bytes > 0 ? work.bytes / machine.transfer_rate(work.bytes, threads) : 0;
   return std::max(arithmetic / threads, bytes);
 }
 
@@ -87,6 +87,16 @@ Work WorkOf::rotate() const { return decompose() + key_product() + mod_down() + 
 Work WorkOf::rotate_hoisted() const {
   const double digits = digits_ * (limbs_ + special_);
   return key_product() + mod_down() + limbs_moved(digits + 3 * limbs_);  // digits, c_0, and two results
+}
+
+Work WorkOf::linear_transform(double rotations, double giants, double factors) const {
+  const double rows = limbs_ + special_;
+  const Work plain_product = {.multiply_adds = 2 * rows * n_};
+  const Work giant_step = 0.5 * mod_down() + decompose() + key_product();
+  const Work division = 2 * rows * transform() + Work{.multiply_adds = 2 * (limbs_ - 1) * (special_ + 1) * n_,
+                                                      .products = 2 * (limbs_ - 1) * n_};
+  return decompose() + rotations * key_product() + factors * plain_product + (giants - 1) * giant_step + division +
+         limbs_moved(4 * limbs_ - 2);
 }
 
 Work WorkOf::multiply_relinearize() const {

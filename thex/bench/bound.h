@@ -15,7 +15,7 @@
 // What one of them costs at the least, in vector instructions of Machine::integer_rate (the comment in bound.cc says
 // which): additions are free where another execution unit can do them, loads and stores always.
 // Bytes and arithmetic can overlap, so that the bound is the larger of the two. With t threads the arithmetic is
-// divided by t and the bytes by the read rate of t threads together. Read rates are those of a buffer as large as the
+// divided by t and the bytes by the transfer rate of t threads together. Rates are those of a buffer as large as the
 // bytes: an operation that finds part of them in a nearer cache can beat a bound by bytes.
 #pragma once
 
@@ -46,6 +46,9 @@ class WorkOf {
   Work mod_down() const;                 // both parts divided by P
   Work rotate() const;
   Work rotate_hoisted() const;
+  // ckks/linear_transform.h on one input: baby rotations that are not divided by P, `factors` products with plaintexts
+  // (whose bytes are the caller's to add), giants - 1 giant steps that divide c_1 alone, one division by P q_level.
+  Work linear_transform(double rotations, double giants, double factors) const;
   Work multiply_relinearize() const;
   Work rescale() const;
   Work multiply_plain() const;

@@ -30,6 +30,10 @@ TEST(Bound, CountsARotation) {
   EXPECT_EQ(work.rotate_hoisted().butterflies, 8 * n / 2 * 13);
   EXPECT_EQ(work.rescale().butterflies, 2 * 2 * n / 2 * 13);
   EXPECT_EQ(work.add().bytes, 12 * 8 * n);
+  // One decomposition (4), a giant step (a division of one part, 4, and a decomposition, 4), the division (2 x 4).
+  EXPECT_EQ(work.linear_transform(3, 2, 8).butterflies, (4 + 8 + 8) * n / 2 * 13);
+  // A conversion (4) twice, four keys (8), eight factors (2 x 4), the giant step's division (4), the last (2 x 3).
+  EXPECT_EQ(work.linear_transform(3, 2, 8).multiply_adds, (8 + 32 + 64 + 4 + 6) * n);
   EXPECT_EQ(work.encode().butterflies, 2 * n / 2 * 13);
   EXPECT_EQ(work.encode().real_butterflies, n / 4 * 12);
 }

@@ -8,6 +8,7 @@
 #include "thex/base/error.h"
 #include "thex/bench/fixture.h"
 #include "thex/bench/matrix_cases.h"
+#include "thex/bench/transform_cases.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/ntt.h"
 
@@ -139,6 +140,15 @@ std::vector<Case> engine_cases(int threads) {
                          return {.run = operation.make(f), .work = (WorkOf(*f->context, limbs).*operation.work)()};
                        }});
     }
+  }
+  for (const auto& [log_n, limbs] : kSizes) {
+    cases.push_back({.name = "rotate_in_transform",
+                     .log_n = log_n,
+                     .limbs = limbs,
+                     .large = log_n == 16,
+                     .prepare = [=, log_n = log_n, limbs = limbs] {
+                       return prepare_transform_rotation(fixtures->get(log_n, limbs));
+                     }});
   }
   for (const auto& [log_n, limbs] : {kSizes[1], kSizes[2]}) {
     for (const int t : threads > 1 ? std::vector<int>{1, threads} : std::vector<int>{1}) {

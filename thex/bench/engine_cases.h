@@ -19,6 +19,7 @@ namespace thex::bench {
 struct Prepared {
   std::function<void()> run;
   Work work;
+  double operations = 1;            // how many of them are one run: times and bounds are stated for one
   std::size_t plaintext_bytes = 0;  // encoded constants of the operation, where it has many
   double encode_seconds = 0;        // and the time that it took to encode them
 };

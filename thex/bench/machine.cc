@@ -105,15 +105,23 @@ int usable_cores() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-// Adds up the words, so that every one is read; the compiler makes vectors of it.
-std::uint64_t sum_of(const std::uint64_t* words, std::size_t count) {
-  std::uint64_t sums[16] = {};
-  for (std::size_t i = 0; i < count; i += 16) {
-    for (std::size_t j = 0; j < 16; ++j) sums[j] ^= words[i + j];
+// Combines all words of four places at a time: one stream alone does not fill the memory's pipeline.
+std::uint64_t combine(const std::uint64_t* words, std::size_t count) {
+  using Pair = std::uint64_t __attribute__((vector_size(16), may_alias));
+  constexpr std::size_t kLine = 4;
+  const std::size_t stream = count / 8;  // pairs
+  const auto* const p = reinterpret_cast<const Pair*>(words);
+  Pair a{}, b{}, c{}, d{};
+  for (std::size_t i = 0; i < stream; i += kLine) {
+    for (std::size_t j = i; j < i + kLine; ++j) {
+      a ^= p[j];
+      b ^= p[stream + j];
+      c ^= p[2 * stream + j];
+      d ^= p[3 * stream + j];
+    }
   }
-  std::uint64_t sum = 0;
-  for (const std::uint64_t s : sums) sum ^= s;
-  return sum;
+  const Pair all = a ^ b ^ c ^ d;
+  return all[0] ^ all[1];
 }
 
 }  // namespace
@@ -149,28 +157,38 @@ Machine::Machine(const ring::Kernels& kernels)
 double Machine::integer_lanes() const { return isa_ == ring::Isa::avx512ifma ? 8 : isa_ == ring::Isa::avx2 ? 4 : 1; }
 double Machine::real_lanes() const { return isa_ == ring::Isa::avx512ifma ? 8 : isa_ == ring::Isa::avx2 ? 4 : 2; }
 
-double Machine::read_rate(double bytes, int threads) {
-  std::size_t size = std::size_t{1} << 20;
+double Machine::transfer_rate(double bytes, int threads) {
+  std::size_t size = std::size_t{16} << 10;
   while (2.0 * static_cast<double>(size) <= bytes && size < (std::size_t{128} << 20)) size *= 2;
-  const auto [entry, missing] = read_rates_.try_emplace({size, threads}, 0.0);
+  const auto [entry, missing] = transfer_rates_.try_emplace({size, threads}, 0.0);
   if (!missing) return entry->second;
-  const std::size_t words = size / 8, share = words / static_cast<std::size_t>(threads) / 16 * 16;
+  // Every thread has a share of its own.
+  const std::size_t words = size / 8, share = words / static_cast<std::size_t>(threads) / 32 * 32;
   ring::Buffer buffer(words);
   std::memset(buffer.data(), 1, size);
   std::atomic<std::uint64_t> result = 0;
   const std::size_t passes = std::max<std::size_t>(1, (std::size_t{32} << 20) / size);
-  const auto read = [&](std::size_t first) {
-    std::uint64_t sum = 0;
-    for (std::size_t pass = 0; pass < passes; ++pass) sum += sum_of(buffer.data() + first, share);
-    result += sum;
+  const auto seconds = [&](const auto& work) {
+    return seconds_of(9, [&] {
+      std::vector<std::thread> others;
+      for (int t = 1; t < threads; ++t) others.emplace_back(work, buffer.data() + static_cast<std::size_t>(t) * share);
+      work(buffer.data());
+      for (std::thread& other : others) other.join();
+    });
   };
-  const double seconds = seconds_of(15, [&] {
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t) others.emplace_back(read, static_cast<std::size_t>(t) * share);
-    read(0);
-    for (std::thread& other : others) other.join();
+  const double reading = seconds([&](const std::uint64_t* from) {
+    std::uint64_t combined = 0;
+    for (std::size_t pass = 0; pass < passes; ++pass) combined += combine(from, share);
+    result += combined;
   });
-  return entry->second = 8.0 * static_cast<double>(share * static_cast<std::size_t>(threads) * passes) / seconds;
+  const double copying = seconds([&](std::uint64_t* from) {
+    for (std::size_t pass = 0; pass < passes; ++pass) {
+      std::memcpy(from + share / 2, from, 4 * share);
+      __asm__ volatile("" ::: "memory");  // every pass counts
+    }
+  });
+  return entry->second =
+             8.0 * static_cast<double>(share * static_cast<std::size_t>(threads) * passes) / std::min(reading, copying);
 }
 
 std::size_t peak_resident_bytes() {

@@ -33,9 +33,10 @@ class Machine {
   double integer_lanes() const;
   double real_lanes() const;
 
-  // Bytes a second that `threads` threads together read from a buffer of `bytes` bytes; the size is rounded down to a
-  // power of two between 1 MiB and 128 MiB. Measured on first use; not thread-safe.
-  double read_rate(double bytes, int threads);
+  // Bytes a second that `threads` threads together move in a buffer of `bytes` bytes: the faster of reading it and of
+  // copying one half to the other (bytes read and bytes written). The size is rounded down to a power of two between
+  // 16 KiB and 128 MiB. Measured on first use; not thread-safe.
+  double transfer_rate(double bytes, int threads);
 
  private:
   std::string model_;
@@ -43,7 +44,7 @@ class Machine {
   ring::Isa isa_;
   const char* isa_name_;
   double integer_rate_ = 0, real_rate_ = 0;
-  std::map<std::pair<std::size_t, int>, double> read_rates_;
+  std::map<std::pair<std::size_t, int>, double> transfer_rates_;
 };
 
 // Highest resident memory of this process so far, in bytes (VmHWM); 0 where the system does not tell.

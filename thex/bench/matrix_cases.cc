@@ -73,17 +73,12 @@ struct Transform {
   }
 };
 
-// One decomposition, the baby steps' key products, the plaintext products, and for each giant step a rescaling and a
-// rotation one level lower.
+// One linear transform, and its plaintexts' bytes.
 Work work_of(const Shape& shape, const Transform& transform) {
   const int limbs = transform.plan.program_plans[0].depth + 1;
-  const ckks::Context& context = *transform.plan.context;
-  const WorkOf upper(context, limbs), lower(context, limbs - 1);
   const auto diagonals = static_cast<double>(shape.padded), baby = static_cast<double>(shape.baby);
-  const double giants = diagonals / baby, n = static_cast<double>(context.n());
-  return upper.decompose() + (baby - 1) * upper.key_product() + Work{.multiply_adds = 2 * diagonals * limbs * n} +
-         Work{.bytes = static_cast<double>(transform.executor->plaintext_bytes())} + giants * upper.rescale() +
-         (giants - 1) * lower.rotate();
+  return WorkOf(*transform.plan.context, limbs).linear_transform(baby - 1, diagonals / baby, diagonals) +
+         Work{.bytes = static_cast<double>(transform.executor->plaintext_bytes())};
 }
 
 Prepared prepare(const Shape& shape, bool compact) {

@@ -51,7 +51,10 @@ Row measure(bench::Case which, bench::Machine& machine, double budget) {
   const bench::Prepared prepared = which.prepare();
   Row row{.which = std::move(which)};
   row.times = bench::measure(prepared.run, budget);
-  row.bound = bench::bound_seconds(prepared.work, machine, row.which.threads);
+  for (double* const time : {&row.times.minimum, &row.times.median, &row.times.processor_minimum}) {
+    *time /= prepared.operations;
+  }
+  row.bound = bench::bound_seconds(prepared.work, machine, row.which.threads) / prepared.operations;
   row.plaintext_bytes = prepared.plaintext_bytes;
   row.encode_seconds = prepared.encode_seconds;
   row.pool_bytes = ring::pool_statistics().bytes_in_use;
