@@ -61,10 +61,12 @@ struct Party {
     return encoder.encode(std::span<const ckks::testing::Complex>(slots), top(), scale());
   }
 
-  // Largest slot errors to expect, for values of at most 1. SEAL encrypts with the special prime and divides by it.
+  // Largest slot errors to expect, for values of at most 1. Encryption with the secret key is alike on both sides; with
+  // the public key SEAL encrypts modulo the special prime too and divides by it.
   double encoding_bound() const { return noise.slot_bound(0.3, scale()); }
-  double seal_fresh_bound() const { return noise.product_slot_bound(noise.rounding() + noise.fresh(), scale()); }
-  double own_fresh_bound() const { return 2 * noise.slot_bound(noise.fresh_public(), scale()); }
+  double symmetric_bound() const { return 1.2 * noise.slot_bound(noise.fresh(), scale()); }
+  double seal_public_bound() const { return noise.product_slot_bound(noise.rounding() + noise.fresh(), scale()); }
+  double own_public_bound() const { return noise.product_slot_bound(noise.fresh_public(), scale()); }
   double switch_bound(int level, double at_scale) const {
     return noise.product_slot_bound(noise.key_switch(level), at_scale);
   }
