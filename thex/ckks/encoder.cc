@@ -82,8 +82,8 @@ void reconstruct(const Context& context, const ring::Poly& poly, double* dst) {
       std::uint64_t known = 0;  // the value of the digits below, modulo q_i, by Horner's rule
       for (std::size_t j = i; j-- > 0;) known = q.add(q.mul(known, q_mod[i][j]), q.from_signed(digit[j]));
       const std::uint64_t d = q.mul(q.sub(poly.limb(i)[c], known), constants.garner[i]);
-      digit[i] = d > q.value() / 2 ? static_cast<std::int64_t>(d) - static_cast<std::int64_t>(q.value())
-                                   : static_cast<std::int64_t>(d);
+      const std::uint64_t above_half = (q.value() / 2 - d) >> 63;  // no branch: these may be decrypted values
+      digit[i] = static_cast<std::int64_t>(d - (q.value() & (0 - above_half)));
     }
     long double value = 0;
     for (std::size_t i = limbs; i-- > 0;) {
