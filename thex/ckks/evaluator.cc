@@ -252,17 +252,20 @@ Ciphertext Evaluator::rescale(const Ciphertext& a) const {
   const std::uint64_t dropped = context_->prime(top).value();
   const std::size_t n = context_->n();
   Ciphertext result = like(*context_, a.parts.size(), a.level - 1, a.scale / static_cast<double>(dropped));
-  ring::Buffer last(n), remainder(n);
+  // A result beyond this size has left the caches before anyone reads it.
+  constexpr std::size_t kStreamWords = std::size_t{2} << 20;
+  const bool stream = a.parts.size() * top * n > kStreamWords;
+  ring::Poly last(n, a.parts.size());
   for (std::size_t p = 0; p < a.parts.size(); ++p) {
-    copy_limb(last.data(), a.parts[p].limb(top), n);
-    kernels().ntt_inverse(last.data(), context_->ntt(top));
-    for (std::size_t i = 0; i < top; ++i) {
+    copy_limb(last.limb(p), a.parts[p].limb(top), n);
+    kernels().ntt_inverse(last.limb(p), context_->ntt(top));
+  }
+  ring::Buffer scratch(n);
+  for (std::size_t i = 0; i < top; ++i) {
+    for (std::size_t p = 0; p < a.parts.size(); ++p) {
       // Centred remainders make the quotient the nearest integer.
-      const ring::Modulus& q = context_->prime(i);
-      kernels().switch_modulus(remainder.data(), last.data(), dropped, n, q);
-      kernels().ntt_forward(remainder.data(), context_->ntt(i));
-      kernels().sub_mul_scalar(result.parts[p].limb(i), a.parts[p].limb(i), remainder.data(),
-                               context_->constants().q_inverse[top][i], n, q);
+      kernels().divide_switched(result.parts[p].limb(i), a.parts[p].limb(i), last.limb(p), dropped,
+                                context_->constants().q_inverse[top][i], context_->ntt(i), scratch.data(), stream);
     }
   }
   return result;

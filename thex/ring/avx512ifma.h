@@ -43,6 +43,7 @@ void ntt_inverse(std::uint64_t* a, const NttData& data);
 struct DivideData {
   std::uint64_t* dst;
   const std::uint64_t* minuend;
+  bool stream;  // write dst past the caches
   Factor minus_w;
   const std::uint64_t* src;
   std::uint64_t half_p, minus_p;  // floor(p / 2) and -p mod q

@@ -99,21 +99,27 @@ void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& t
     ntt_forward(b, table);
     return sub_mul_scalar(dst, a, b, w, table.n(), q);
   }
-  ifma::divide_transformed_lazy(
-      b, unpack_forward(table),
-      {.dst = dst, .minuend = a, .minus_w = factor(q.neg(w), q), .src = nullptr, .half_p = 0, .minus_p = 0});
-}
-
-void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table) {
-  const Modulus& q = table.modulus();
-  if (!lazy(table)) {
-    switch_modulus(dst, b, p, table.n(), q);
-    ntt_forward(dst, table);
-    return sub_mul_scalar(dst, a, dst, w, table.n(), q);
-  }
-  ifma::divide_transformed_lazy(dst, unpack_forward(table),
+  ifma::divide_transformed_lazy(b, unpack_forward(table),
                                 {.dst = dst,
                                  .minuend = a,
+                                 .stream = false,
+                                 .minus_w = factor(q.neg(w), q),
+                                 .src = nullptr,
+                                 .half_p = 0,
+                                 .minus_p = 0});
+}
+
+void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table, u64* scratch,
+                     bool stream) {
+  const Modulus& q = table.modulus();
+  if (!lazy(table)) {
+    switch_modulus(scratch, b, p, table.n(), q);
+    return divide_transformed(dst, a, scratch, w, table);
+  }
+  ifma::divide_transformed_lazy(scratch, unpack_forward(table),
+                                {.dst = dst,
+                                 .minuend = a,
+                                 .stream = stream,
                                  .minus_w = factor(q.neg(w), q),
                                  .src = b,
                                  .half_p = p / 2,

@@ -32,9 +32,10 @@ struct Kernels {
   void (*divide_transformed)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t* b, std::uint64_t w,
                              const NttTable& table);
   // The same with the remainder given modulo p, b in [0, p), and taken centred as by switch_modulus: one limb of
-  // rescaling by p. Keeps b; dst is neither a nor b.
+  // rescaling by p. Keeps b; scratch holds n words; dst may be a. `stream` says that dst had better not displace what
+  // the caches hold: a result of many limbs is not there any more when it is read.
   void (*divide_switched)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::uint64_t p,
-                          std::uint64_t w, const NttTable& table);
+                          std::uint64_t w, const NttTable& table, std::uint64_t* scratch, bool stream);
 
   void (*add)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);
   void (*sub)(std::uint64_t* dst, const std::uint64_t* a, const std::uint64_t* b, std::size_t n, const Modulus& q);

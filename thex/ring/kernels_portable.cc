@@ -170,9 +170,9 @@ void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& t
   sub_mul_scalar(dst, a, b, w, table.n(), table.modulus());
 }
 
-void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table) {
-  switch_modulus(dst, b, p, table.n(), table.modulus());
-  divide_transformed(dst, a, dst, w, table);
+void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table, u64* scratch, bool) {
+  switch_modulus(scratch, b, p, table.n(), table.modulus());
+  divide_transformed(dst, a, scratch, w, table);
 }
 
 }  // namespace

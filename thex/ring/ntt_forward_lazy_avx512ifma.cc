@@ -82,6 +82,7 @@ class ForwardLeaves {
         data_(data),
         dst_(kDivide ? divide.dst + 64 * node - data.n : a),
         minuend_(kDivide ? divide.minuend + 64 * node - data.n : nullptr),
+        stream_(divide.stream),
         field_(data.modulus),
         one_(broadcast(1)),
         minus_w_(broadcast(divide.minus_w.value)),
@@ -130,6 +131,12 @@ class ForwardLeaves {
       THEX_UNROLL for (int line = 0; line < 4; ++line) prefetch(single + 32 * kAhead + 8 * line);
       THEX_UNROLL for (int line = 0; line < 2; ++line) prefetch(two + 16 * kAhead + 8 * line);
       prefetch(four + 8 * kAhead);
+      if constexpr (kDivide) {
+        THEX_UNROLL for (int line = 0; line < 8; ++line) {
+          prefetch(minuend_ + 64 * (j + kAhead) + 8 * line);
+          if (!stream_) prefetch(dst_ + 64 * (j + kAhead) + 8 * line);
+        }
+      }
     }
     THEX_UNROLL for (int p = 0; p < 4; ++p) {
       if constexpr (kFirst) field_.signed_butterfly(u[p], u[p + 4], f.w[0], f.quotient[0], f.start[0]);
@@ -168,7 +175,13 @@ class ForwardLeaves {
           v[k] = field_.canonical(field_.mul(difference, minus_w_, minus_w_quotient_, zero(), zero()));
         }
       }
-      THEX_UNROLL for (int k = 0; k < 8; ++k) store(dst_ + 64 * j + 8 * k, v[k]);
+      if (kDivide && stream_) {
+        THEX_UNROLL for (int k = 0; k < 8; ++k) {
+          _mm512_stream_si512(reinterpret_cast<Vector*>(dst_ + 64 * j + 8 * k), v[k]);
+        }
+      } else {
+        THEX_UNROLL for (int k = 0; k < 8; ++k) store(dst_ + 64 * j + 8 * k, v[k]);
+      }
     }
   }
 
@@ -177,6 +190,7 @@ class ForwardLeaves {
   const NttData& data_;
   u64* const dst_;
   const u64* const minuend_;
+  const bool stream_;
   const LazyField field_;
   const Vector one_, minus_w_, minus_w_quotient_;
 };
@@ -234,6 +248,7 @@ void divide_transformed_lazy(u64* a, const NttData& data, const DivideData& divi
   const int log_n = __builtin_ctzll(data.n);
   divide.src == nullptr ? forward_block<Start::first, true>(a, log_n, 1, data, divide)
                         : forward_block<Start::switched, true>(a, log_n, 1, data, divide);
+  if (divide.stream) _mm_sfence();
 }
 
 }  // namespace thex::ring::ifma
