@@ -18,6 +18,25 @@ constexpr int kProtocolRevision = 1;
 // Held-out text may exceed what calibration saw.
 constexpr double kRangeMargin = 1.5;
 
+// The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
+constexpr double kMinLogitBits = 8;
+
+// What noise predictions take for granted, from the configuration alone so that client and server agree: activations
+// and embeddings near 1 (LayerNorm), matrices that keep magnitudes, and T near 1 / sum_j c_j, the sum near the number
+// of tokens.
+circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
+  const double hidden = config.hidden;
+  return {.fresh = 1,
+          .weight = 1 / std::sqrt(hidden),
+          .weight_of = [hidden](const circuit::Program& program, const circuit::Node& node) {
+            if (node.label.find(".estimation.") == std::string::npos) return 1 / std::sqrt(hidden);
+            const double tokens = static_cast<double>(program.steps[0].values) / hidden,
+                         unit = 1 / std::sqrt(static_cast<double>(kEstimationWidth));
+            if (node.label.ends_with(".0")) return 1 / tokens;
+            return node.label.ends_with(".4") ? unit / tokens : unit;
+          }};
+}
+
 std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int>& buckets, int rounds) {
   std::string sizes;
   for (int b : buckets) sizes += (sizes.empty() ? "" : "/") + std::to_string(b);
@@ -37,7 +56,7 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int
   };
 }
 
-InferencePlan plan(const EncoderWeights& weights, int max_tokens) {
+InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tokens) {
   const ModelConfig& config = weights.config();
   if (!config.he_friendly())
     throw Error(
@@ -51,11 +70,11 @@ InferencePlan plan(const EncoderWeights& weights, int max_tokens) {
     throw Error(ErrorCode::model, "max_position_embeddings " + std::to_string(config.max_positions) +
                                       " and max tokens " + std::to_string(max_tokens) +
                                       " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
-  const auto build = [&](std::size_t slots) {
+  const auto build = [&](const EncoderWeights& from, std::size_t slots) {
     std::vector<circuit::Program> programs;
     for (int bucket : result.buckets) {
       const EncoderLayout layout(config, static_cast<std::size_t>(bucket), slots);
-      programs.push_back(EncoderBuilder(layout, weights).build());
+      programs.push_back(EncoderBuilder(layout, from).build());
     }
     return programs;
   };
@@ -63,7 +82,11 @@ InferencePlan plan(const EncoderWeights& weights, int max_tokens) {
   if (!(range > 0) || !std::isfinite(range))
     throw Error(ErrorCode::model,
                 "config.json has no calibrated range (thex.max_relu_input): run `thex convert` again");
-  result.plan = circuit::make_plan(build, {.max_value = kRangeMargin * range});
+  // Planned without weights on both sides; the server's then take their place.
+  result.plan = circuit::make_plan(
+      [&](std::size_t slots) { return build(EncoderWeights(config), slots); },
+      {.max_value = kRangeMargin * range, .min_precision_bits = kMinLogitBits, .assumed = assumed_magnitudes(config)});
+  if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = static_cast<int>(result.plan.programs.front().steps.size()) - 1;
   result.ledger = ledger(config, result.buckets, result.rounds);
   return result;
@@ -102,11 +125,11 @@ std::string InferencePlan::fingerprint() const {
 }
 
 InferencePlan plan_inference(const ModelConfig& config, int max_tokens) {
-  return plan(EncoderWeights(config), max_tokens);
+  return plan(EncoderWeights(config), false, max_tokens);
 }
 
 InferencePlan plan_inference(std::shared_ptr<const Model> model, int max_tokens) {
-  return plan(EncoderWeights(std::move(model)), max_tokens);
+  return plan(EncoderWeights(std::move(model)), true, max_tokens);
 }
 
 }  // namespace thex::bert

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <string>
 
 #include "thex/base/error.h"
 #include "thex/circuit/noise_model.h"
@@ -10,16 +12,16 @@ namespace thex::circuit {
 namespace {
 
 // Adds to every result the error that its operation would.
-class SimulatedNoise : public ClearObserver {
+class Noise {
  public:
-  SimulatedNoise(const Program& program, const NoiseModel& model)
+  Noise(const Program& program, const NoiseModel& model)
       : program_(program),
         plan_(*model.plan),
         noise_(*model.context),
         mean_squares_(program.nodes.size()),
         state_(model.seed) {}
 
-  void computed(NodeId id, std::vector<double>& slots, const Values&) override {
+  void after(NodeId id, std::vector<double>& slots) {
     const Node& node = program_.nodes[static_cast<std::size_t>(id)];
     std::vector<double> inputs;
     for (NodeId input : node.inputs) inputs.push_back(mean_squares_[static_cast<std::size_t>(input)]);
@@ -53,14 +55,14 @@ class SimulatedNoise : public ClearObserver {
 
 class Interpreter {
  public:
-  Interpreter(const Program& program, std::span<const double> embeddings, int length, ClearObserver* observer,
-              bool keep_all)
+  Interpreter(const Program& program, std::span<const double> embeddings, int length,
+              const std::optional<NoiseModel>& noise, bool keep_all)
       : program_(program),
         length_(length),
-        observer_(observer),
         keep_all_(keep_all),
         values_(program.nodes.size()),
         uses_(program.nodes.size()) {
+    if (noise) noise_.emplace(program, *noise);
     for (const Node& node : program.nodes)
       for (NodeId input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
     for (const ClientStep& step : program.steps)
@@ -72,19 +74,31 @@ class Interpreter {
   }
 
   ClearResult run() {
-    std::size_t next_step = 0;
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
-      const Node& node = program_.nodes[id];
-      if (node.op == Op::fresh) {
-        while (next_step <= static_cast<std::size_t>(node.step)) turn(next_step++);
-        values_[id] = fresh_[static_cast<std::size_t>(node.output)];
-      } else {
-        values_[id] = evaluate(node);
-      }
-      if (observer_) observer_->computed(static_cast<NodeId>(id), values_[id], seen_);
-      for (double x : values_[id]) result_.max_value = std::max(result_.max_value, std::abs(x));
-      for (NodeId input : node.inputs) release(input);
+      compute(id);
+      release_inputs(id);
     }
+    return finish();
+  }
+
+  // Nodes in order; a node's inputs can be released after it was computed.
+  void compute(std::size_t id) {
+    const Node& node = program_.nodes[id];
+    if (node.op == Op::fresh) {
+      while (next_step_ <= static_cast<std::size_t>(node.step)) turn(next_step_++);
+      values_[id] = fresh_[static_cast<std::size_t>(node.output)];
+    } else {
+      values_[id] = evaluate(node);
+    }
+    if (noise_) noise_->after(static_cast<NodeId>(id), values_[id]);
+    for (double x : values_[id]) result_.max_value = std::max(result_.max_value, std::abs(x));
+  }
+  void release_inputs(std::size_t id) {
+    for (NodeId input : program_.nodes[id].inputs) release(input);
+  }
+  const std::vector<double>& value(std::size_t id) const { return values_[id]; }
+
+  ClearResult finish() {
     const auto& last = values_[static_cast<std::size_t>(program_.result)];
     for (std::int32_t slot : program_.result_slots) result_.logits.push_back(last[static_cast<std::size_t>(slot)]);
     see(last);
@@ -96,7 +110,6 @@ class Interpreter {
  private:
   void turn(std::size_t step) {
     if (step == 0) return;
-    if (observer_) observer_->turn(step, seen_);
     std::vector<std::vector<double>> inputs;
     for (NodeId input : program_.steps[step].inputs) {
       inputs.push_back(values_[static_cast<std::size_t>(input)]);
@@ -111,9 +124,8 @@ class Interpreter {
   }
 
   void release(NodeId id) {
-    if (--uses_[static_cast<std::size_t>(id)] > 0) return;
-    if (!keep_all_) std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
-    if (observer_) observer_->released(id);
+    if (--uses_[static_cast<std::size_t>(id)] == 0 && !keep_all_)
+      std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
   }
 
   const std::vector<double>& plain(PlainId id) {
@@ -176,11 +188,11 @@ class Interpreter {
 
   const Program& program_;
   int length_;
-  ClearObserver* observer_;
+  std::optional<Noise> noise_;
   bool keep_all_;
   std::vector<std::vector<double>> values_, plains_, fresh_;
   std::vector<int> uses_;
-  const ClearObserver::Values seen_{values_, [this](PlainId id) -> const std::vector<double>& { return plain(id); }};
+  std::size_t next_step_ = 0;
   ClearResult result_;
 };
 
@@ -188,19 +200,49 @@ class Interpreter {
 
 ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
                       const std::optional<NoiseModel>& noise) {
-  if (!noise) return Interpreter(program, embeddings, sentence_length, nullptr, false).run();
-  SimulatedNoise simulated(program, *noise);
-  return run_clear(program, embeddings, sentence_length, simulated);
+  return Interpreter(program, embeddings, sentence_length, noise, false).run();
 }
 
-ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
-                      ClearObserver& observer) {
-  return Interpreter(program, embeddings, sentence_length, &observer, false).run();
+NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, std::span<const double> embeddings,
+                             int sentence_length, int runs) {
+  if (runs < 1) throw Error(ErrorCode::internal, "a simulation of " + std::to_string(runs) + " runs");
+  Interpreter exact(program, embeddings, sentence_length, std::nullopt, false);
+  std::deque<Interpreter> noisy;
+  for (int r = 0; r < runs; ++r) {
+    NoiseModel model = noise;
+    model.seed = noise.seed + static_cast<std::uint64_t>(r) * 0x632be59bd9b4e019;
+    noisy.emplace_back(program, embeddings, sentence_length, model, false);
+  }
+  NoiseEstimate estimate;
+  std::vector<double> result(program.result_slots.size(), 0.0);
+  for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+    exact.compute(id);
+    const std::vector<double>& x = exact.value(id);
+    double square = 0, variance = 0;
+    for (double v : x) square += v * v;
+    for (Interpreter& run : noisy) {
+      run.compute(id);
+      const std::vector<double>& y = run.value(id);
+      for (std::size_t i = 0; i < x.size(); ++i) variance += (y[i] - x[i]) * (y[i] - x[i]);
+      if (static_cast<NodeId>(id) == program.result) {
+        for (std::size_t i = 0; i < result.size(); ++i) {
+          const auto slot = static_cast<std::size_t>(program.result_slots[i]);
+          result[i] += (y[slot] - x[slot]) * (y[slot] - x[slot]);
+        }
+      }
+    }
+    estimate.magnitude.push_back(std::sqrt(square / static_cast<double>(x.size())));
+    estimate.deviation.push_back(std::sqrt(variance / static_cast<double>(x.size()) / runs));
+    exact.release_inputs(id);
+    for (Interpreter& run : noisy) run.release_inputs(id);
+  }
+  for (double r : result) estimate.result.push_back(std::sqrt(r / runs));
+  return estimate;
 }
 
 std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
                                              int sentence_length) {
-  Interpreter interpreter(program, embeddings, sentence_length, nullptr, true);
+  Interpreter interpreter(program, embeddings, sentence_length, std::nullopt, true);
   interpreter.run();
   return interpreter.take_values();
 }

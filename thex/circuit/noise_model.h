@@ -2,9 +2,12 @@
 //
 // Each node's error is what its inputs bring, carried through the operation (a product by x multiplies a deviation by
 // |x|, a sum of independent errors adds variances), plus what the operation itself adds (operation_noise.h), lowering
-// of inputs to the node's level included. Errors of different nodes count as independent, except that of a value used
-// twice by one operation (x * x, x + x). Variances are of the real part of a slot in the value's own units; the clear
-// interpreter's noise (clear.h) is drawn from the same model.
+// of inputs to the node's level included. Variances are of the real part of a slot in the value's own units.
+//
+// Here the first part is carried on average, from magnitudes alone; errors of different nodes count as independent,
+// except that of a value used twice by one operation (x * x, x + x), and a client's copies of a slot as different
+// slots. Where data is at hand, simulate_noise (clear.h) carries drawn errors through the real values instead; what an
+// operation adds is the same.
 #pragma once
 
 #include <optional>
@@ -33,14 +36,10 @@ struct NoiseEstimate {
 double expected_mean_bits(double deviation);
 double expected_min_bits(double deviation, std::size_t slots);
 
-// Without data: every node's magnitude follows from the assumed ones, slot positions are ignored. A rough figure where
-// cancellations keep values small (Chebyshev polynomials, a sum times its reciprocal).
+// Every node's magnitude follows from the assumed ones, slot positions are ignored. Far from the truth where
+// cancellation keeps values small, as in Chebyshev polynomials.
 NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
                              const AssumedMagnitudes& assumed);
-// With data: slot by slot along a run of the clear interpreter. The program must have its weights.
-// `input`: what step 0 encrypts, in clear.
-NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
-                             std::span<const double> input, int sentence_length);
 
 // The variance that computing node `id` adds to a slot, inputs without error. `mean_squares`: of its inputs' slots.
 double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,

@@ -153,7 +153,7 @@ Outcome outcome(const Plan& plan, const Reals& input, std::uint64_t seed) {
   const Reals got = client.result(executor.run(keys, expand(client.first(input)), exchange, 1));
   const Reals clear = run_clear(program, input, 1).logits;
   const NoiseModel model{plan.context.get(), &levels, seed};
-  const NoiseEstimate estimate = estimate_noise(program, levels, OperationNoise(*plan.context), input, 1);
+  const NoiseEstimate estimate = simulate_noise(program, model, input, 1);
   return {rms_difference(got, clear), std::sqrt(mean_square(estimate.result)),
           rms_difference(run_clear(program, input, 1, model).logits, clear)};
 }

@@ -77,6 +77,7 @@ Json plan_json(const bert::InferencePlan& plan) {
     weights += bytes;
     json["buckets"].push_back({{"tokens", plan.buckets[i]},
                                {"depth", b.depth},
+                               {"predicted_logit_bits", b.result_bits ? Json(*b.result_bits) : Json(nullptr)},
                                {"estimated_seconds", b.estimated_seconds},
                                {"bytes_to_server", b.bytes_to_server},
                                {"bytes_to_client", b.bytes_to_client},
@@ -108,16 +109,19 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
   std::cout << fmt::format("keys      {} rotations; {} on the wire (once), {} in the server's memory\n",
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));
-  std::cout << "\ntokens  depth  est. s  to server    to client    rotations  products  weights\n";
+  std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
   for (std::size_t i = 0; i < plan->buckets.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
-    std::cout << fmt::format("{:>6}  {:>5}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", plan->buckets[i], b.depth,
-                             b.estimated_seconds, megabytes(static_cast<double>(b.bytes_to_server)),
+    std::cout << fmt::format("{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", plan->buckets[i],
+                             b.depth, b.result_bits ? fmt::format("{:.0f}", *b.result_bits) : "-", b.estimated_seconds,
+                             megabytes(static_cast<double>(b.bytes_to_server)),
                              megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
                              b.counts.ciphertext_products + b.counts.plain_products,
                              megabytes(static_cast<double>(weight_bytes(p.programs[i], b))));
   }
-  std::cout << "(seconds: server, one thread, an estimate)\n\n" << ledger_text(*plan);
+  std::cout << "(bits of the logits behind the binary point, predicted for values near 1; seconds: server, one thread, "
+               "an estimate)\n\n"
+            << ledger_text(*plan);
 }
 
 void run(const Options& o) {
