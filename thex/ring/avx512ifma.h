@@ -35,10 +35,9 @@ struct NttData {
 };
 
 void ntt_forward(std::uint64_t* a, const NttData& data);
-void ntt_forward_lazy(std::uint64_t* a, const NttData& data);
 void ntt_inverse(std::uint64_t* a, const NttData& data);
 
-// dst = (minuend - NTT(a)) * w, for n >= 128 and q <= kLazyLimit; a is destroyed. Unless src is null the transform is
+// dst = (minuend - NTT(a)) * w, for n >= 128; a is destroyed. Unless src is null the transform is
 // that of src instead, residues modulo p taken centred and modulo q, and a is only memory.
 struct DivideData {
   std::uint64_t* dst;
@@ -48,7 +47,7 @@ struct DivideData {
   const std::uint64_t* src;
   std::uint64_t half_p, minus_p;  // floor(p / 2) and -p mod q
 };
-void divide_transformed_lazy(std::uint64_t* a, const NttData& data, const DivideData& divide);
+void divide_transformed(std::uint64_t* a, const NttData& data, const DivideData& divide);
 void ntt_inverse_lazy(std::uint64_t* a, const NttData& data);
 
 constexpr std::uint64_t kLazyLimit = (std::uint64_t{1} << 53) / 127;  // the largest q of the lazy transforms

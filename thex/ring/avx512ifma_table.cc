@@ -91,39 +91,37 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulu
   ifma::switch_modulus(dst, src, p, q.neg(q.reduce(p)), n, unpack(q));
 }
 
-bool lazy(const NttTable& table) { return table.n() >= 128 && table.modulus().value() <= ifma::kLazyLimit; }
-
 void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& table) {
   const Modulus& q = table.modulus();
-  if (!lazy(table)) {
+  if (table.n() < 128) {
     ntt_forward(b, table);
     return sub_mul_scalar(dst, a, b, w, table.n(), q);
   }
-  ifma::divide_transformed_lazy(b, unpack_forward(table),
-                                {.dst = dst,
-                                 .minuend = a,
-                                 .stream = false,
-                                 .minus_w = factor(q.neg(w), q),
-                                 .src = nullptr,
-                                 .half_p = 0,
-                                 .minus_p = 0});
+  ifma::divide_transformed(b, unpack_forward(table),
+                           {.dst = dst,
+                            .minuend = a,
+                            .stream = false,
+                            .minus_w = factor(q.neg(w), q),
+                            .src = nullptr,
+                            .half_p = 0,
+                            .minus_p = 0});
 }
 
 void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table, u64* scratch,
                      bool stream) {
   const Modulus& q = table.modulus();
-  if (!lazy(table)) {
+  if (table.n() < 128) {
     switch_modulus(scratch, b, p, table.n(), q);
     return divide_transformed(dst, a, scratch, w, table);
   }
-  ifma::divide_transformed_lazy(scratch, unpack_forward(table),
-                                {.dst = dst,
-                                 .minuend = a,
-                                 .stream = stream,
-                                 .minus_w = factor(q.neg(w), q),
-                                 .src = b,
-                                 .half_p = p / 2,
-                                 .minus_p = q.neg(q.reduce(p))});
+  ifma::divide_transformed(scratch, unpack_forward(table),
+                           {.dst = dst,
+                            .minuend = a,
+                            .stream = stream,
+                            .minus_w = factor(q.neg(w), q),
+                            .src = b,
+                            .half_p = p / 2,
+                            .minus_p = q.neg(q.reduce(p))});
 }
 
 void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const Modulus* const* q,

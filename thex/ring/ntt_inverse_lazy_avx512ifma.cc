@@ -1,4 +1,4 @@
-// The lazy inverse NTT with 52-bit integer multiply-add, see avx512ifma_lazy.h and ntt_lazy_inverse.h.
+// The lazy inverse NTT with 52-bit integer multiply-add, see avx512ifma_signed.h and ntt_lazy_inverse.h.
 //
 // A step on 2^K rows is a cyclic transform of 2^K points, bit-reversed to natural order, whose few factors are the same
 // for all blocks, and one product for each row (its scale). So the butterflies multiply one operand and add it to the
@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "thex/ring/avx512ifma.h"
-#include "thex/ring/avx512ifma_lazy.h"
+#include "thex/ring/avx512ifma_signed.h"
 #include "thex/ring/ntt_lazy_steps.h"
 
 namespace thex::ring::ifma {
@@ -52,14 +52,14 @@ void inverse_pass(u64* a, std::size_t t, const u64* scales, u64 lift, const NttD
     if constexpr (K >= 2) {
       THEX_UNROLL for (int k = 0; k < (1 << K); k += 4) {
         sum_and_difference(k, k + 2);
-        field.signed_butterfly(v[k + 1], v[k + 3], w2, quotient2, K == 2 || k == 4 ? second : zero());
+        field.signed_butterfly(v[k + 1], v[k + 3], w2, quotient2, K == 2 || k == 4 ? second : zero(), false);
       }
     }
     if constexpr (K == 3) {
       sum_and_difference(0, 4);
-      field.signed_butterfly(v[1], v[5], w1, quotient1, third);
-      field.signed_butterfly(v[2], v[6], w2, quotient2, third);
-      field.signed_butterfly(v[3], v[7], w3, quotient3, third);
+      field.signed_butterfly(v[1], v[5], w1, quotient1, third, false);
+      field.signed_butterfly(v[2], v[6], w2, quotient2, third, false);
+      field.signed_butterfly(v[3], v[7], w3, quotient3, third, false);
     }
     THEX_UNROLL for (int k = 0; k < (1 << K); ++k) {
       const Vector w = broadcast(scales[2 * k]), quotient = broadcast(scales[2 * k + 1]);
@@ -117,7 +117,7 @@ class InverseLeaves {
   // Vectors 3 i.. of the constants, after the two of distance 2: factor, quotient, start.
   THEX_INLINE void butterfly(Vector& x, Vector& y, int i) const {
     const u64* const c = constants_ + 16 + 24 * i;
-    field_.signed_butterfly(x, y, load(c), load(c + 8), load(c + 16));
+    field_.signed_butterfly(x, y, load(c), load(c + 8), load(c + 16), false);
   }
 
   // First half of the leaf after leaf j in u (kFirst), second half of leaf j in v (kSecond).
@@ -143,7 +143,7 @@ class InverseLeaves {
     THEX_UNROLL for (int p = 0; p < 4; ++p) {
       if constexpr (kFirst) {
         unshuffle(u[2 * p], u[2 * p + 1]);
-        field_.signed_butterfly(u[2 * p], u[2 * p + 1], load(constants_), load(constants_ + 8), zero());
+        field_.signed_butterfly(u[2 * p], u[2 * p + 1], load(constants_), load(constants_ + 8), zero(), false);
       }
       const int x = p + (p & 2);
       if constexpr (kSecond) butterfly(v[x], v[x + 2], 2 + (p & 1));
