@@ -1,4 +1,5 @@
 // Attention on packed rows: query-key products shift by shift, the client's ReLU, and the value sum.
+#include <algorithm>
 #include <string>
 
 #include "thex/bert/encoder_builder.h"
@@ -7,34 +8,77 @@ namespace thex::bert {
 
 using circuit::SlotSource;
 
-// Packed scores of one query block against key blocks first_block .. first_block + group_blocks - 1: u = q.k + 1 (the
-// query carries 1/(2 sqrt(d))), at column h*d + (pairs - 1 - pair) * spread, zero elsewhere. key_shifts[block * T/2 +
-// s] holds keys [t + s | t + s + T/2] in row t.
-Value EncoderBuilder::scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block,
-                             std::size_t group) {
-  const std::size_t d = layout_.head_dim, half = layout_.half, heads = layout_.heads, spread = layout_.spread;
-  const circuit::PlainId heads_start = mask(half, [=](std::size_t p) { return p % d == 0 && p / d < heads; });
-  Value packed;
-  const std::size_t pairs = group * layout_.tokens / 2;
-  for (std::size_t pair = 0; pair < pairs; ++pair) {
-    Value product = b_.multiply(query, key_shifts[first_block * layout_.tokens / 2 + pair]);
-    product = circuit::rotate_and_sum(b_, product, static_cast<int>(d / 2), 1);
-    product = b_.multiply_plain(product, heads_start);
-    // Horner: earlier pairs move one place to the right with every later one.
-    packed = pair == 0 ? product : b_.add(b_.rotate(packed, -static_cast<int>(spread)), product);
+// One value that holds a part of each of the given ones, summed: with places c = 0, 1, .. that lie `stride` columns
+// apart, place g of the result is the sum over all places c of values[g]. inside(p, c) says whether column p belongs to
+// place c. One level; a place moves by (c - g) * stride columns, once for all values.
+Value EncoderBuilder::merge_windows(const std::vector<Value>& values, std::size_t stride,
+                                    const std::function<bool(std::size_t p, std::size_t place)>& inside) {
+  const std::size_t half = layout_.half, d = layout_.head_dim, heads = layout_.heads;
+  const int count = static_cast<int>(values.size());
+  std::vector<circuit::PlainId> masks;
+  for (std::size_t place = 0; place < values.size(); ++place)
+    masks.push_back(mask(half, [=](std::size_t p) { return p / d < heads && inside(p % d, place); }));
+  std::vector<std::vector<std::pair<std::size_t, circuit::PlainId>>> sums;
+  std::vector<int> steps;
+  for (int move = 1 - count; move < count; ++move) {
+    auto& terms = sums.emplace_back();
+    for (int g = std::max(0, -move); g < std::min(count, count - move); ++g)
+      terms.emplace_back(static_cast<std::size_t>(g), masks[static_cast<std::size_t>(g + move)]);
+    steps.push_back(move * static_cast<int>(stride));
   }
-  const circuit::PlainId ones =
-      mask(half, [=](std::size_t p) { return p % d % spread == 0 && p % d / spread < pairs && p / d < heads; });
+  return b_.sum_of_rotations(circuit::weighted_sums(b_, values, sums), steps);
+}
+
+// Packed scores of one query block against key blocks first_block .. first_block + group_blocks - 1: u = q.k + 1 (the
+// query carries 1/(2 sqrt(d))), pair number i at layout_.score_column(i) of its head, zero elsewhere.
+// key_shifts[block * T/2 + s] holds keys [t + s | t + s + T/2] in row t.
+//
+// The d columns of a head are to be summed for every product. Products are merged before they are summed: 8 of them
+// become windows of d/8 columns each (7 + 7 moves instead of 8 * log2(8) rotations), and such values are merged again.
+Value EncoderBuilder::scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block) {
+  const std::size_t d = layout_.head_dim, heads = layout_.heads, merged = layout_.merged, pairs = layout_.pairs;
+  const std::size_t window = layout_.window, spread = layout_.spread;
+  std::vector<Value> groups;
+  for (std::size_t begin = 0; begin < pairs; begin += merged) {
+    std::vector<Value> products;
+    for (std::size_t pair = begin; pair < begin + merged; ++pair)
+      products.push_back(b_.multiply(query, key_shifts[first_block * layout_.tokens / 2 + pair]));
+    const Value sum = merge_windows(products, window, [=](std::size_t p, std::size_t c) { return p / window == c; });
+    groups.push_back(spread > 1 ? circuit::rotate_and_sum(b_, sum, static_cast<int>(spread / 2), 1) : sum);
+  }
+  Value packed = groups[0];
+  if (groups.size() > 1 || spread > 1)
+    packed = merge_windows(groups, spread, [=](std::size_t p, std::size_t c) { return p % window == c * spread; });
+  const circuit::PlainId ones = mask(layout_.half, [=](std::size_t p) {
+    return p / d < heads && p % spread == 0;  // pairs * spread = d: every multiple of `spread` is a place
+  });
   return b_.add_plain(packed, ones);
 }
 
-// One pair's coefficient, copied over all columns of its head.
-Value EncoderBuilder::spread_coefficient(Value coefficients, std::size_t position) {
-  const std::size_t d = layout_.head_dim, spread = layout_.spread;
-  Value v = b_.multiply_plain(coefficients, mask(d, [=](std::size_t p) { return p / spread == position; }));
-  for (std::size_t step = spread, bits = position; step < d; step *= 2, bits /= 2)
-    v = b_.add(v, b_.rotate(v, bits % 2 == 0 ? -static_cast<int>(step) : static_cast<int>(step)));
-  return v;
+// Each of the coefficients that the ciphertexts hold, in order, copied over all columns of its head: sums of rotations
+// by multiples of `copies`, masked, which share their baby steps and, between ciphertexts, the reading of keys.
+std::vector<Value> EncoderBuilder::spread_coefficients(std::span<const Value> coefficients) {
+  const std::size_t d = layout_.head_dim, copies = layout_.copies, returned = layout_.returned;
+  std::vector<circuit::PlainId> masks;
+  for (std::size_t place = 0; place < returned; ++place)
+    masks.push_back(mask(d, [=](std::size_t p) { return p / copies == place; }));
+  std::vector<circuit::NodeId> ids;
+  for (Value c : coefficients) ids.push_back(c.id());
+  std::vector<Value> all;
+  for (std::size_t input = 0; input < coefficients.size(); ++input)
+    for (std::size_t wanted = 0; wanted < returned; ++wanted) {
+      std::vector<Value> values;
+      circuit::FusedTransform fused{.inputs = ids};
+      for (std::size_t place = 0; place < returned; ++place) {
+        const int steps = (static_cast<int>(wanted) - static_cast<int>(place)) * static_cast<int>(copies);
+        values.push_back(b_.rotate(coefficients[input], steps));
+        fused.at[0].push_back({.input = input, .steps = steps, .plain = masks[place]});
+      }
+      all.push_back(b_.weighted_sum(values, masks));
+      fused.output = all.back().id();
+      b_.fuse(std::move(fused));
+    }
+  return all;
 }
 
 Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
@@ -66,32 +110,33 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
 
   label(layer, "scores");
   std::vector<Value> sent;
-  std::vector<std::vector<SlotSource>> back;
+  std::vector<std::vector<SlotSource>> back;  // per query block, key block and part of its shifts
+  const std::size_t returned = layout_.returned, parts = half_tokens / returned;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block)
     for (std::size_t first = 0; first < blocks; first += layout_.group_blocks) {
-      const std::size_t group = std::min(layout_.group_blocks, blocks - first), pairs = group * half_tokens;
-      sent.push_back(scores(queries[query_block], key_shifts, first, group));
+      sent.push_back(scores(queries[query_block], key_shifts, first));
       const auto input = static_cast<std::int32_t>(sent.size() - 1);
-      back.push_back(sources([&](EncoderLayout::Position at) {
-        const std::size_t head = at.column / layout_.head_dim, place = at.column % layout_.head_dim / layout_.spread;
-        if (head >= layout_.heads || place >= pairs) return SlotSource{};
-        const std::size_t pair = pairs - 1 - place, query = at.row % layout_.tokens;
-        const std::size_t key = (query + pair % half_tokens + at.part * half_tokens) % layout_.tokens;
-        const std::size_t key_token = (first + pair / half_tokens) * layout_.tokens + key;
-        const std::size_t query_token = query_block * layout_.tokens + query;
-        // Zero when the key or the query is padding.
-        return SlotSource{
-            input,
-            static_cast<std::int32_t>(layout_.slot(at.row, at.part, head * layout_.head_dim + place * layout_.spread)),
-            static_cast<std::int32_t>(std::max(key_token, query_token))};
-      }));
+      for (std::size_t block = first; block < first + layout_.group_blocks; ++block)
+        for (std::size_t part = 0; part < parts; ++part)
+          back.push_back(sources([&](EncoderLayout::Position at) {
+            const std::size_t head = at.column / layout_.head_dim,
+                              place = at.column % layout_.head_dim / layout_.copies;
+            if (head >= layout_.heads) return SlotSource{};
+            const std::size_t shift = part * returned + place, query = at.row % layout_.tokens;
+            const std::size_t key = (query + shift + at.part * half_tokens) % layout_.tokens;
+            const std::size_t key_token = block * layout_.tokens + key;
+            const std::size_t query_token = query_block * layout_.tokens + query;
+            const std::size_t column =
+                head * layout_.head_dim + layout_.score_column((block - first) * half_tokens + shift);
+            // Zero when the key or the query is padding.
+            return SlotSource{input, static_cast<std::int32_t>(layout_.slot(at.row, at.part, column)),
+                              static_cast<std::int32_t>(std::max(key_token, query_token))};
+          }));
     }
-  const std::vector<Value> activated = b_.client_step("layer" + std::to_string(layer) + ".scores", sent,
-                                                      std::move(back), layout_.bucket * layout_.bucket * layout_.heads);
-
-  label(layer, "softmax");
-  std::vector<Value> coefficients;
-  for (Value r : activated) coefficients.push_back(cube(r));
+  // The client cubes what it sees anyway: two levels less for the server.
+  const std::vector<Value> coefficients =
+      b_.client_step("layer" + std::to_string(layer) + ".scores", sent, std::move(back),
+                     layout_.bucket * layout_.bucket * layout_.heads, {}, circuit::ClientFunction::relu_cubed);
 
   label(layer, "value");
   for (std::size_t block = 0; block < blocks; ++block)
@@ -100,10 +145,8 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   std::vector<Value> first_layer;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block) {
     label(layer, "softmax");
-    const std::vector<Value> own(
-        coefficients.begin() + static_cast<std::ptrdiff_t>(query_block * layout_.score_groups),
-        coefficients.begin() + static_cast<std::ptrdiff_t>((query_block + 1) * layout_.score_groups));
-    first_layer.push_back(score_sum(own));
+    const auto own = coefficients.begin() + static_cast<std::ptrdiff_t>(query_block * blocks * parts);
+    first_layer.push_back(score_sum({own, own + static_cast<std::ptrdiff_t>(blocks * parts)}));
   }
   const std::vector<Value> t = reciprocals(layer, first_layer, false);
 
@@ -112,16 +155,11 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
     label(layer, "value_sum");
     Value sum;
     for (std::size_t block = 0; block < blocks; ++block) {
-      const std::size_t g = block / layout_.group_blocks, first = g * layout_.group_blocks;
-      const std::size_t pairs = std::min(layout_.group_blocks, blocks - first) * half_tokens;
       std::vector<std::pair<Value, Value>> terms;
-      for (std::size_t s = 0; s < half_tokens; ++s) {
-        const std::size_t place = pairs - 1 - ((block - first) * half_tokens + s);
-        terms.emplace_back(spread_coefficient(coefficients[query_block * layout_.score_groups + g], place),
-                           value_shifts[block * half_tokens + s]);
-      }
-      const Value part = b_.product_sum(terms);
-      sum = block == 0 ? part : b_.add(sum, part);
+      const auto own = std::span(coefficients).subspan((query_block * blocks + block) * parts, parts);
+      for (Value c : spread_coefficients(own)) terms.emplace_back(c, value_shifts[block * half_tokens + terms.size()]);
+      const Value of_block = b_.product_sum(terms);
+      sum = block == 0 ? of_block : b_.add(sum, of_block);
     }
     // Both halves hold half of the keys; the reciprocal's second half is zero and clears what is left there.
     sum = b_.add(sum, b_.rotate(sum, static_cast<int>(layout_.half)));
@@ -171,25 +209,25 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
       return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, head * d + blocks - 1 - block)),
                         static_cast<std::int32_t>(block * layout_.tokens + at.row % layout_.tokens)};
     }));
-  const std::vector<Value> activated = b_.client_step("layer" + std::to_string(layer) + ".scores",
-                                                      std::span(&packed, 1), std::move(back), layout_.bucket * heads);
+  const std::vector<Value> coefficients =
+      b_.client_step("layer" + std::to_string(layer) + ".scores", std::span(&packed, 1), std::move(back),
+                     layout_.bucket * heads, {}, circuit::ClientFunction::relu_cubed);
 
-  std::vector<std::pair<Value, Value>> terms;
-  Value sum;
-  for (std::size_t block = 0; block < blocks; ++block) {
-    label(layer, "softmax");
-    const Value c = cube(activated[block]);
-    sum = block == 0 ? c : b_.add(sum, c);
-    label(layer, "value");
-    terms.emplace_back(c, b_.add_plain(value_map.apply(b_, x[block]), value_bias));
-  }
+  Value sum = coefficients[0];
+  Blocks values;
   label(layer, "softmax");
+  for (std::size_t block = 1; block < blocks; ++block) sum = b_.add(sum, coefficients[block]);
   sum = circuit::rotate_and_sum(b_, sum, static_cast<int>(period / 2), static_cast<int>(width));
+  label(layer, "value");
+  for (std::size_t block = 0; block < blocks; ++block)
+    values.push_back(b_.add_plain(value_map.apply(b_, x[block]), value_bias));
+  // The coefficients take the reciprocal, not the sum of values: those came the longer way.
   const std::vector<Value> t = reciprocals(layer, {sum}, true);
   label(layer, "value_sum");
-  const Value weighted =
-      circuit::rotate_and_sum(b_, b_.product_sum(terms), static_cast<int>(period / 2), static_cast<int>(width));
-  return b_.multiply(weighted, t[0]);
+  std::vector<std::pair<Value, Value>> terms;
+  for (std::size_t block = 0; block < blocks; ++block)
+    terms.emplace_back(b_.multiply(coefficients[block], t[0]), values[block]);
+  return circuit::rotate_and_sum(b_, b_.product_sum(terms), static_cast<int>(period / 2), static_cast<int>(width));
 }
 
 }  // namespace thex::bert

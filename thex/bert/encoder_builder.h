@@ -4,6 +4,8 @@
 // "doubled" means rows [x|x], "single" [x|0].
 #pragma once
 
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "thex/bert/encoder_layout.h"
@@ -32,8 +34,10 @@ class EncoderBuilder {
   // attention_circuit.cc: rows [attention | 0] before the output projection
   Blocks attention(int layer, const Blocks& x);
   Value cls_attention(int layer, const Blocks& x, Value x_cls);
-  Value scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block, std::size_t group);
-  Value spread_coefficient(Value coefficients, std::size_t pair);
+  Value scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block);
+  Value merge_windows(const std::vector<Value>& values, std::size_t stride,
+                      const std::function<bool(std::size_t p, std::size_t place)>& inside);
+  std::vector<Value> spread_coefficients(std::span<const Value> coefficients);
   Value cls_token(const Blocks& x);
 
   // softmax_estimation_circuit.cc: T, whose two ReLUs the client computes
@@ -44,7 +48,6 @@ class EncoderBuilder {
   Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
   Value doubled(Value single);
   Value next_half(Value single);
-  Value cube(Value x);
   circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
   circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
   std::vector<circuit::SlotSource> sources(const std::function<circuit::SlotSource(EncoderLayout::Position)>& f) const;

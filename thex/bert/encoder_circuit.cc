@@ -39,7 +39,6 @@ std::vector<SlotSource> EncoderBuilder::sources(const std::function<SlotSource(E
 
 Value EncoderBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(layout_.half)); }
 Value EncoderBuilder::doubled(Value single) { return b_.add(single, next_half(single)); }
-Value EncoderBuilder::cube(Value x) { return b_.multiply(b_.multiply(x, x), x); }
 
 Value EncoderBuilder::project(int layer, const char* name, Value x, const circuit::Entries& m,
                               const circuit::Components& bias) {

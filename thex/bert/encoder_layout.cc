@@ -10,6 +10,10 @@
 namespace thex::bert {
 namespace {
 
+// Products merged at a time, and coefficients in one ciphertext: more take more rotation keys, fewer more rotations and
+// traffic.
+constexpr std::size_t kMerged = 8;
+
 void require(bool ok, const std::string& what) {
   if (!ok) throw Error(ErrorCode::model, "the encrypted encoder cannot pack this model: " + what);
 }
@@ -45,9 +49,12 @@ EncoderLayout::EncoderLayout(const ModelConfig& config, std::size_t bucket_token
   require(tokens / 2 <= head_dim,
           "length bucket " + std::to_string(bucket) + " with heads of " + std::to_string(head_dim));
   group_blocks = std::min(blocks, head_dim / (tokens / 2));
-  score_groups = (blocks + group_blocks - 1) / group_blocks;
   pairs = group_blocks * tokens / 2;
+  merged = std::min(pairs, kMerged);
+  window = head_dim / merged;
   spread = head_dim / pairs;
+  returned = std::min(tokens / 2, kMerged);
+  copies = head_dim / returned;
 }
 
 }  // namespace thex::bert

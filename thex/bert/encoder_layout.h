@@ -24,11 +24,18 @@ struct EncoderLayout {
   std::size_t ffn_blocks = 0;  // H-wide pieces of the FFN's hidden layer, a power of two
 
   // Scores of one query block: every (key block, shift) pair gives one value to each query, head and half row. `pairs`
-  // of them are packed into one ciphertext, at positions (pairs - 1 - pair) * spread of each head's columns.
-  std::size_t score_groups = 0;  // ciphertexts for one query block
+  // of them are packed into one ciphertext, each at score_column(pair) of its head's columns.
   std::size_t group_blocks = 0;  // key blocks in one of them
   std::size_t pairs = 0;         // group_blocks * T / 2
-  std::size_t spread = 0;        // head_dim / pairs: copies of each coefficient that the client sends back
+  std::size_t merged = 0;        // products merged in the first stage of packing
+  std::size_t window = 0;        // columns between their places: head_dim / merged
+  std::size_t spread = 0;        // head_dim / pairs: columns between the places of the second stage
+  std::size_t score_column(std::size_t pair) const { return pair % merged * window + pair / merged * spread; }
+
+  // The client returns the coefficients of one key block in T / 2 / returned ciphertexts: shift s in number
+  // s / returned, copied over columns (s mod returned) * copies .. + copies - 1 of its head.
+  std::size_t returned = 0;
+  std::size_t copies = 0;  // head_dim / returned
 
   // Throws Error(model) naming the field whose value this packing cannot hold.
   EncoderLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count);

@@ -14,13 +14,13 @@ constexpr std::size_t kUnits = kEstimationWidth;
 constexpr int kBaby = 4;
 }  // namespace
 
-// Sum of all coefficients of a query: rows [s, .. | ..] with the head's sum in its first `spread` columns of the first
+// Sum of all coefficients of a query: rows [s, .. | ..] with the head's sum in its first `copies` columns of the first
 // half.
 Value EncoderBuilder::score_sum(const std::vector<Value>& coefficients) {
   Value sum = coefficients[0];
   for (std::size_t i = 1; i < coefficients.size(); ++i) sum = b_.add(sum, coefficients[i]);
-  if (layout_.spread < layout_.head_dim)
-    sum = circuit::rotate_and_sum(b_, sum, static_cast<int>(layout_.head_dim / 2), static_cast<int>(layout_.spread));
+  if (layout_.copies < layout_.head_dim)
+    sum = circuit::rotate_and_sum(b_, sum, static_cast<int>(layout_.head_dim / 2), static_cast<int>(layout_.copies));
   return b_.add(sum, b_.rotate(sum, static_cast<int>(layout_.half)));
 }
 
@@ -36,9 +36,9 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
     return b_.plain(circuit::vector_of(width, [=](std::size_t p) { return unit_column(p) ? bias(p % d) : 0.0; }));
   };
 
-  // Layer 0: column k of a head reads the sum from column k mod spread.
+  // Layer 0: column k of a head reads the sum from column k mod copies.
   b_.set_label(name + ".0");
-  const std::size_t copies = all_rows_equal ? kUnits : std::min(layout_.spread, kUnits);
+  const std::size_t copies = all_rows_equal ? kUnits : std::min(layout_.copies, kUnits);
   Diagonals first{.period = width};
   for (std::size_t shift = 0; shift < kUnits; shift += copies) {
     circuit::Components f;

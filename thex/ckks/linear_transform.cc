@@ -36,9 +36,12 @@ struct Source {
 
 // Memory of one worker.
 struct Scratch {
-  explicit Scratch(std::size_t n) : row(n) {}
+  explicit Scratch(std::size_t n) : row(n), factor(kChunk) {}
   ring::Buffer row;
+  ring::Buffer factor;  // P modulo the prime at hand, kChunk times
   std::vector<ConstRow> digit_rows, key_rows;
+
+  void set_factor(std::uint64_t p) { std::fill_n(factor.data(), kChunk, p); }
 };
 
 // One source rotated by some steps, times P: ranges of it are made on demand.
@@ -46,16 +49,18 @@ class Rotated {
  public:
   Rotated(const Context& context, const Source& source, int steps, const EvaluationKeys& keys)
       : context_(&context), source_(&source) {
-    const std::uint64_t g = context.galois_element(steps);
-    if (g == 1) return;
+    galois_element_ = context.galois_element(steps);
+    if (galois_element_ == 1) return;
     key_ = &keys.rotation(context, steps, source.ciphertext->level);
     check_key("linear_transforms", context, *key_, source.ciphertext->level);
-    permutation_ = context.permutation(g).data();
+    permutation_ = context.permutation(galois_element_).data();
   }
 
   const Ciphertext& ciphertext() const { return *source_->ciphertext; }
 
-  // dst[p] = part p in values [b * kChunk, (b + 1) * kChunk) of limb `position`.
+  std::uint64_t galois_element() const { return galois_element_; }
+
+  // dst[p] = part p in values [b * kChunk, (b + 1) * kChunk) of limb `position`. scratch.factor is set for it.
   void range(std::size_t position, std::size_t b, const Row* dst, Scratch& scratch) const {
     const Context& context = *context_;
     const Ciphertext& c = *source_->ciphertext;
@@ -80,17 +85,19 @@ class Rotated {
     const Row row = scratch.row.data();
     std::vector<ConstRow>& digit_rows = scratch.digit_rows;
     std::vector<ConstRow>& key_rows = scratch.key_rows;
-    digit_rows.resize(count);
-    key_rows.resize(count);
+    digit_rows.resize(count + 1);
+    key_rows.resize(count + 1);
     for (std::size_t d = 0; d < count; ++d) digit_rows[d] = source_->digits->digits[d].limb(position) + from;
     for (std::size_t p = 0; p < 2; ++p) {
       const std::vector<Poly>& half = p == 0 ? key_->b : key_->a;
       for (std::size_t d = 0; d < count; ++d) key_rows[d] = half[d].limb(key_position) + from;
-      kernels().inner_product(row + from, digit_rows.data(), key_rows.data(), count, kChunk, q);
-      if (p == 0 && position < chain) {
-        kernels().mul_scalar(dst[0], c.parts[0].limb(index) + from, context.constants().p[index], kChunk, q);
-        kernels().add(row + from, row + from, dst[0], kChunk, q);
+      // P c_0 is one more product, and zero modulo the special primes.
+      const bool lifts = p == 0 && position < chain;
+      if (lifts) {
+        digit_rows[count] = c.parts[0].limb(index) + from;
+        key_rows[count] = scratch.factor.data();
       }
+      kernels().inner_product(row + from, digit_rows.data(), key_rows.data(), count + (lifts ? 1 : 0), kChunk, q);
       kernels().permute(dst[p], row, permutation_ + to, kChunk);
     }
   }
@@ -98,6 +105,7 @@ class Rotated {
  private:
   const Context* context_;
   const Source* source_;
+  std::uint64_t galois_element_ = 1;
   const SwitchingKey* key_ = nullptr;  // none: not rotated
   const std::uint32_t* permutation_ = nullptr;
 };
@@ -176,6 +184,13 @@ class Transforms {
         for (const LinearTransform::Term& term : terms) sum.terms.push_back({rotation(term), term.factor});
       }
     }
+    if (extended_) {
+      for (std::size_t r = 0; r < rotated_.size(); ++r) order_.push_back(r);
+      // The same key for one input after the other.
+      std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+        return rotated_[a].galois_element() < rotated_[b].galois_element();
+      });
+    }
     const std::size_t limbs = static_cast<std::size_t>(level_) + 1 + (extended_ ? context.special_count() : 0);
     parallel(limbs, [&](std::size_t position) { inner_sums(position); });
   }
@@ -235,11 +250,12 @@ class Transforms {
     const ring::Modulus& q = context_.prime(index);
     ring::Buffer rotated(extended_ ? 2 * kChunk * rotated_.size() : 0), partial(kChunk);
     Scratch scratch(n);
+    if (position < chain) scratch.set_factor(context_.constants().p[index]);
     std::vector<ConstRow> rows[2], factors;
     std::vector<std::size_t> sizes;
     for (std::size_t b = 0; b < n / kChunk; ++b) {
       const auto part = [&](std::size_t r, std::size_t p) { return rotated.data() + (2 * r + p) * kChunk; };
-      for (std::size_t r = 0; extended_ && r < rotated_.size(); ++r) {
+      for (const std::size_t r : order_) {
         const Row dst[2] = {part(r, 0), part(r, 1)};
         rotated_[r].range(position, b, dst, scratch);
       }
@@ -377,6 +393,7 @@ class Transforms {
   std::span<const LinearTransform> transforms_;
   std::vector<Source> sources_;
   std::vector<Rotated> rotated_;
+  std::vector<std::size_t> order_;  // in which they are made; empty when nothing is rotated
   std::map<std::pair<std::size_t, std::uint64_t>, std::size_t> rotation_of_;
   std::vector<std::map<int, Sum>> sums_;  // per transform
 };
@@ -416,6 +433,7 @@ Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* 
     const ring::Modulus& q = context.prime(limb_prime(context, level, position));
     ring::Buffer one(2 * kChunk);
     Scratch scratch(context.n());
+    if (position <= static_cast<std::size_t>(level)) scratch.set_factor(context.constants().p[position]);
     for (std::size_t b = 0; b < context.n() / kChunk; ++b) {
       const Row out[2] = {sum.parts[0].limb(position) + b * kChunk, sum.parts[1].limb(position) + b * kChunk};
       const Row next[2] = {one.data(), one.data() + kChunk};

@@ -46,6 +46,7 @@ THEX_INLINE Vector load_spread(const u64* b, std::size_t i, int shift) {
 struct Folder {
   explicit THEX_INLINE Folder(const SumData& d)
       : q(broadcast(d.modulus.q)),
+        minus_q(broadcast((kMask52 + 1) - d.modulus.q)),
         two_q(broadcast(2 * d.modulus.q)),
         four_q(broadcast(4 * d.modulus.q)),
         reciprocal(broadcast(d.modulus.reciprocal)),
@@ -57,8 +58,10 @@ struct Folder {
   template <bool kWide>
   THEX_INLINE Vector fold(Vector low, Vector high) const {
     high = _mm512_add_epi64(high, _mm512_srli_epi64(low, 52));
-    Vector sum = reduce_lazy(mask52(low), reciprocal, q);
-    sum = _mm512_add_epi64(sum, mul_lazy(high, two52, two52_quotient, q));  // reads the low 52 bits of high
+    // high * 2^52 + low, [0, 4q): two quotients are summed before one multiplication by q takes them off. The
+    // multiplier reads the low 52 bits of its factors.
+    const Vector quotient = _mm512_madd52hi_epu64(_mm512_madd52hi_epu64(zero(), high, two52_quotient), low, reciprocal);
+    Vector sum = mask52(_mm512_madd52lo_epu64(_mm512_madd52lo_epu64(low, high, two52), quotient, minus_q));
     if constexpr (kWide) {
       sum = _mm512_add_epi64(sum, mul_lazy(_mm512_srli_epi64(high, 52), two104, two104_quotient, q));
       sum = reduce_once(sum, four_q);
@@ -66,7 +69,7 @@ struct Folder {
     return reduce_once(reduce_once(sum, two_q), q);
   }
 
-  const Vector q, two_q, four_q, reciprocal, two52, two52_quotient, two104, two104_quotient;
+  const Vector q, minus_q, two_q, four_q, reciprocal, two52, two52_quotient, two104, two104_quotient;
 };
 
 constexpr int kRows = 4;  // vectors accumulated together: eight independent chains
