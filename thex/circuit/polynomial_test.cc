@@ -92,7 +92,6 @@ TEST_P(InBasis, CostsWhatTheDryRunSaysAndTheLeastDepth) {
       }
       dense_products += cost.ciphertext_products;
       half_products += less.ciphertext_products;
-                  less.ciphertext_products, less.relinearizations);
     }
   }
   EXPECT_LT(1.1 * static_cast<double>(half_products), static_cast<double>(dense_products));
