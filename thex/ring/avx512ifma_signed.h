@@ -110,7 +110,7 @@ struct StrictField : LazyField {
   const Vector one, minus_one, one_minus_reciprocal, two_minus_reciprocal, two_q;
 };
 
-constexpr bool odd(int b) { return (b & 1) != 0 ? !odd(b >> 1) : b != 0 && odd(b >> 1); }  // number of ones
+constexpr bool odd(int b) { return ((0x6996 >> b) & 1) != 0; }  // the number of ones in b < 16
 THEX_INLINE bool negative_block(std::size_t node) { return __builtin_popcountll(node) % 2 == 0; }
 
 // The factors of K fused stages below `node`, as in Factors, and where the high words start.
