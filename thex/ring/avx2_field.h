@@ -32,6 +32,11 @@ THEX_INLINE Reals to_reals(Ints x) {
   const Reals two52 = _mm256_set1_pd(0x1p52);
   return _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(x, _mm256_castpd_si256(two52))), two52);
 }
+// Integers in [-2^51, 2^51).
+THEX_INLINE Reals signed_to_reals(Ints x) {
+  const Reals middle = _mm256_set1_pd(0x1.8p52);
+  return _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(x, _mm256_castpd_si256(middle))), middle);
+}
 THEX_INLINE Ints to_ints(Reals x) {
   const Reals two52 = _mm256_set1_pd(0x1p52);
   return _mm256_castpd_si256(_mm256_xor_pd(_mm256_add_pd(x, two52), two52));

@@ -87,15 +87,15 @@ void mul(u64* dst, const u64* a, const u64* b, std::size_t n, u64 q) {
 
 void mul_scalar(u64* dst, const u64* a, u64 w, std::size_t n, u64 q) {
   const Field field(q);
-  const Reals factor = broadcast_real(w);
+  const Factor factor = field.factor(broadcast_real(w));
   each(dst, n, [&](std::size_t i) { return field.canonical(field.mul(to_reals(load(a + i)), factor)); });
 }
 
 void sub_mul_scalar(u64* dst, const u64* a, const u64* b, u64 w, std::size_t n, u64 q) {
   const Field field(q);
-  const Reals factor = broadcast_real(w);
+  const Factor factor = field.factor(broadcast_real(w));
   each(dst, n, [&](std::size_t i) {
-    const Reals difference = _mm256_sub_pd(to_reals(load(a + i)), to_reals(load(b + i)));
+    const Reals difference = signed_to_reals(_mm256_sub_epi64(load(a + i), load(b + i)));
     return field.canonical(field.mul(difference, factor));
   });
 }

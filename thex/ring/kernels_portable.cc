@@ -136,7 +136,8 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, const Modulu
   for (std::size_t i = 0; i < n; ++i) {
     const u64 x = src[i];
     const u64 r = reduce_once(x - mul_high(x, barrett) * value, value);
-    dst[i] = reduce_once(r + (x > half ? minus_p : 0), value);
+    const u64 negative = (half - x) >> 63;  // no branch: compilers make one of a comparison, which nobody can predict
+    dst[i] = reduce_once(r + (minus_p & (0 - negative)), value);
   }
 }
 
