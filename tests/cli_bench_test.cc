@@ -28,6 +28,9 @@ TEST(Bench, JsonHasEveryRowWithItsBound) {
     EXPECT_LE(seconds, median) << row;
     EXPECT_LT(seconds, 10) << row;
     EXPECT_GE(row.at("runs").get<int>(), 3) << row;
+    EXPECT_GT(row.at("pool_bytes").get<double>(), 1e5) << row;
+    EXPECT_GE(row.at("pool_peak_bytes").get<double>(), row.at("pool_bytes").get<double>()) << row;
+    EXPECT_LE(row.at("pool_peak_bytes").get<double>(), json.at("memory").at("pool_peak_bytes").get<double>()) << row;
     EXPECT_EQ(row.at("limbs").get<int>(), row.at("name").get<std::string>().starts_with("ntt") ? 1 : 7) << row;
   }
   EXPECT_EQ(names,
@@ -48,7 +51,20 @@ TEST(Bench, TableOnStdout) {
   EXPECT_EQ(f.output.find("ntt_inverse"), std::string::npos) << f.output;
 }
 
-TEST(Bench, ThreadsAndPlaintexts) {
+TEST(Bench, ThreadsHaveAnEfficiency) {
+  const Finished f = world().thex({"bench", "--quick", "--json", "--threads", "2", "--filter", "rotate_batch_8/2^15"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json rows = Json::parse(f.output).at("benchmarks");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].at("threads"), 1);
+  EXPECT_FALSE(rows[0].contains("efficiency"));
+  EXPECT_EQ(rows[1].at("threads"), 2);
+  EXPECT_DOUBLE_EQ(rows[1].at("efficiency").get<double>(),
+                   rows[0].at("seconds").get<double>() / (2 * rows[1].at("seconds").get<double>()));
+  EXPECT_GT(rows[1].at("cpu_efficiency").get<double>(), 0.2);
+}
+
+TEST(Bench, PlaintextsOfMatrices) {
   const Finished f = world().thex({"bench", "--quick", "--json", "--filter", "matrix_128"});
   ASSERT_EQ(f.status, 0) << f.errors;
   const Json rows = Json::parse(f.output).at("benchmarks");

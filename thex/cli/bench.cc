@@ -1,6 +1,7 @@
 // thex bench: the engine's operations on this machine, each with the least time that it could take.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "thex/bench/timing.h"
 #include "thex/cli/command.h"
 #include "thex/cli/report.h"
+#include "thex/ring/memory_pool.h"
 
 namespace thex::cli {
 namespace {
@@ -26,10 +28,13 @@ struct Row {
   bench::Case which;
   bench::Times times;
   double bound = 0;
-  std::optional<double> efficiency;  // of the threads, against the same case on one
+  // Of the threads, against the same case on one: by the clock, and by processor time, which leaves out what other
+  // programs take.
+  std::optional<double> efficiency, processor_efficiency;
   std::size_t plaintext_bytes = 0;
   double encode_seconds = 0;
-  std::size_t pool_bytes = 0;  // held by the case and what it shares with others
+  std::size_t pool_bytes = 0;       // in use between runs: by the case and what it shares with others
+  std::size_t pool_peak_bytes = 0;  // and at most while it runs
 };
 
 std::vector<bench::Case> chosen_cases(const Options& o) {
@@ -47,17 +52,22 @@ std::vector<bench::Case> chosen_cases(const Options& o) {
   return chosen;
 }
 
-Row measure(bench::Case which, bench::Machine& machine, double budget) {
+// `peak` grows to the pool's, setting up included.
+Row measure(bench::Case which, bench::Machine& machine, double budget, std::size_t& peak) {
   const bench::Prepared prepared = which.prepare();
+  peak = std::max(peak, ring::pool_statistics().peak_in_use);
+  ring::reset_pool_peak();
   Row row{.which = std::move(which)};
   row.times = bench::measure(prepared.run, budget);
   for (double* const time : {&row.times.minimum, &row.times.median, &row.times.processor_minimum}) {
     *time /= prepared.operations;
   }
+  row.pool_bytes = ring::pool_statistics().bytes_in_use;
+  row.pool_peak_bytes = ring::pool_statistics().peak_in_use;
+  peak = std::max(peak, row.pool_peak_bytes);
   row.bound = bench::bound_seconds(prepared.work, machine, row.which.threads) / prepared.operations;
   row.plaintext_bytes = prepared.plaintext_bytes;
   row.encode_seconds = prepared.encode_seconds;
-  row.pool_bytes = ring::pool_statistics().bytes_in_use;
   return row;
 }
 
@@ -66,6 +76,7 @@ void set_efficiency(Row& row, const std::vector<Row>& others) {
     if (other.which.name == row.which.name && other.which.log_n == row.which.log_n && other.which.threads == 1 &&
         row.which.threads > 1) {
       row.efficiency = other.times.minimum / (row.which.threads * row.times.minimum);
+      row.processor_efficiency = other.times.processor_minimum / row.times.processor_minimum;
     }
   }
 }
@@ -74,7 +85,10 @@ std::string milliseconds(double seconds) { return fmt::format("{:.{}f}", 1e3 * s
 
 std::string remark(const Row& row) {
   std::string text;
-  if (row.efficiency) text += fmt::format("  efficiency {:.0f} %", 100 * *row.efficiency);
+  if (row.efficiency) {
+    text += fmt::format("  efficiency {:.0f} %, of processor time {:.0f} %", 100 * *row.efficiency,
+                        100 * *row.processor_efficiency);
+  }
   if (row.plaintext_bytes != 0) {
     text += fmt::format("  plaintexts {}, encoded in {:.2f} s", megabytes(static_cast<double>(row.plaintext_bytes)),
                         row.encode_seconds);
@@ -93,28 +107,32 @@ Json to_json(const Row& row) {
   json["cpu_seconds"] = row.times.processor_minimum;
   json["bound_seconds"] = row.bound;
   json["runs"] = row.times.runs;
-  if (row.efficiency) json["efficiency"] = *row.efficiency;
+  if (row.efficiency) {
+    json["efficiency"] = *row.efficiency;
+    json["cpu_efficiency"] = *row.processor_efficiency;
+  }
   if (row.plaintext_bytes != 0) {
     json["plaintext_bytes"] = row.plaintext_bytes;
     json["encode_seconds"] = row.encode_seconds;
   }
   json["pool_bytes"] = row.pool_bytes;
+  json["pool_peak_bytes"] = row.pool_peak_bytes;
   return json;
 }
 
 void print_head(const bench::Machine& machine) {
   std::cout << fmt::format("machine  {}, {} cores; instruction set {}\n\n", machine.model(), machine.cores(),
                            machine.isa_name())
-            << fmt::format("{:<22} {:>4} {:>5} {:>7} {:>11} {:>11} {:>11} {:>6}\n", "benchmark", "N", "limbs",
-                           "threads", "least ms", "median ms", "bound ms", "ratio")
+            << fmt::format("{:<22} {:>4} {:>5} {:>7} {:>10} {:>10} {:>10} {:>10} {:>6}\n", "benchmark", "N", "limbs",
+                           "threads", "least ms", "median ms", "cpu ms", "bound ms", "ratio")
             << std::flush;
 }
 
 void print(const Row& row) {
-  std::cout << fmt::format("{:<22} 2^{:<2} {:>5} {:>7} {:>11} {:>11} {:>11} {:>6.2f}{}\n", row.which.name,
+  std::cout << fmt::format("{:<22} 2^{:<2} {:>5} {:>7} {:>10} {:>10} {:>10} {:>10} {:>6.2f}{}\n", row.which.name,
                            row.which.log_n, row.which.limbs, row.which.threads, milliseconds(row.times.minimum),
-                           milliseconds(row.times.median), milliseconds(row.bound), row.times.minimum / row.bound,
-                           remark(row))
+                           milliseconds(row.times.median), milliseconds(row.times.processor_minimum),
+                           milliseconds(row.bound), row.times.minimum / row.bound, remark(row))
             << std::flush;
 }
 
@@ -123,17 +141,21 @@ void run(const Options& o) {
   bench::Machine machine;
   if (!o.json) print_head(machine);
   std::vector<Row> rows;
+  std::size_t pool_peak = 0;
   for (const bench::Case& which : cases) {
     std::cerr << fmt::format("[{}/{}] {}\n", rows.size() + 1, cases.size(), which.label());
-    Row row = measure(which, machine, o.quick ? 0.1 : 1.2);
+    Row row = measure(which, machine, o.quick ? 0.1 : 1.2, pool_peak);
     set_efficiency(row, rows);
     if (!o.json) print(row);
     rows.push_back(std::move(row));
   }
-  const std::size_t pool_peak = ring::pool_statistics().peak_in_use, resident = bench::peak_resident_bytes();
+  const std::size_t resident = bench::peak_resident_bytes();
   if (!o.json) {
-    std::cout << fmt::format("\nmemory   pool peak {}, process peak {}\n", megabytes(static_cast<double>(pool_peak)),
-                             megabytes(static_cast<double>(resident)));
+    std::cout << fmt::format(
+        "\nleast, median: wall-clock times; cpu: least processor time of all threads; bound: least time of the counted "
+        "work\n"
+        "memory   pool peak {}, process peak {}\n",
+        megabytes(static_cast<double>(pool_peak)), megabytes(static_cast<double>(resident)));
     return;
   }
   Json json;
