@@ -13,10 +13,9 @@ namespace thex::ring::ifma {
 
 struct ModulusData {
   std::uint64_t q;
-  int bits;                      // q < 2^bits
-  std::uint64_t reciprocal;      // floor(2^52 / q)
-  std::uint64_t reciprocal_low;  // the next 52 bits: floor(2^104 / q) mod 2^52
-  std::uint64_t quotient;        // floor(2^(bits + 51) / q), for reducing products
+  int bits;                  // q < 2^bits
+  std::uint64_t reciprocal;  // floor(2^52 / q)
+  std::uint64_t quotient;    // floor(2^(bits + 51) / q), for reducing products
 };
 
 // A constant factor w with its Shoup quotient floor(w * 2^52 / q).

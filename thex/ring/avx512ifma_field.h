@@ -2,10 +2,6 @@
 //
 // Lanes hold residues modulo 2^52: the multiplier reads only the low 52 bits, so a lane may carry garbage above them
 // until the last reduction masks it away; only the residue's true value has to stay in [0, 2^52).
-//
-// The transforms (Harvey 2014 butterflies with Shoup factors) have two variants:
-//  - lazy, for q <= 2^53 / 127 (a little above 2^46): no reduction between the fused stages;
-//  - strict, for any q < 2^50: every stage reduces one operand below 2q, so that residues stay below 4q.
 #pragma once
 
 #include <immintrin.h>
@@ -38,13 +34,12 @@ THEX_INLINE void store(u64* p, Vector v) { _mm512_store_si512(p, v); }
 THEX_INLINE Vector broadcast(u64 x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
 THEX_INLINE Vector zero() { return _mm512_setzero_si512(); }
 
-template <bool kLazy>
+// Arithmetic of the strict inverse transform (Harvey 2014: Shoup factors, residues below 4q).
 struct Field {
   explicit THEX_INLINE Field(const ModulusData& m)
       : q(broadcast(m.q)),
         minus_q(broadcast((kMask52 + 1) - m.q)),
         reciprocal(broadcast(m.reciprocal)),
-        reciprocal_low(broadcast(m.reciprocal_low)),
         mask(broadcast(kMask52)) {}
 
   // y * w in [0, 2q), modulo 2^52.
@@ -61,34 +56,14 @@ struct Field {
     x = _mm512_and_si512(x, mask);
     return _mm512_min_epu64(x, _mm512_sub_epi64(x, q));
   }
-  // The Shoup quotient of w, or one less: two multiplications cost less than reading it from a table where every lane
-  // has its own factor. The strict variant needs the exact one.
-  THEX_INLINE Vector quotient_of(Vector w) const {
-    return _mm512_madd52hi_epu64(_mm512_madd52lo_epu64(zero(), w, reciprocal), w, reciprocal_low);
-  }
-
-  // Cooley-Tukey: (x, y) -> (x + wy, x - wy).
-  THEX_INLINE void forward(Vector& x, Vector& y, Vector w, Vector w_quotient, Vector two_q) const {
-    const Vector product = mul(y, w, w_quotient);
-    if constexpr (kLazy) {
-      y = _mm512_sub_epi64(x, product);
-      x = _mm512_add_epi64(x, product);
-    } else {
-      x = reduce(x);
-      y = _mm512_sub_epi64(_mm512_add_epi64(x, two_q), product);
-      x = _mm512_add_epi64(x, product);
-    }
-  }
-
-  // Gentleman-Sande: (x, y) -> (x + y, (x - y) w). offset: a multiple of q that y does not exceed. The sum is not
-  // reduced.
+  // Gentleman-Sande: (x, y) -> (x + y, (x - y) w). offset: a multiple of q that y does not exceed.
   THEX_INLINE void inverse(Vector& x, Vector& y, Vector w, Vector w_quotient, Vector offset) const {
     const Vector difference = _mm512_sub_epi64(_mm512_add_epi64(x, offset), y);
     x = _mm512_add_epi64(x, y);
     y = mul(difference, w, w_quotient);
   }
 
-  const Vector q, minus_q, reciprocal, reciprocal_low, mask;
+  const Vector q, minus_q, reciprocal, mask;
 };
 
 // The factors of K fused stages below `node`: stage s has 2^s of them, (node << s) + b. Stored at [2^s - 1 + b].

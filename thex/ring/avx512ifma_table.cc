@@ -10,14 +10,12 @@ namespace thex::ring {
 namespace {
 
 using u64 = std::uint64_t;
-constexpr u64 kMask52 = (u64{1} << 52) - 1;
 
 ifma::ModulusData unpack(const Modulus& q) {
   const Uint128 reciprocal = (static_cast<Uint128>(q.barrett_hi()) << 64) | q.barrett_lo();  // floor(2^128 / q)
   return {.q = q.value(),
           .bits = q.bits(),
           .reciprocal = static_cast<u64>(reciprocal >> 76),
-          .reciprocal_low = static_cast<u64>(reciprocal >> 24) & kMask52,
           .quotient = static_cast<u64>(reciprocal >> (77 - q.bits()))};
 }
 
