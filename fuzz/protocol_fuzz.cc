@@ -155,6 +155,12 @@ void parse_messages(ByteView input) {
 
 }  // namespace
 
+// Before the clock of the first input starts.
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  world();
+  return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const ByteView input = std::as_bytes(std::span(data + 1, size - 1));
