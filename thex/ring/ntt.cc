@@ -5,6 +5,7 @@
 
 #include "thex/base/error.h"
 #include "thex/ring/avx512ifma.h"
+#include "thex/ring/kernels.h"
 
 namespace thex::ring {
 namespace {
@@ -70,7 +71,7 @@ NttTable::NttTable(const Modulus& q, int log_n, int max_log_n) : q_(q), log_n_(l
   n_inverse_shoup64_ = q.shoup(n_inverse_);
   last_inverse_root_ = q.mul(inverse_roots_.data()[1], n_inverse_);
   last_inverse_root_shoup64_ = q.shoup(last_inverse_root_);
-  if (log_n > kLazyLeafLog && q.value() <= ifma::kLazyLimit) {
+  if (log_n > kLazyLeafLog && q.value() <= ifma::kLazyLimit && kernels_for(Isa::avx512ifma) != nullptr) {
     lazy_inverse_ = LazyInverseTable(q, log_n, inverse_roots_.data());
   }
 }

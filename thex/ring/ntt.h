@@ -37,7 +37,7 @@ class NttTable {
   const std::uint64_t* inverse_roots() const { return inverse_roots_.data(); }
   const std::uint64_t* inverse_roots_shoup64() const { return inverse_roots_shoup64_.data(); }
   const std::uint64_t* inverse_roots_shoup52() const { return inverse_roots_shoup52_.data(); }
-  // Empty where the prime is too large for it or N < 128.
+  // Empty where the prime is too large for it, N < 128 or the processor has no use for it.
   const LazyInverseTable& lazy_inverse() const { return lazy_inverse_; }
   std::uint64_t n_inverse() const { return n_inverse_; }
   std::uint64_t n_inverse_shoup64() const { return n_inverse_shoup64_; }

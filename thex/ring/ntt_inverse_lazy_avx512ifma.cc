@@ -26,6 +26,45 @@ constexpr u64 kThirdLift = 18;   // outputs 1 and 2 of the first half are below 
 constexpr u64 kLeafOffset = 6;   // inside a leaf, five stages lose less than 1 + 4 (1 + 13 / 63.5) below zero
 static_assert(kLeafLift >= 14);  // and the values before the last stage are below 6 + 2 + 4 (1 + 13 / 63.5)
 
+struct Interval {
+  double low, high;
+};
+constexpr Interval operator+(Interval a, Interval b) { return {a.low + b.low, a.high + b.high}; }
+constexpr Interval operator-(Interval a, Interval b) { return {a.low - b.high, a.high - b.low}; }
+
+// A step of three stages, which contains those of two and one: what is multiplied is positive and in range, and what
+// comes out lies within two units above its offset.
+constexpr bool steps_hold() {
+  const double modulus = 63.5;
+  bool good = true;
+  const auto product = [&](Interval operand) {
+    good = good && operand.low >= 0 && operand.high < modulus;
+    return Interval{0, 1 + operand.high / modulus};
+  };
+  const auto offset = [](u64 c) { return Interval{static_cast<double>(c), static_cast<double>(c)}; };
+  Interval u[8] = {}, y[8] = {};
+  for (int k = 0; k < 8; ++k) u[k] = Interval{0, 2} + offset(kRowLift[k]);
+  Interval half[2][4] = {};  // outputs of four rows each; the last is negated
+  for (int h = 0; h < 2; ++h) {
+    const Interval* const v = u + 4 * h;
+    const Interval second = product(v[2] - v[3]) + offset(h == 1 ? kSecondLift : 0);
+    half[h][0] = v[0] + v[1] + v[2] + v[3];
+    half[h][1] = (v[0] - v[1]) + second;
+    half[h][2] = (v[0] + v[1]) - (v[2] + v[3]);
+    half[h][3] = second - (v[0] - v[1]);
+  }
+  y[0] = half[0][0] + half[1][0];
+  y[4] = half[0][0] - half[1][0];
+  for (int m = 1; m < 4; ++m) {
+    const Interval third = product(half[1][m]) + offset(kThirdLift);
+    y[m] = half[0][m] + third;
+    y[m + 4] = third - half[0][m];
+  }
+  for (const Interval& out : y) good = good && product(out).high < 2;
+  return good;
+}
+static_assert(steps_hold());
+
 THEX_INLINE u64 row_lift(int stages, std::size_t block) {
   const std::size_t rows = std::size_t{1} << stages;
   return kRowLift[8 - rows + (block & (rows - 1))];
