@@ -37,6 +37,7 @@ void add_classify(CLI::App& app, Command& command);
 void add_eval(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
 void add_bench(CLI::App& app, Command& command);
+void add_precision(CLI::App& app, Command& command);
 
 // Parses, runs the chosen subcommand, and turns every failure into one line on stderr ("NAME: ...") and its exit
 // status.

@@ -1,0 +1,74 @@
+// thex precision: what it measures is what it predicts.
+#include <cmath>
+
+#include "tests/cli_world.h"
+
+namespace thex::testing {
+namespace {
+
+const CliWorld& world() { return CliWorld::instance(); }
+
+void expect_agreement(const Json& json) {
+  EXPECT_EQ(json["security_bits"], 128);
+  EXPECT_GE(json["operations"].size(), 6u);
+  for (const Json& row : json["operations"]) {
+    const std::string name = row["operation"];
+    const Json &measured = row["measured"], &predicted = row["predicted"];
+    EXPECT_LE(measured["min_bits"], measured["mean_bits"]) << name;
+    EXPECT_LE(measured["mean_bits"], measured["max_bits"]) << name;
+    EXPECT_NEAR(measured["mean_bits"], predicted["mean_bits"].get<double>(), 1.5) << name;
+    EXPECT_NEAR(measured["min_bits"], predicted["min_bits"].get<double>(), 3) << name;
+    EXPECT_NEAR(-std::log2(measured["max_error"].get<double>()), measured["min_bits"], 1e-9) << name;
+  }
+}
+
+const Json* row_of(const Json& json, const std::string& operation) {
+  for (const Json& row : json["operations"])
+    if (row["operation"].get<std::string>().starts_with(operation)) return &row;
+  return nullptr;
+}
+
+TEST(Precision, OfRings) {
+  for (const char* log_n : {"12", "13"}) {
+    const Finished f = world().thex({"precision", "--log-n", log_n, "--json"});
+    ASSERT_EQ(f.status, 0) << f.errors;
+    const Json json = Json::parse(f.output);
+    EXPECT_EQ(json["parameters"]["log_n"], std::stoi(log_n));
+    EXPECT_EQ(json["level"], json["parameters"]["levels"]);
+    expect_agreement(json);
+    for (const char* operation : {"encode", "encrypt and decrypt", "add", "rotate", "conjugate",
+                                  "multiply by a plaintext", "multiply, relinearise", "rescale", "polynomial"}) {
+      EXPECT_NE(row_of(json, operation), nullptr) << operation;
+    }
+    EXPECT_EQ((*row_of(json, "polynomial"))["level"], 0);
+    EXPECT_GT((*row_of(json, "encode"))["measured"]["mean_bits"], (*row_of(json, "rotate"))["measured"]["mean_bits"]);
+  }
+}
+
+TEST(Precision, OfAModelsParametersAtALevel) {
+  const Json plan = Json::parse(world().thex({"inspect", "--json"}).output);
+  const Finished f = world().thex({"precision", "--json", "--level", "0"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json json = Json::parse(f.output);
+  EXPECT_EQ(json["parameters"], plan["parameters"]);
+  EXPECT_EQ(json["level"], 0);
+  EXPECT_EQ(row_of(json, "multiply"), nullptr) << "no levels are left";
+  expect_agreement(json);
+  for (const Json& bucket : plan["buckets"]) EXPECT_GT(bucket["predicted_logit_bits"], 8);
+}
+
+TEST(Precision, TableAndErrors) {
+  const Finished f = world().thex({"precision", "--log-n", "12"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  for (const char* part :
+       {"N = 2^12", "128 bits of security", "measured", "predicted", "rotate", "polynomial of degree"})
+    EXPECT_NE(f.output.find(part), std::string::npos) << part << '\n' << f.output;
+  EXPECT_EQ(f.errors, "");
+  expect_error(world().thex({"precision", "--log-n", "12", "--level", "9"}), ErrorCode::usage, "--level 9");
+  expect_error(world().thex({"precision", "--log-n", "11"}), ErrorCode::usage, "--log-n");
+  expect_error(world().thex({"precision", "--log-n", "12", "--model", "x"}), ErrorCode::usage, "--model");
+  EXPECT_NE(world().thex({"precision", "--help"}).output.find("Exit status"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace thex::testing
