@@ -133,16 +133,26 @@ class Forward {
   THEX_INLINE void leaf(u64* a, std::size_t node) const {
     Reals v[4] = {load_reals(a), load_reals(a + 4), load_reals(a + 8), load_reals(a + 12)};
     butterflies(v, factors(node));
+    // Two groups of eight values side by side.
+    const LaneFactors w[2] = {lane_factors(roots_, 2 * node, field_), lane_factors(roots_, 2 * node + 1, field_)};
+    Reals x[2], y[2];
 #pragma GCC unroll 2
-    for (std::size_t h = 0; h < 2; ++h) {
-      const LaneFactors w = lane_factors(roots_, 2 * node + h, field_);
-      Reals x = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x20);
-      Reals y = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x31);
-      if constexpr (!kLazy) x = field_.reduce(x);
-      field_.forward(x, y, w.two);
-      Reals even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
-      field_.forward(even, odd, w.one);
-      const Ints low = field_.canonical(field_.reduce(even)), high = field_.canonical(field_.reduce(odd));
+    for (int h = 0; h < 2; ++h) {
+      x[h] = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x20);
+      y[h] = _mm256_permute2f128_pd(v[2 * h], v[2 * h + 1], 0x31);
+      if constexpr (!kLazy) x[h] = field_.reduce(x[h]);
+      field_.forward(x[h], y[h], w[h].two);
+    }
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const Reals even = _mm256_unpacklo_pd(x[h], y[h]);
+      y[h] = _mm256_unpackhi_pd(x[h], y[h]);
+      x[h] = even;
+      field_.forward(x[h], y[h], w[h].one);
+    }
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const Ints low = field_.canonical(field_.reduce(x[h])), high = field_.canonical(field_.reduce(y[h]));
       store_halves(a + 8 * h, _mm256_unpacklo_epi64(low, high));
       store_halves(a + 8 * h + 2, _mm256_unpackhi_epi64(low, high));
     }
@@ -230,17 +240,23 @@ class Inverse {
   // The first four stages on 16 values in [0, q).
   THEX_INLINE void leaf(u64* a, std::size_t node) const {
     Reals v[4];
+    const LaneFactors w[2] = {lane_factors(roots_, 2 * node, field_), lane_factors(roots_, 2 * node + 1, field_)};
+    Reals x[2], y[2];
 #pragma GCC unroll 2
-    for (std::size_t h = 0; h < 2; ++h) {
-      const LaneFactors w = lane_factors(roots_, 2 * node + h, field_);
-      Reals x = load_halves(a + 8 * h), y = load_halves(a + 8 * h + 2);
-      Reals even = _mm256_unpacklo_pd(x, y), odd = _mm256_unpackhi_pd(x, y);
-      field_.template inverse<false>(even, odd, w.one);
-      x = _mm256_unpacklo_pd(even, odd);
-      y = _mm256_unpackhi_pd(even, odd);
-      field_.template inverse<true>(x, y, w.two);
-      v[2 * h] = _mm256_permute2f128_pd(x, y, 0x20);
-      v[2 * h + 1] = _mm256_permute2f128_pd(x, y, 0x31);
+    for (int h = 0; h < 2; ++h) {
+      const Reals first = load_halves(a + 8 * h), second = load_halves(a + 8 * h + 2);
+      x[h] = _mm256_unpacklo_pd(first, second);
+      y[h] = _mm256_unpackhi_pd(first, second);
+      field_.template inverse<false>(x[h], y[h], w[h].one);
+    }
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; ++h) {
+      const Reals low = _mm256_unpacklo_pd(x[h], y[h]);
+      y[h] = _mm256_unpackhi_pd(x[h], y[h]);
+      x[h] = low;
+      field_.template inverse<true>(x[h], y[h], w[h].two);
+      v[2 * h] = _mm256_permute2f128_pd(x[h], y[h], 0x20);
+      v[2 * h + 1] = _mm256_permute2f128_pd(x[h], y[h], 0x31);
     }
     butterflies<false>(v, field_.broadcast_factor(roots_[node]), field_.broadcast_factor(roots_[2 * node]),
                        field_.broadcast_factor(roots_[2 * node + 1]));
