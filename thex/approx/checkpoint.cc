@@ -1,5 +1,6 @@
 #include "thex/approx/checkpoint.h"
 
+#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <vector>
@@ -18,6 +19,22 @@ std::string hex(std::uint64_t value) {
   char buffer[17];
   std::snprintf(buffer, sizeof buffer, "%016llx", static_cast<unsigned long long>(value));
   return buffer;
+}
+
+// What a module with these nonlinearities computes with. An affine norm has no need of the exact one that it replaced.
+std::map<std::string, std::vector<std::int64_t>> required_tensors(bert::ModelConfig config, const std::string& norms,
+                                                                  bool estimation) {
+  config.thex.emplace();
+  config.thex->softmax = estimation ? bert::Softmax::estimation : bert::Softmax::exact;
+  auto shapes = bert::expected_tensors(config);
+  for (std::size_t i = 0; i < norms.size(); ++i) {
+    const std::string prefix = norm_prefix(static_cast<int>(i));
+    for (const char* part : {"weight", "bias"}) {
+      if (norms[i] != 'e') shapes[prefix + "AffineNorm." + part] = {config.hidden};
+      if (norms[i] == 'a') shapes.erase(prefix + "LayerNorm." + part);
+    }
+  }
+  return shapes;
 }
 
 constexpr std::uint64_t kOffset = 14695981039346656037ULL;
@@ -75,14 +92,25 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
     return it == file.metadata.end() ? std::string() : it->second;
   };
   if (meta("fingerprint") != fingerprint_) return std::nullopt;
-  const std::string norms = meta("norms");
-  Loaded loaded{EncoderModule(bert::parse_config(meta("config")), 0, device), {}};
+  const auto damaged = [&](const std::string& what) {
+    return Error(ErrorCode::model, "damaged checkpoint '" + path(name).string() + "' (" + what + "): delete it");
+  };
+  const std::string norms = meta("norms"), softmax = meta("softmax");
+  bert::ModelConfig config = bert::parse_config(meta("config"));
+  config.pooler = meta("pooler") == "yes";
+  if (norms.size() != static_cast<std::size_t>(2 * config.layers) ||
+      norms.find_first_not_of("esa") != std::string::npos)
+    throw damaged("norms");
+  if (softmax != "exact" && softmax != "estimation") throw damaged("softmax");
+  // Before anything of the configuration's size is allocated.
+  for (const auto& [tensor, shape] : required_tensors(config, norms, softmax == "estimation")) {
+    const auto it = file.tensors.find(tensor);
+    if (it == file.tensors.end() || it->second.shape != shape) throw damaged(tensor);
+  }
+  Loaded loaded{EncoderModule(config, 0, device), {}};
   EncoderModule& m = loaded.module;
-  if (norms.size() != m.norms.size())
-    throw Error(ErrorCode::model, "damaged checkpoint '" + path(name).string() + "': delete it");
-  m.config.pooler = meta("pooler") == "yes";
   m.params = from_tensor_map(file.tensors, device);
-  m.softmax = meta("softmax") == "exact" ? bert::Softmax::exact : bert::Softmax::estimation;
+  m.softmax = softmax == "exact" ? bert::Softmax::exact : bert::Softmax::estimation;
   for (std::size_t i = 0; i < norms.size(); ++i)
     m.norms[i] = norms[i] == 'e' ? NormMode::exact : norms[i] == 's' ? NormMode::shadow : NormMode::affine;
   for (const auto& [key, value] : file.metadata)
@@ -97,11 +125,25 @@ void CheckpointStore::save_table(const std::string& name, const torch::Tensor& t
   bert::write_safetensors(path(name), file, bert::Dtype::f32);
 }
 
+double CheckpointStore::Loaded::number(const std::string& key) const {
+  const auto note = notes.find(key);
+  double value = 0;
+  if (note != notes.end()) {
+    const char *const begin = note->second.data(), *const end = begin + note->second.size();
+    const auto [at, error] = std::from_chars(begin, end, value);
+    if (error == std::errc{} && at == end) return value;
+  }
+  throw Error(ErrorCode::model, "a damaged checkpoint has no number \"" + key + "\": delete the folder of checkpoints");
+}
+
 std::optional<torch::Tensor> CheckpointStore::load_table(const std::string& name) const {
   if (!std::filesystem::exists(path(name))) return std::nullopt;
   const bert::SafetensorsFile file = bert::read_safetensors(path(name));
   const auto it = file.metadata.find("fingerprint");
   if (it == file.metadata.end() || it->second != fingerprint_) return std::nullopt;
+  const auto table = file.tensors.find("table");
+  if (file.tensors.size() != 1 || table == file.tensors.end())
+    throw Error(ErrorCode::model, "damaged checkpoint '" + path(name).string() + "' (no table): delete it");
   return from_tensor_map(file.tensors, torch::kCPU).at("table");
 }
 

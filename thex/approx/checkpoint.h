@@ -22,8 +22,11 @@ class CheckpointStore {
   struct Loaded {
     EncoderModule module;
     std::map<std::string, std::string> notes;
+    // A note as a number. Throws Error(model) when it is none.
+    double number(const std::string& key) const;
   };
-  // Nothing when there is no such checkpoint or it belongs to another fingerprint.
+  // Nothing when there is no such checkpoint or it belongs to another fingerprint. Throws Error(model) for a damaged
+  // one.
   std::optional<Loaded> load_module(const std::string& name, torch::Device device) const;
 
   void save_table(const std::string& name, const torch::Tensor& table) const;

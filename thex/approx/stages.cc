@@ -74,7 +74,7 @@ class Runner {
     StageRow row{name, what, {}, {}};
     if (auto saved = store_.load_module(file, module.device)) {
       module = std::move(saved->module);
-      auto number = [&](const char* key) { return std::stod(saved->notes.at(key)); };
+      auto number = [&](const char* key) { return saved->number(key); };
       row.held_out = {number("held"), number("held_long"), number("held_loss"), split_.held_out.size()};
       row.dev = {number("dev"), number("dev"), number("dev_loss"), dev_.size()};
       log_(name + ": resumed from its checkpoint");
