@@ -57,6 +57,23 @@ TEST(Precision, OfAModelsParametersAtALevel) {
   for (const Json& bucket : plan["buckets"]) EXPECT_GT(bucket["predicted_logit_bits"], 8);
 }
 
+// Inspect predicts from assumed sizes, or simulates with the weights; an encrypted query shows no more error.
+TEST(Precision, OfTheLogits) {
+  const Json assumed = Json::parse(world().thex({"inspect", "--json"}).output);
+  EXPECT_EQ(assumed["precision"], "assumed");
+  const Finished f = world().thex({"inspect", "--json", "--simulate"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json simulated = Json::parse(f.output);
+  EXPECT_EQ(simulated["precision"], "simulated");
+  EXPECT_EQ(simulated["plan"], assumed["plan"]);
+  const Finished eval = world().thex({"eval", "--mode", "encrypted", "--data", world().data(), "--json"});
+  ASSERT_EQ(eval.status, 0) << eval.errors;
+  const double bits = simulated["buckets"][0]["predicted_logit_bits"];
+  EXPECT_GT(bits, 8);
+  // The largest of eight errors, on sentences other than the simulated one.
+  EXPECT_NEAR(-std::log2(Json::parse(eval.output)["max_logit_error"].get<double>()), bits, 4);
+}
+
 TEST(Precision, TableAndErrors) {
   const Finished f = world().thex({"precision", "--log-n", "12"});
   ASSERT_EQ(f.status, 0) << f.errors;

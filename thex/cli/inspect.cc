@@ -4,13 +4,17 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <random>
 #include <set>
+#include <vector>
 
 #include "thex/bert/encoder_circuit.h"
 #include "thex/bert/model.h"
+#include "thex/circuit/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 
 namespace thex::cli {
@@ -18,7 +22,7 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  bool json = false;
+  bool json = false, simulate = false;
 };
 
 // Bytes of the encoded weights of a program: a compact plaintext of period H takes 2H words a limb.
@@ -51,7 +55,23 @@ Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder)
   return json;
 }
 
-Json plan_json(const bert::InferencePlan& plan) {
+// The bits of the logits that simulated runs of the model's own circuit keep, on embeddings of the size that LayerNorm
+// gives them, in the place of those from assumed magnitudes.
+void simulate_precision(bert::InferencePlan& plan, int hidden) {
+  constexpr int kRuns = 4;
+  protocol::parallel_for(plan.buckets.size(), thread_count(0), [&](std::size_t i) {
+    std::mt19937_64 engine(i);
+    std::normal_distribution<double> normal;
+    std::vector<double> embeddings(static_cast<std::size_t>(plan.buckets[i]) * static_cast<std::size_t>(hidden));
+    for (double& x : embeddings) x = normal(engine);
+    circuit::ProgramPlan& levels = plan.plan.program_plans[i];
+    const circuit::NoiseModel noise{plan.plan.context.get(), &levels, i};
+    levels.result_bits =
+        circuit::simulate_noise(plan.plan.programs[i], noise, embeddings, plan.buckets[i], kRuns).result_bits();
+  });
+}
+
+Json plan_json(const bert::InferencePlan& plan, bool simulated) {
   const circuit::Plan& p = plan.plan;
   const ckks::ContextSpec& spec = p.spec;
   Json json;
@@ -69,6 +89,7 @@ Json plan_json(const bert::InferencePlan& plan) {
   json["keys"] = {{"rotations", p.keys.rotations.size()},
                   {"wire_bytes", protocol::key_bytes(plan)},
                   {"memory_bytes", p.key_bytes_memory}};
+  json["precision"] = simulated ? "simulated" : "assumed";
   json["buckets"] = Json::array();
   std::size_t weights = 0;
   for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
@@ -92,7 +113,8 @@ Json plan_json(const bert::InferencePlan& plan) {
   return json;
 }
 
-void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan) {
+void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan,
+                bool simulated) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} labels\n", folder.string(),
                            c.layers, c.hidden, c.heads, c.ffn, c.labels.size());
   if (!plan) {
@@ -119,22 +141,27 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
                              b.counts.ciphertext_products + b.counts.plain_products,
                              megabytes(static_cast<double>(weight_bytes(p.programs[i], b))));
   }
-  std::cout << "(bits of the logits behind the binary point, predicted for values near 1; seconds: server, one thread, "
-               "an estimate)\n\n"
+  std::cout << fmt::format(
+                   "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
+                   simulated ? "simulated" : "assuming values near 1 and independent errors; see --simulate")
             << ledger_text(*plan);
 }
 
 void run(const Options& o) {
   const auto folder = find_model(o.model.model);
   const bert::ModelConfig config = bert::load_config(folder);
-  std::unique_ptr<const bert::InferencePlan> plan;
-  if (config.he_friendly()) {
-    plan = std::make_unique<const bert::InferencePlan>(bert::plan_inference(config, o.model.max_tokens));
+  std::unique_ptr<bert::InferencePlan> plan;
+  if (config.he_friendly() && o.simulate) {
+    const auto model = std::make_shared<const bert::Model>(bert::load_model(folder, bert::Part::server));
+    plan = std::make_unique<bert::InferencePlan>(bert::plan_inference(model, o.model.max_tokens));
+    simulate_precision(*plan, config.hidden);
+  } else if (config.he_friendly()) {
+    plan = std::make_unique<bert::InferencePlan>(bert::plan_inference(config, o.model.max_tokens));
   }
-  if (!o.json) return print_text(config, folder, plan.get());
+  if (!o.json) return print_text(config, folder, plan.get(), o.simulate);
   Json json;
   json["model"] = model_json(config, folder);
-  if (plan) json.update(plan_json(*plan));
+  if (plan) json.update(plan_json(*plan, o.simulate));
   std::cout << json.dump() << '\n';
 }
 
@@ -144,6 +171,8 @@ void add_inspect(CLI::App& app, Command& command) {
   auto o = std::make_shared<Options>();
   CLI::App* sub = app.add_subcommand("inspect", "Parameters, keys, cost and leakage of a model");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
+  sub->add_flag("--simulate", o->simulate,
+                "Predict the precision by simulated runs with the model's weights, instead of from assumed sizes");
   add_model_options(*sub, o->model);
   command.app = sub;
   command.run = [o] { run(*o); };
