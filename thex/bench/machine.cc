@@ -169,7 +169,7 @@ double Machine::transfer_rate(double bytes, int threads) {
   std::atomic<std::uint64_t> result = 0;
   const std::size_t passes = std::max<std::size_t>(1, (std::size_t{32} << 20) / size);
   const auto seconds = [&](const auto& work) {
-    return seconds_of(9, [&] {
+    return seconds_of(15, [&] {
       std::vector<std::thread> others;
       for (int t = 1; t < threads; ++t) others.emplace_back(work, buffer.data() + static_cast<std::size_t>(t) * share);
       work(buffer.data());

@@ -164,7 +164,9 @@ void run(const Options& o) {
   json["isa"] = machine.isa_name();
   json["rates"] = {{"integer_products_per_second", machine.integer_lanes() * machine.integer_rate()},
                    {"real_products_per_second", machine.real_lanes() * machine.real_rate()}};
-  json["memory"] = {{"pool_peak_bytes", pool_peak}, {"process_peak_bytes", resident}};
+  json["memory"] = {{"pool_peak_bytes", pool_peak},
+                    {"pool_held_bytes", ring::pool_statistics().bytes_held},
+                    {"process_peak_bytes", resident}};
   json["benchmarks"] = Json::array();
   for (const Row& row : rows) json["benchmarks"].push_back(to_json(row));
   std::cout << json.dump() << '\n';
