@@ -152,12 +152,12 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
   const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
-  const Value activated =
+  const std::vector<Value> returned =
       b_.client_step("layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1),
                      {sources([&](EncoderLayout::Position at) {
                        return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, at.column)), -1};
                      })},
-                     layout_.ffn)[0];
+                     layout_.ffn, std::span(&x1, 1));
 
   // Label l: rows of group l/2, half l mod 2. One product each for the feed-forward values and for the residual, then
   // sums over the columns of a half and over the rows of a group.
@@ -171,7 +171,7 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
     of_x1 = [=](std::size_t p) { return p % group_width < width ? d(label_at(p), p % half) : 0.0; };
   if (const circuit::Components e = weights_.logits_constant())
     constant = [=](std::size_t p) { return p % group_width < width && p % half == 0 ? e(label_at(p)) : 0.0; };
-  const Value terms[] = {activated, x1};
+  const Value terms[] = {returned[0], returned[1]};  // the residual with new levels
   const circuit::PlainId factors[] = {b_.plain(circuit::vector_of(slots, of_hidden)),
                                       b_.plain(circuit::vector_of(slots, of_x1))};
   Value logits = b_.weighted_sum(terms, factors);

@@ -19,38 +19,34 @@ namespace {
 
 constexpr int kMaxLogScale = 40;  // more precision than inference can use
 constexpr int kMaxPrimeBits = 50;
+constexpr int kFastPrimeBits = 46;  // up to here the transforms take fewer reductions
 
-// The modulus chain for a depth in one ring: the number of primes in a digit with the least cost among those for which
-// a scale of at least 2^min_log_scale fits under the 128-bit table.
-std::optional<ckks::ContextSpec> choose_chain(int log_n, int depth, const PlannerOptions& options) {
+// The modulus chains for a depth in one ring: for every number of primes in a digit, the one with the largest scale
+// that fits under the 128-bit table. Empty when a scale of 2^min_log_scale does not fit.
+std::vector<ckks::ContextSpec> candidate_chains(int log_n, int depth, const PlannerOptions& options) {
   const int integer_bits =
       static_cast<int>(std::ceil(std::log2(std::max(2.0, options.max_value)))) + 2;  // sign and one bit of margin
   const int budget = ckks::max_log_qp_128(log_n);
-  std::optional<ckks::ContextSpec> best;
-  double best_cost = std::numeric_limits<double>::infinity();
+  std::vector<ckks::ContextSpec> all;
   for (int alpha = 1; alpha <= depth + 1; ++alpha) {
-    for (int scale = std::min(kMaxLogScale, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
+    const int largest = std::max(options.min_log_scale, std::min(kMaxLogScale, kFastPrimeBits - integer_bits));
+    for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
       const int first = scale + integer_bits;
       const int digit = first + (alpha - 1) * scale;
-      const int special_count = (digit + 1 + kMaxPrimeBits - 1) / kMaxPrimeBits;
-      const int special_bits = std::max(30, (digit + 1 + special_count - 1) / special_count);
+      const int special_count = (digit + kFastPrimeBits) / kFastPrimeBits;
+      const int special_bits = std::max(30, (digit + special_count) / special_count);
       // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
       if (first + depth * scale + special_count * special_bits + 0.01 > budget) continue;
-      const CostModel cost{.log_n = log_n, .digit_limbs = alpha, .special = special_count};
-      const double c = cost.rotate(depth) + cost.rotate((depth + 1) / 2) + cost.rotate(1);
-      if (c < best_cost) {
-        best_cost = c;
-        best = ckks::ContextSpec{.log_n = log_n,
-                                 .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
-                                 .p_bits = std::vector<int>(static_cast<std::size_t>(special_count), special_bits),
-                                 .digit_limbs = alpha,
-                                 .log_scale = scale};
-        best->q_bits[0] = first;
-      }
+      all.push_back({.log_n = log_n,
+                     .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
+                     .p_bits = std::vector<int>(static_cast<std::size_t>(special_count), special_bits),
+                     .digit_limbs = alpha,
+                     .log_scale = scale});
+      all.back().q_bits[0] = first;
       break;  // the largest scale that fits
     }
   }
-  return best;
+  return all;
 }
 
 void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
@@ -157,6 +153,7 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
   std::optional<Plan> best;
   double best_cost = std::numeric_limits<double>::infinity();
   std::string reasons;
+  int best_programs = 0;  // the ring whose programs the best plan has
   for (int log_n = std::max(12, options.min_log_n); log_n <= std::min(16, options.max_log_n); ++log_n) {
     const std::string ring = "N=2^" + std::to_string(log_n) + ": ";
     Plan plan;
@@ -171,21 +168,23 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
       plan.program_plans.push_back(assign_levels(program));
       depth = std::max(depth, plan.program_plans.back().depth);
     }
-    const auto spec = choose_chain(log_n, depth, options);
-    if (!spec) {
+    const std::vector<ckks::ContextSpec> chains = candidate_chains(log_n, depth, options);
+    if (chains.empty()) {
       reasons += "; " + ring + std::to_string(depth) + " levels do not fit under " +
                  std::to_string(ckks::max_log_qp_128(log_n)) + " bits for decrypted values up to " +
                  std::to_string(options.max_value);
-      continue;
     }
-    plan.spec = *spec;
-    for (std::size_t i = 0; i < plan.programs.size(); ++i)
-      account(plan.programs[i], plan.program_plans[i], plan.spec, plan.keys);
-    const double cost = total_cost(plan.program_plans);
-    if (cost < best_cost) {
+    for (const ckks::ContextSpec& chain : chains) {
+      std::vector<ProgramPlan> priced = plan.program_plans;
+      ckks::KeyRequirements keys;
+      for (std::size_t i = 0; i < plan.programs.size(); ++i) account(plan.programs[i], priced[i], chain, keys);
+      const double cost = total_cost(priced);
+      if (cost >= best_cost) continue;
       best_cost = cost;
-      best = std::move(plan);
+      best = Plan{.spec = chain, .keys = std::move(keys), .programs = {}, .program_plans = std::move(priced)};
+      best_programs = log_n;
     }
+    if (best && best_programs == log_n) best->programs = std::move(plan.programs);
   }
   if (!best) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
   best->context = ckks::Context::create(best->spec);
