@@ -73,6 +73,9 @@ const char* name(circuit::Op op) {
     case circuit::Op::refreshed:
     case circuit::Op::fresh:
       return "fresh";
+    case circuit::Op::subtract:
+    case circuit::Op::multiply_integer:
+      return circuit::name_of(op);
   }
   return "?";
 }

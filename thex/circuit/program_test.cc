@@ -51,6 +51,42 @@ TEST(ClearInterpreter, EvaluatesEveryOperation) {
   EXPECT_DOUBLE_EQ(out.logits[2], -(8 + 1) * 8 + 1 * 1 - 1 + 8);
 }
 
+TEST(ClearInterpreter, SubtractsAndMultipliesByIntegers) {
+  Builder b(8);
+  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  EXPECT_EQ(b.multiply_integer(x, 1).id(), x.id());
+  EXPECT_THROW(b.multiply_integer(x, kMaxIntegerFactor + 1), Error);
+  EXPECT_THROW(b.multiply_integer(x, -kMaxIntegerFactor - 1), Error);
+  const Value result = b.subtract(b.multiply_integer(x, -3), b.rotate(x, 2));
+  const Program program = std::move(b).finish(result, {0, 7});
+  const std::vector<double> input{1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_EQ(run_clear(program, input, 8).logits, (std::vector<double>{-3 - 3, -24 - 2}));
+  EXPECT_EQ(assign_levels(program).depth, 0) << "neither takes a level";
+}
+
+// A simulated run adds the noise of its seed, near what every node's operation adds.
+TEST(ClearInterpreter, SimulatesNoise) {
+  Builder b(1 << 12);
+  const Value x = b.client_step("in", {}, {identity(1 << 12)}, 8)[0];
+  std::vector<std::int32_t> all(1 << 12);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
+  const Program program = std::move(b).finish(b.rotate(x, 1), all);
+  const ProgramPlan plan = assign_levels(program);
+  const auto context = ckks::Context::create({13, {45, 32}, {46}, 1, 32});
+  const std::vector<double> input(1 << 12, 0.25);
+  const auto run = [&](std::uint64_t seed) {
+    return run_clear(program, input, 1, NoiseModel{context.get(), &plan, seed}).logits;
+  };
+  EXPECT_EQ(run(1), run(1));
+  EXPECT_NE(run(1), run(2));
+  double square = 0;
+  for (const double v : run(3)) square += (v - 0.25) * (v - 0.25);
+  const OperationNoise noise(*context);
+  const double scale = context->scale(0);
+  const double expected = noise.encryption(scale) + noise.encoding(1 << 12, scale) + noise.key_switch(0, scale);
+  EXPECT_NEAR(square / (1 << 12), expected, 0.1 * expected);
+}
+
 TEST(ClientStep, AppliesReluGathersAndClearsPadding) {
   Builder b(4);
   const Value x = b.client_step("in", {}, {identity(4)}, 4)[0];
