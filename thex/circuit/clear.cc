@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <memory>
 #include <string>
 
 #include "thex/base/error.h"
@@ -56,7 +57,8 @@ class Noise {
 class Interpreter {
  public:
   Interpreter(const Program& program, std::span<const double> embeddings, int length,
-              const std::optional<NoiseModel>& noise, bool keep_all)
+              const std::optional<NoiseModel>& noise, bool keep_all,
+              std::shared_ptr<std::vector<std::vector<double>>> plains = nullptr)
       : program_(program),
         length_(length),
         keep_all_(keep_all),
@@ -68,7 +70,7 @@ class Interpreter {
     for (const ClientStep& step : program.steps)
       for (NodeId input : step.inputs) ++uses_[static_cast<std::size_t>(input)];
     ++uses_[static_cast<std::size_t>(program.result)];
-    plains_.resize(program.plains.size());
+    plains_ = plains ? std::move(plains) : std::make_shared<std::vector<std::vector<double>>>(program.plains.size());
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
     fresh_ = apply_client_step(program, 0, std::span(&clear, 1), length);
   }
@@ -97,6 +99,7 @@ class Interpreter {
     for (NodeId input : program_.nodes[id].inputs) release(input);
   }
   const std::vector<double>& value(std::size_t id) const { return values_[id]; }
+  const std::shared_ptr<std::vector<std::vector<double>>>& plains() const { return plains_; }
 
   ClearResult finish() {
     const auto& last = values_[static_cast<std::size_t>(program_.result)];
@@ -129,7 +132,7 @@ class Interpreter {
   }
 
   const std::vector<double>& plain(PlainId id) {
-    auto& v = plains_[static_cast<std::size_t>(id)];
+    auto& v = (*plains_)[static_cast<std::size_t>(id)];
     if (v.empty()) {
       const PlainVector& p = program_.plains[static_cast<std::size_t>(id)];
       if (!p.fill)
@@ -190,7 +193,8 @@ class Interpreter {
   int length_;
   std::optional<Noise> noise_;
   bool keep_all_;
-  std::vector<std::vector<double>> values_, plains_, fresh_;
+  std::vector<std::vector<double>> values_, fresh_;
+  std::shared_ptr<std::vector<std::vector<double>>> plains_;  // filled on first use; runs of one program may share them
   std::vector<int> uses_;
   std::size_t next_step_ = 0;
   ClearResult result_;
@@ -211,7 +215,7 @@ NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, st
   for (int r = 0; r < runs; ++r) {
     NoiseModel model = noise;
     model.seed = noise.seed + static_cast<std::uint64_t>(r) * 0x632be59bd9b4e019;
-    noisy.emplace_back(program, embeddings, sentence_length, model, false);
+    noisy.emplace_back(program, embeddings, sentence_length, model, false, exact.plains());
   }
   NoiseEstimate estimate;
   std::vector<double> result(program.result_slots.size(), 0.0);
