@@ -178,7 +178,7 @@ void add_bench(CLI::App& app, Command& command) {
   auto o = std::make_shared<Options>();
   CLI::App* sub = app.add_subcommand("bench", "Time the engine's operations against the least time they could take");
   sub->add_option("--filter", o->filter, "Only benchmarks with this text in their label NAME/2^LOG_N/LIMBS");
-  sub->add_flag("--quick", o->quick, "Shorter, and without the benchmark that needs more than half a gigabyte");
+  sub->add_flag("--quick", o->quick, "Shorter, and without the benchmarks that need more than half a gigabyte");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   add_threads_option(*sub, o->threads);
   command.app = sub;
