@@ -101,6 +101,7 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
   if (norms.size() != static_cast<std::size_t>(2 * config.layers) ||
       norms.find_first_not_of("esa") != std::string::npos)
     throw damaged("norms");
+  if (config.labels.empty()) throw damaged("no labels");  // modules are trained with their classifier
   if (softmax != "exact" && softmax != "estimation") throw damaged("softmax");
   // Before anything of the configuration's size is allocated.
   for (const auto& [tensor, shape] : required_tensors(config, norms, softmax == "estimation")) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "thex/approx/testing.h"
 #include "thex/base/error.h"
 
@@ -58,6 +60,16 @@ TEST_F(CheckpointFile, DamageIsNamed) {
   expect_refused([](auto& file) { file.metadata.at("softmax") = "estimation"; }, "estimation");
   expect_refused([](auto& file) { file.metadata.at("softmax") = "soft"; }, "softmax");
   expect_refused([](auto& file) { file.metadata.at("config") = "{"; }, "JSON");
+  // Found by fuzzing: a classifier's tensors beside a configuration without labels.
+  expect_refused(
+      [](auto& file) {
+        std::string& config = file.metadata.at("config");
+        for (const std::string gone : {"\"id2label\"", "\"architectures\""}) {
+          ASSERT_NE(config.find(gone), std::string::npos);
+          config.replace(config.find(gone) + 1, 2, "no");
+        }
+      },
+      "no labels");
 }
 
 TEST_F(CheckpointFile, ATableIsAlone) {
