@@ -108,7 +108,7 @@ class StoredDigits {
 };
 
 // Element-wise work is done for this many values of a row at a time, from the digits to the result. It divides every N.
-inline constexpr std::size_t kKeySwitchChunk = 4096;
+inline constexpr std::size_t kKeySwitchChunk = 2048;
 
 // A range of one row of a result: part p, modulo prime `index` (context numbering), values offset .. offset + count.
 struct Chunk {

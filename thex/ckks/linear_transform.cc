@@ -115,7 +115,7 @@ void divide(const Context& context, int level, const Divisor& divisor, Poly& ext
             const ParallelFor& parallel) {
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
   const auto chain = static_cast<std::size_t>(level) + 1;
-  const std::size_t n = context.n(), first_special = context.spec().q_bits.size();
+  const std::size_t first_special = context.spec().q_bits.size();
   const auto row_of = [&](std::size_t index) {
     return extended.limb(index < first_special ? index : chain + index - first_special);
   };
@@ -133,8 +133,7 @@ void divide(const Context& context, int level, const Divisor& divisor, Poly& ext
     for (std::size_t j = 0; j < count; ++j) converted[j] = dst.limb(begin + j), indices[j] = begin + j;
     remainder.convert(std::span(converted, count), std::span(indices, count));
     for (std::size_t i = begin; i < begin + count; ++i) {
-      kernels().ntt_forward(dst.limb(i), context.ntt(i));
-      kernels().sub_mul_scalar(dst.limb(i), extended.limb(i), dst.limb(i), divisor.inverses[i], n, context.prime(i));
+      kernels().divide_transformed(dst.limb(i), extended.limb(i), dst.limb(i), divisor.inverses[i], context.ntt(i));
     }
   });
 }

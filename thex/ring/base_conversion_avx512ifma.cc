@@ -12,17 +12,18 @@ constexpr std::size_t kTile =
     64;  // values of each source at a time: 24 sources fill a quarter of the first-level cache
 constexpr std::size_t kTargets = 4;
 
-// Two vectors for each of T targets: 4 T independent chains of multiply-adds.
-template <std::size_t T>
-THEX_INLINE void convert_tile(u64* const* dst, const u64* tile, const u64* const* factors, const SumData* data,
-                              std::size_t count, std::size_t terms) {
-  for (std::size_t i = 0; i < kTile; i += 16) {
+// Two vectors for each of T targets: 4 T independent chains of multiply-adds. source(k, i): values i .. i + 7 of source
+// k.
+template <std::size_t T, typename Source>
+THEX_INLINE void convert_rows(u64* const* dst, Source source, const u64* const* factors, const SumData* data,
+                              std::size_t count, std::size_t terms, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += 16) {
     Vector low[2 * T], high[2 * T];
     THEX_UNROLL for (std::size_t j = 0; j < 2 * T; ++j) low[j] = high[j] = zero();
     for (std::size_t begin = 0; begin < count; begin += terms) {
       const std::size_t end = begin + terms < count ? begin + terms : count;
       for (std::size_t k = begin; k < end; ++k) {
-        const Vector x0 = load(tile + k * kTile + i), x1 = load(tile + k * kTile + i + 8);
+        const Vector x0 = source(k, i), x1 = source(k, i + 8);
         THEX_UNROLL for (std::size_t t = 0; t < T; ++t) {
           const Vector f = broadcast(factors[t][k]);
           low[2 * t] = _mm512_madd52lo_epu64(low[2 * t], x0, f);
@@ -58,18 +59,39 @@ THEX_INLINE void convert_tile(u64* const* dst, const u64* tile, const u64* const
   }
 }
 
+template <typename Source>
+THEX_INLINE void convert_group(u64* const* dst, Source source, const u64* const* factors, const SumData* data,
+                               std::size_t targets, std::size_t count, std::size_t terms, std::size_t n) {
+  switch (targets) {
+    case 1:
+      return convert_rows<1>(dst, source, factors, data, count, terms, n);
+    case 2:
+      return convert_rows<2>(dst, source, factors, data, count, terms, n);
+    case 3:
+      return convert_rows<3>(dst, source, factors, data, count, terms, n);
+    default:
+      return convert_rows<4>(dst, source, factors, data, count, terms, n);
+  }
+}
+
 }  // namespace
 
 void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const SumData* q,
                   std::size_t targets, std::size_t count, std::size_t n) {
-  alignas(64) u64 tile[kMaxConversionSources * kTile];
   std::size_t terms = kMaxConversionSources;  // products that a sum takes before its high half could reach 2^52
   for (std::size_t t = 0; t < targets; ++t) {
     const std::size_t fit = static_cast<std::size_t>(((u64{1} << 54) - 1) / q[t].modulus.q - 1);
     if (fit < terms) terms = fit;
   }
+  if (targets <= kTargets) {
+    const auto row = [src](std::size_t k, std::size_t i) { return load(src[k] + i); };
+    return convert_group(dst, row, factors, q, targets, count, terms, n);
+  }
+  // More targets read the sources several times, from a compact copy: rows lie a power of two apart and would compete
+  // for the same cache sets.
+  alignas(64) u64 tile[kMaxConversionSources * kTile];
+  const auto copy = [&tile](std::size_t k, std::size_t i) { return load(tile + k * kTile + i); };
   for (std::size_t begin = 0; begin < n; begin += kTile) {
-    // A compact copy: rows lie a power of two apart and would compete for the same cache sets.
     for (std::size_t k = 0; k < count; ++k) {
       for (std::size_t i = 0; i < kTile; i += 8) store(tile + k * kTile + i, load(src[k] + begin + i));
     }
@@ -77,20 +99,7 @@ void base_convert(u64* const* dst, const u64* const* src, const u64* const* fact
       u64* rows[kTargets];
       const std::size_t group = targets - t < kTargets ? targets - t : kTargets;
       for (std::size_t j = 0; j < group; ++j) rows[j] = dst[t + j] + begin;
-      switch (group) {
-        case 1:
-          convert_tile<1>(rows, tile, factors + t, q + t, count, terms);
-          break;
-        case 2:
-          convert_tile<2>(rows, tile, factors + t, q + t, count, terms);
-          break;
-        case 3:
-          convert_tile<3>(rows, tile, factors + t, q + t, count, terms);
-          break;
-        default:
-          convert_tile<4>(rows, tile, factors + t, q + t, count, terms);
-          break;
-      }
+      convert_group(rows, copy, factors + t, q + t, group, count, terms, kTile);
     }
   }
 }
