@@ -97,13 +97,14 @@ std::string Case::label() const {
 }
 
 ckks::ContextSpec engine_spec(int log_n, int limbs) {
-  constexpr int kMostBits = 45, kLeastBits = 36, kIntegerBits = 5;
+  // Transforms take fewer reductions modulo primes to 46 bits.
+  constexpr int kFastBits = 46, kIntegerBits = 5, kMostBits = kFastBits - kIntegerBits, kLeastBits = 36;
   const int budget = ckks::max_log_qp_128(log_n);
-  for (int digits = 1; digits <= limbs; ++digits) {
+  for (int digits = 2; digits <= limbs; ++digits) {  // one digit needs as many special primes again
     const int alpha = (limbs + digits - 1) / digits;
     for (int bits = kMostBits; bits >= kLeastBits; --bits) {
       const int first = bits + kIntegerBits, digit = first + (alpha - 1) * bits + 1;
-      const int special = (digit + ring::kMaxPrimeBits - 1) / ring::kMaxPrimeBits;
+      const int special = (digit + kFastBits - 1) / kFastBits;
       const int special_bits = (digit + special - 1) / special;
       // Primes may lie a fraction of a bit above their nominal size.
       if (first + (limbs - 1) * bits + special * special_bits + 1 > budget) continue;

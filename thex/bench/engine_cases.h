@@ -40,7 +40,7 @@ struct Case {
 // case is prepared and shared by the cases of one size as long as the list or one of them lives.
 std::vector<Case> engine_cases(int threads);
 
-// The parameters of a size: chain primes of up to 45 bits and the fewest digits that the 128-bit table admits.
+// The parameters of a size: primes of up to 46 bits and the fewest digits, at least two, that the 128-bit table admits.
 ckks::ContextSpec engine_spec(int log_n, int limbs);
 
 }  // namespace thex::bench

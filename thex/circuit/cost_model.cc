@@ -7,7 +7,7 @@ namespace thex::circuit {
 namespace {
 constexpr double kButterfly = 1.35e-10;         // seconds
 constexpr double kMultiplyAdd = 2.5e-10;        // seconds a word, from memory
-constexpr double kKeyWord = 5e-10;              // a word of a switching key, which streams past from farther away
+constexpr double kKeyWord = 7e-10;              // a word of a switching key, which streams past from farther away
 constexpr double kConversion = 0.6e-10;         // a word and source of a base conversion
 constexpr double kCachedMultiplyAdd = 0.8e-10;  // a word in the second-level cache
 }  // namespace

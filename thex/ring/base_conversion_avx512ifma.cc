@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kTile =
     64;  // values of each source at a time: 24 sources fill a quarter of the first-level cache
 constexpr std::size_t kTargets = 4;
+constexpr std::size_t kPrefetch = 128;  // values ahead: many rows at once are more than the processor follows by itself
 
 // Two vectors for each of T targets: 4 T independent chains of multiply-adds. source(k, i): values i .. i + 7 of source
 // k.
@@ -84,7 +85,10 @@ void base_convert(u64* const* dst, const u64* const* src, const u64* const* fact
     if (fit < terms) terms = fit;
   }
   if (targets <= kTargets) {
-    const auto row = [src](std::size_t k, std::size_t i) { return load(src[k] + i); };
+    const auto row = [src](std::size_t k, std::size_t i) {
+      _mm_prefetch(reinterpret_cast<const char*>(src[k] + i + kPrefetch), _MM_HINT_T0);
+      return load(src[k] + i);
+    };
     return convert_group(dst, row, factors, q, targets, count, terms, n);
   }
   // More targets read the sources several times, from a compact copy: rows lie a power of two apart and would compete
