@@ -70,9 +70,4 @@ DigitSource::DigitSource(const Context& context, const ring::Poly& c, int level,
   }
 }
 
-void DigitSource::compute(std::size_t d, std::span<const Row> dst, std::span<const std::size_t> targets) const {
-  digits_[d].convert(dst, targets);
-  for (std::size_t t = 0; t < targets.size(); ++t) kernels().ntt_forward(dst[t], context_->ntt(targets[t]));
-}
-
 }  // namespace thex::ckks

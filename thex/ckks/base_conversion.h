@@ -54,8 +54,10 @@ class DigitSource {
     return index < c_->limbs() && index / context_->digit_limbs() == d;
   }
   ConstRow limb(std::size_t index) const { return c_->limb(index); }
-  // dst[t] = digit d modulo prime targets[t], NTT domain; the digit holds none of the targets.
-  void compute(std::size_t d, std::span<const Row> dst, std::span<const std::size_t> targets) const;
+  // dst[t] = digit d modulo prime targets[t], coefficients; the digit holds none of the targets.
+  void convert(std::size_t d, std::span<const Row> dst, std::span<const std::size_t> targets) const {
+    digits_[d].convert(dst, targets);
+  }
 
  private:
   const Context* context_;

@@ -32,27 +32,35 @@ Decomposition decompose(const Context& context, const Poly& c, int level, const 
   const std::size_t limbs = static_cast<std::size_t>(level) + 1 + context.special_count();
   Decomposition result;
   result.level = level;
-  struct Group {
-    std::size_t digit;
+  for (std::size_t d = 0; d < source.count(); ++d) result.digits.emplace_back(context.n(), limbs);
+  // Transforms modulo one prime follow each other: their tables are larger than a row.
+  parallel((limbs + kConversionGroup - 1) / kConversionGroup, [&](std::size_t group) {
+    const std::size_t begin = group * kConversionGroup, end = std::min(begin + kConversionGroup, limbs);
     std::vector<std::size_t> targets;
     std::vector<Row> rows;
-  };
-  std::vector<Group> groups;
-  for (std::size_t d = 0; d < source.count(); ++d) {
-    Poly& digit = result.digits.emplace_back(context.n(), limbs);
-    Group* open = nullptr;
-    for (std::size_t position = 0; position < limbs; ++position) {
-      const std::size_t index = limb_prime(context, level, position);
-      if (source.holds(d, index)) {
-        std::memcpy(digit.limb(position), source.limb(index), context.n() * sizeof(std::uint64_t));
-        continue;
+    for (std::size_t d = 0; d < source.count(); ++d) {
+      targets.clear();
+      rows.clear();
+      for (std::size_t position = begin; position < end; ++position) {
+        const std::size_t index = limb_prime(context, level, position);
+        if (source.holds(d, index)) continue;
+        targets.push_back(index);
+        rows.push_back(result.digits[d].limb(position));
       }
-      if (open == nullptr || open->targets.size() == kConversionGroup) open = &groups.emplace_back(Group{d, {}, {}});
-      open->targets.push_back(index);
-      open->rows.push_back(digit.limb(position));
+      source.convert(d, rows, targets);
     }
-  }
-  parallel(groups.size(), [&](std::size_t g) { source.compute(groups[g].digit, groups[g].rows, groups[g].targets); });
+    for (std::size_t position = begin; position < end; ++position) {
+      const std::size_t index = limb_prime(context, level, position);
+      for (std::size_t d = 0; d < source.count(); ++d) {
+        const Row row = result.digits[d].limb(position);
+        if (source.holds(d, index)) {
+          std::memcpy(row, source.limb(index), context.n() * sizeof(std::uint64_t));
+        } else {
+          kernels().ntt_forward(row, context.ntt(index));
+        }
+      }
+    }
+  });
   return result;
 }
 

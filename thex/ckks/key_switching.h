@@ -2,7 +2,8 @@
 // divided by P. Internal to ckks.
 //
 // Everything runs a few primes at a time, so that the rows in flight (the digits, two sums, the converted rows) stay in
-// the second-level cache while the keys stream past once.
+// the second-level cache while the keys stream past once; and all transforms modulo one prime follow each other,
+// because their tables are larger than the rows.
 #pragma once
 
 #include <algorithm>
@@ -55,12 +56,17 @@ inline Divisor rescaling_divisor(const Context& context, int level) {
 class FreshDigits {
  public:
   FreshDigits(const Context& context, const ring::Poly& c, int level)
-      : source_(context, c, level, serial_for), scratch_(context.n(), kConversionGroup * source_.count()) {}
+      : context_(&context),
+        source_(context, c, level, serial_for),
+        scratch_(context.n(), kConversionGroup * source_.count()) {}
 
   std::size_t count() const { return source_.count(); }
 
-  // rows[g * count() + d] = digit d modulo prime indices[g]; valid until the next call.
+  // rows[g * count() + d] = digit d modulo prime indices[g], once transform(g) has been called; valid until the next
+  // call.
   void get(std::span<const std::size_t> indices, ConstRow* rows) {
+    fresh_.assign(indices.size(), {});
+    indices_.assign(indices.begin(), indices.end());
     for (std::size_t d = 0; d < count(); ++d) {
       dst_.clear();
       targets_.clear();
@@ -72,15 +78,23 @@ class FreshDigits {
           dst_.push_back(scratch_.limb(g * count() + d));
           targets_.push_back(indices[g]);
           row = dst_.back();
+          fresh_[g].push_back(dst_.back());
         }
       }
-      source_.compute(d, dst_, targets_);
+      source_.convert(d, dst_, targets_);
     }
   }
 
+  void transform(std::size_t g) const {
+    for (const Row row : fresh_[g]) ring::kernels().ntt_forward(row, context_->ntt(indices_[g]));
+  }
+
  private:
+  const Context* context_;
   DigitSource source_;
   ring::Poly scratch_;
+  std::vector<std::vector<Row>> fresh_;  // per index: the rows that are not the polynomial's own
+  std::vector<std::size_t> indices_;
   std::vector<Row> dst_;
   std::vector<std::size_t> targets_;
 };
@@ -101,6 +115,8 @@ class StoredDigits {
       for (const ring::Poly& digit : digits_) *rows++ = digit.limb(position);
     }
   }
+
+  void transform(std::size_t) const {}
 
  private:
   const std::vector<ring::Poly>& digits_;
@@ -147,6 +163,7 @@ void switch_key(const Context& context, const SwitchingKey& key, const Divisor& 
   in_groups(removed, group, [&](std::span<const std::size_t> indices) {
     digits.get(indices, rows.data());
     for (std::size_t g = 0; g < indices.size(); ++g, ++k) {
+      digits.transform(g);
       for (std::size_t b = 0; b < chunks; ++b) {
         for (std::size_t p = 0; p < 2; ++p) {
           const Chunk chunk{p, indices[g], b * kKeySwitchChunk, kKeySwitchChunk};
@@ -172,11 +189,12 @@ void switch_key(const Context& context, const SwitchingKey& key, const Divisor& 
     for (std::size_t p = 0; p < 2; ++p) {
       for (std::size_t g = 0; g < indices.size(); ++g) converted[g] = remainder.limb(p * group + g);
       remainders[p].convert(converted, indices);
-      for (std::size_t g = 0; g < indices.size(); ++g) kernels.ntt_forward(converted[g], context.ntt(indices[g]));
     }
     digits.get(indices, rows.data());
     for (std::size_t g = 0; g < indices.size(); ++g) {
       const std::size_t i = indices[g];
+      for (std::size_t p = 0; p < 2; ++p) kernels.ntt_forward(remainder.limb(p * group + g), context.ntt(i));
+      digits.transform(g);
       for (std::size_t b = 0; b < chunks; ++b) {
         for (std::size_t p = 0; p < 2; ++p) {
           const Chunk chunk{p, i, task.source(b) * kKeySwitchChunk, kKeySwitchChunk};

@@ -110,32 +110,57 @@ class Rotated {
   const std::uint32_t* permutation_ = nullptr;
 };
 
-// dst = the polynomial / divisor, rounded: `dst` has the limbs that stay.
-void divide(const Context& context, int level, const Divisor& divisor, Poly& extended, Poly& dst,
-            const ParallelFor& parallel) {
+// dst[p] = the polynomial extended[p] / divisor, rounded: `dst` has the limbs that stay. Transforms modulo one prime
+// follow each other.
+void divide(const Context& context, int level, const Divisor& divisor, std::span<Poly* const> extended,
+            std::span<Poly* const> dst, const ParallelFor& parallel) {
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
   const auto chain = static_cast<std::size_t>(level) + 1;
   const std::size_t first_special = context.spec().q_bits.size();
-  const auto row_of = [&](std::size_t index) {
-    return extended.limb(index < first_special ? index : chain + index - first_special);
+  const auto row_of = [&](Poly& poly, std::size_t index) {
+    return poly.limb(index < first_special ? index : chain + index - first_special);
   };
   parallel(removed.size(), [&](std::size_t k) {
-    to_conversion_row(context, divisor.conversion, k, row_of(removed[k]), row_of(removed[k]));
+    for (Poly* const poly : extended) {
+      const Row row = row_of(*poly, removed[k]);
+      to_conversion_row(context, divisor.conversion, k, row, row);
+    }
   });
-  std::vector<ConstRow> rows;
-  for (const std::size_t index : removed) rows.push_back(row_of(index));
-  const ConversionSource remainder(context, divisor.conversion, std::move(rows));
+  std::vector<ConversionSource> remainders;
+  for (Poly* const poly : extended) {
+    std::vector<ConstRow> rows;
+    for (const std::size_t index : removed) rows.push_back(row_of(*poly, index));
+    remainders.emplace_back(context, divisor.conversion, std::move(rows));
+  }
   const std::size_t groups = (divisor.limbs + kConversionGroup - 1) / kConversionGroup;
   parallel(groups, [&](std::size_t g) {
     const std::size_t begin = g * kConversionGroup, count = std::min(kConversionGroup, divisor.limbs - begin);
     Row converted[kConversionGroup];
     std::size_t indices[kConversionGroup];
-    for (std::size_t j = 0; j < count; ++j) converted[j] = dst.limb(begin + j), indices[j] = begin + j;
-    remainder.convert(std::span(converted, count), std::span(indices, count));
+    for (std::size_t p = 0; p < extended.size(); ++p) {
+      for (std::size_t j = 0; j < count; ++j) converted[j] = dst[p]->limb(begin + j), indices[j] = begin + j;
+      remainders[p].convert(std::span(converted, count), std::span(indices, count));
+    }
     for (std::size_t i = begin; i < begin + count; ++i) {
-      kernels().divide_transformed(dst.limb(i), extended.limb(i), dst.limb(i), divisor.inverses[i], context.ntt(i));
+      for (std::size_t p = 0; p < extended.size(); ++p) {
+        const Row row = dst[p]->limb(i);
+        kernels().divide_transformed(row, extended[p]->limb(i), row, divisor.inverses[i], context.ntt(i));
+      }
     }
   });
+}
+
+// Both parts, as a ciphertext.
+Ciphertext divide(const Context& context, int level, double scale, const Divisor& divisor, Extended& sum,
+                  const ParallelFor& parallel) {
+  Ciphertext result;
+  result.level = static_cast<int>(divisor.limbs) - 1;
+  result.scale = scale;
+  for (std::size_t p = 0; p < 2; ++p) result.parts.emplace_back(context.n(), divisor.limbs);
+  Poly* const from[] = {&sum.parts[0], &sum.parts[1]};
+  Poly* const to[] = {&result.parts[0], &result.parts[1]};
+  divide(context, level, divisor, from, to, parallel);
+  return result;
 }
 
 // What all functions here check of their inputs.
@@ -312,20 +337,18 @@ class Transforms {
   // acc = acc rotated + addend: c_1 alone is divided by P, for its digits.
   void giant_step(Extended& acc, int steps, const Extended* addend) {
     const auto chain = static_cast<std::size_t>(level_) + 1;
-    Ciphertext reduced;
-    reduced.level = level_;
-    reduced.parts.resize(2);
-    reduced.parts[1] = Poly(context_.n(), chain);
-    divide(context_, level_, special_divisor(context_, level_), acc.parts[1], reduced.parts[1], parallel_);
-    add_rotated(acc.parts[0], reduced, steps, addend, acc);
+    Poly c1(context_.n(), chain);
+    Poly *const from = &acc.parts[1], *const to = &c1;
+    divide(context_, level_, special_divisor(context_, level_), std::span(&from, 1), std::span(&to, 1), parallel_);
+    add_rotated(acc.parts[0], c1, steps, addend, acc);
   }
 
-  void add_rotated(const Poly& c0, const Ciphertext& reduced, int steps, const Extended* addend, Extended& dst) {
+  void add_rotated(const Poly& c0, const Poly& c1, int steps, const Extended* addend, Extended& dst) {
     const std::uint64_t g = context_.galois_element(steps);
     const SwitchingKey& key = keys_.rotation(context_, steps, level_);
     check_key("linear_transforms", context_, key, level_);
     const std::uint32_t* const permutation = context_.permutation(g).data();
-    const Decomposition digits = decompose(context_, reduced.parts[1], level_, parallel_);
+    const Decomposition digits = decompose(context_, c1, level_, parallel_);
     const auto chain = static_cast<std::size_t>(level_) + 1;
     const std::size_t n = context_.n();
     parallel_(c0.limbs(), [&](std::size_t position) {
@@ -353,9 +376,7 @@ class Transforms {
     const auto& [first_g, first_terms] = *transforms_[t].at.begin();
     const Ciphertext& input = *sources_[first_terms[0].input].ciphertext;
     const auto top = static_cast<std::size_t>(level_);
-    Ciphertext out;
-    out.level = level_ - 1;
-    out.scale = input.scale * first_terms[0].factor->scale / static_cast<double>(context_.prime(top).value());
+    const double scale = input.scale * first_terms[0].factor->scale / static_cast<double>(context_.prime(top).value());
     std::optional<Extended> sum = horner(t, 1);
     if (std::optional<Extended> negative = horner(t, -1)) {
       if (sum) {
@@ -367,11 +388,7 @@ class Transforms {
     const Divisor divisor = extended_
                                 ? rescaling_divisor(context_, level_)
                                 : Divisor{context_.constants().last[top], context_.constants().q_inverse[top], top};
-    for (Poly& part : sum->parts) {
-      Poly& quotient = out.parts.emplace_back(context_.n(), top);
-      divide(context_, level_, divisor, part, quotient, parallel_);
-    }
-    return out;
+    return divide(context_, level_, scale, divisor, *sum, parallel_);
   }
 
   void add(Extended& a, const Extended& b) {
@@ -442,14 +459,7 @@ Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* 
       }
     }
   });
-  Ciphertext result;
-  result.level = level;
-  result.scale = inputs[0]->scale;
-  for (Poly& part : sum.parts) {
-    Poly& quotient = result.parts.emplace_back(context.n(), static_cast<std::size_t>(level) + 1);
-    divide(context, level, special_divisor(context, level), part, quotient, parallel);
-  }
-  return result;
+  return divide(context, level, inputs[0]->scale, special_divisor(context, level), sum, parallel);
 }
 
 }  // namespace thex::ckks

@@ -72,7 +72,8 @@ struct Folder {
   const Vector q, minus_q, two_q, four_q, reciprocal, two52, two52_quotient, two104, two104_quotient;
 };
 
-constexpr int kRows = 4;  // vectors accumulated together: eight independent chains
+constexpr std::size_t kAhead = 4096;  // bytes: a page, at which the processor's own prefetching stops
+constexpr int kRows = 4;              // vectors accumulated together: eight independent chains
 
 // second(k, i): the vector of second factors for term k at position i.
 template <bool kWide, typename Second>
@@ -100,7 +101,11 @@ THEX_INLINE void sum_products(u64* dst, const u64* const* a, std::size_t count, 
 template <Spread kSpread>
 void inner_product_spread(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, int shift,
                           std::size_t n, const SumData& q) {
-  const auto second = [b, shift](std::size_t k, std::size_t i) { return load_spread<kSpread>(b[k], i, shift); };
+  const auto second = [b, shift](std::size_t k, std::size_t i) {
+    // The second factors of a key switch are keys, from memory; the first ones were just made.
+    if constexpr (kSpread == Spread::each) _mm_prefetch(reinterpret_cast<const char*>(b[k] + i) + kAhead, _MM_HINT_T0);
+    return load_spread<kSpread>(b[k], i, shift);
+  };
   // The high sum has count * q^2 / 2^52 at most: below 2^52 for a handful of terms or for smaller primes.
   const bool wide =
       static_cast<double>(count) * static_cast<double>(q.modulus.q) * static_cast<double>(q.modulus.q) >= 0x1p103;
