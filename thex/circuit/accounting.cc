@@ -114,4 +114,30 @@ void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec&
   Accountant(program, plan, spec, keys).all();
 }
 
+std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
+  const Fusion fusion = find_fusion(program, plan.level);
+  std::map<std::pair<PlainId, int>, std::size_t> seen;  // (vector, level) -> limbs
+  const auto add = [&](PlainId plain, int level, std::size_t special) {
+    std::size_t& limbs = seen[{plain, level}];
+    limbs = std::max(limbs, static_cast<std::size_t>(level) + 1 + special);
+  };
+  for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+    if (fusion.nodes[id].how != Fusion::How::alone) continue;
+    const Node& node = program.nodes[id];
+    for (PlainId plain : node.plains) add(plain, plan.level[id] + consumed_levels(node.op), 0);
+  }
+  for (const TransformGroup& group : fusion.groups) {
+    const std::size_t special = rotates(program, group) ? spec.p_bits.size() : 0;
+    for (const std::size_t t : group.transforms) {
+      for (const auto& [g, terms] : program.transforms[t].at) {
+        for (const FusedTransform::Term& term : terms) add(term.plain, group.level, special);
+      }
+    }
+  }
+  std::size_t bytes = 0;
+  for (const auto& [key, limbs] : seen)
+    bytes += 16 * program.plains[static_cast<std::size_t>(key.first)].period * limbs;
+  return bytes;
+}
+
 }  // namespace thex::circuit

@@ -248,12 +248,7 @@ struct CkksExecutor::Impl {
         plaintexts[id].push_back(encode(node.plains[k], level + 1, factor_scale(level, node.inputs[k]), false));
     }
     for (const TransformGroup& group : fusion.groups) {
-      bool rotates = false;
-      for (const std::size_t t : group.transforms)
-        for (const auto& [g, terms] : program.transforms[t].at) {
-          rotates = rotates || g != 0;
-          for (const FusedTransform::Term& term : terms) rotates = rotates || term.steps != 0;
-        }
+      const bool extended = rotates(program, group);
       std::vector<ckks::LinearTransform>& list = transforms.emplace_back();
       for (const std::size_t t : group.transforms) {
         const FusedTransform& fused = program.transforms[t];
@@ -262,7 +257,7 @@ struct CkksExecutor::Impl {
         for (const auto& [g, terms] : fused.at)
           for (const FusedTransform::Term& term : terms) {
             const double scale = factor_scale(group.level - 1, fused.inputs[term.input]);
-            kept.push_back(encode(term.plain, group.level, scale, rotates));
+            kept.push_back(encode(term.plain, group.level, scale, extended));
             transform.at[g].push_back({term.input, term.steps, kept.back().get()});
           }
       }

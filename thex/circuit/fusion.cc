@@ -5,6 +5,18 @@
 
 namespace thex::circuit {
 
+bool rotates(const Program& program, const TransformGroup& group) {
+  for (const std::size_t t : group.transforms) {
+    for (const auto& [g, terms] : program.transforms[t].at) {
+      if (g != 0) return true;
+      for (const FusedTransform::Term& term : terms) {
+        if (term.steps != 0) return true;
+      }
+    }
+  }
+  return false;
+}
+
 Fusion find_fusion(const Program& program, std::span<const int> levels) {
   Fusion fusion;
   fusion.nodes.resize(program.nodes.size());

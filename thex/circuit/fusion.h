@@ -32,6 +32,9 @@ struct Fusion {
   std::vector<TransformGroup> groups;
 };
 
+// Whether a group multiplies by P: some term or sum is rotated.
+bool rotates(const Program& program, const TransformGroup& group);
+
 // `levels`: per node, as planned. A group comes into being at its first output in node order.
 Fusion find_fusion(const Program& program, std::span<const int> levels);
 

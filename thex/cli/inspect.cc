@@ -5,11 +5,11 @@
 #include <iostream>
 #include <memory>
 #include <random>
-#include <set>
 #include <vector>
 
 #include "thex/bert/encoder_circuit.h"
 #include "thex/bert/model.h"
+#include "thex/circuit/accounting.h"
 #include "thex/circuit/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
@@ -24,22 +24,6 @@ struct Options {
   ModelOptions model;
   bool json = false, simulate = false;
 };
-
-// Bytes of the encoded weights of a program: a compact plaintext of period H takes 2H words a limb.
-std::size_t weight_bytes(const circuit::Program& program, const circuit::ProgramPlan& plan) {
-  std::set<std::pair<circuit::PlainId, int>> seen;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < program.nodes.size(); ++i) {
-    const circuit::Node& node = program.nodes[i];
-    if (node.plains.empty()) continue;
-    const int level = plan.level[i] + (node.op == circuit::Op::weighted_sum ? 1 : 0);  // before the rescaling
-    for (const circuit::PlainId id : node.plains) {
-      if (!seen.emplace(id, level).second) continue;
-      bytes += 16 * program.plains[static_cast<std::size_t>(id)].period * static_cast<std::size_t>(level + 1);
-    }
-  }
-  return bytes;
-}
 
 Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder) {
   Json json;
@@ -94,7 +78,7 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated) {
   std::size_t weights = 0;
   for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
-    const std::size_t bytes = weight_bytes(p.programs[i], b);
+    const std::size_t bytes = circuit::plaintext_bytes(p.programs[i], b, p.spec);
     weights += bytes;
     json["buckets"].push_back({{"tokens", plan.buckets[i]},
                                {"depth", b.depth},
@@ -139,7 +123,7 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
                              megabytes(static_cast<double>(b.bytes_to_server)),
                              megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
                              b.counts.ciphertext_products + b.counts.plain_products,
-                             megabytes(static_cast<double>(weight_bytes(p.programs[i], b))));
+                             megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
