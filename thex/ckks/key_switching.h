@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "thex/base/parallel.h"
@@ -65,7 +66,7 @@ class FreshDigits {
   // rows[g * count() + d] = digit d modulo prime indices[g], once transform(g) has been called; valid until the next
   // call.
   void get(std::span<const std::size_t> indices, ConstRow* rows) {
-    fresh_.assign(indices.size(), {});
+    fresh_.clear();
     indices_.assign(indices.begin(), indices.end());
     for (std::size_t d = 0; d < count(); ++d) {
       dst_.clear();
@@ -78,7 +79,7 @@ class FreshDigits {
           dst_.push_back(scratch_.limb(g * count() + d));
           targets_.push_back(indices[g]);
           row = dst_.back();
-          fresh_[g].push_back(dst_.back());
+          fresh_.emplace_back(g, dst_.back());
         }
       }
       source_.convert(d, dst_, targets_);
@@ -86,14 +87,16 @@ class FreshDigits {
   }
 
   void transform(std::size_t g) const {
-    for (const Row row : fresh_[g]) ring::kernels().ntt_forward(row, context_->ntt(indices_[g]));
+    for (const auto& [of, row] : fresh_) {
+      if (of == g) ring::kernels().ntt_forward(row, context_->ntt(indices_[g]));
+    }
   }
 
  private:
   const Context* context_;
   DigitSource source_;
   ring::Poly scratch_;
-  std::vector<std::vector<Row>> fresh_;  // per index: the rows that are not the polynomial's own
+  std::vector<std::pair<std::size_t, Row>> fresh_;  // (g, row): the rows that are not the polynomial's own
   std::vector<std::size_t> indices_;
   std::vector<Row> dst_;
   std::vector<std::size_t> targets_;
