@@ -14,6 +14,7 @@
 #include "thex/bench/bound.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/ntt.h"
+#include "thex/ring/random.h"
 
 namespace thex::ring {
 namespace {
@@ -171,7 +172,20 @@ void elementwise(benchmark::State& state, Isa isa, Operation operation) {
   });
 }
 
+// A row of a seeded half, expanded instead of read.
+void expand(benchmark::State& state) {
+  constexpr std::size_t kN = std::size_t{1} << 14;
+  const Modulus q(ntt_primes(45, 14, 1)[0]);
+  Prng prng(Seed{1});
+  Buffer row(kN);
+  for (auto _ : state) {
+    sample_uniform(prng, row.data(), kN, q);
+    benchmark::ClobberMemory();
+  }
+}
+
 void register_all() {
+  benchmark::RegisterBenchmark("expand_seed/2^14", expand)->Unit(benchmark::kMicrosecond);
   for (const Isa isa : {Isa::avx512ifma, Isa::avx2, Isa::portable}) {
     const Kernels* const table = kernels_for(isa);
     if (table == nullptr) continue;
