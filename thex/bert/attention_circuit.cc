@@ -18,12 +18,12 @@ Value EncoderBuilder::merge_windows(const std::vector<Value>& values, std::size_
   std::vector<circuit::PlainId> masks;
   for (std::size_t place = 0; place < values.size(); ++place)
     masks.push_back(mask(half, [=](std::size_t p) { return p / d < heads && inside(p % d, place); }));
-  std::vector<std::vector<std::pair<std::size_t, circuit::PlainId>>> sums;
+  std::vector<std::vector<circuit::FusedTransform::Term>> sums;
   std::vector<int> steps;
   for (int move = 1 - count; move < count; ++move) {
     auto& terms = sums.emplace_back();
     for (int g = std::max(0, -move); g < std::min(count, count - move); ++g)
-      terms.emplace_back(static_cast<std::size_t>(g), masks[static_cast<std::size_t>(g + move)]);
+      terms.push_back({.input = static_cast<std::size_t>(g), .plain = masks[static_cast<std::size_t>(g + move)]});
     steps.push_back(move * static_cast<int>(stride));
   }
   return b_.sum_of_rotations(circuit::weighted_sums(b_, values, sums), steps);
@@ -62,23 +62,16 @@ std::vector<Value> EncoderBuilder::spread_coefficients(std::span<const Value> co
   std::vector<circuit::PlainId> masks;
   for (std::size_t place = 0; place < returned; ++place)
     masks.push_back(mask(d, [=](std::size_t p) { return p / copies == place; }));
-  std::vector<circuit::NodeId> ids;
-  for (Value c : coefficients) ids.push_back(c.id());
-  std::vector<Value> all;
+  std::vector<std::vector<circuit::FusedTransform::Term>> sums;
   for (std::size_t input = 0; input < coefficients.size(); ++input)
     for (std::size_t wanted = 0; wanted < returned; ++wanted) {
-      std::vector<Value> values;
-      circuit::FusedTransform fused{.inputs = ids};
+      auto& terms = sums.emplace_back();
       for (std::size_t place = 0; place < returned; ++place) {
         const int steps = (static_cast<int>(wanted) - static_cast<int>(place)) * static_cast<int>(copies);
-        values.push_back(b_.rotate(coefficients[input], steps));
-        fused.at[0].push_back({.input = input, .steps = steps, .plain = masks[place]});
+        terms.push_back({.input = input, .steps = steps, .plain = masks[place]});
       }
-      all.push_back(b_.weighted_sum(values, masks));
-      fused.output = all.back().id();
-      b_.fuse(std::move(fused));
     }
-  return all;
+  return circuit::weighted_sums(b_, coefficients, sums);
 }
 
 Blocks EncoderBuilder::attention(int layer, const Blocks& x) {

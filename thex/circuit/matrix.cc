@@ -15,6 +15,23 @@ PlainVector shifted(std::size_t period, const Components& diagonal, int shift) {
   });
 }
 
+std::vector<NodeId> ids_of(std::span<const Value> values) {
+  std::vector<NodeId> ids;
+  for (Value v : values) ids.push_back(v.id());
+  return ids;
+}
+
+// The sum of the terms, node by node.
+Value weighted_sum(Builder& builder, std::span<const Value> inputs, const std::vector<FusedTransform::Term>& terms) {
+  std::vector<Value> values;
+  std::vector<PlainId> plains;
+  for (const FusedTransform::Term& term : terms) {
+    values.push_back(builder.rotate(inputs[term.input], term.steps));
+    plains.push_back(term.plain);
+  }
+  return builder.weighted_sum(values, plains);
+}
+
 }  // namespace
 
 PlainVector vector_of(std::size_t period, Components f) {
@@ -49,15 +66,7 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : 
 }
 
 Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
-  const auto inner = [&](int giant) {
-    std::vector<Value> values;
-    std::vector<PlainId> plains;
-    for (const FusedTransform::Term& term : giants_.at(giant)) {
-      values.push_back(builder.rotate(inputs[term.input], term.steps));
-      plains.push_back(term.plain);
-    }
-    return builder.weighted_sum(values, plains);
-  };
+  const auto inner = [&](int giant) { return weighted_sum(builder, inputs, giants_.at(giant)); };
   // Horner from the outermost giant step towards zero, on either side.
   const auto chain = [&](int from, int direction) {
     Value acc = inner(from);
@@ -76,29 +85,17 @@ Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
     const Value negative = chain(lowest, +1);
     result = highest >= 0 ? builder.add(result, negative) : negative;
   }
-  FusedTransform fused{.output = result.id(), .inputs = {}, .giant_step = baby_, .at = giants_};
-  for (Value input : inputs) fused.inputs.push_back(input.id());
-  builder.fuse(std::move(fused));
+  builder.fuse({.output = result.id(), .inputs = ids_of(inputs), .giant_step = baby_, .at = giants_});
   return result;
 }
 
 std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
-                                 const std::vector<std::vector<std::pair<std::size_t, PlainId>>>& outputs) {
-  std::vector<NodeId> ids;
-  for (Value input : inputs) ids.push_back(input.id());
+                                 const std::vector<std::vector<FusedTransform::Term>>& outputs) {
+  const std::vector<NodeId> ids = ids_of(inputs);
   std::vector<Value> results;
-  for (const auto& terms : outputs) {
-    std::vector<Value> values;
-    std::vector<PlainId> plains;
-    FusedTransform fused{.inputs = ids};
-    for (const auto& [input, plain] : terms) {
-      values.push_back(inputs[input]);
-      plains.push_back(plain);
-      fused.at[0].push_back({input, 0, plain});
-    }
-    results.push_back(builder.weighted_sum(values, plains));
-    fused.output = results.back().id();
-    builder.fuse(std::move(fused));
+  for (const std::vector<FusedTransform::Term>& terms : outputs) {
+    results.push_back(weighted_sum(builder, inputs, terms));
+    builder.fuse({.output = results.back().id(), .inputs = ids, .at = {{0, terms}}});
   }
   return results;
 }

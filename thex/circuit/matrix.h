@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "thex/circuit/program.h"
@@ -47,9 +46,10 @@ class LinearMap {
   std::map<int, std::vector<FusedTransform::Term>> giants_;  // giant index -> its inner sum
 };
 
-// Several weighted sums of the same inputs, as one operation: outputs[j] lists (input, factor) pairs. One level.
+// Several weighted sums of the same inputs and their rotations, as one operation: outputs[j] lists the terms. One
+// level.
 std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
-                                 const std::vector<std::vector<std::pair<std::size_t, PlainId>>>& outputs);
+                                 const std::vector<std::vector<FusedTransform::Term>>& outputs);
 
 // x + rot(x, s) + ... over s = first, first/2, ..., last (powers of two): sums windows of 2*first/last strided slots.
 Value rotate_and_sum(Builder& builder, Value x, int first, int last);

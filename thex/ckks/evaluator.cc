@@ -9,6 +9,7 @@
 #include "thex/ckks/checks.h"
 #include "thex/ckks/context_constants.h"
 #include "thex/ckks/residues.h"
+#include "thex/ckks/sum_of_products.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
@@ -16,8 +17,6 @@ namespace {
 
 using ring::kernels;
 using ring::Poly;
-
-constexpr std::size_t kMaxTerms = 1024;  // of one Kernels::inner_product call
 
 Ciphertext like(const Context& context, std::size_t parts, int level, double scale) {
   Ciphertext result;
@@ -32,22 +31,6 @@ Ciphertext like(const Context& context, std::size_t parts, int level, double sca
 
 void copy_limb(std::uint64_t* dst, const std::uint64_t* src, std::size_t n) {
   std::memcpy(dst, src, n * sizeof(std::uint64_t));
-}
-
-// dst = sum of a[k] * b[k] for any number of terms.
-void sum_of_products(std::uint64_t* dst, std::vector<const std::uint64_t*>& a, std::vector<const std::uint64_t*>& b,
-                     std::size_t run, std::size_t n, const ring::Modulus& q) {
-  ring::Buffer partial(a.size() > kMaxTerms ? n : 0);
-  for (std::size_t begin = 0; begin < a.size(); begin += kMaxTerms) {
-    const std::size_t count = std::min(kMaxTerms, a.size() - begin);
-    std::uint64_t* const out = begin == 0 ? dst : partial.data();
-    if (run == 1) {
-      kernels().inner_product(out, a.data() + begin, b.data() + begin, count, n, q);
-    } else {
-      kernels().inner_product_runs(out, a.data() + begin, b.data() + begin, count, run, n, q);
-    }
-    if (begin != 0) kernels().add(dst, dst, out, n, q);
-  }
 }
 
 }  // namespace

@@ -106,24 +106,22 @@ class FreshDigits {
 class StoredDigits {
  public:
   StoredDigits(const Context& context, const Decomposition& decomposition)
-      : digits_(decomposition.digits),
-        chain_(static_cast<std::size_t>(decomposition.level) + 1),
-        first_special_(context.spec().q_bits.size()) {}
+      : context_(&context), decomposition_(&decomposition) {}
 
-  std::size_t count() const { return digits_.size(); }
+  std::size_t count() const { return decomposition_->digits.size(); }
 
   void get(std::span<const std::size_t> indices, ConstRow* rows) const {
     for (const std::size_t index : indices) {
-      const std::size_t position = index < first_special_ ? index : chain_ + index - first_special_;
-      for (const ring::Poly& digit : digits_) *rows++ = digit.limb(position);
+      const std::size_t position = limb_position(*context_, decomposition_->level, index);
+      for (const ring::Poly& digit : decomposition_->digits) *rows++ = digit.limb(position);
     }
   }
 
   void transform(std::size_t) const {}
 
  private:
-  const std::vector<ring::Poly>& digits_;
-  std::size_t chain_, first_special_;
+  const Context* context_;
+  const Decomposition* decomposition_;
 };
 
 // Element-wise work is done for this many values of a row at a time, from the digits to the result. It divides every N.
@@ -144,7 +142,6 @@ template <typename Digits, typename Task>
 void switch_key(const Context& context, const SwitchingKey& key, const Divisor& divisor, Digits&& digits, Task&& task) {
   const std::size_t n = context.n(), count = digits.count(), chunks = n / kKeySwitchChunk;
   constexpr std::size_t group = kConversionGroup;
-  const std::size_t first_special = context.spec().q_bits.size(), key_chain = static_cast<std::size_t>(key.level) + 1;
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
   const auto& kernels = ring::kernels();
   std::vector<ConstRow> rows(group * count), digit_rows(count), key_rows(count);
@@ -153,7 +150,7 @@ void switch_key(const Context& context, const SwitchingKey& key, const Divisor& 
   // dst = the chunk of the sum of the g-th digit rows times the key.
   const auto multiply = [&](Row dst, std::size_t g, const Chunk& chunk) {
     const std::vector<ring::Poly>& half = chunk.p == 0 ? key.b : key.a;
-    const std::size_t position = chunk.index < first_special ? chunk.index : key_chain + chunk.index - first_special;
+    const std::size_t position = limb_position(context, key.level, chunk.index);
     for (std::size_t d = 0; d < count; ++d) {
       digit_rows[d] = rows[g * count + d] + chunk.offset;
       key_rows[d] = half[d].limb(position) + chunk.offset;

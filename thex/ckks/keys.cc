@@ -11,6 +11,11 @@ std::size_t limb_prime(const Context& context, int level, std::size_t position) 
   return position < chain ? position : context.spec().q_bits.size() + (position - chain);
 }
 
+std::size_t limb_position(const Context& context, int level, std::size_t index) {
+  const std::size_t first_special = context.spec().q_bits.size();
+  return index < first_special ? index : static_cast<std::size_t>(level) + 1 + (index - first_special);
+}
+
 ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int level) {
   ring::Poly poly(context.n(), static_cast<std::size_t>(level) + 1);
   for (std::size_t i = 0; i < poly.limbs(); ++i) {

@@ -28,6 +28,8 @@ struct SwitchingKey {
 
 // The prime index (context numbering) of limb `position` in a key of `level`: q_0..q_level, then the special primes.
 std::size_t limb_prime(const Context& context, int level, std::size_t position);
+// Its inverse: where the limb of prime `index` stands.
+std::size_t limb_position(const Context& context, int level, std::size_t index);
 // The uniform halves that a seed stands for: of a ciphertext or public key at `level`, and of a switching key.
 ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int level);
 std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, int level);

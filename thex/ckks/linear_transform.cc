@@ -9,6 +9,7 @@
 #include "thex/base/error.h"
 #include "thex/ckks/checks.h"
 #include "thex/ckks/key_switching.h"
+#include "thex/ckks/sum_of_products.h"
 
 namespace thex::ckks {
 namespace {
@@ -79,8 +80,7 @@ class Rotated {
       return;
     }
     const std::size_t from = permutation_[to] / kChunk * kChunk;
-    const std::size_t key_position =
-        position < chain ? position : static_cast<std::size_t>(key_->level) + 1 + position - chain;
+    const std::size_t key_position = limb_position(context, key_->level, index);
     const std::size_t count = source_->digits->digits.size();
     const Row row = scratch.row.data();
     std::vector<ConstRow>& digit_rows = scratch.digit_rows;
@@ -115,11 +115,7 @@ class Rotated {
 void divide(const Context& context, int level, const Divisor& divisor, std::span<Poly* const> extended,
             std::span<Poly* const> dst, const ParallelFor& parallel) {
   const std::vector<std::size_t>& removed = divisor.conversion.sources;
-  const auto chain = static_cast<std::size_t>(level) + 1;
-  const std::size_t first_special = context.spec().q_bits.size();
-  const auto row_of = [&](Poly& poly, std::size_t index) {
-    return poly.limb(index < first_special ? index : chain + index - first_special);
-  };
+  const auto row_of = [&](Poly& poly, std::size_t index) { return poly.limb(limb_position(context, level, index)); };
   parallel(removed.size(), [&](std::size_t k) {
     for (Poly* const poly : extended) {
       const Row row = row_of(*poly, removed[k]);
@@ -185,18 +181,15 @@ class Transforms {
     sources_.reserve(inputs.size());
     for (const Ciphertext* c : inputs) sources_.push_back({c, std::nullopt});
     std::set<std::size_t> rotated_inputs;
-    for (std::size_t t = 0; t < transforms.size(); ++t) {
-      for (const auto& [g, terms] : transforms[t].at) {
+    for (const LinearTransform& transform : transforms) {
+      for (const auto& [g, terms] : transform.at) {
         extended_ = extended_ || g != 0;
         for (const LinearTransform::Term& term : terms) {
-          const bool rotated = context.galois_element(term.steps) != 1;
-          extended_ = extended_ || rotated;
-          if (rotated && term.input < sources_.size()) {
-            rotated_inputs.insert(term.input);
-          }
+          if (context.galois_element(term.steps) != 1) rotated_inputs.insert(term.input);
         }
       }
     }
+    extended_ = extended_ || !rotated_inputs.empty();
     check_terms();
     parallel(rotated_inputs.size(),
              [&, list = std::vector(rotated_inputs.begin(), rotated_inputs.end())](std::size_t k) {
@@ -205,7 +198,9 @@ class Transforms {
     for (std::size_t t = 0; t < transforms.size(); ++t) {
       for (const auto& [g, terms] : transforms[t].at) {
         Sum& sum = sums_[t].emplace(g, Sum{{}, Extended(context, level_)}).first->second;
-        for (const LinearTransform::Term& term : terms) sum.terms.push_back({rotation(term), term.factor});
+        for (const LinearTransform::Term& term : terms) {
+          sum.terms[term.factor->poly.n()].push_back({rotation(term), term.factor});
+        }
       }
     }
     if (extended_) {
@@ -231,7 +226,7 @@ class Transforms {
     const Plaintext* factor;
   };
   struct Sum {
-    std::vector<Term> terms;
+    std::map<std::size_t, std::vector<Term>> terms;  // by the size of their factors: compact ones of several periods
     Extended value;
   };
 
@@ -270,51 +265,48 @@ class Transforms {
   // All inner sums modulo one prime.
   void inner_sums(std::size_t position) {
     const std::size_t n = context_.n(), index = limb_prime(context_, level_, position);
-    const auto chain = static_cast<std::size_t>(level_) + 1;
-    const ring::Modulus& q = context_.prime(index);
-    ring::Buffer rotated(extended_ ? 2 * kChunk * rotated_.size() : 0), partial(kChunk);
+    ring::Buffer rotated(2 * kChunk * order_.size());
+    const auto part = [&](std::size_t r, std::size_t p) { return rotated.data() + (2 * r + p) * kChunk; };
     Scratch scratch(n);
-    if (position < chain) scratch.set_factor(context_.constants().p[index]);
-    std::vector<ConstRow> rows[2], factors;
-    std::vector<std::size_t> sizes;
+    if (position <= static_cast<std::size_t>(level_)) scratch.set_factor(context_.constants().p[index]);
     for (std::size_t b = 0; b < n / kChunk; ++b) {
-      const auto part = [&](std::size_t r, std::size_t p) { return rotated.data() + (2 * r + p) * kChunk; };
       for (const std::size_t r : order_) {
         const Row dst[2] = {part(r, 0), part(r, 1)};
         rotated_[r].range(position, b, dst, scratch);
       }
+      const auto source = [&](std::size_t r, std::size_t p) -> ConstRow {
+        return extended_ ? part(r, p) : rotated_[r].ciphertext().parts[p].limb(index) + b * kChunk;
+      };
       for (auto& sums : sums_) {
-        for (auto& [g, sum] : sums) {
-          sizes.clear();
-          for (const Term& term : sum.terms) {
-            const std::size_t size = term.factor->poly.n();
-            if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
-          }
-          for (std::size_t s = 0; s < sizes.size(); ++s) {
-            const std::size_t whole_run = n / sizes[s], run = std::min(whole_run, kChunk);
-            for (auto& r : rows) r.clear();
-            factors.clear();
-            for (const Term& term : sum.terms) {
-              if (term.factor->poly.n() != sizes[s]) continue;
-              for (std::size_t p = 0; p < 2; ++p) {
-                rows[p].push_back(extended_ ? part(term.rotated, p)
-                                            : rotated_[term.rotated].ciphertext().parts[p].limb(index) + b * kChunk);
-              }
-              const Poly& residues = position < chain ? term.factor->poly : term.factor->special;
-              factors.push_back(residues.limb(position < chain ? position : position - chain) + b * kChunk / whole_run);
-            }
-            for (std::size_t p = 0; p < 2; ++p) {
-              const Row dst = sum.value.parts[p].limb(position) + b * kChunk, out = s == 0 ? dst : partial.data();
-              if (run == 1) {
-                kernels().inner_product(out, rows[p].data(), factors.data(), factors.size(), kChunk, q);
-              } else {
-                kernels().inner_product_runs(out, rows[p].data(), factors.data(), factors.size(), run, kChunk, q);
-              }
-              if (s != 0) kernels().add(dst, dst, out, kChunk, q);
-            }
-          }
-        }
+        for (auto& [g, sum] : sums) inner_sum(sum, position, b, source, scratch);
       }
+    }
+  }
+
+  // One range of one inner sum; source(r, p): part p of the r-th rotated input in this range.
+  template <typename Source>
+  void inner_sum(Sum& sum, std::size_t position, std::size_t b, const Source& source, Scratch& scratch) const {
+    const auto chain = static_cast<std::size_t>(level_) + 1;
+    const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
+    std::vector<ConstRow>&factors = scratch.key_rows, &rows = scratch.digit_rows;
+    bool first = true;
+    for (const auto& [size, terms] : sum.terms) {
+      const std::size_t run = context_.n() / size;
+      factors.clear();
+      for (const Term& term : terms) {
+        const ConstRow limb =
+            position < chain ? term.factor->poly.limb(position) : term.factor->special.limb(position - chain);
+        factors.push_back(limb + b * kChunk / run);
+      }
+      for (std::size_t p = 0; p < 2; ++p) {
+        rows.clear();
+        for (const Term& term : terms) rows.push_back(source(term.rotated, p));
+        const Row dst = sum.value.parts[p].limb(position) + b * kChunk;
+        const Row out = first ? dst : scratch.row.data();
+        sum_of_products(out, rows, factors, std::min(run, kChunk), kChunk, q);
+        if (!first) kernels().add(dst, dst, out, kChunk, q);
+      }
+      first = false;
     }
   }
 
@@ -336,25 +328,19 @@ class Transforms {
 
   // acc = acc rotated + addend: c_1 alone is divided by P, for its digits.
   void giant_step(Extended& acc, int steps, const Extended* addend) {
-    const auto chain = static_cast<std::size_t>(level_) + 1;
-    Poly c1(context_.n(), chain);
+    Poly c1(context_.n(), static_cast<std::size_t>(level_) + 1);
     Poly *const from = &acc.parts[1], *const to = &c1;
     divide(context_, level_, special_divisor(context_, level_), std::span(&from, 1), std::span(&to, 1), parallel_);
-    add_rotated(acc.parts[0], c1, steps, addend, acc);
-  }
-
-  void add_rotated(const Poly& c0, const Poly& c1, int steps, const Extended* addend, Extended& dst) {
     const std::uint64_t g = context_.galois_element(steps);
     const SwitchingKey& key = keys_.rotation(context_, steps, level_);
     check_key("linear_transforms", context_, key, level_);
     const std::uint32_t* const permutation = context_.permutation(g).data();
     const Decomposition digits = decompose(context_, c1, level_, parallel_);
-    const auto chain = static_cast<std::size_t>(level_) + 1;
     const std::size_t n = context_.n();
-    parallel_(c0.limbs(), [&](std::size_t position) {
-      const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
-      const std::size_t key_position =
-          position < chain ? position : static_cast<std::size_t>(key.level) + 1 + position - chain;
+    parallel_(acc.parts[0].limbs(), [&](std::size_t position) {
+      const std::size_t index = limb_prime(context_, level_, position);
+      const std::size_t key_position = limb_position(context_, key.level, index);
+      const ring::Modulus& q = context_.prime(index);
       ring::Buffer sum(n);
       std::vector<ConstRow> digit_rows, key_rows[2];
       for (std::size_t d = 0; d < digits.digits.size(); ++d) {
@@ -364,8 +350,8 @@ class Transforms {
       }
       for (std::size_t p = 0; p < 2; ++p) {
         kernels().inner_product(sum.data(), digit_rows.data(), key_rows[p].data(), digit_rows.size(), n, q);
-        if (p == 0) kernels().add(sum.data(), sum.data(), c0.limb(position), n, q);
-        const Row out = dst.parts[p].limb(position);
+        const Row out = acc.parts[p].limb(position);
+        if (p == 0) kernels().add(sum.data(), sum.data(), out, n, q);
         kernels().permute(out, sum.data(), permutation, n);
         if (addend != nullptr) kernels().add(out, out, addend->parts[p].limb(position), n, q);
       }

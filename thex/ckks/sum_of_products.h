@@ -1,0 +1,33 @@
+// Sums of any number of products of rows. Internal to ckks.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "thex/ring/kernels.h"
+#include "thex/ring/memory_pool.h"
+
+namespace thex::ckks {
+
+// dst = sum of a[k] * b[k], where each stored value of b[k] stands for `run` equal ones.
+inline void sum_of_products(std::uint64_t* dst, std::span<const std::uint64_t* const> a,
+                            std::span<const std::uint64_t* const> b, std::size_t run, std::size_t n,
+                            const ring::Modulus& q) {
+  constexpr std::size_t kMaxTerms = 1024;  // of one Kernels::inner_product call
+  const auto& kernels = ring::kernels();
+  ring::Buffer partial(a.size() > kMaxTerms ? n : 0);
+  for (std::size_t begin = 0; begin < a.size(); begin += kMaxTerms) {
+    const std::size_t count = std::min(kMaxTerms, a.size() - begin);
+    std::uint64_t* const out = begin == 0 ? dst : partial.data();
+    if (run == 1) {
+      kernels.inner_product(out, a.data() + begin, b.data() + begin, count, n, q);
+    } else {
+      kernels.inner_product_runs(out, a.data() + begin, b.data() + begin, count, run, n, q);
+    }
+    if (begin != 0) kernels.add(dst, dst, out, n, q);
+  }
+}
+
+}  // namespace thex::ckks
