@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <thread>
 
 #include "fuzz/small_model.h"
 #include "thex/base/error.h"
+#include "thex/base/temporary_folder.h"
 #include "thex/protocol/client.h"
 #include "thex/protocol/plan_sizes.h"
 #include "thex/protocol/server.h"
@@ -29,9 +29,8 @@ struct World {
       : client{small_model(),
                bert::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
                bert::plan_inference(small_model().config, 16)} {
-    std::string folder = (std::filesystem::temp_directory_path() / "thex-fuzz-XXXXXX").string();
-    if (!::mkdtemp(folder.data())) std::abort();
-    keys = std::make_unique<ClientKeys>(generate_keys(client.plan, folder, false));
+    const TemporaryFolder folder;
+    keys = std::make_unique<ClientKeys>(generate_keys(client.plan, folder.path(), false));
     ServerOptions options;
     options.threads = 1;
     options.message_timeout = options.idle_timeout = 5s;
@@ -44,7 +43,6 @@ struct World {
     const std::string sent = read_evaluation_keys(client.plan, *keys);
     const auto view = std::as_bytes(std::span(sent.data(), sent.size()));
     uploaded.assign(view.begin(), view.end());
-    std::filesystem::remove_all(folder);
   }
   ClientModel client;
   std::unique_ptr<ClientKeys> keys;

@@ -2,8 +2,6 @@
 // from the other's. SEAL runs in Node.js (tests/node/seal_vectors.mjs) and talks through files in its own format.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +14,7 @@
 #include "seal_bridge.h"
 #include "seal_format.h"
 #include "thex/base/file.h"
+#include "thex/base/temporary_folder.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
@@ -79,23 +78,6 @@ struct Party {
   double rounding_bound(double at_scale) const { return noise.product_slot_bound(noise.rounding(), at_scale); }
 };
 
-// A temporary folder, removed at the end.
-struct Folder {
-  std::filesystem::path path;
-
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "thex-seal-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create a temporary folder");
-    path = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code error;
-    std::filesystem::remove_all(path, error);
-  }
-};
-
 class World : public Party {
  public:
   static constexpr int kSteps[] = {0, 1, 2, -4};  // of SEAL; 0 is conjugation
@@ -111,7 +93,7 @@ class World : public Party {
 
   explicit World(const ckks::ContextSpec& spec) : Party(spec), x(vector(1)), y(vector(2)), p(vector(3)) {
     write_inputs();
-    Process seal({"/usr/bin/env", "node", (node() / "seal_vectors.mjs").string(), folder_.path.string()});
+    Process seal({"/usr/bin/env", "node", (node() / "seal_vectors.mjs").string(), folder_.path().string()});
     if (seal.line() != "ready") fail(seal);
     compute_with_seal_keys();
     seal.write(nlohmann::json(names_).dump() + "\n");
@@ -122,7 +104,7 @@ class World : public Party {
 
   // A file of the folder: an object of SEAL's or ours.
   Bytes bytes(const std::string& name) const {
-    const std::string text = read_file(folder_.path / name, std::uint64_t{1} << 30);
+    const std::string text = read_file(folder_.path() / name, std::uint64_t{1} << 30);
     return Bytes(text.begin(), text.end());
   }
   ckks::Ciphertext ciphertext(const std::string& name) const { return from_seal(*context, parse_cipher(bytes(name))); }
@@ -148,10 +130,10 @@ class World : public Party {
 
   template <typename T>
   void write(const std::string& name, const T& bytes) const {
-    std::ofstream file(folder_.path / name, std::ios::binary);
+    std::ofstream file(folder_.path() / name, std::ios::binary);
     const auto view = std::as_bytes(std::span(bytes));
     file.write(reinterpret_cast<const char*>(view.data()), static_cast<std::streamsize>(view.size()));
-    if (!file.flush()) throw std::runtime_error("cannot write " + (folder_.path / name).string());
+    if (!file.flush()) throw std::runtime_error("cannot write " + (folder_.path() / name).string());
   }
   void write_reals(const std::string& name, const Slots& slots) const {
     std::vector<double> reals;
@@ -218,7 +200,7 @@ class World : public Party {
     }
   }
 
-  Folder folder_;
+  TemporaryFolder folder_;
   std::vector<std::string> names_;
 };
 

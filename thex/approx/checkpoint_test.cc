@@ -27,9 +27,9 @@ class CheckpointFile : public ::testing::Test {
   // The file with something changed must be refused, with `word` in the message.
   template <typename Change>
   void expect_refused(Change&& change, const std::string& word) {
-    bert::SafetensorsFile file = bert::read_safetensors(folder.path / "m.safetensors");
+    bert::SafetensorsFile file = bert::read_safetensors(folder.path() / "m.safetensors");
     change(file);
-    bert::write_safetensors(folder.path / "changed.safetensors", file, bert::Dtype::f32);
+    bert::write_safetensors(folder.path() / "changed.safetensors", file, bert::Dtype::f32);
     try {
       store.load_module("changed", torch::kCPU);
       FAIL() << "was loaded";
@@ -39,7 +39,7 @@ class CheckpointFile : public ::testing::Test {
     }
   }
   testing::TemporaryFolder folder;
-  CheckpointStore store{folder.path, "one"};
+  CheckpointStore store{folder.path(), "one"};
 };
 
 TEST_F(CheckpointFile, NotesAreNumbersOrErrors) {
@@ -74,12 +74,12 @@ TEST_F(CheckpointFile, DamageIsNamed) {
 
 TEST_F(CheckpointFile, ATableIsAlone) {
   EXPECT_TRUE(at::equal(*store.load_table("t"), at::ones({2, 3})));
-  bert::SafetensorsFile file = bert::read_safetensors(folder.path / "t.safetensors");
+  bert::SafetensorsFile file = bert::read_safetensors(folder.path() / "t.safetensors");
   file.tensors.emplace("another", bert::Tensor{{1}, {1}});
-  bert::write_safetensors(folder.path / "two.safetensors", file, bert::Dtype::f32);
+  bert::write_safetensors(folder.path() / "two.safetensors", file, bert::Dtype::f32);
   EXPECT_THROW(store.load_table("two"), Error);
   file.tensors.erase("table");
-  bert::write_safetensors(folder.path / "none.safetensors", file, bert::Dtype::f32);
+  bert::write_safetensors(folder.path() / "none.safetensors", file, bert::Dtype::f32);
   EXPECT_THROW(store.load_table("none"), Error);
 }
 

@@ -30,7 +30,7 @@ TEST(Checkpoint, ComesBackExactlyAndOnlyForItsFingerprint) {
     m.params[norm_prefix(1) + "AffineNorm." + part] = m.params.at(norm_prefix(1) + "LayerNorm." + part).clone();
   }
   m.config.pooler = false;
-  const CheckpointStore store(folder.path, "one");
+  const CheckpointStore store(folder.path(), "one");
   EXPECT_FALSE(store.load_module("a", torch::kCPU).has_value());
   store.save_module("a", m, {{"key", "value"}});
   const auto back = store.load_module("a", torch::kCPU);
@@ -40,7 +40,7 @@ TEST(Checkpoint, ComesBackExactlyAndOnlyForItsFingerprint) {
   EXPECT_FALSE(back->module.config.pooler);
   ASSERT_EQ(back->module.params.size(), m.params.size());
   for (const auto& [name, value] : m.params) EXPECT_TRUE(at::equal(value, back->module.params.at(name))) << name;
-  EXPECT_FALSE(CheckpointStore(folder.path, "two").load_module("a", torch::kCPU).has_value());
+  EXPECT_FALSE(CheckpointStore(folder.path(), "two").load_module("a", torch::kCPU).has_value());
   EXPECT_FALSE(store.with("x").load_module("a", torch::kCPU).has_value());
 }
 
@@ -56,7 +56,7 @@ TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
   ASSERT_GT(learned.accuracy, 80);
   const torch::Tensor logits = all_logits(plain, split.train, kSilent);
   const testing::TemporaryFolder folder;
-  const CheckpointStore store(folder.path, "test");
+  const CheckpointStore store(folder.path(), "test");
   int resumed = 0;
   const Log count = [&](const std::string& line) { resumed += line.find("resumed") != std::string::npos; };
   const WorkflowResult first = run_workflow(plain, logits, split, dev, 24, quick(), store, count);
@@ -67,7 +67,7 @@ TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
   EXPECT_LT(first.ranges.max_relu_input(), 500);
 
   // Half of the checkpoints lost: the rest is used, the result is the same.
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path))
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     if (entry.path().filename().string() >= "stage-06") std::filesystem::remove(entry.path());
   const WorkflowResult second = run_workflow(plain, logits, split, dev, 24, quick(), store, count);
   EXPECT_EQ(resumed, 6);

@@ -1,14 +1,12 @@
 // Small synthetic data and models for the tests of this folder.
 #pragma once
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <random>
 #include <string>
 
 #include "thex/approx/data.h"
 #include "thex/approx/encoder_module.h"
+#include "thex/base/temporary_folder.h"
 
 namespace thex::approx::testing {
 
@@ -47,20 +45,6 @@ inline DataSet vote_data(std::size_t count, int vocab, int longest, std::uint64_
   return out;
 }
 
-// A folder that is removed with its contents at the end of the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "thex-approx-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path, error);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path path;
-};
+using thex::TemporaryFolder;
 
 }  // namespace thex::approx::testing

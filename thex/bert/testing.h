@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
+#include "thex/base/temporary_folder.h"
 #include "thex/bert/model.h"
 
 namespace thex::bert::testing {
@@ -32,24 +32,7 @@ inline std::filesystem::path standard_vocab() {
   return {};
 }
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "thex-bert-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::file, "cannot create a temporary folder");
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using thex::TemporaryFolder;
 
 // The message of the thex::Error with that code which `action` throws; a test failure when it throws none.
 template <typename Action>

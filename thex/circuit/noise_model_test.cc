@@ -10,35 +10,20 @@
 #include "thex/circuit/clear.h"
 #include "thex/circuit/client_turn.h"
 #include "thex/circuit/matrix.h"
+#include "thex/circuit/testing.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::circuit {
 namespace {
 
 using ckks::Ciphertext;
-using Reals = std::vector<double>;
+using namespace testing;  // NOLINT: Reals and their errors
 
 std::vector<SlotSource> identity(std::size_t slots) {
   std::vector<SlotSource> s(slots);
   for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i), -1};
   return s;
 }
-
-Reals uniform(std::size_t n, std::uint64_t seed, double size = 1) {
-  std::mt19937_64 engine(seed);
-  std::uniform_real_distribution<double> distribution(-size, size);
-  Reals v(n);
-  for (double& x : v) x = distribution(engine);
-  return v;
-}
-
-double rms_difference(const Reals& a, const Reals& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum / static_cast<double>(a.size()));
-}
-
-double mean_square(const Reals& a) { return std::pow(rms_difference(a, Reals(a.size(), 0.0)), 2); }
 
 struct Outcome {
   double measured, predicted, simulated;  // root mean square over the result's slots

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "thex/circuit/testing.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::circuit {
@@ -13,23 +14,7 @@ namespace {
 
 using ckks::Ciphertext;
 using ckks::testing::Party;
-using Reals = std::vector<double>;
-
-Reals uniform(std::size_t n, std::uint64_t seed, double size = 1) {
-  std::mt19937_64 engine(seed);
-  std::uniform_real_distribution<double> distribution(-size, size);
-  Reals v(n);
-  for (double& x : v) x = distribution(engine);
-  return v;
-}
-
-double rms_difference(const Reals& a, const Reals& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum / static_cast<double>(a.size()));
-}
-
-double mean_square(const Reals& a) { return std::pow(rms_difference(a, Reals(a.size(), 0.0)), 2); }
+using namespace testing;  // NOLINT: Reals and their errors
 
 Reals rotated(const Reals& a, int steps) {
   Reals r(a.size());
