@@ -1,5 +1,6 @@
 #include "thex/bert/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
@@ -16,6 +17,8 @@ constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxLabels = 100000;
 constexpr std::size_t kMaxLabelBytes = 1000;
+constexpr const char* kSequenceArchitecture = "BertForSequenceClassification";
+constexpr const char* kTokenArchitecture = "BertForTokenClassification";
 
 std::string show(const json& value) {
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -80,13 +83,26 @@ class Fields {
   std::string where_;
 };
 
+bool has_architecture(const Fields& fields, const char* wanted) {
+  const json* const architectures = fields.find("architectures");
+  return architectures && architectures->is_array() &&
+         std::any_of(architectures->begin(), architectures->end(), [&](const json& name) { return name == wanted; });
+}
+
+Task parse_task(const Fields& fields, std::size_t labels) {
+  if (has_architecture(fields, kTokenArchitecture)) return Task::token_classification;
+  const std::size_t type =
+      fields.choice("problem_type", {"single_label_classification", "regression"}, labels == 1 ? 1 : 0);
+  if (type == 0) return Task::classification;
+  if (labels > 1)
+    fields.fail("problem_type", "is \"regression\" with " + std::to_string(labels) + " labels, expected one");
+  return labels == 1 ? Task::regression : Task::classification;
+}
+
 std::vector<std::string> parse_labels(const Fields& fields) {
   const json* map = fields.find("id2label");
   if (map == nullptr) {
-    bool head = false;
-    if (const json* architectures = fields.find("architectures"); architectures && architectures->is_array()) {
-      for (const json& name : *architectures) head = head || name == "BertForSequenceClassification";
-    }
+    const bool head = has_architecture(fields, kSequenceArchitecture) || has_architecture(fields, kTokenArchitecture);
     const int count = fields.integer("num_labels", 0, static_cast<int>(kMaxLabels), head ? 2 : 0);
     std::vector<std::string> labels;
     for (int i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
@@ -156,6 +172,8 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
   config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
   config.activation = fields.choice("hidden_act", {"gelu", "relu"}, 0) == 0 ? Activation::gelu : Activation::relu;
   config.labels = parse_labels(fields);
+  config.task = parse_task(fields, config.labels.size());
+  if (config.task == Task::token_classification) config.pooler = false;
   if (const json* section = fields.find("thex")) {
     const Fields he(*section, "config.json, section \"thex\"");
     HeSection parsed;
@@ -164,7 +182,10 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
-    config.pooler = he.boolean("pooler", true);
+    config.pooler = he.boolean("pooler", config.pooler);
+    if (config.pooler && config.task == Task::token_classification) {
+      he.fail("pooler", "is true, but token classifiers have no pooler");
+    }
     config.thex = parsed;
   }
   parse_tokenizer_config(tokenizer_config_json, config);
@@ -190,7 +211,8 @@ ModelConfig load_config(const std::filesystem::path& folder) {
 std::string config_to_json(const ModelConfig& config) {
   nlohmann::ordered_json out;
   const bool head = !config.labels.empty();
-  out["architectures"] = {head ? "BertForSequenceClassification" : "BertModel"};
+  const bool tokens = config.task == Task::token_classification;
+  out["architectures"] = {!head ? "BertModel" : tokens ? kTokenArchitecture : kSequenceArchitecture};
   out["model_type"] = "bert";
   out["num_hidden_layers"] = config.layers;
   out["hidden_size"] = config.hidden;
@@ -204,7 +226,7 @@ std::string config_to_json(const ModelConfig& config) {
   out["pad_token_id"] = 0;
   out["position_embedding_type"] = "absolute";
   if (head) {
-    out["problem_type"] = "single_label_classification";
+    if (!tokens) out["problem_type"] = config.task == Task::regression ? "regression" : "single_label_classification";
     auto id2label = nlohmann::ordered_json::object(), label2id = nlohmann::ordered_json::object();
     for (std::size_t i = 0; i < config.labels.size(); ++i) {
       id2label[std::to_string(i)] = config.labels[i];

@@ -13,6 +13,10 @@ namespace thex::bert {
 enum class Activation { gelu, relu };
 enum class Softmax { exact, estimation };  // estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j)  (THE-X, eq. 5)
 enum class Norm { exact, affine };         // affine: y = gamma * x + beta, element-wise, no statistics
+// What the head's outputs mean: one class of the whole text (logits of [CLS]), one real number for it (one output of
+// [CLS]), or one class for every token. Hugging Face's BertForSequenceClassification is the first two (its
+// "problem_type" or a single label decides), BertForTokenClassification the third.
+enum class Task { classification, regression, token_classification };
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
 // "version", "softmax" ("exact" | "estimation"), "layer_norm" ("exact" | "affine"), "pooler" (bool), "max_relu_input"
@@ -37,8 +41,9 @@ struct ModelConfig {
   int type_vocab = 2;
   double layer_norm_eps = 1e-12;
   Activation activation = Activation::gelu;
-  bool pooler = true;               // tanh pooler before the classifier; THE-X drops it
-  std::vector<std::string> labels;  // id2label, in order; empty: a backbone without a head
+  bool pooler = true;  // tanh pooler before the classifier; THE-X drops it, token classifiers have none
+  Task task = Task::classification;
+  std::vector<std::string> labels;  // id2label, in order; one for a regression; empty: a backbone without a head
   bool do_lower_case = true;        // from tokenizer_config.json
   std::optional<HeSection> thex;
 

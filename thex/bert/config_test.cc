@@ -143,6 +143,32 @@ TEST(Config, LabelsComeFromHuggingFacesFields) {
   EXPECT_EQ(parse_config(config.dump()).labels, (std::vector<std::string>{"a", "b"}));
 }
 
+TEST(Config, TasksAreHuggingFaces) {
+  json config = minimal();
+  config["architectures"] = {"BertForSequenceClassification"};
+  EXPECT_EQ(parse_config(config.dump()).task, Task::classification);
+  config["num_labels"] = 1;
+  EXPECT_EQ(parse_config(config.dump()).task, Task::regression);
+  config["num_labels"] = 2;
+  config["problem_type"] = "regression";
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse_config(config.dump()); }).find("2 labels"), std::string::npos);
+  config["problem_type"] = "multi_label_classification";
+  error_of(ErrorCode::model, [&] { parse_config(config.dump()); });
+  config["architectures"] = {"BertForTokenClassification"};
+  config["problem_type"] = nullptr;
+  EXPECT_EQ(parse_config(config.dump()).task, Task::token_classification);
+  EXPECT_FALSE(parse_config(config.dump()).pooler);
+  config["thex"] = {{"version", 1}, {"pooler", true}};
+  error_of(ErrorCode::model, [&] { parse_config(config.dump()); });
+  for (const Task task : {Task::classification, Task::regression, Task::token_classification}) {
+    ModelConfig written;
+    written.task = task;
+    written.labels.assign(task == Task::regression ? 1 : 3, "");
+    for (std::size_t i = 0; i < written.labels.size(); ++i) written.labels[i] = std::to_string(i);
+    EXPECT_EQ(parse_config(config_to_json(written)).task, task);
+  }
+}
+
 TEST(Config, ErrorsNameFieldAndValue) {
   for (const char* field : {"num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size",
                             "vocab_size", "max_position_embeddings"}) {

@@ -65,7 +65,7 @@ void detect_head(const std::map<std::string, Shape>& shapes, ModelConfig& config
     return canonical_name(item.first).starts_with("encoder.");
   });
   if (!has_encoder) return;  // a client's bundle says nothing about the rest
-  config.pooler = has("pooler.dense.weight");
+  config.pooler = has("pooler.dense.weight") && config.task != Task::token_classification;
   if (!has("classifier.weight")) config.labels.clear();
 }
 

@@ -1,9 +1,9 @@
-// A BERT encoder with a sequence-classification head, as named float tensors.
+// A BERT encoder with the head of its task, as named float tensors.
 //
-// Tensor names are Hugging Face's (BertForSequenceClassification), with or without the "bert." prefix on disk and
-// always without it here: "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight", ...,
-// "pooler.dense.weight" (if config.pooler), "classifier.weight", "classifier.bias".
-// For Softmax::estimation each layer also has the reciprocal network T,
+// Tensor names are Hugging Face's (BertForSequenceClassification, BertForTokenClassification), with or without the
+// "bert." prefix on disk and always without it here: "embeddings.word_embeddings.weight",
+// "encoder.layer.0.attention.self.query.weight", ..., "pooler.dense.weight" (if config.pooler), "classifier.weight",
+// "classifier.bias". For Softmax::estimation each layer also has the reciprocal network T,
 // Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1): "encoder.layer.N.attention.self.estimation.{0,2,4}.{weight,bias}"
 // with shapes [16,1],[16] / [16,16],[16] / [1,16],[1]. For Norm::affine, "...LayerNorm.weight" and ".bias" hold gamma'
 // and beta' (the embedding LayerNorm stays exact: the client computes it in clear).
