@@ -1,0 +1,28 @@
+// The metrics by which tasks are judged, as GLUE and conlleval count them. All in [-1, 1] or [0, 1], not in per cent.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "thex/data/task.h"
+
+namespace thex::data {
+
+// Predictions for a data set and what is right, example by example. Only the pair that the task's kind needs is filled.
+struct Outcomes {
+  std::vector<int> predicted, gold;                         // classification
+  std::vector<double> predicted_value, gold_value;          // regression
+  std::vector<std::vector<int>> predicted_tags, gold_tags;  // token classification: one a word
+};
+
+// f1: of class 1 (binary) or the mean over classes. matthews: the multi-class correlation coefficient. entity_f1: spans
+// of equal type and ends, as conlleval counts them for IOB1 and IOB2 tags; `labels` gives the tags' names. A metric
+// whose denominator is zero is 0. Throws Error(usage) when the outcomes lack what the metric needs or differ in length.
+double score(Metric metric, const Outcomes& outcomes, std::span<const std::string> labels);
+
+// All metrics of a task, by name.
+std::map<std::string, double> scores(const TaskSpec& task, const Outcomes& outcomes);
+
+}  // namespace thex::data
