@@ -109,6 +109,25 @@ void inner_product(benchmark::State& state, Isa isa, std::size_t count, std::siz
           });
 }
 
+// One row of a key switch at N = 2^14: two digits, which stay in the caches, times two of `rows` key rows, which come
+// from wherever so many rows fit.
+void key_product(benchmark::State& state, Isa isa, std::size_t rows) {
+  const Kernels& table = *kernels_for(isa);
+  constexpr std::size_t kN = 1 << 14;
+  const Modulus q(ntt_primes(45, 14, 1)[0]);
+  std::vector<Buffer> keys;
+  for (std::size_t k = 0; k < rows; ++k) keys.push_back(random_residues(kN, q.value()));
+  const Buffer digits[] = {random_residues(kN, q.value()), random_residues(kN, q.value())};
+  const std::uint64_t* const pd[] = {digits[0].data(), digits[1].data()};
+  Buffer dst(kN);
+  std::size_t next = 0;
+  measure(state, isa, {.multiply_adds = 2.0 * kN}, 8.0 * 5 * kN, 8 * (rows + 3) * kN, [&] {
+    const std::uint64_t* const pk[] = {keys[next].data(), keys[next + 1].data()};
+    table.inner_product(dst.data(), pd, pk, 2, kN, q);
+    next = (next + 2) % rows;
+  });
+}
+
 void base_convert(benchmark::State& state, Isa isa, std::size_t count) {
   const Kernels& table = *kernels_for(isa);
   constexpr std::size_t kN = 1 << 15;
@@ -207,6 +226,9 @@ void register_all() {
         add("inner_product/terms:" + std::to_string(count) + "/run:" + std::to_string(run),
             [=](benchmark::State& s) { inner_product(s, isa, count, run); });
       }
+    }
+    for (const std::size_t rows : {2, 64, 512}) {
+      add("key_product/rows:" + std::to_string(rows), [=](benchmark::State& s) { key_product(s, isa, rows); });
     }
     for (const std::size_t count : {3, 8, 24}) {
       add("base_convert/limbs:" + std::to_string(count), [=](benchmark::State& s) { base_convert(s, isa, count); });
