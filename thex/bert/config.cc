@@ -83,6 +83,45 @@ class Fields {
   std::string where_;
 };
 
+// The points of a layer under their names in config.json.
+constexpr std::pair<const char*, Range LayerRanges::*> kLayerPoints[] = {
+    {"score", &LayerRanges::score},
+    {"cube", &LayerRanges::cube},
+    {"cube_sum", &LayerRanges::cube_sum},
+    {"context", &LayerRanges::context},
+    {"attention_norm", &LayerRanges::attention_norm},
+    {"ffn", &LayerRanges::ffn},
+    {"output_norm", &LayerRanges::output_norm}};
+
+std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
+  const json* const list = he.find("layers");
+  if (list == nullptr) return {};
+  if (!list->is_array() || list->size() != static_cast<std::size_t>(layers)) {
+    he.fail("layers", (list->is_array() ? "has " + std::to_string(list->size()) + " entries" : "is " + show(*list)) +
+                          ", expected a list with one entry for each of the " + std::to_string(layers) + " layers");
+  }
+  std::vector<LayerRanges> all(list->size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string where = "config.json, section \"thex\", layer " + std::to_string(i);
+    const Fields entry((*list)[i], where);
+    for (const auto& [name, member] : kLayerPoints) {
+      const json* const point = entry.find(name);
+      if (point == nullptr) entry.fail(name, "is missing");
+      const Fields values(*point, where + ", \"" + name + "\"");
+      Range& range = all[i].*member;
+      range.rms = values.number("rms", 0, 1e30, -1);
+      range.max = values.number("max", 0, 1e30, -1);
+      if (range.rms < 0) values.fail("rms", "is missing");
+      if (range.max < range.rms) {
+        values.fail("max", range.max < 0
+                               ? "is missing"
+                               : "is " + json(range.max).dump() + ", less than rms " + json(range.rms).dump());
+      }
+    }
+  }
+  return all;
+}
+
 bool has_architecture(const Fields& fields, const char* wanted) {
   const json* const architectures = fields.find("architectures");
   return architectures && architectures->is_array() &&
@@ -182,6 +221,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
+    parsed.layers = parse_layer_ranges(he, config.layers);
     config.pooler = he.boolean("pooler", config.pooler);
     if (config.pooler && config.task == Task::token_classification) {
       he.fail("pooler", "is true, but token classifiers have no pooler");
@@ -242,6 +282,13 @@ std::string config_to_json(const ModelConfig& config) {
                    {"pooler", config.pooler},
                    {"max_relu_input", config.thex->max_relu_input},
                    {"max_logit", config.thex->max_logit}};
+    for (const LayerRanges& layer : config.thex->layers) {
+      nlohmann::ordered_json entry;
+      for (const auto& [name, member] : kLayerPoints) {
+        entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
+      }
+      out["thex"]["layers"].push_back(std::move(entry));
+    }
   }
   return out.dump(2) + "\n";
 }

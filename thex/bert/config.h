@@ -18,9 +18,26 @@ enum class Norm { exact, affine };         // affine: y = gamma * x + beta, elem
 // "problem_type" or a single label decides), BertForTokenClassification the third.
 enum class Task { classification, regression, token_classification };
 
+// Root mean square and largest absolute value of the numbers at one point of a layer, over the calibration set (real
+// tokens only). In config.json: {"rms": .., "max": ..}; rms <= max.
+struct Range {
+  double rms = 0, max = 0;
+};
+
+// What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
+struct LayerRanges {
+  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs
+  Range cube;            // c = ReLU(u)^3
+  Range cube_sum;        // sum_j c_j, the inputs of T
+  Range context;         // P V, before the output projection
+  Range attention_norm;  // output of the norm after attention
+  Range ffn;             // FFN pre-activations
+  Range output_norm;     // output of the norm after the FFN
+};
+
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
-// "version", "softmax" ("exact" | "estimation"), "layer_norm" ("exact" | "affine"), "pooler" (bool), "max_relu_input"
-// and "max_logit".
+// "version", "softmax" ("exact" | "estimation"), "layer_norm" ("exact" | "affine"), "pooler" (bool), "max_relu_input",
+// "max_logit" and, when it was measured, "layers".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -29,6 +46,8 @@ struct HeSection {
   // FFN pre-activations; logits), over the calibration set. The planner sizes the lowest modulus from it, with margin.
   double max_relu_input = 0;
   double max_logit = 0;
+  // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.
+  std::vector<LayerRanges> layers;
 };
 
 struct ModelConfig {

@@ -1,5 +1,6 @@
 #include "thex/bert/config.h"
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "thex/base/file.h"
@@ -167,6 +168,47 @@ TEST(Config, TasksAreHuggingFaces) {
     for (std::size_t i = 0; i < written.labels.size(); ++i) written.labels[i] = std::to_string(i);
     EXPECT_EQ(parse_config(config_to_json(written)).task, task);
   }
+}
+
+TEST(Config, LayerRangesTravel) {
+  ModelConfig config = parse_config(minimal().dump());
+  config.thex = HeSection{};
+  EXPECT_FALSE(json::parse(config_to_json(config))["thex"].contains("layers"));
+  EXPECT_TRUE(parse_config(config_to_json(config)).thex->layers.empty());
+  for (int i = 0; i < config.layers; ++i) {
+    const double r = 1.5 + i;
+    config.thex->layers.push_back({.score = {r, 9},
+                                   .cube = {r + 0.1, 1000},
+                                   .cube_sum = {0, 0},
+                                   .context = {r + 0.2, 5},
+                                   .attention_norm = {r + 0.3, 6},
+                                   .ffn = {r + 0.4, 7},
+                                   .output_norm = {r + 0.5, 8}});
+  }
+  const auto read = parse_config(config_to_json(config)).thex->layers;
+  ASSERT_EQ(read.size(), config.thex->layers.size());
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    const LayerRanges& want = config.thex->layers[i];
+    for (const auto member : {&LayerRanges::score, &LayerRanges::cube, &LayerRanges::cube_sum, &LayerRanges::context,
+                              &LayerRanges::attention_norm, &LayerRanges::ffn, &LayerRanges::output_norm}) {
+      EXPECT_EQ((read[i].*member).rms, (want.*member).rms);
+      EXPECT_EQ((read[i].*member).max, (want.*member).max);
+    }
+  }
+  const json written = json::parse(config_to_json(config));
+  const auto refused = [&](const std::function<void(json&)>& change) {
+    json bad = written;
+    change(bad["thex"]["layers"]);
+    return error_of(ErrorCode::model, [&] { parse_config(bad.dump()); });
+  };
+  EXPECT_NE(refused([](json& l) { l.erase(0); }).find("one entry for each"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l = 3; }).find("is 3"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l[1] = 3; }).find("layer 1"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l[1].erase("ffn"); }).find("\"ffn\" is missing"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l[0]["score"]["max"] = 0.5; }).find("less than rms"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l[0]["score"].erase("rms"); }).find("\"rms\" is missing"), std::string::npos);
+  EXPECT_NE(refused([](json& l) { l[0]["score"].erase("max"); }).find("\"max\" is missing"), std::string::npos);
+  refused([](json& l) { l[0]["cube"]["rms"] = -1; });
 }
 
 TEST(Config, ErrorsNameFieldAndValue) {
