@@ -46,4 +46,19 @@ void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
   }
 }
 
+AdamState Adam::state() const {
+  AdamState out;
+  out.steps = steps_;
+  for (const auto& [name, s] : state_) out.m[name] = s.m, out.v[name] = s.v;
+  if (table_state_.m.defined()) out.m["table"] = table_state_.m, out.v["table"] = table_state_.v;
+  return out;
+}
+
+void Adam::restore(const AdamState& state) {
+  steps_ = state.steps;
+  state_.clear();
+  table_state_ = {};
+  for (const auto& [name, m] : state.m) (name == "table" ? table_state_ : state_[name]) = {m, state.v.at(name)};
+}
+
 }  // namespace thex::approx

@@ -15,6 +15,12 @@ struct AdamOptions {
   double clip = 1.0;           // largest global gradient norm; 0: no clipping
 };
 
+// The moments by parameter name, "table" for the embedding table, and the number of steps made.
+struct AdamState {
+  std::map<std::string, torch::Tensor> m, v;
+  long steps = 0;
+};
+
 class Adam {
  public:
   explicit Adam(AdamOptions options) : options_(options) {}
@@ -23,6 +29,10 @@ class Adam {
   // embedding table of which `rows_leaf` holds the rows `row_ids`; its gradient takes part in the clipping.
   void step(std::map<std::string, torch::Tensor>& params, double rate, torch::Tensor table = {},
             torch::Tensor rows_leaf = {}, torch::Tensor row_ids = {}, double table_rate = 0);
+
+  // The moments are shared, not copied.
+  AdamState state() const;
+  void restore(const AdamState& state);
 
  private:
   struct State {

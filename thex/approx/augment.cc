@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <random>
 
 #include "thex/base/error.h"
@@ -71,7 +72,7 @@ DataSet augment(const DataSet& data, const Tensor& words, const std::vector<char
   out.reserve(o.count);
   while (out.size() < o.count) {
     Sentence s = data[long_enough[rng() % long_enough.size()]];
-    const bool single = s.types.empty() || s.types.back() == 0;  // pairs are not joined
+    const bool single = s.first.empty() && (s.types.empty() || s.types.back() == 0);  // neither pairs nor words
     if (single && chance(o.join)) {
       const Sentence& more = data[rng() % data.size()];
       if (s.ids.size() + more.ids.size() - 2 <= o.max_length && more.ids.size() > 2) {
@@ -85,6 +86,8 @@ DataSet augment(const DataSet& data, const Tensor& words, const std::vector<char
     }
     s.text.clear();
     s.label = -1;
+    s.value = std::numeric_limits<double>::quiet_NaN();
+    s.tags.clear();
     out.push_back(std::move(s));
   }
   return out;

@@ -18,7 +18,8 @@ struct AugmentOptions {
 };
 
 // `words`: [V, H] embeddings; `replaceable`: for each vocabulary id whether it is a whole word (not a special token, a
-// continuation piece or punctuation). The examples have label -1. Deterministic. Throws Error(input) when `data` has no
+// continuation piece or punctuation). The examples have no label, value or
+// tags. Pairs and sentences of words are varied but not joined. Deterministic. Throws Error(input) when `data` has no
 // example of min_length.
 DataSet augment(const DataSet& data, const torch::Tensor& words, const std::vector<char>& replaceable,
                 const AugmentOptions& options);

@@ -56,7 +56,8 @@ DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_l
       const std::size_t inner = more.ids.size() - 2;
       const std::size_t room = std::min(inner, max_length - s.ids.size());
       s.ids.insert(s.ids.end() - 1, more.ids.begin() + 1, more.ids.begin() + 1 + static_cast<std::ptrdiff_t>(room));
-      s.types.assign(s.ids.size(), 0);
+      s.types.resize(s.ids.size(), s.types.back());
+      s.tags.clear();
       s.text += " " + more.text;
     }
     out.push_back(std::move(s));

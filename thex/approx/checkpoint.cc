@@ -43,6 +43,16 @@ constexpr std::uint64_t kOffset = 14695981039346656037ULL;
 
 std::string fingerprint_of_text(const std::string& text) { return hex(fnv(kOffset, text.data(), text.size())); }
 
+std::string fingerprint_of_model(const bert::Model& model) {
+  const std::string config = bert::config_to_json(model.config);
+  std::uint64_t state = fnv(kOffset, config.data(), config.size());
+  for (const auto& [name, tensor] : model.tensors) {
+    state = fnv(state, name.data(), name.size());
+    state = fnv(state, reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size() * sizeof(float));
+  }
+  return hex(state);
+}
+
 std::string fingerprint_of_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw Error(ErrorCode::file, "cannot read '" + file.string() + "'");
@@ -126,7 +136,39 @@ void CheckpointStore::save_table(const std::string& name, const torch::Tensor& t
   bert::write_safetensors(path(name), file, bert::Dtype::f32);
 }
 
-double CheckpointStore::Loaded::number(const std::string& key) const {
+void CheckpointStore::save_tensors(const std::string& name, const Parameters& tensors,
+                                   const std::map<std::string, std::string>& notes) const {
+  bert::SafetensorsFile file;
+  file.tensors = to_tensor_map(tensors);
+  for (const auto& [key, value] : notes) file.metadata["note." + key] = value;
+  file.metadata["fingerprint"] = fingerprint_;
+  bert::write_safetensors(path(name), file, bert::Dtype::f32);
+}
+
+std::optional<CheckpointStore::Tensors> CheckpointStore::load_tensors(const std::string& name) const {
+  if (!std::filesystem::exists(path(name))) return std::nullopt;
+  const bert::SafetensorsFile file = bert::read_safetensors(path(name));
+  const auto it = file.metadata.find("fingerprint");
+  if (it == file.metadata.end() || it->second != fingerprint_) return std::nullopt;
+  Tensors out;
+  for (const auto& [key, value] : file.metadata)
+    if (key.rfind("note.", 0) == 0) out.notes[key.substr(5)] = value;
+  out.tensors = from_tensor_map(file.tensors, torch::kCPU);
+  return out;
+}
+
+void CheckpointStore::remove(const std::string& name) const {
+  std::error_code ignored;
+  std::filesystem::remove(path(name), ignored);
+}
+
+std::string note_text(double value) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%.17g", value);
+  return buffer;
+}
+
+double note_number(const std::map<std::string, std::string>& notes, const std::string& key) {
   const auto note = notes.find(key);
   double value = 0;
   if (note != notes.end()) {

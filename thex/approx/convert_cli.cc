@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "thex/approx/memory.h"
 #include "thex/base/error.h"
 #include "thex/base/file.h"
 
@@ -23,10 +25,9 @@ int parse(CLI::App& app, int argc, char** argv) {
 }
 
 void add_common_arguments(CLI::App& app, CommonArguments& a) {
-  app.add_option("--train", a.train, "Training examples (TSV with a header line)")->required();
-  app.add_option("--dev", a.dev, "Evaluation examples (TSV); never used for a choice")->required();
-  app.add_option("--text-column", a.text_column, "Column of the text")->capture_default_str();
-  app.add_option("--label-column", a.label_column, "Column of the label, 0..labels-1")->capture_default_str();
+  app.add_option("--train", a.train, "Training examples")->required();
+  app.add_option("--dev", a.dev, "Evaluation examples; never used for a choice")->required();
+  add_task_arguments(app, a.task);
   app.add_option("-o,--out", a.out, "Model folder to write")->required();
   app.add_option("--work", a.work, "Folder for checkpoints; a re-run resumes from it (default: OUT.work)");
   app.add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
@@ -37,6 +38,7 @@ void add_common_arguments(CLI::App& app, CommonArguments& a) {
   app.add_option("--max-length", a.max_length, "Tokens per example at most")
       ->check(CLI::Range(8, 512))
       ->capture_default_str();
+  app.add_flag("--quick", a.quick, "A first impression in minutes: few steps in every stage");
   app.add_flag("-q,--quiet", a.quiet, "No progress on stderr");
 }
 
@@ -51,18 +53,46 @@ torch::Device prepare(const CommonArguments& a) {
   return torch::Device(torch::kCPU);
 }
 
-TaskData load_task(CommonArguments& a, const std::filesystem::path& vocab, bool lower_case, int label_count,
-                   const Log& log) {
-  const auto train = bert::read_tsv(a.train, a.text_column, a.label_column, label_count);
+TaskData load_task(CommonArguments& a, const ResolvedTask& task, const bert::Tokenizer& tokenizer, const Log& log) {
+  log(describe(task.spec));
+  DataSet train = load_data(a.train, task, tokenizer, a.max_length);
   if (a.held_out == 0) a.held_out = std::clamp<std::size_t>(train.size() / 10, 1, 2000);
-  const auto dev = bert::read_tsv(a.dev, a.text_column, a.label_column, label_count);
-  const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, lower_case);
-  TaskData data{hold_out(tokenize(train, tokenizer, a.max_length), a.held_out, a.seed),
-                tokenize(dev, tokenizer, a.max_length)};
+  const bool phrases = task.spec.kind == bert::Task::classification && task.spec.columns.pair.empty();
+  TaskData data;
+  data.spec = task.spec;
+  data.max_length = a.max_length;
+  data.split = hold_out(std::move(train), a.held_out, a.seed, phrases ? 0.3 : 0);
+  data.dev = load_data(a.dev, task, tokenizer, a.max_length);
   log("train " + std::to_string(data.split.train.size()) + ", held out " + std::to_string(data.split.held_out.size()) +
-      " (" + std::to_string(data.split.held_out_long) + " long), left out as overlapping " +
+      (phrases ? " (" + std::to_string(data.split.held_out_long) + " long)" : "") + ", left out as overlapping " +
       std::to_string(data.split.dropped) + ", dev " + std::to_string(data.dev.size()));
   return data;
+}
+
+std::string data_fingerprint(const CommonArguments& a, const ResolvedTask& task) {
+  std::string text = fingerprint_of_file(a.train) + "/" + fingerprint_of_file(a.dev) + "/" + describe(task.spec) + "/" +
+                     task.file.columns.text + "/" + task.file.columns.pair + "/" + task.file.columns.label + "/" +
+                     std::to_string(static_cast<int>(task.file.format)) + "/" + std::to_string(a.held_out) + "/" +
+                     std::to_string(a.max_length) + "/" + std::to_string(a.seed);
+  for (int label : task.to_model) text += "," + std::to_string(label);
+  return fingerprint_of_text(text);
+}
+
+void tell_memory(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher, const Log& log) {
+  const MemoryEstimate need = training_memory(config, batch, static_cast<std::uint64_t>(length), runs_teacher);
+  const std::uint64_t there = available_memory();
+  auto mib = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+  log("memory: at most about " + mib(need.total()) + " for batches of " + std::to_string(batch) + " (" +
+      mib(need.parameters) + " for parameters)" + (there ? ", " + mib(there) + " are available" : ""));
+  if (there && need.total() > there) log("warning: this may not fit; lower --batch or --max-length");
+}
+
+nlohmann::ordered_json score_json(const Score& s) {
+  nlohmann::ordered_json j = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : s.metrics) j[name] = value;
+  j["loss"] = s.loss;
+  j["examples"] = s.count;
+  return j;
 }
 
 Log make_log(bool quiet) {

@@ -3,21 +3,24 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "thex/approx/checkpoint.h"
+#include "thex/approx/task_arguments.h"
 #include "thex/approx/train.h"
 
 namespace thex::approx {
 
 struct CommonArguments {
+  TaskArguments task;
   std::filesystem::path train, dev, out, work;
-  std::string text_column = "sentence", label_column = "label", device = "cpu";
+  std::string device = "cpu";
   int threads = 1;
   std::uint64_t seed = 1;
   std::size_t held_out = 0;  // 0: 2,000, or a tenth of a smaller training file; load_task puts the number in
   int max_length = 128;
-  bool quiet = false;
+  bool quick = false, quiet = false;
 };
 
 // -1 when parsed; else the exit status, after help on stdout or one line on stderr.
@@ -29,14 +32,18 @@ void add_common_arguments(CLI::App& app, CommonArguments& arguments);
 // device.
 torch::Device prepare(const CommonArguments& arguments);
 
-struct TaskData {
-  Split split;
-  DataSet dev;
-};
-
-// Reads and tokenizes both files. Throws Error(input) or Error(file).
-TaskData load_task(CommonArguments& arguments, const std::filesystem::path& vocab, bool lower_case, int label_count,
+// Reads and tokenizes both files. Whole sentences are drawn apart from phrases only where the training texts are single
+// (see hold_out). Throws Error(input) or Error(file).
+TaskData load_task(CommonArguments& arguments, const ResolvedTask& task, const bert::Tokenizer& tokenizer,
                    const Log& log);
+
+// Everything about arguments and data that a result depends on, for the fingerprint of its checkpoints.
+std::string data_fingerprint(const CommonArguments& arguments, const ResolvedTask& task);
+
+// Says what a training needs beside what there is.
+void tell_memory(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher, const Log& log);
+
+nlohmann::ordered_json score_json(const Score& score);
 
 // Progress on stderr with the time since the start.
 Log make_log(bool quiet);

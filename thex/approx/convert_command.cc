@@ -1,9 +1,11 @@
 // `thex-convert MODEL_DIR`: the THE-X workflow on a plain model folder.
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "thex/approx/augment.h"
 #include "thex/approx/convert_cli.h"
+#include "thex/approx/plain_model.h"
 #include "thex/approx/stages.h"
 #include "thex/approx/verify.h"
 #include "thex/base/error.h"
@@ -14,6 +16,8 @@ namespace {
 nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments& a, const TaskData& data,
                                  const WorkflowOptions& o) {
   nlohmann::ordered_json j;
+  j["task"] = data.spec.name;
+  j["profile"] = o.profile == Profile::paper ? "paper" : "default";
   j["seed"] = a.seed;
   j["examples"] = {{"train", data.split.train.size()},
                    {"held_out", data.split.held_out.size()},
@@ -23,10 +27,15 @@ nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments&
   j["options"] = {{"epochs", o.epochs},
                   {"norm_epochs", o.norm_epochs},
                   {"final_epochs", o.final_epochs},
+                  {"min_steps", o.min_steps},
+                  {"final_steps", o.final_steps},
+                  {"patience", o.patience},
                   {"rate", o.learning_rate},
                   {"embedding_rate", o.embedding_rate},
+                  {"weight_decay", o.weight_decay},
                   {"batch", o.batch_size},
                   {"hard", o.hard},
+                  {"hidden", o.hidden},
                   {"temperature", o.temperature},
                   {"dropout", o.dropout},
                   {"word_dropout", o.word_dropout},
@@ -35,12 +44,17 @@ nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments&
                   {"ffn_limit", o.ffn_limit},
                   {"hidden_limit", o.hidden_limit},
                   {"range_weight", o.range_weight}};
-  for (const StageRow& s : r.stages)
-    j["stages"].push_back({{"name", s.name},
-                           {"what", s.what},
-                           {"dev_accuracy", s.dev.accuracy},
-                           {"held_out_accuracy", s.held_out.accuracy},
-                           {"held_out_long_accuracy", s.held_out.accuracy_long}});
+  for (const StageRow& s : r.stages) {
+    nlohmann::ordered_json row = {{"name", s.name}, {"what", s.what}};
+    const std::string metric = data::name(data.spec.metrics.front());
+    row["dev_" + metric] = s.dev.metric;
+    row["held_out_" + metric] = s.held_out.metric;
+    if (data.split.held_out_long > 1) row["held_out_long_" + metric] = s.held_out.metric_long;
+    row["dev"] = score_json(s.dev);
+    row["held_out"] = score_json(s.held_out);
+    row["seconds"] = s.seconds;
+    j["stages"].push_back(row);
+  }
   const EstimationReport& e = r.estimation_report;
   j["softmax_estimation"] = {{"min_sum", r.estimation.min_sum},
                              {"max_sum", r.estimation.max_sum},
@@ -63,11 +77,12 @@ nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments&
   return j;
 }
 
-void print_table(const WorkflowResult& r) {
-  std::fprintf(stderr, "\n%-20s %8s %9s %9s  %s\n", "stage", "dev %", "held-out", "long", "what");
+void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
+  std::fprintf(stderr, "\n%-20s %10s %10s %10s  %s   (%s, in per cent)\n", "stage", "dev", "held-out", "change", "what",
+               data::name(spec.metrics.front()));
   for (const StageRow& s : r.stages)
-    std::fprintf(stderr, "%-20s %8.2f %9.2f %9.2f  %s\n", s.name.c_str(), s.dev.accuracy, s.held_out.accuracy,
-                 s.held_out.accuracy_long, s.what.c_str());
+    std::fprintf(stderr, "%-20s %10.2f %10.2f %+10.2f  %s\n", s.name.c_str(), s.dev.metric, s.held_out.metric,
+                 s.dev.metric - r.stages.front().dev.metric, s.what.c_str());
   const Ranges& g = r.ranges;
   std::fprintf(stderr,
                "\nranges: u %.2f, T %.1f and %.1f, FFN %.1f, logits %.2f; cubes %.1f, sums %.3g..%.1f, P.V %.2f, "
@@ -75,30 +90,75 @@ void print_table(const WorkflowResult& r) {
                g.u, g.t1, g.t2, g.ffn, g.logit, g.cube, g.min_sum, g.sum, g.context, g.hidden, g.max_relu_input());
 }
 
+// The rate that suits a model of this width: a large pre-trained encoder forgets at the rate at which a BERT-tiny
+// learns.
+double default_rate(const bert::ModelConfig& config) {
+  return config.hidden <= 128 ? 4e-4 : config.hidden <= 384 ? 1e-4 : 5e-5;
+}
+
+void make_quick(WorkflowOptions& o, FineTuneOptions& plain) {
+  o.epochs = o.norm_epochs = o.final_epochs = 1;
+  o.min_steps = 60;
+  o.final_steps = 120;
+  o.max_steps = 150;
+  o.estimation_steps = 400;
+  o.patience = 0;
+  plain.max_steps = 150;
+}
+
 }  // namespace
 
 int run_convert(int argc, char** argv) {
-  CLI::App app{"Turns a fine-tuned BERT-family classifier into an HE-friendly one (THE-X)", "thex-convert"};
+  CLI::App app{"Turns a fine-tuned BERT-family model into an HE-friendly one (THE-X)", "thex-convert"};
   app.footer("thex-convert make-plain --help: a small plain model distilled from a larger encoder");
   CommonArguments a;
   WorkflowOptions o;
+  FineTuneOptions plain_options;
   std::filesystem::path folder, teacher_folder;
+  std::string profile = "default";
+  bool backbone = false;
+  double rate = 0, embedding_rate = -1;
+  o.batch_size = 0;
   app.add_option("MODEL_DIR", folder, "Plain model: config.json, model.safetensors, vocab.txt")->required();
   add_common_arguments(app, a);
+  app.add_option("--profile", profile, "paper: THE-X as published, without a teacher; default: what loses least")
+      ->check(CLI::IsMember({"paper", "default"}))
+      ->capture_default_str();
+  app.add_flag("--backbone", backbone,
+               "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
+  app.add_option("--plain-epochs", plain_options.epochs, "With --backbone: its epochs (default: by steps)");
+  app.add_option("--plain-rate", plain_options.rate)->capture_default_str();
+  app.add_option("--plain-batch", plain_options.batch)->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--teacher", teacher_folder,
                  "A larger fine-tuned model with the same vocabulary to distil from (default: MODEL_DIR)");
-  app.add_option("--epochs", o.epochs, "Epochs of each fine-tuning stage")
+  app.add_option("--epochs", o.epochs, "Epochs of each fine-tuning stage, at least")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--norm-epochs", o.norm_epochs, "Epochs after each replaced LayerNorm")
+  app.add_option("--norm-epochs", o.norm_epochs, "Epochs after each group of replaced LayerNorms, at least")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--final-epochs", o.final_epochs)->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--rate", o.learning_rate, "Learning rate")->capture_default_str();
-  app.add_option("--embedding-rate", o.embedding_rate, "Of the word embeddings; 0 freezes them")->capture_default_str();
-  app.add_option("--batch", o.batch_size)->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--hard", o.hard, "Share of the hard labels in the loss")
+  app.add_option("--min-steps", o.min_steps, "Steps of a stage, at least: small data sets get more epochs")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--final-steps", o.final_steps, "The same for the last stage")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--patience", o.patience, "Epochs without a better held-out score that end a stage; 0: none do")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  app.add_option("--norm-group", o.norm_group, "LayerNorms replaced together (default: a quarter of them)")
+      ->check(CLI::Range(0, 512));
+  app.add_option("--rate", rate, "Learning rate (default: 4e-4 up to hidden size 128, 1e-4 to 384, 5e-5 above)");
+  app.add_option("--embedding-rate", embedding_rate, "Of the word embeddings; 0 freezes them (default: --rate)");
+  app.add_option("--weight-decay", o.weight_decay, "AdamW's")->capture_default_str();
+  app.add_option("--batch", o.batch_size, "Examples a step (default: 64, 32 below 20,000 examples)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--hard", o.hard, "Share of the labels in the loss, the rest is the teacher's")
       ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--hidden", o.hidden, "Weight of the distillation of the plain model's layer outputs")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--temperature", o.temperature)->capture_default_str();
   app.add_option("--dropout", o.dropout)->capture_default_str();
@@ -117,63 +177,85 @@ int run_convert(int argc, char** argv) {
   const Log log = make_log(a.quiet);
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
+  o.profile = profile == "paper" ? Profile::paper : Profile::standard;
+  if (o.profile == Profile::paper && (variants > 0 || !teacher_folder.empty()))
+    throw Error(ErrorCode::usage, "--profile paper has no teacher: leave out --teacher and --augment");
   const bert::Model model = bert::load_model(folder);
   if (model.config.thex)
     throw Error(ErrorCode::model, "'" + folder.string() + "' is converted already (config.json has a thex section)");
-  if (model.config.labels.empty())
-    throw Error(ErrorCode::model, "'" + folder.string() + "' has no classification head (no id2label)");
-  o.seed = a.seed;
+  if (model.config.labels.empty() && !backbone)
+    throw Error(ErrorCode::model, "'" + folder.string() +
+                                      "' has no head (classifier.weight and id2label); with --backbone it is "
+                                      "fine-tuned on the task first");
+  if (backbone && !teacher_folder.empty())
+    throw Error(ErrorCode::usage, "--backbone makes the teacher itself: leave out --teacher");
+  if (a.quick) make_quick(o, plain_options);
+  o.seed = plain_options.seed = a.seed;
   a.max_length = std::min(a.max_length, model.config.max_positions);
   const auto vocab = folder / "vocab.txt";
-  const int labels = static_cast<int>(model.config.labels.size());
-  TaskData data = load_task(a, vocab, model.config.do_lower_case, labels, log);
-  const std::filesystem::path& teacher_from = teacher_folder.empty() ? folder : teacher_folder;
-  const CheckpointStore store(
-      a.work, fingerprint_of_text(fingerprint_of_file(a.train) + fingerprint_of_file(folder / "model.safetensors") +
-                                  fingerprint_of_file(teacher_from / "model.safetensors") + std::to_string(a.held_out) +
-                                  "/" + std::to_string(a.max_length) + "/" + std::to_string(a.seed) + "/" +
-                                  std::to_string(variants)));
-  const EncoderModule plain(model, device);
-  if (variants > 0) {
-    AugmentOptions more;
-    more.count = variants;
-    more.seed = a.seed + 1;
-    more.max_length = static_cast<std::size_t>(a.max_length);
-    const DataSet extra = augment(data.split.train, plain.params.at("embeddings.word_embeddings.weight"),
-                                  replaceable_words(bert::Tokenizer::load(vocab, model.config.do_lower_case)), more);
-    data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
-  }
-  torch::Tensor logits;
-  if (auto saved = store.load_table("teacher-logits")) {
-    logits = *saved;
-  } else {
-    if (teacher_folder.empty()) {
-      logits = all_logits(plain, data.split.train, log);
-    } else {
-      const bert::Model teacher = bert::load_model(teacher_folder);
-      if (static_cast<int>(teacher.config.labels.size()) != labels || teacher.config.vocab != model.config.vocab)
-        throw Error(ErrorCode::model,
-                    "the teacher '" + teacher_folder.string() + "' has other labels or another vocabulary size");
-      logits = all_logits(EncoderModule(teacher, device), data.split.train, log);
+  const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, model.config.do_lower_case);
+  const ResolvedTask task =
+      resolve_task(a.task, a.train, backbone ? std::nullopt : std::optional<bert::ModelConfig>(model.config));
+  TaskData data = load_task(a, task, tokenizer, log);
+  if (o.batch_size == 0) o.batch_size = data.split.train.size() >= 20000 ? 64 : 32;
+  o.learning_rate = rate > 0 ? rate : default_rate(model.config);
+  o.embedding_rate = embedding_rate >= 0 ? embedding_rate : o.learning_rate;
+  tell_memory(model.config, o.batch_size, a.max_length, o.hidden > 0, log);
+
+  CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
+  nlohmann::ordered_json plain_report;
+  const EncoderModule plain = [&] {
+    if (!backbone) return EncoderModule(model, device);
+    char text[160];
+    std::snprintf(text, sizeof text, "backbone %d %ld %d %g %zu %ld", plain_options.epochs, plain_options.min_steps,
+                  plain_options.patience, plain_options.rate, plain_options.batch, plain_options.max_steps);
+    store = store.with(text);
+    const EncoderModule tuned = fine_tune_backbone(model, "plain", data, plain_options, store, device, log);
+    plain_report["dev"] = score_json(evaluate(tuned, data.spec, data.dev));
+    write_model_folder(tuned.to_model(), vocab, a.work / "plain", plain_report.dump(2) + "\n", bert::Dtype::f32);
+    return tuned;
+  }();
+  torch::Tensor table;
+  if (o.profile == Profile::standard) {
+    if (variants > 0) {
+      AugmentOptions more;
+      more.count = variants;
+      more.seed = a.seed + 1;
+      more.max_length = static_cast<std::size_t>(a.max_length);
+      const DataSet extra = augment(data.split.train, plain.params.at("embeddings.word_embeddings.weight"),
+                                    replaceable_words(tokenizer), more);
+      data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
     }
-    store.save_table("teacher-logits", logits);
+    std::string teacher_text = "teacher " + std::to_string(variants);
+    std::optional<EncoderModule> teacher;
+    if (!teacher_folder.empty()) {
+      const bert::Model larger = bert::load_model(teacher_folder);
+      if (larger.config.labels.size() != data.spec.labels.size() || larger.config.task != data.spec.kind ||
+          larger.config.vocab != model.config.vocab)
+        throw Error(ErrorCode::model, "the teacher '" + teacher_folder.string() +
+                                          "' has another kind of task, other labels or another vocabulary size");
+      teacher.emplace(larger, device);
+      teacher_text += fingerprint_of_model(larger);
+    }
+    store = store.with(teacher_text);
+    table = teacher_logits(teacher ? *teacher : plain, data.split, store, log);
   }
-  const WorkflowResult result = run_workflow(plain, logits, data.split, data.dev, a.max_length, o, store, log);
+  const WorkflowResult result = run_workflow(plain, table, data, o, store, log);
   bert::Model out = result.module.to_model();
   if (!out.config.he_friendly()) throw Error(ErrorCode::internal, "the converted model is not HE-friendly");
   out.config.thex->max_relu_input = result.ranges.max_relu_input();
   out.config.thex->max_logit = result.ranges.logit;
-  print_table(result);
-  const Agreement agreement = compare_with_reference(result.module, out, data.dev);
+  print_table(result, data.spec);
+  const Agreement agreement = compare_with_reference(result.module, out, data.spec, data.dev);
   char line[160];
-  std::snprintf(line, sizeof line, "reference in double precision: dev %.2f %%, largest difference of a logit %.1e",
-                agreement.accuracy, agreement.largest_difference);
+  std::snprintf(line, sizeof line, "reference in double precision: dev %s %.2f, largest difference of an output %.1e",
+                data::name(data.spec.metrics.front()), agreement.metric, agreement.largest_difference);
   log(line);
   if (!(agreement.largest_difference < 1e-2))
     throw Error(ErrorCode::internal, std::string("the exported model does not compute what was trained; ") + line);
   nlohmann::ordered_json report = report_of(result, a, data, o);
   report["augmented_examples"] = variants;
-  report["reference"] = {{"dev_accuracy", agreement.accuracy},
+  report["reference"] = {{std::string("dev_") + data::name(data.spec.metrics.front()), agreement.metric},
                          {"largest_logit_difference", agreement.largest_difference}};
   write_model_folder(out, vocab, a.out, report.dump(2) + "\n", bert::Dtype::f16);
   log("wrote " + a.out.string());

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <new>
 
 #include "thex/approx/convert_cli.h"
 #include "thex/base/error.h"
@@ -42,6 +43,9 @@ int main(int argc, char** argv) {
   } catch (const thex::Error& e) {
     std::fprintf(stderr, "thex-convert: %s\n", e.what());
     return thex::exit_status(e.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "thex-convert: out of memory; lower --batch or --max-length (checkpoints are kept)\n");
+    return thex::exit_status(thex::ErrorCode::usage);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "thex-convert: internal error: %s\n", e.what());
     return thex::exit_status(thex::ErrorCode::internal);

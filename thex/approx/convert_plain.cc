@@ -1,39 +1,61 @@
 // `thex-convert make-plain`: a plain BERT-tiny-shaped classifier, distilled from a larger encoder.
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "thex/approx/augment.h"
 #include "thex/approx/convert_cli.h"
 #include "thex/approx/plain_model.h"
+#include "thex/base/error.h"
 
 namespace thex::approx {
 
+namespace {
+
+void make_quick(PlainOptions& o) {
+  o.teacher.max_steps = 100;
+  o.student_epochs = 1;
+  o.max_steps = 300;
+}
+
+}  // namespace
+
 int run_make_plain(int argc, char** argv) {
-  CLI::App app{"Makes a plain BERT-tiny-shaped classifier: fine-tunes a larger encoder and distils it",
+  CLI::App app{"Makes a plain BERT-tiny-shaped model of a task: fine-tunes a larger encoder and distils it",
                "thex-convert make-plain"};
   CommonArguments a;
   std::filesystem::path backbone_folder;
-  std::vector<std::string> labels;
   PlainOptions o;
   o.student.max_positions = 128;
+  o.student_batch = 0;
+  o.teacher.fresh_pooler = true;
   bool labels_only = false;
   app.add_option("BACKBONE_DIR", backbone_folder, "Pre-trained BERT-family encoder with embeddings")->required();
   add_common_arguments(app, a);
-  app.add_option("--labels", labels, "Label names in order, for example negative,positive")->delimiter(',')->required();
   app.add_option("--layers", o.student.layers)->check(CLI::Range(1, 48))->capture_default_str();
-  app.add_option("--hidden", o.student.hidden)->capture_default_str();
-  app.add_option("--heads", o.student.heads)->capture_default_str();
-  app.add_option("--ffn", o.student.ffn)->capture_default_str();
-  app.add_option("--epochs", o.student_epochs, "Epochs of the student")->capture_default_str();
+  app.add_option("--hidden", o.student.hidden)->check(CLI::Range(1, 16384))->capture_default_str();
+  app.add_option("--heads", o.student.heads)->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--ffn", o.student.ffn)->check(CLI::Range(1, 65536))->capture_default_str();
+  app.add_option("--epochs", o.student_epochs, "Epochs of the student (default: as many as make --min-steps)");
+  app.add_option("--min-steps", o.min_steps, "Steps of the student, at least, but 60 epochs at most")
+      ->check(CLI::Range(1, 10000000))
+      ->capture_default_str();
+  app.add_option("--patience", o.patience, "Epochs without a better held-out score that end it; 0: none do")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
   app.add_option("--rate", o.student_rate, "Learning rate of the student")->capture_default_str();
   app.add_option("--embedding-rate", o.student_embedding_rate)->capture_default_str();
-  app.add_option("--batch", o.student_batch)->capture_default_str();
+  app.add_option("--batch", o.student_batch, "Examples a step (default: 64, 32 below 20,000 examples)")
+      ->check(CLI::Range(1, 4096));
   app.add_option("--dropout", o.dropout)->capture_default_str();
   app.add_option("--word-dropout", o.word_dropout)->capture_default_str();
   app.add_option("--length-power", o.length_power)->capture_default_str();
-  app.add_option("--hard", o.hard, "Share of the hard labels in the student's loss")->capture_default_str();
-  app.add_option("--teacher-epochs", o.teacher_epochs)->capture_default_str();
-  app.add_option("--teacher-rate", o.teacher_rate)->capture_default_str();
-  app.add_option("--teacher-batch", o.teacher_batch)->capture_default_str();
+  app.add_option("--hard", o.hard, "Share of the labels in the student's loss")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--temperature", o.temperature)->capture_default_str();
+  app.add_option("--teacher-epochs", o.teacher.epochs, "Default: as many as make 400 steps, 10 at most");
+  app.add_option("--teacher-rate", o.teacher.rate)->capture_default_str();
+  app.add_option("--teacher-batch", o.teacher.batch)->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_flag("--labels-only", labels_only, "No teacher: train the student on the labels alone");
   std::size_t variants = 0;
   app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
@@ -43,25 +65,39 @@ int run_make_plain(int argc, char** argv) {
   const Log log = make_log(a.quiet);
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
+  if (o.student.hidden % o.student.heads != 0)
+    throw Error(ErrorCode::usage, "--heads " + std::to_string(o.student.heads) + " does not divide --hidden " +
+                                      std::to_string(o.student.hidden));
   const bert::Model backbone = bert::load_model(backbone_folder);
-  o.seed = a.seed;
-  o.student.labels = labels;
+  if (backbone.config.thex)
+    throw Error(ErrorCode::model,
+                "'" + backbone_folder.string() + "' is HE-friendly already; a plain encoder is needed");
+  if (a.quick) make_quick(o);
+  o.seed = o.teacher.seed = a.seed;
   o.student.vocab = backbone.config.vocab;
   o.student.do_lower_case = backbone.config.do_lower_case;
-  a.max_length = std::min(a.max_length, o.student.max_positions);
+  a.max_length = std::min(a.max_length, std::min(o.student.max_positions, backbone.config.max_positions));
   const auto vocab = backbone_folder / "vocab.txt";
-  TaskData data = load_task(a, vocab, backbone.config.do_lower_case, static_cast<int>(labels.size()), log);
+  const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, backbone.config.do_lower_case);
+  const ResolvedTask task = resolve_task(a.task, a.train, std::nullopt);
+  o.student.labels = task.spec.labels;
+  o.student.task = task.spec.kind;
+  o.student.pooler = task.spec.kind != bert::Task::token_classification;
+  TaskData data = load_task(a, task, tokenizer, log);
+  o.teacher.length_power = data.split.held_out_long > 1 ? o.length_power : 0;
   nlohmann::ordered_json report;
+  report["task"] = task.spec.name;
   report["seed"] = a.seed;
   torch::Tensor logits;
+  char text[200];
+  std::snprintf(text, sizeof text, "/%d %ld %d %g %zu %g %ld", o.teacher.epochs, o.teacher.min_steps,
+                o.teacher.patience, o.teacher.rate, o.teacher.batch, o.teacher.length_power, o.teacher.max_steps);
+  CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(backbone) + text));
   if (!labels_only) {
-    const CheckpointStore store(
-        a.work,
-        fingerprint_of_text(fingerprint_of_file(a.train) + std::to_string(a.seed) + "/" + std::to_string(a.held_out) +
-                            "/" + std::to_string(a.max_length) + "/" + std::to_string(o.teacher_epochs) + "/" +
-                            std::to_string(o.teacher_rate) + "/" + std::to_string(o.teacher_batch)));
-    const EncoderModule teacher = make_teacher(backbone, labels, data.split, o, store, device, log);
-    const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, backbone.config.do_lower_case);
+    bert::ModelConfig large = backbone.config;
+    large.labels = task.spec.labels;
+    tell_memory(large, o.teacher.batch, a.max_length, false, log);
+    const EncoderModule teacher = fine_tune_backbone(backbone, "teacher", data, o.teacher, store, device, log);
     AugmentOptions more;
     more.count = variants;
     more.seed = a.seed;
@@ -69,26 +105,30 @@ int run_make_plain(int argc, char** argv) {
     const DataSet extra = augment(data.split.train, teacher.params.at("embeddings.word_embeddings.weight"),
                                   replaceable_words(tokenizer), more);
     data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
-    logits = teacher_logits(teacher, data.split, store.with("augment " + std::to_string(variants)), log);
+    store = store.with("augment " + std::to_string(variants));
+    logits = teacher_logits(teacher, data.split, store, log);
     report["augmented_examples"] = extra.size();
-    const Score score = evaluate(teacher, data.dev);
-    report["teacher_dev_accuracy"] = score.accuracy;
-    log("teacher: dev " + std::to_string(score.accuracy) + " %");
+    const Score score = evaluate(teacher, data.spec, data.dev);
+    report["teacher_dev"] = score_json(score);
+    log("teacher: " + score_text(score));
     write_model_folder(teacher.to_model(), vocab, a.work / "teacher", report.dump(2) + "\n", bert::Dtype::f16);
   }
+  if (o.student_batch == 0) o.student_batch = data.split.train.size() >= 20000 ? 64 : 32;
   at::manual_seed(a.seed);
   EncoderModule student = start_student(o.student, backbone, data.split.train, a.seed, device);
-  const Score held = train_student(student, data.split, logits, o, log);
+  start_head(student, data.split.train);
+  tell_memory(student.config, o.student_batch, a.max_length, false, log);
+  store = store.with(o.describe() + (labels_only ? " labels only" : ""));
+  const Score held = train_student(student, data, logits, o, &store, log);
   // What is reported is what is saved: half precision.
   student.params = from_tensor_map(to_tensor_map(student.params), device);
   for (auto& [name, value] : student.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
-  const Score dev = evaluate(student, data.dev);
-  report["held_out_accuracy"] = held.accuracy;
-  report["held_out_long_accuracy"] = held.accuracy_long;
-  report["dev_accuracy"] = dev.accuracy;
-  report["dev_examples"] = dev.count;
-  log("student: dev " + std::to_string(dev.accuracy) + " % of " + std::to_string(dev.count));
+  const Score dev = evaluate(student, data.spec, data.dev);
+  report["held_out"] = score_json(held);
+  report["dev"] = score_json(dev);
+  log("student: " + score_text(dev));
   write_model_folder(student.to_model(), vocab, a.out, report.dump(2) + "\n", bert::Dtype::f16);
+  store.remove(training_state_name("student"));
   return 0;
 }
 

@@ -32,20 +32,53 @@ std::string join(const std::vector<std::string>& words, std::size_t begin, std::
   return out;
 }
 
+// [CLS] and the pieces of each word, up to `max_length` with [SEP]. A word without pieces (control characters only) has
+// none in `first` and neither have the words after it: a metric counts them as outside of any entity.
+bert::Encoding encode_words(const std::vector<std::string>& words, const bert::Tokenizer& tokenizer, int max_length,
+                            std::vector<std::int64_t>& first) {
+  bert::Encoding code = tokenizer.encode("", std::nullopt, max_length);
+  const std::int32_t sep = code.ids.back();
+  code.ids.pop_back();
+  for (const std::string& word : words) {
+    const auto pieces = tokenizer.pieces(word);
+    const std::size_t room = static_cast<std::size_t>(max_length) - 1 - code.ids.size();
+    if (pieces.empty() || room == 0) break;
+    first.push_back(static_cast<std::int64_t>(code.ids.size()));
+    code.ids.insert(code.ids.end(), pieces.begin(),
+                    pieces.begin() + static_cast<std::ptrdiff_t>(std::min(room, pieces.size())));
+  }
+  code.ids.push_back(sep);
+  code.type_ids.assign(code.ids.size(), 0);
+  return code;
+}
+
 }  // namespace
 
-DataSet tokenize(const std::vector<bert::Example>& examples, const bert::Tokenizer& tokenizer, int max_length) {
+DataSet tokenize(const std::vector<data::Example>& examples, bert::Task task, const bert::Tokenizer& tokenizer,
+                 int max_length) {
   DataSet out;
   out.reserve(examples.size());
-  for (const bert::Example& e : examples) {
-    const bert::Encoding code =
-        tokenizer.encode(e.text, e.pair ? std::optional<std::string_view>(*e.pair) : std::nullopt, max_length);
-    out.push_back({e.text, {code.ids.begin(), code.ids.end()}, {code.type_ids.begin(), code.type_ids.end()}, e.label});
+  for (const data::Example& e : examples) {
+    Sentence s;
+    bert::Encoding code;
+    if (task == bert::Task::token_classification) {
+      code = encode_words(e.words, tokenizer, max_length, s.first);
+      s.text = join(e.words, 0, e.words.size());
+      s.tags = e.tags;
+    } else {
+      code = tokenizer.encode(e.text, e.pair ? std::optional<std::string_view>(*e.pair) : std::nullopt, max_length);
+      s.text = e.pair ? e.text + " " + *e.pair : e.text;
+      s.label = e.label;
+      if (task == bert::Task::regression) s.value = e.value;
+    }
+    s.ids.assign(code.ids.begin(), code.ids.end());
+    s.types.assign(code.type_ids.begin(), code.type_ids.end());
+    out.push_back(std::move(s));
   }
   return out;
 }
 
-Split hold_out(DataSet all, std::size_t count, std::uint64_t seed) {
+Split hold_out(DataSet all, std::size_t count, std::uint64_t seed, double long_share) {
   if (count == 0 || all.size() < 4 * count)
     throw Error(ErrorCode::input, "holding out " + std::to_string(count) + " examples needs at least " +
                                       std::to_string(4 * count) + " in the training file, it has " +
@@ -59,7 +92,8 @@ Split hold_out(DataSet all, std::size_t count, std::uint64_t seed) {
   std::vector<std::size_t> rest(order.begin() + static_cast<std::ptrdiff_t>(all.size() / 10), order.end());
   shuffle(longest, rng);
   shuffle(rest, rng);
-  const std::size_t n_long = std::min(longest.size(), count * 3 / 10);
+  const std::size_t n_long =
+      std::min(longest.size(), static_cast<std::size_t>(static_cast<double>(count) * long_share + 0.5));
   std::vector<char> held(all.size(), 0);
   Split split;
   std::unordered_set<std::string> parts;
@@ -125,6 +159,32 @@ double mean_length(const DataSet& data) {
   return data.empty() ? 1 : total / static_cast<double>(data.size());
 }
 
+namespace {
+
+void add_words(Batch& b, const DataSet& data, const std::vector<std::size_t>& indices) {
+  const std::int64_t length = b.ids.size(1);
+  std::vector<std::int64_t> first, tags, count;
+  std::vector<float> weight;
+  bool any = false;
+  for (std::size_t r = 0; r < indices.size(); ++r) {
+    const Sentence& s = data[indices[r]];
+    any = any || !s.first.empty() || !s.tags.empty();
+    count.push_back(static_cast<std::int64_t>(s.first.size()));
+    for (std::size_t w = 0; w < s.first.size(); ++w) {
+      first.push_back(static_cast<std::int64_t>(r) * length + s.first[w]);
+      tags.push_back(w < s.tags.size() ? s.tags[w] : -1);
+      weight.push_back(b.weight.data_ptr<float>()[r]);
+    }
+  }
+  if (!any) return;
+  b.first = at::tensor(first, torch::kInt64);
+  b.tags = at::tensor(tags, torch::kInt64);
+  b.word_weight = at::tensor(weight, torch::kFloat32);
+  b.word_count = at::tensor(count, torch::kInt64);
+}
+
+}  // namespace
+
 Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device, double length_power,
               double mean) {
   const auto n = static_cast<std::int64_t>(indices.size());
@@ -136,6 +196,7 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
   b.types = at::zeros({n, length}, torch::kInt64);
   b.mask = at::zeros({n, length});
   b.labels = at::empty({n}, torch::kInt64);
+  b.values = at::empty({n});
   b.weight = at::empty({n});
   b.index = at::empty({n}, torch::kInt64);
   auto* ids = b.ids.data_ptr<std::int64_t>();
@@ -159,6 +220,7 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
       mask[r * length + c] = real ? 1.0F : 0.0F;
     }
     b.labels.data_ptr<std::int64_t>()[r] = s.label;
+    b.values.data_ptr<float>()[r] = static_cast<float>(s.value);
     b.index.data_ptr<std::int64_t>()[r] = static_cast<std::int64_t>(indices[static_cast<std::size_t>(r)]);
     b.weight.data_ptr<float>()[r] =
         length_power == 0
@@ -166,8 +228,28 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
             : static_cast<float>(std::clamp(std::pow(static_cast<double>(len) / mean, length_power), 0.5, 4.0));
   }
   b.unique = at::tensor(distinct, torch::kInt64);
-  for (torch::Tensor* t : {&b.ids, &b.types, &b.mask, &b.labels, &b.weight, &b.index, &b.unique}) *t = t->to(device);
+  add_words(b, data, indices);
+  for (torch::Tensor* t : {&b.ids, &b.types, &b.mask, &b.labels, &b.values, &b.weight, &b.index, &b.unique, &b.first,
+                           &b.tags, &b.word_weight, &b.word_count})
+    if (t->defined()) *t = t->to(device);
   return b;
+}
+
+std::vector<std::int64_t> word_offsets(const DataSet& data) {
+  std::vector<std::int64_t> out{0};
+  out.reserve(data.size() + 1);
+  for (const Sentence& s : data) out.push_back(out.back() + static_cast<std::int64_t>(s.first.size()));
+  return out;
+}
+
+torch::Tensor word_rows(const std::vector<std::int64_t>& offsets, const Batch& batch) {
+  const torch::Tensor index = batch.index.to(torch::kCPU), count = batch.word_count.to(torch::kCPU);
+  std::vector<std::int64_t> rows;
+  rows.reserve(static_cast<std::size_t>(batch.first.numel()));
+  for (std::int64_t b = 0; b < index.numel(); ++b)
+    for (std::int64_t w = 0; w < count.data_ptr<std::int64_t>()[b]; ++w)
+      rows.push_back(offsets.at(static_cast<std::size_t>(index.data_ptr<std::int64_t>()[b])) + w);
+  return at::tensor(rows, torch::kInt64);
 }
 
 }  // namespace thex::approx

@@ -32,7 +32,7 @@ std::map<std::string, std::vector<std::int64_t>> plain_shapes(const bert::ModelC
   };
   shapes["embeddings.word_embeddings.weight"] = {c.vocab, c.hidden};
   shapes["embeddings.position_embeddings.weight"] = {c.max_positions, c.hidden};
-  shapes["embeddings.token_type_embeddings.weight"] = {c.type_vocab, c.hidden};
+  if (c.type_vocab > 0) shapes["embeddings.token_type_embeddings.weight"] = {c.type_vocab, c.hidden};
   add_norm("embeddings.LayerNorm");
   for (int l = 0; l < c.layers; ++l) {
     const std::string p = layer_prefix(l);
@@ -199,7 +199,7 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
 Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options) const {
   Output out;
   Tensor rows = params.at("embeddings.word_embeddings.weight").detach().index_select(0, batch.unique);
-  if (options.train) rows.set_requires_grad(true);
+  if (options.train && options.word_gradients) rows.set_requires_grad(true);
   out.word_rows = rows;
   const std::int64_t length = batch.ids.size(1);
   Tensor words = at::embedding(rows, batch.ids);
@@ -207,23 +207,33 @@ Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options)
     const Tensor keep = at::rand(batch.ids.sizes(), words.options()).ge(options.word_dropout).to(torch::kFloat32);
     words = words * keep.unsqueeze(-1);
   }
-  Tensor x = words + params.at("embeddings.position_embeddings.weight").slice(0, 0, length) +
-             at::embedding(params.at("embeddings.token_type_embeddings.weight"), batch.types);
+  Tensor x = words + params.at("embeddings.position_embeddings.weight").slice(0, 0, length);
+  if (config.type_vocab > 0) x = x + at::embedding(params.at("embeddings.token_type_embeddings.weight"), batch.types);
   x = at::layer_norm(x, {config.hidden}, params.at("embeddings.LayerNorm.weight"),
                      params.at("embeddings.LayerNorm.bias"), config.layer_norm_eps);
   if (options.train && options.dropout > 0) x = at::dropout(x, options.dropout, true);
+  const bool tokens = config.task == bert::Task::token_classification;
+  const bool cls_only = options.cls_only_last && !tokens;
   for (int l = 0; l < config.layers; ++l) {
     LayerTrace trace;
     const std::string p = layer_prefix(l);
-    const Tensor query = options.cls_only_last && l + 1 == config.layers ? x.slice(1, 0, 1) : x;
+    const Tensor query = cls_only && l + 1 == config.layers ? x.slice(1, 0, 1) : x;
     const Tensor a = norm(2 * l, p + "attention.output.", query + attention(p, x, query, batch.mask, trace), trace);
     trace.ffn = linear(params, p + "intermediate.dense", a);
     const Tensor f = config.activation == bert::Activation::gelu ? at::gelu(trace.ffn) : at::relu(trace.ffn);
     x = norm(2 * l + 1, p + "output.", a + linear(params, p + "output.dense", f), trace);
     out.layers.push_back(std::move(trace));
   }
+  if (tokens) {
+    if (!batch.first.defined()) throw Error(ErrorCode::usage, "a token classifier needs the words of its batch");
+    out.logits = linear(params, "classifier", x.reshape({-1, config.hidden}).index_select(0, batch.first));
+    return out;
+  }
   Tensor cls = x.select(1, 0);
-  if (config.pooler) cls = at::tanh(linear(params, "pooler.dense", cls));
+  if (config.pooler) {
+    cls = linear(params, "pooler.dense", cls);
+    cls = config.pooler_relu ? at::relu(cls) : at::tanh(cls);
+  }
   out.logits = linear(params, "classifier", cls);
   return out;
 }

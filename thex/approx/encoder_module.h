@@ -1,5 +1,6 @@
-// A BERT encoder with a sequence-classification head in libtorch, trainable at every stage of the THE-X workflow: each
-// nonlinearity is chosen separately, so a plain BERT, the HE-friendly model and everything in between are one module.
+// A BERT encoder with the head of its task (classification or regression of [CLS], classification of every token) in
+// libtorch, trainable at every stage of the THE-X workflow: each nonlinearity is chosen separately, so a plain BERT,
+// the HE-friendly model and everything in between are one module.
 //
 // Parameters are leaf tensors held by name. The names are those of thex::bert::Model; an affine norm that is trained
 // beside (or instead of) the exact one has its own pair, "...AffineNorm.weight" and "...AffineNorm.bias", until the
@@ -28,9 +29,15 @@ struct Batch {
   torch::Tensor unique;  // [U] int64: the distinct vocabulary ids of this batch
   torch::Tensor types;   // [B, L] int64
   torch::Tensor mask;    // [B, L] float: 1 at real tokens, 0 at padding
-  torch::Tensor labels;  // [B] int64
+  torch::Tensor labels;  // [B] int64; -1: none
+  torch::Tensor values;  // [B] float: targets of a regression; not a number: none
   torch::Tensor weight;  // [B] float: weight of each example in the loss
   torch::Tensor index;   // [B] int64: position in the data set
+  // Token classification, the W words of all examples in order (undefined for other data):
+  torch::Tensor first;        // [W] int64: where a word's first piece stands among the B*L tokens
+  torch::Tensor tags;         // [W] int64; -1: none
+  torch::Tensor word_weight;  // [W] float: the weight of the word's example
+  torch::Tensor word_count;   // [B] int64: words of each example
 };
 
 // What a forward pass leaves behind for losses and calibration. Rows of padded tokens hold junk: use the masks.
@@ -47,16 +54,18 @@ struct LayerTrace {
 };
 
 struct Output {
-  torch::Tensor logits;     // [B, labels]
+  torch::Tensor logits;     // [B, labels]; token classification: [W, labels], one row for each word's first piece
   torch::Tensor word_rows;  // [U, H] leaf: the word embeddings used, for the row-wise optimizer
   std::vector<LayerTrace> layers;
 };
 
 struct ForwardOptions {
-  bool train = false;         // dropout on, word rows require gradients
-  bool cls_only_last = true;  // compute only the [CLS] query in the last layer (all that the logits need)
-  double dropout = 0.0;       // after the embeddings, in training
-  double word_dropout = 0.0;  // whole token embeddings set to zero before the embedding norm, in training
+  bool train = false;          // dropout on, word rows require gradients
+  bool word_gradients = true;  // false: not even in training
+  bool cls_only_last = true;   // compute only the [CLS] query in the last layer (all that its logits need); token
+                               // classification needs every row and always computes it
+  double dropout = 0.0;        // after the embeddings, in training
+  double word_dropout = 0.0;   // whole token embeddings set to zero before the embedding norm, in training
 };
 
 class EncoderModule {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "thex/base/error.h"
 
@@ -9,44 +10,67 @@ namespace thex::approx {
 
 using torch::Tensor;
 
-EncoderModule make_teacher(const bert::Model& backbone, const std::vector<std::string>& labels, const Split& split,
-                           const PlainOptions& o, const CheckpointStore& store, torch::Device device, const Log& log) {
-  if (auto saved = store.load_module("teacher", device)) {
-    log("teacher: resumed from its checkpoint");
+std::string PlainOptions::describe() const {
+  char b[300];
+  std::snprintf(b, sizeof b, "student %d %d %d %d %d|%d %ld %d|%g %g %zu %g %g %g %g %g %llu %ld", student.layers,
+                student.hidden, student.heads, student.ffn, student.max_positions, student_epochs, min_steps, patience,
+                student_rate, student_embedding_rate, student_batch, hard, temperature, dropout, word_dropout,
+                length_power, static_cast<unsigned long long>(seed), max_steps);
+  return b;
+}
+
+void start_head(EncoderModule& module, const DataSet& train) {
+  if (module.config.task != bert::Task::regression) return;
+  const Objective objective = objective_of(module.config.task, train);
+  at::NoGradGuard no_grad;
+  module.params.at("classifier.bias") = at::full({1}, objective.value_mean).to(module.device);
+}
+
+EncoderModule fine_tune_backbone(const bert::Model& backbone, const std::string& name, const TaskData& data,
+                                 const FineTuneOptions& o, const CheckpointStore& store, torch::Device device,
+                                 const Log& log) {
+  if (auto saved = store.load_module(name, device)) {
+    log(name + ": resumed from its checkpoint");
     return std::move(saved->module);
   }
   bert::ModelConfig config = backbone.config;
-  config.labels = labels;
-  config.pooler = true;
-  EncoderModule teacher(config, o.seed, device);  // random head; the rest is overwritten
-  for (auto& [name, value] : from_tensor_map(backbone.tensors, device)) {
-    if (name.rfind("pooler.", 0) == 0 || name.rfind("classifier.", 0) == 0) continue;
-    const auto it = teacher.params.find(name);
-    if (it == teacher.params.end()) continue;
+  config.task = data.spec.kind;
+  config.labels = data.spec.labels;
+  config.pooler = data.spec.kind != bert::Task::token_classification &&
+                  (backbone.tensors.count("pooler.dense.weight") || o.fresh_pooler);
+  EncoderModule module(config, o.seed, device);  // random head; the rest is overwritten
+  for (auto& [tensor, value] : from_tensor_map(backbone.tensors, device)) {
+    if (tensor.rfind("classifier.", 0) == 0) continue;
+    const auto it = module.params.find(tensor);
+    if (it == module.params.end()) continue;
     if (it->second.sizes() != value.sizes())
-      throw Error(ErrorCode::model, "tensor '" + name + "' has an unexpected shape");
+      throw Error(ErrorCode::model, "tensor '" + tensor + "' has an unexpected shape");
     it->second = value;
   }
+  start_head(module, data.split.train);
   TrainOptions t;
-  t.name = "teacher";
-  t.epochs = o.teacher_epochs;
-  t.batch_size = o.teacher_batch;
-  t.learning_rate = o.teacher_rate;
-  t.embedding_rate = o.teacher_rate;
+  t.name = name;
+  t.epochs = o.epochs > 0 ? o.epochs : std::min(10, epochs_for(data.split.train.size(), o.batch, o.min_steps, 1));
+  t.patience = o.patience;
+  t.batch_size = o.batch;
+  t.learning_rate = o.rate;
+  t.embedding_rate = o.rate;
   t.length_power = o.length_power;
   t.seed = o.seed;
   t.max_steps = o.max_steps;
+  t.forward.dropout = o.dropout;
+  t.store = &store;
   const Score score = train(
-      teacher, split, t, label_loss, [](const std::string&) { return true; }, log);
-  store.save_module("teacher", teacher, {{"held_out", std::to_string(score.accuracy)}});
-  return teacher;
+      module, data, t, label_loss(objective_of(data.spec.kind, data.split.train)),
+      [](const std::string&) { return true; }, log);
+  store.save_module(name, module, {{"held_out", std::to_string(score.metric)}});
+  store.remove(training_state_name(name));
+  return module;
 }
 
 Tensor teacher_logits(const EncoderModule& teacher, const Split& split, const CheckpointStore& store, const Log& log) {
-  if (auto saved = store.load_table("teacher-logits");
-      saved && saved->size(0) == static_cast<std::int64_t>(split.train.size()))
-    return *saved;
-  const Tensor logits = all_logits(teacher, split.train, log);
+  if (auto saved = store.load_table("teacher-logits")) return *saved;
+  const Tensor logits = predict(teacher, split.train, log);
   store.save_table("teacher-logits", logits);
   return logits;
 }
@@ -81,14 +105,25 @@ EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& 
   student.params["embeddings.word_embeddings.weight"] = (small * scale).contiguous().to(device);
   student.params["embeddings.position_embeddings.weight"] =
       ((positions - positions.mean(0, true)) * scale).slice(0, 0, config.max_positions).contiguous().to(device);
-  student.params["embeddings.token_type_embeddings.weight"] = at::zeros({config.type_vocab, config.hidden}).to(device);
+  if (config.type_vocab == 0) return student;
+  // What tells the second text of a pair from the first one comes along too.
+  Tensor types = at::zeros({config.type_vocab, config.hidden});
+  if (const auto big_table = big.find("embeddings.token_type_embeddings.weight"); big_table != big.end()) {
+    const Tensor big_types = at::matmul(big_table->second, top);
+    const std::int64_t shared = std::min<std::int64_t>(config.type_vocab, big_types.size(0));
+    types.slice(0, 0, shared).copy_((big_types - big_types.mean(0, true)).slice(0, 0, shared) * scale);
+  }
+  student.params["embeddings.token_type_embeddings.weight"] = types.to(device);
   return student;
 }
 
-Score train_student(EncoderModule& student, const Split& split, Tensor logits, const PlainOptions& o, const Log& log) {
+Score train_student(EncoderModule& student, const TaskData& data, Tensor logits, const PlainOptions& o,
+                    const CheckpointStore* store, const Log& log) {
   TrainOptions t;
-  t.name = logits.defined() ? "student" : "student (labels only)";
-  t.epochs = o.student_epochs;
+  t.name = "student";
+  t.epochs = o.student_epochs > 0 ? o.student_epochs
+                                  : std::min(60, epochs_for(data.split.train.size(), o.student_batch, o.min_steps, 4));
+  t.patience = o.patience;
   t.batch_size = o.student_batch;
   t.learning_rate = o.student_rate;
   t.embedding_rate = o.student_embedding_rate;
@@ -97,9 +132,12 @@ Score train_student(EncoderModule& student, const Split& split, Tensor logits, c
   t.max_steps = o.max_steps;
   t.forward.dropout = o.dropout;
   t.forward.word_dropout = o.word_dropout;
-  const Loss loss = logits.defined() ? distillation_loss(logits, o.hard, o.temperature) : Loss(label_loss);
+  t.store = store;
+  const Objective objective = objective_of(data.spec.kind, data.split.train);
+  const Loss loss = logits.defined() ? distillation_loss(objective, logits, data.split.train, o.hard, o.temperature)
+                                     : label_loss(objective);
   return train(
-      student, split, t, loss, [](const std::string&) { return true; }, log);
+      student, data, t, loss, [](const std::string&) { return true; }, log);
 }
 
 }  // namespace thex::approx

@@ -1,5 +1,5 @@
-// Makes a plain (not HE-friendly) BERT-tiny-shaped classifier from a larger pre-trained encoder: fine-tunes that as the
-// teacher, starts a small student from its word embeddings (principal components) and distils the teacher's logits.
+// Plain (not HE-friendly) models: fine-tunes a pre-trained encoder with a fresh head on a task, and makes a small
+// BERT-tiny-shaped student of it that starts from its word embeddings (principal components) and learns its outputs.
 #pragma once
 
 #include "thex/approx/checkpoint.h"
@@ -7,12 +7,26 @@
 
 namespace thex::approx {
 
+struct FineTuneOptions {
+  int epochs = 0;  // 0: as many as make `min_steps` steps, 10 at most
+  long min_steps = 400;
+  int patience = 3;
+  double rate = 6e-5;  // of a pre-trained encoder; the fresh head shares it
+  double head_rate_scale = 1;
+  std::size_t batch = 32;
+  double dropout = 0;
+  double length_power = 0;
+  bool fresh_pooler = false;  // a random pooler where the encoder has none
+  std::uint64_t seed = 1;
+  long max_steps = 0;  // for tests: stop each training there
+};
+
 struct PlainOptions {
-  bert::ModelConfig student;  // shape of the result; labels set by the caller
-  int teacher_epochs = 1;
-  double teacher_rate = 6e-5;
-  std::size_t teacher_batch = 32;
-  int student_epochs = 6;
+  bert::ModelConfig student;  // shape of the result; labels and task set by the caller
+  FineTuneOptions teacher;
+  int student_epochs = 0;  // 0: as many as make `min_steps` steps, 4 at least and 60 at most
+  long min_steps = 4000;
+  int patience = 8;
   double student_rate = 1e-3;
   double student_embedding_rate = 1e-3;
   std::size_t student_batch = 64;
@@ -23,14 +37,18 @@ struct PlainOptions {
   double length_power = 0.5;
   std::uint64_t seed = 1;
   long max_steps = 0;  // for tests: stop each training there
+
+  std::string describe() const;  // of the student's training, for fingerprints
 };
 
-// The backbone with a fresh classification head, fine-tuned on the labels. Checkpoint "teacher".
-EncoderModule make_teacher(const bert::Model& backbone, const std::vector<std::string>& labels, const Split& split,
-                           const PlainOptions& options, const CheckpointStore& store, torch::Device device,
-                           const Log& log);
+// The backbone with a fresh head for `spec`, fine-tuned on the labels. Checkpoint `name`. A regression's head starts at
+// the mean of the targets. Throws Error(model) for a backbone whose tensors have other shapes than its configuration
+// implies.
+EncoderModule fine_tune_backbone(const bert::Model& backbone, const std::string& name, const TaskData& data,
+                                 const FineTuneOptions& options, const CheckpointStore& store, torch::Device device,
+                                 const Log& log);
 
-// The teacher's logits on the training split, [N, labels]. Checkpoint "teacher-logits".
+// predict's table of the teacher for the training split. Checkpoint "teacher-logits".
 torch::Tensor teacher_logits(const EncoderModule& teacher, const Split& split, const CheckpointStore& store,
                              const Log& log);
 
@@ -39,8 +57,11 @@ torch::Tensor teacher_logits(const EncoderModule& teacher, const Split& split, c
 EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& backbone, const DataSet& data,
                             std::uint64_t seed, torch::Device device);
 
-// Trains `student` from the logits ([N, labels], or undefined: hard labels only). Checkpoint "student".
-Score train_student(EncoderModule& student, const Split& split, torch::Tensor logits, const PlainOptions& options,
-                    const Log& log);
+// Trains `student` from the teacher's table (undefined: hard labels only). Its state between epochs goes to `store`.
+Score train_student(EncoderModule& student, const TaskData& data, torch::Tensor logits, const PlainOptions& options,
+                    const CheckpointStore* store, const Log& log);
+
+// A regression's output starts at the mean of the targets rather than at zero.
+void start_head(EncoderModule& module, const DataSet& train);
 
 }  // namespace thex::approx

@@ -1,7 +1,5 @@
 #include "thex/approx/stages.h"
 
-#include <ATen/Context.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
@@ -47,80 +45,6 @@ void set_estimation(EncoderModule& m, const Parameters& t) {
       m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.to(m.device).clone();
 }
 
-std::map<std::string, std::string> notes_of(const Score& held, const Score& dev) {
-  auto text = [](double v) {
-    char buffer[40];
-    std::snprintf(buffer, sizeof buffer, "%.9g", v);
-    return std::string(buffer);
-  };
-  return {{"held", text(held.accuracy)},
-          {"held_long", text(held.accuracy_long)},
-          {"held_loss", text(held.loss)},
-          {"dev", text(dev.accuracy)},
-          {"dev_loss", text(dev.loss)}};
-}
-
-// Runs stages in order; each continues from the last one's module.
-class Runner {
- public:
-  Runner(EncoderModule start, const Split& split, const DataSet& dev, const CheckpointStore& store, const Log& log,
-         const WorkflowOptions& options)
-      : module(std::move(start)), split_(split), dev_(dev), store_(store), log_(log), options_(options) {}
-
-  void stage(const std::string& name, const std::string& what, const std::function<void(EncoderModule&)>& action) {
-    store_ = store_.with(name);
-    char file[80];
-    std::snprintf(file, sizeof file, "stage-%02zu-%s", rows.size(), name.c_str());
-    StageRow row{name, what, {}, {}};
-    if (auto saved = store_.load_module(file, module.device)) {
-      module = std::move(saved->module);
-      auto number = [&](const char* key) { return saved->number(key); };
-      row.held_out = {number("held"), number("held_long"), number("held_loss"), split_.held_out.size()};
-      row.dev = {number("dev"), number("dev"), number("dev_loss"), dev_.size()};
-      log_(name + ": resumed from its checkpoint");
-    } else {
-      at::manual_seed(options_.seed + rows.size());
-      action(module);
-      row.held_out = evaluate(module, split_.held_out, split_.held_out_long);
-      row.dev = evaluate(module, dev_);
-      store_.save_module(file, module, notes_of(row.held_out, row.dev));
-    }
-    char line[200];
-    std::snprintf(line, sizeof line, "%s: held-out %.2f %% (long %.2f %%), dev %.2f %%", name.c_str(),
-                  row.held_out.accuracy, row.held_out.accuracy_long, row.dev.accuracy);
-    log_(line);
-    rows.push_back(row);
-  }
-
-  void fine_tune(EncoderModule& m, const std::string& name, const Loss& task, int epochs, double rate_scale,
-                 bool all_rows) {
-    TrainOptions t;
-    t.name = name;
-    t.epochs = epochs;
-    t.batch_size = options_.batch_size;
-    t.learning_rate = options_.learning_rate * rate_scale;
-    t.embedding_rate = options_.embedding_rate * rate_scale;
-    t.length_power = options_.length_power;
-    t.seed = options_.seed + 17 * (rows.size() + 1);
-    t.max_steps = options_.max_steps;
-    t.forward.dropout = options_.dropout;
-    t.forward.word_dropout = options_.word_dropout;
-    t.forward.cls_only_last = !all_rows;
-    train(
-        m, split_, t, with_ranges(task, m, options_), [](const std::string& n) { return !is_estimation(n); }, log_);
-  }
-
-  EncoderModule module;
-  std::vector<StageRow> rows;
-
- private:
-  const Split& split_;
-  const DataSet& dev_;
-  CheckpointStore store_;
-  const Log& log_;
-  const WorkflowOptions& options_;
-};
-
 DataSet sample(const DataSet& data, std::size_t count) {
   DataSet out;
   const std::size_t stride = std::max<std::size_t>(1, data.size() / std::max<std::size_t>(1, count));
@@ -128,86 +52,181 @@ DataSet sample(const DataSet& data, std::size_t count) {
   return out;
 }
 
-}  // namespace
-
-std::string WorkflowOptions::describe() const {
-  char b[400];
-  std::snprintf(b, sizeof b, "%d %d %d %g %g %zu %g %g %g %g %g %g %g %g %g %d %llu %ld", epochs, norm_epochs,
-                final_epochs, learning_rate, embedding_rate, batch_size, hard, temperature, dropout, word_dropout,
-                length_power, score_limit, ffn_limit, hidden_limit, range_weight, estimation_steps,
-                static_cast<unsigned long long>(seed), max_steps);
-  return b;
-}
-
-WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_logits, const Split& split, const DataSet& dev,
-                            int max_length, const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
-  const Loss task = distillation_loss(teacher_logits, o.hard, o.temperature);
-  const DataSet some = sample(split.train, 6000);
-  Runner run(plain.clone(), split, dev, store.with(o.describe()), log, o);
-  run.stage("plain", "the model as given", [](EncoderModule&) {});
-  run.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
-    m.config.pooler = false;
-    m.params.erase("pooler.dense.weight");
-    m.params.erase("pooler.dense.bias");
-    run.fine_tune(m, "no-pooler", task, o.epochs, 1, false);
-  });
-  run.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
-    m.config.activation = bert::Activation::relu;
-    run.fine_tune(m, "relu", task, o.epochs, 1, false);
-  });
-  EstimationOptions e;
-  e.seed = o.seed;
-  e.max_length = max_length;
-  e.steps = o.estimation_steps;
-  {
-    const auto q = sum_quantiles(run.module, some, {0.002, 0.998});
-    const double per_token = q[1] / std::max(1.0, mean_length(some));
-    e.min_sum = std::clamp(q[0] / 2, 0.5, 4.0);
-    e.max_sum = std::clamp(per_token * max_length, 500.0, 4000.0);
-    e.max_pre = 50;
+class Workflow {
+ public:
+  Workflow(const EncoderModule& plain, Tensor teacher, const TaskData& data, const WorkflowOptions& o,
+           const CheckpointStore& store, const Log& log)
+      : data_(data),
+        o_(o),
+        log_(log),
+        some_(sample(data.split.train, 6000)),
+        run_(plain.clone(), data, store.with(o.describe()), o.seed, log) {
+    const Objective objective = objective_of(data.spec.kind, data.split.train);
+    task_ = label_loss(objective);
+    if (o.profile == Profile::standard) {
+      task_ = distillation_loss(objective, teacher, data.split.train, o.hard, o.temperature);
+      if (o.hidden > 0) task_ = with_hidden_states(task_, plain, o.hidden);
+    }
   }
-  std::pair<Parameters, EstimationReport> t = fit_estimation(e);
-  {
+
+  WorkflowResult run() {
+    run_.stage("plain", "the model as given", [](EncoderModule&) {});
+    if (run_.module.config.pooler)
+      run_.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
+        m.config.pooler = false;
+        m.params.erase("pooler.dense.weight");
+        m.params.erase("pooler.dense.bias");
+        fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
+      });
+    if (run_.module.config.activation != bert::Activation::relu)
+      run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
+        m.config.activation = bert::Activation::relu;
+        fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
+      });
+    estimate_softmax();
+    run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
+               [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+    if (o_.profile == Profile::paper) {
+      distil_norms();
+    } else {
+      replace_norms();
+    }
+    run_.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
+      for (auto& [name, value] : m.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
+    });
+    DataSet calibration = some_;
+    const DataSet joined = join_to_length(data_.split.train, 300, static_cast<std::size_t>(data_.max_length), o_.seed);
+    calibration.insert(calibration.end(), joined.begin(), joined.end());
+    return {run_.module, run_.rows, estimation_, estimation_report_, measure_ranges(run_.module, calibration)};
+  }
+
+ private:
+  TrainOptions options(const std::string& name, int epochs, long steps) const {
+    TrainOptions t;
+    t.name = name;
+    t.epochs = epochs_for(data_.split.train.size(), o_.batch_size, steps, epochs);
+    t.patience = o_.patience;
+    t.batch_size = o_.batch_size;
+    t.weight_decay = o_.weight_decay;
+    t.length_power = o_.length_power;
+    t.seed = o_.seed + 17 * (run_.rows.size() + 1);
+    t.max_steps = o_.max_steps;
+    t.store = &run_.store();
+    return t;
+  }
+
+  void fine_tune(EncoderModule& m, const std::string& name, int epochs, long steps, double rate_scale, bool all_rows) {
+    TrainOptions t = options(name, epochs, steps);
+    t.learning_rate = o_.learning_rate * rate_scale;
+    t.embedding_rate = o_.embedding_rate * rate_scale;
+    t.forward.dropout = o_.dropout;
+    t.forward.word_dropout = o_.profile == Profile::paper ? 0 : o_.word_dropout;
+    t.forward.cls_only_last = !all_rows;
+    const Loss loss = o_.profile == Profile::paper ? task_ : with_ranges(task_, m, o_);
+    train(
+        m, data_, t, loss, [](const std::string& n) { return !is_estimation(n); }, log_);
+  }
+
+  void estimate_softmax() {
+    EstimationOptions& e = estimation_;
+    e.seed = o_.seed;
+    e.max_length = data_.max_length;
+    e.steps = o_.estimation_steps;
+    const auto q = sum_quantiles(run_.module, some_, {0.002, 0.998});
+    const double per_token = q[1] / std::max(1.0, mean_length(some_));
+    e.min_sum = std::clamp(q[0] / 2, 0.5, 4.0);
+    e.max_sum = std::clamp(per_token * data_.max_length, 500.0, 4000.0);
+    e.max_pre = 50;
+    auto [t, report] = fit_estimation(e);
+    estimation_report_ = report;
     char line[240];
     std::snprintf(line, sizeof line,
                   "T fitted for sums %.3g..%.4g: MSE to softmax %.2e (exact reciprocal: %.2e), T's own part %.2e, "
                   "worst relative %.3f",
-                  e.min_sum, e.max_sum, t.second.mse_true_softmax, t.second.mse_exact_reciprocal,
-                  t.second.mse_reciprocal_part, t.second.worst_relative);
-    log(line);
+                  e.min_sum, e.max_sum, report.mse_true_softmax, report.mse_exact_reciprocal,
+                  report.mse_reciprocal_part, report.worst_relative);
+    log_(line);
+    run_.stage("softmax-estimation", "softmax -> c*T(sum c), not fine-tuned",
+               [&, fitted = t](EncoderModule& m) { set_estimation(m, fitted); });
   }
-  run.stage("softmax-estimation", "softmax -> c*T(sum c), not fine-tuned",
-            [&](EncoderModule& m) { set_estimation(m, t.first); });
-  run.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
-            [&](EncoderModule& m) { run.fine_tune(m, "fine-tuned", task, o.epochs, 1, false); });
-  const EncoderModule before_norms = run.module.clone();
-  std::vector<int> all(before_norms.norms.size());
-  std::iota(all.begin(), all.end(), 0);
-  run.stage("affine-norm", "LayerNorm -> affine, distilled, not fine-tuned (end of the paper's workflow)",
-            [&](EncoderModule& m) {
-              fit_affine_norms(m, split.train, all);
-              for (NormMode& mode : m.norms) mode = NormMode::affine;
-            });
-  // Beyond the paper: from the model with true norms, one norm at a time, each followed by fine-tuning.
-  run.module = before_norms;
-  for (int i : all) {
-    run.stage("affine-norm-" + std::to_string(i), "ours: norm " + std::to_string(i) + " affine, fine-tuned",
-              [&](EncoderModule& m) {
-                fit_affine_norms(m, some, {i});
-                m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
-                run.fine_tune(m, "affine-norm-" + std::to_string(i), task, o.norm_epochs, 0.75, true);
-              });
+
+  // THE-X, stage 5: gamma' = 1 and beta' = 0 learn each LayerNorm's output from its input; the forward pass goes on
+  // with the original's output and everything else is frozen.
+  void distil_norms() {
+    run_.stage("affine-norm", "LayerNorm -> affine, distilled with all else frozen (the paper's stage 5)",
+               [&](EncoderModule& m) {
+                 for (std::size_t i = 0; i < m.norms.size(); ++i) {
+                   m.norms[i] = NormMode::shadow;
+                   const std::string p = norm_prefix(static_cast<int>(i)) + "AffineNorm.";
+                   m.params[p + "weight"] = at::ones({m.config.hidden}).to(m.device);
+                   m.params[p + "bias"] = at::zeros({m.config.hidden}).to(m.device);
+                 }
+                 TrainOptions t = options("affine-norm", o_.norm_epochs, o_.final_steps);
+                 t.learning_rate = o_.norm_rate;
+                 t.embedding_rate = 0;
+                 t.length_power = 0;
+                 t.keep_last = true;
+                 train(
+                     m, data_, t, norm_distillation_loss(),
+                     [](const std::string& n) { return n.find("AffineNorm.") != std::string::npos; }, log_);
+                 for (NormMode& mode : m.norms) mode = NormMode::affine;
+               });
   }
-  run.stage("final", "ours: fine-tuned",
-            [&](EncoderModule& m) { run.fine_tune(m, "final", task, o.final_epochs, 0.75, true); });
-  run.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
-    for (auto& [name, value] : m.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
-  });
-  DataSet calibration = some;
-  const DataSet joined = join_to_length(split.train, 300, static_cast<std::size_t>(max_length), o.seed);
-  calibration.insert(calibration.end(), joined.begin(), joined.end());
-  const Ranges ranges = measure_ranges(run.module, calibration);
-  return {run.module, run.rows, e, t.second, ranges};
+
+  void replace_norms() {
+    const EncoderModule before = run_.module.clone();
+    std::vector<int> all(before.norms.size());
+    std::iota(all.begin(), all.end(), 0);
+    run_.stage("affine-norm", "LayerNorm -> affine, all at once by least squares, not fine-tuned (for comparison)",
+               [&](EncoderModule& m) {
+                 fit_affine_norms(m, some_, all);
+                 for (NormMode& mode : m.norms) mode = NormMode::affine;
+               });
+    run_.module = before;
+    const auto group = static_cast<std::size_t>(o_.norm_group > 0 ? o_.norm_group
+                                                                  : std::max<int>(1, static_cast<int>(all.size()) / 4));
+    for (std::size_t begin = 0; begin < all.size(); begin += group) {
+      const std::vector<int> part(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), begin + group)));
+      std::string name = "affine-norm-" + std::to_string(part.front());
+      if (part.size() > 1) name += "-" + std::to_string(part.back());
+      run_.stage(name, "norms " + name.substr(12) + " affine, fine-tuned", [&](EncoderModule& m) {
+        fit_affine_norms(m, some_, part);
+        for (int i : part) m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
+        fine_tune(m, name, o_.norm_epochs, o_.min_steps, 0.75, true);
+      });
+    }
+    run_.stage("final", "fine-tuned",
+               [&](EncoderModule& m) { fine_tune(m, "final", o_.final_epochs, o_.final_steps, 0.75, true); });
+  }
+
+  const TaskData& data_;
+  const WorkflowOptions& o_;
+  const Log& log_;
+  const DataSet some_;
+  StageRunner run_;
+  Loss task_;
+  EstimationOptions estimation_;
+  EstimationReport estimation_report_;
+};
+
+}  // namespace
+
+std::string WorkflowOptions::describe() const {
+  char b[500];
+  std::snprintf(b, sizeof b, "%d|%d %d %d %ld %ld %d %d|%g %g %g %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
+                static_cast<int>(profile), epochs, norm_epochs, final_epochs, min_steps, final_steps, patience,
+                norm_group, learning_rate, embedding_rate, weight_decay, batch_size, hard, hidden, temperature, dropout,
+                word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight, estimation_steps,
+                norm_rate, static_cast<unsigned long long>(seed), max_steps);
+  return b;
+}
+
+WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_table, const TaskData& data,
+                            const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
+  if (o.profile == Profile::standard && !teacher_table.defined())
+    throw Error(ErrorCode::usage, "this profile needs a teacher's outputs");
+  return Workflow(plain, teacher_table, data, o, store, log).run();
 }
 
 }  // namespace thex::approx

@@ -1,25 +1,38 @@
-// The THE-X workflow: from a plain classifier to an HE-friendly one, stage by stage, each evaluated, checkpointed and
-// resumable. docs: THE-X, Chen et al. 2022 (arXiv 2206.00216), and beyond it where a stage says so.
+// The THE-X workflow: from a plain model of any task to an HE-friendly one, stage by stage, each evaluated,
+// checkpointed and resumable. docs: THE-X, Chen et al. 2022 (arXiv 2206.00216), and beyond it where a stage says so.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "thex/approx/calibrate.h"
-#include "thex/approx/checkpoint.h"
 #include "thex/approx/softmax_estimation.h"
-#include "thex/approx/train.h"
+#include "thex/approx/stage_runner.h"
 
 namespace thex::approx {
 
+enum class Profile {
+  paper,     // THE-X as published: labels alone, T frozen, fine-tuned with the true LayerNorm, then every LayerNorm
+             // replaced at once by distilling its own output with all else frozen
+  standard,  // what loses least: a teacher in every stage, norms replaced a few at a time, each time fine-tuned
+};
+
 struct WorkflowOptions {
+  Profile profile = Profile::standard;
+  // Epochs of a training: at least these, and as many as make the steps (an epoch of a small data set is few).
   int epochs = 1;       // of each fine-tuning stage
-  int norm_epochs = 1;  // after each replaced LayerNorm
+  int norm_epochs = 1;  // after each group of replaced LayerNorms
   int final_epochs = 3;
+  long min_steps = 400;
+  long final_steps = 1200;
+  int patience = 5;    // epochs without a better held-out score that end a training; 0: none do
+  int norm_group = 0;  // LayerNorms replaced together; 0: 1 in models of two layers, else a quarter of them
   double learning_rate = 4e-4;
   double embedding_rate = 4e-4;
+  double weight_decay = 0.01;
   std::size_t batch_size = 64;
   double hard = 0.2;  // share of the hard labels in the loss, the rest is the teacher's
+  double hidden = 0;  // weight of the distillation of the plain model's layer outputs
   double temperature = 2;
   double dropout = 0.1, word_dropout = 0.05;
   double length_power = 0.5;
@@ -28,16 +41,12 @@ struct WorkflowOptions {
   double hidden_limit = 15;  // |norm inputs| where the norm is affine
   double range_weight = 0.05;
   int estimation_steps = 1500;
+  double norm_rate = 5e-3;  // Profile::paper: of gamma' and beta'
   std::uint64_t seed = 1;
   long max_steps = 0;  // for tests: stop each training there
 
   // Everything that changes the result, for fingerprints.
   std::string describe() const;
-};
-
-struct StageRow {
-  std::string name, what;
-  Score held_out, dev;
 };
 
 struct WorkflowResult {
@@ -48,9 +57,9 @@ struct WorkflowResult {
   Ranges ranges;  // over calibration data, joined sentences of max_length included
 };
 
-// `teacher_logits`: [N, labels] for split.train (the plain model's own, or a larger model's).
-WorkflowResult run_workflow(const EncoderModule& plain, torch::Tensor teacher_logits, const Split& split,
-                            const DataSet& dev, int max_length, const WorkflowOptions& options,
-                            const CheckpointStore& store, const Log& log);
+// `teacher_table`: predict's table for data.split.train (the plain model's own, or a larger model's); undefined and
+// not used under Profile::paper.
+WorkflowResult run_workflow(const EncoderModule& plain, torch::Tensor teacher_table, const TaskData& data,
+                            const WorkflowOptions& options, const CheckpointStore& store, const Log& log);
 
 }  // namespace thex::approx

@@ -1,9 +1,12 @@
 #include "thex/approx/train.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <new>
 
 #include "thex/approx/adam.h"
 #include "thex/base/error.h"
@@ -12,6 +15,7 @@ namespace thex::approx {
 namespace {
 
 using torch::Tensor;
+using Clock = std::chrono::steady_clock;
 constexpr const char* kWords = "embeddings.word_embeddings.weight";
 
 std::string format(const char* pattern, auto... values) {
@@ -25,127 +29,213 @@ double rate_factor(long step, long total, double warmup) {
   return t < warmup ? t / warmup : (1 - t) / (1 - warmup);
 }
 
-}  // namespace
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-double selection(const Score& s) { return (s.accuracy + s.accuracy_long) / 2 - 1e-3 * s.loss; }
+std::string duration(double seconds) {
+  return seconds < 90     ? format("%.0f s", seconds)
+         : seconds < 5400 ? format("%.0f min", seconds / 60)
+                          : format("%.1f h", seconds / 3600);
+}
 
-Score evaluate(const EncoderModule& module, const DataSet& data, std::size_t n_long) {
-  at::NoGradGuard no_grad;
-  Score score;
-  std::size_t right = 0, right_long = 0;
-  for (const auto& indices : sorted_batches(data, 64)) {
-    const Batch batch = collate(data, indices, module.device);
-    const Tensor logits = module.forward(batch, {}).logits;
-    const Tensor log_p = at::log_softmax(logits, -1).gather(1, batch.labels.unsqueeze(1));
-    score.loss -= log_p.sum().item<double>();
-    const Tensor hits = logits.argmax(-1).eq(batch.labels).to(torch::kCPU, torch::kInt64);
-    for (std::size_t i = 0; i < indices.size(); ++i) {
-      const bool hit = hits.data_ptr<std::int64_t>()[i] != 0;
-      right += hit;
-      if (indices[i] < n_long) right_long += hit;
+class Training {
+ public:
+  Training(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
+           const std::function<bool(const std::string&)>& trainable, const Log& log)
+      : module_(module),
+        data_(data),
+        o_(options),
+        loss_(loss),
+        log_(log),
+        words_(options.embedding_rate > 0),
+        adam_({.weight_decay = options.weight_decay, .clip = options.clip}),
+        mean_(mean_length(data.split.train)) {
+    for (auto& [name, value] : module_.params) {
+      value = value.detach();
+      if (name == kWords || !trainable(name)) continue;
+      value.set_requires_grad(true);
+      moving_[name] = value;
     }
+    const auto per_epoch = static_cast<long>((data.split.train.size() + o_.batch_size - 1) / o_.batch_size);
+    total_ = per_epoch * o_.epochs;
+    if (o_.max_steps > 0) total_ = std::min(total_, o_.max_steps);
   }
-  score.count = data.size();
-  const double n = static_cast<double>(std::max<std::size_t>(1, data.size()));
-  score.loss /= n;
-  score.accuracy = 100 * static_cast<double>(right) / n;
-  score.accuracy_long = n_long ? 100 * static_cast<double>(right_long) / static_cast<double>(n_long) : score.accuracy;
-  return score;
-}
 
-Tensor all_logits(const EncoderModule& module, const DataSet& data, const Log& log) {
-  at::NoGradGuard no_grad;
-  Tensor out =
-      at::zeros({static_cast<std::int64_t>(data.size()), static_cast<std::int64_t>(module.config.labels.size())});
-  const auto batches = sorted_batches(data, 64);
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const Batch batch = collate(data, batches[i], module.device);
-    out.index_copy_(0, batch.index.to(torch::kCPU), module.forward(batch, {}).logits.to(torch::kCPU));
-    if (i % 200 == 0) log(format("logits %zu/%zu", i, batches.size()));
+  Score run() {
+    resume();
+    for (; epoch_ < o_.epochs && step_ < total_ && !done_; ++epoch_) {
+      at::manual_seed(o_.seed * 1000003 + static_cast<std::uint64_t>(epoch_));
+      one_epoch();
+      judge();
+      const bool last = epoch_ + 1 >= o_.epochs || step_ >= total_ || done_;
+      if (o_.store != nullptr && !last && seconds_since(saved_at_) >= o_.checkpoint_seconds) save();
+    }
+    for (auto& [name, value] : module_.params) value = value.detach();
+    for (auto& [name, value] : kept_) module_.params[name] = value;
+    return best_;
   }
-  return out;
-}
 
-Score train(EncoderModule& module, const Split& split, const TrainOptions& o, const Loss& loss,
-            const std::function<bool(const std::string&)>& trainable, const Log& log, bool keep_last) {
-  const bool words = o.embedding_rate > 0;
-  Parameters moving;
-  for (auto& [name, value] : module.params) {
-    value = value.detach();
-    if (name == kWords || !trainable(name)) continue;
-    value.set_requires_grad(true);
-    moving[name] = value;
-  }
-  Adam adam({.weight_decay = o.weight_decay, .clip = o.clip});
-  const double mean = mean_length(split.train);
-  const long per_epoch = static_cast<long>((split.train.size() + o.batch_size - 1) / o.batch_size);
-  long total = per_epoch * o.epochs, step = 0;
-  if (o.max_steps > 0) total = std::min(total, o.max_steps);
-  ForwardOptions forward = o.forward;
-  forward.train = true;
-  Score best;
-  double best_selection = -1;
-  Parameters kept;
-  const auto start = std::chrono::steady_clock::now();
-  for (int epoch = 0; epoch < o.epochs && step < total; ++epoch) {
+ private:
+  void one_epoch() {
+    ForwardOptions forward = o_.forward;
+    forward.train = true;
+    forward.word_gradients = words_;
     double sum = 0;
     long count = 0;
-    for (const auto& indices : shuffled_batches(split.train, o.batch_size, o.seed, epoch)) {
-      if (step >= total) break;
-      const Batch batch = collate(split.train, indices, module.device, o.length_power, mean);
-      const Output out = module.forward(batch, forward);
-      const Tensor value = loss(out, batch);
-      value.backward();
-      const double factor = rate_factor(step, total, o.warmup);
-      adam.step(moving, o.learning_rate * factor, module.params.at(kWords), out.word_rows, batch.unique,
-                words ? o.embedding_rate * factor : 0);
+    for (const auto& indices : shuffled_batches(data_.split.train, o_.batch_size, o_.seed, epoch_)) {
+      if (step_ >= total_) break;
+      const Batch batch = collate(data_.split.train, indices, module_.device, o_.length_power, mean_);
+      const Output out = module_.forward(batch, forward);
+      const Tensor value = loss_(out, batch);
       const double v = value.item<double>();
       if (!std::isfinite(v))
-        throw Error(ErrorCode::internal, "training '" + o.name + "' diverged at step " + std::to_string(step) +
+        throw Error(ErrorCode::internal, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
                                              ": the loss is not finite; lower the learning rate");
+      value.backward();
+      const double factor = rate_factor(step_, total_, o_.warmup);
+      adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), out.word_rows, batch.unique,
+                 words_ ? o_.embedding_rate * factor : 0);
       sum += v;
       ++count;
-      if (++step % 200 == 0) {
-        const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-        log(format("%s: step %ld/%ld loss %.4f, %.0f s", o.name.c_str(), step, total, sum / static_cast<double>(count),
-                   s));
+      ++step_;
+      ++steps_here_;
+      if (seconds_since(told_at_) > 10) {
+        const double rate = static_cast<double>(steps_here_) / seconds_since(start_);
+        log_(format("%s: step %ld of %ld, loss %.4f, %.2f steps/s, %s left", o_.name.c_str(), step_, total_,
+                    sum / static_cast<double>(count), rate,
+                    duration(static_cast<double>(total_ - step_) / rate).c_str()));
         sum = 0;
         count = 0;
-      }
-    }
-    const Score score = evaluate(module, split.held_out, split.held_out_long);
-    log(format("%s: epoch %d/%d held-out %.2f %%, long %.2f %%, loss %.4f", o.name.c_str(), epoch + 1, o.epochs,
-               score.accuracy, score.accuracy_long, score.loss));
-    if (keep_last || selection(score) > best_selection) {
-      best = score;
-      best_selection = selection(score);
-      if (!keep_last) {
-        kept.clear();
-        for (const auto& [name, value] : module.params)
-          if (moving.count(name) || (words && name == kWords)) kept[name] = value.detach().clone();
+        told_at_ = Clock::now();
       }
     }
   }
-  for (auto& [name, value] : module.params) value = value.detach();
-  for (auto& [name, value] : kept) module.params[name] = value;
-  return best;
+
+  void judge() {
+    const Score score = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
+    const bool with_long = data_.split.held_out_long > 1;
+    log_(format("%s: epoch %d of %d, held-out %s %.2f%s, loss %.4f", o_.name.c_str(), epoch_ + 1, o_.epochs,
+                data::name(data_.spec.metrics.front()), score.metric,
+                with_long ? format(" (long %.2f)", score.metric_long).c_str() : "", score.loss));
+    if (o_.keep_last || selection(score) > best_selection_) {
+      best_ = score;
+      best_selection_ = selection(score);
+      stale_ = 0;
+      if (o_.keep_last) return;
+      kept_.clear();
+      for (const auto& [name, value] : module_.params)
+        if (moving_.count(name) || (words_ && name == kWords)) kept_[name] = value.detach().clone();
+    } else if (++stale_ >= o_.patience && o_.patience > 0) {
+      log_(format("%s: no better for %d epochs, ends after %d of %d", o_.name.c_str(), stale_, epoch_ + 1, o_.epochs));
+      done_ = true;
+    }
+  }
+
+  void save() {
+    Parameters tensors;
+    for (const auto& [name, value] : moving_) tensors["now." + name] = value.detach();
+    if (words_) tensors[std::string("now.") + kWords] = module_.params.at(kWords);
+    for (const auto& [name, value] : kept_) tensors["best." + name] = value;
+    const AdamState adam = adam_.state();
+    for (const auto& [name, value] : adam.m) tensors["m." + name] = value;
+    for (const auto& [name, value] : adam.v) tensors["v." + name] = value;
+    std::map<std::string, std::string> notes = {{"epochs", std::to_string(epoch_ + 1)},
+                                                {"step", std::to_string(step_)},
+                                                {"stale", std::to_string(stale_)},
+                                                {"metric", note_text(best_.metric)},
+                                                {"metric_long", note_text(best_.metric_long)},
+                                                {"loss", note_text(best_.loss)},
+                                                {"count", std::to_string(best_.count)}};
+    for (const auto& [name, value] : best_.metrics) notes["metric." + name] = note_text(value);
+    o_.store->save_tensors(training_state_name(o_.name), tensors, notes);
+    saved_at_ = Clock::now();
+  }
+
+  void resume() {
+    if (o_.store == nullptr) return;
+    const auto saved = o_.store->load_tensors(training_state_name(o_.name));
+    if (!saved) return;
+    AdamState adam;
+    auto damaged = [&](const std::string& what) {
+      return Error(ErrorCode::model, "damaged checkpoint '" + training_state_name(o_.name) + "' in '" +
+                                         o_.store->folder().string() + "' (" + what + "): delete it");
+    };
+    auto number = [&](const char* key) { return note_number(saved->notes, key); };
+    for (const auto& [name, value] : saved->tensors) {
+      const auto dot = name.find('.');
+      const std::string kind = name.substr(0, dot);
+      const std::string rest = dot == std::string::npos ? "" : name.substr(dot + 1);
+      const auto it = module_.params.find(rest == "table" ? kWords : rest);
+      if (it == module_.params.end() || it->second.sizes() != value.sizes()) throw damaged(name);
+      if (kind == "now") {
+        at::NoGradGuard no_grad;
+        it->second.copy_(value);
+      } else if (kind == "best") {
+        kept_[rest] = value.to(module_.device);
+      } else if (kind == "m" || kind == "v") {
+        (kind == "m" ? adam.m : adam.v)[rest] = value.to(module_.device);
+      } else {
+        throw damaged(name);
+      }
+    }
+    for (const auto& [name, value] : adam.m)
+      if (!adam.v.count(name)) throw damaged("v." + name);
+    for (const auto& [name, value] : moving_)
+      if (!saved->tensors.count("now." + name)) throw damaged("now." + name);
+    epoch_ = static_cast<int>(number("epochs"));
+    step_ = adam.steps = static_cast<long>(number("step"));
+    stale_ = static_cast<int>(number("stale"));
+    best_.metric = number("metric"), best_.metric_long = number("metric_long"), best_.loss = number("loss");
+    best_.count = static_cast<std::size_t>(number("count"));
+    for (const auto& [key, value] : saved->notes)
+      if (key.rfind("metric.", 0) == 0) best_.metrics[key.substr(7)] = number(key.c_str());
+    best_selection_ = selection(best_);
+    adam_.restore(adam);
+    log_(format("%s: resumed after epoch %d of %d", o_.name.c_str(), epoch_, o_.epochs));
+  }
+
+  EncoderModule& module_;
+  const TaskData& data_;
+  const TrainOptions& o_;
+  const Loss& loss_;
+  const Log& log_;
+  const bool words_;
+  Adam adam_;
+  const double mean_;
+  Parameters moving_, kept_;
+  long total_ = 0, step_ = 0, steps_here_ = 0;
+  int epoch_ = 0, stale_ = 0;
+  bool done_ = false;
+  Score best_;
+  double best_selection_ = -1e300;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point saved_at_ = start_, told_at_ = start_;
+};
+
+}  // namespace
+
+std::string training_state_name(const std::string& training) { return "epoch-of-" + training; }
+
+int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least) {
+  const auto per_epoch = static_cast<long>(std::max<std::size_t>(1, (examples + batch_size - 1) / batch_size));
+  return static_cast<int>(std::max<long>(at_least, (steps + per_epoch - 1) / per_epoch));
 }
 
-Tensor label_loss(const Output& out, const Batch& batch) {
-  const Tensor log_p = at::log_softmax(out.logits, -1).gather(1, batch.labels.clamp_min(0).unsqueeze(1)).squeeze(1);
-  const Tensor weight = batch.weight * batch.labels.ge(0).to(torch::kFloat32);
-  return -(log_p * weight).sum() / weight.sum().clamp_min(1e-6);
-}
-
-Loss distillation_loss(Tensor teacher, double hard, double temperature) {
-  return [=](const Output& out, const Batch& batch) {
-    const Tensor target =
-        teacher.index_select(0, batch.index.to(teacher.device())).to(out.logits.device()) / temperature;
-    const Tensor log_p = at::log_softmax(out.logits / temperature, -1), log_t = at::log_softmax(target, -1);
-    const Tensor kl = (log_t.exp() * (log_t - log_p)).sum(-1);
-    const Tensor soft = (kl * batch.weight).sum() / batch.weight.sum() * (temperature * temperature);
-    return label_loss(out, batch) * hard + soft * (1 - hard);
+Score train(EncoderModule& module, const TaskData& data, const TrainOptions& o, const Loss& loss,
+            const std::function<bool(const std::string&)>& trainable, const Log& log) {
+  auto out_of_memory = [&] {
+    return Error(ErrorCode::usage, "training '" + o.name + "' ran out of memory at " + std::to_string(o.batch_size) +
+                                       " examples of up to " + std::to_string(data.max_length) +
+                                       " tokens a batch: lower --batch or --max-length; checkpoints written so far "
+                                       "are kept and used by the next run");
   };
+  try {
+    return Training(module, data, o, loss, trainable, log).run();
+  } catch (const std::bad_alloc&) {
+    throw out_of_memory();
+  } catch (const c10::Error& e) {  // libtorch's allocators say it in words
+    if (std::string(e.what_without_backtrace()).find("memory") != std::string::npos) throw out_of_memory();
+    throw Error(ErrorCode::internal, "training '" + o.name + "': " + e.what_without_backtrace());
+  }
 }
 
 }  // namespace thex::approx

@@ -1,21 +1,21 @@
 // One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches, an evaluation after
-// each epoch on the held-out split, and the best epoch kept.
+// each epoch on the held-out split, the best epoch kept, a checkpoint after each epoch, and an early end when nothing
+// gets better.
 #pragma once
 
 #include <functional>
 #include <string>
 
-#include "thex/approx/data.h"
-#include "thex/approx/encoder_module.h"
+#include "thex/approx/checkpoint.h"
+#include "thex/approx/losses.h"
+#include "thex/approx/score.h"
 
 namespace thex::approx {
 
-// Progress lines, without a newline; libraries do not print.
-using Log = std::function<void(const std::string&)>;
-
 struct TrainOptions {
-  std::string name;  // for progress lines
+  std::string name;  // for progress lines and the checkpoint's file name
   int epochs = 1;
+  int patience = 0;  // epochs without a better held-out score before training ends; 0: all epochs
   std::size_t batch_size = 64;
   double learning_rate = 5e-4;
   double embedding_rate = 5e-4;  // of the word table; 0: the table is not trained
@@ -24,38 +24,28 @@ struct TrainOptions {
   double clip = 1.0;
   double length_power = 0;  // weight of long examples, see collate
   std::uint64_t seed = 1;
-  long max_steps = 0;  // 0: no limit; else stop there (tests, quick looks)
+  long max_steps = 0;      // 0: no limit; else stop there (tests, quick looks)
+  bool keep_last = false;  // the last epoch's parameters stay, not the best one's: for losses that the metric says
+                           // nothing about
+  // Where the state between two epochs is kept: parameters, moments, the best epoch so far. A training that finds one
+  // for its store's fingerprint goes on from there and, with one CPU thread, ends bit for bit as if it had not been
+  // interrupted: the random numbers of an epoch follow from (seed, epoch). Epochs that end less than
+  // `checkpoint_seconds` after the last checkpoint write none, which loses at most as much work.
+  const CheckpointStore* store = nullptr;
+  double checkpoint_seconds = 15;
   ForwardOptions forward;
 };
 
-// The mean loss of a batch, with gradients.
-using Loss = std::function<torch::Tensor(const Output&, const Batch&)>;
+// The epochs that make at least `steps` steps of `batch_size`, and at least `at_least`.
+int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least);
 
-struct Score {
-  double accuracy = 0;       // in per cent
-  double accuracy_long = 0;  // of the first `n_long` examples, in per cent
-  double loss = 0;           // mean cross-entropy with the labels
-  std::size_t count = 0;
-};
-
-// What epochs are compared by: the mean of both accuracies, ties by the loss.
-double selection(const Score& score);
-
-Score evaluate(const EncoderModule& module, const DataSet& data, std::size_t n_long = 0);
-
-// Logits of every example, [N, labels], in the order of `data`, on the CPU.
-torch::Tensor all_logits(const EncoderModule& module, const DataSet& data, const Log& log);
+// The name of that checkpoint; the caller removes it once the result is safe.
+std::string training_state_name(const std::string& training);
 
 // Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
-// the best epoch, whose parameters the module then has. With keep_last the last epoch's stay (for losses that the
-// accuracy says nothing about).
-Score train(EncoderModule& module, const Split& split, const TrainOptions& options, const Loss& loss,
-            const std::function<bool(const std::string&)>& trainable, const Log& log, bool keep_last = false);
-
-// Cross-entropy with the labels; examples without one (-1) do not count.
-torch::Tensor label_loss(const Output& out, const Batch& batch);
-// hard * cross-entropy + (1 - hard) * T^2 * KL(teacher || student) at temperature T; `teacher` is [N, labels] by
-// example.
-Loss distillation_loss(torch::Tensor teacher, double hard, double temperature);
+// the best epoch, whose parameters the module then has. Throws Error(internal) when the loss is no longer finite,
+// Error(usage) when memory runs out, Error(file) when a checkpoint cannot be written.
+Score train(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
+            const std::function<bool(const std::string&)>& trainable, const Log& log);
 
 }  // namespace thex::approx

@@ -3,28 +3,38 @@
 #include <algorithm>
 #include <cmath>
 
-#include "thex/approx/train.h"
+#include "thex/approx/score.h"
 #include "thex/bert/reference.h"
 
 namespace thex::approx {
 
-Agreement compare_with_reference(const EncoderModule& module, const bert::Model& exported, const DataSet& data) {
+Agreement compare_with_reference(const EncoderModule& module, const bert::Model& exported, const data::TaskSpec& spec,
+                                 const DataSet& data) {
   Agreement result;
   result.count = data.size();
-  const torch::Tensor logits = all_logits(module, data, [](const std::string&) {}).contiguous();
-  const auto labels = static_cast<std::size_t>(logits.size(1));
-  const float* value = logits.data_ptr<float>();
-  std::size_t right = 0;
+  const torch::Tensor table = predict(module, data).contiguous();
+  torch::Tensor reference = at::zeros_like(table);
+  const auto width = static_cast<std::size_t>(table.size(1));
+  const bool words = module.config.task == bert::Task::token_classification;
+  const std::vector<std::int64_t> offsets = words ? word_offsets(data) : std::vector<std::int64_t>{};
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::vector<std::int32_t> ids(data[i].ids.begin(), data[i].ids.end()),
         types(data[i].types.begin(), data[i].types.end());
-    const std::vector<double> reference = bert::forward(exported, ids, types).logits;
-    for (std::size_t k = 0; k < labels; ++k)
-      result.largest_difference =
-          std::max(result.largest_difference, std::abs(reference[k] - static_cast<double>(value[i * labels + k])));
-    right += std::max_element(reference.begin(), reference.end()) - reference.begin() == data[i].label;
+    const std::vector<double> logits = bert::forward(exported, ids, types).logits;
+    // Token classification: one row of logits a token, of which the words' first pieces count.
+    const std::size_t rows = words ? data[i].first.size() : 1;
+    const std::size_t row = words ? static_cast<std::size_t>(offsets[i]) : i;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t k = 0; k < width; ++k) {
+        const double value = logits.at((words ? static_cast<std::size_t>(data[i].first[r]) : 0) * width + k);
+        float* into = reference.data_ptr<float>() + (row + r) * width + k;
+        *into = static_cast<float>(value);
+        result.largest_difference =
+            std::max(result.largest_difference,
+                     std::abs(value - static_cast<double>(table.data_ptr<float>()[(row + r) * width + k])));
+      }
   }
-  if (!data.empty()) result.accuracy = 100 * static_cast<double>(right) / static_cast<double>(data.size());
+  result.metric = score_of(spec, data, reference).metric;
   return result;
 }
 

@@ -8,11 +8,12 @@
 namespace thex::approx {
 
 struct Agreement {
-  double accuracy = 0;            // of the reference, in per cent
+  double metric = 0;              // of the reference: the task's first one, times 100
   double largest_difference = 0;  // of any logit
   std::size_t count = 0;
 };
 
-Agreement compare_with_reference(const EncoderModule& module, const bert::Model& exported, const DataSet& data);
+Agreement compare_with_reference(const EncoderModule& module, const bert::Model& exported, const data::TaskSpec& spec,
+                                 const DataSet& data);
 
 }  // namespace thex::approx

@@ -1,0 +1,45 @@
+// Which task a command is about: a preset by name, or columns, a kind and labels; and its data, read and tokenized.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thex/approx/data.h"
+#include "thex/approx/score.h"
+
+namespace thex::approx {
+
+struct TaskArguments {
+  std::string preset;  // empty: said by the rest
+  std::string kind, format;
+  std::string text_column, pair_column, label_column;  // empty: the preset's or "sentence", "" and "label"
+  std::vector<std::string> labels;
+  bool no_header = false;
+};
+
+void add_task_arguments(CLI::App& app, TaskArguments& arguments);
+
+// A task as its files name the labels, and as the model's outputs are ordered.
+struct ResolvedTask {
+  data::TaskSpec file;        // for reading
+  data::TaskSpec spec;        // in the model's order
+  std::vector<int> to_model;  // for each of the file's labels the model's output
+};
+
+// `model`: the configuration of a model that has its head already (nothing for a backbone). Throws Error(usage) for
+// contradictions, Error(model) when the model's head does not fit the task, Error(input) when labels must be read from
+// `train` and cannot be.
+ResolvedTask resolve_task(const TaskArguments& arguments, const std::filesystem::path& train,
+                          const std::optional<bert::ModelConfig>& model);
+
+// One of the task's files, with labels in the model's order.
+DataSet load_data(const std::filesystem::path& file, const ResolvedTask& task, const bert::Tokenizer& tokenizer,
+                  int max_length);
+
+// "rte: classification of pairs (entailment, not_entailment), judged by accuracy"
+std::string describe(const data::TaskSpec& spec);
+
+}  // namespace thex::approx
