@@ -19,6 +19,35 @@ constexpr std::size_t kMaxLabels = 100000;
 constexpr std::size_t kMaxLabelBytes = 1000;
 constexpr const char* kSequenceArchitecture = "BertForSequenceClassification";
 constexpr const char* kTokenArchitecture = "BertForTokenClassification";
+constexpr const char* kDistilSequenceArchitecture = "DistilBertForSequenceClassification";
+constexpr const char* kDistilTokenArchitecture = "DistilBertForTokenClassification";
+
+// Names of the fields that the two supported architectures call differently.
+struct FieldNames {
+  const char *layers, *hidden, *heads, *ffn, *activation;
+};
+constexpr FieldNames kBertNames{"num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size",
+                                "hidden_act"};
+constexpr FieldNames kDistilBertNames{"n_layers", "dim", "n_heads", "hidden_dim", "activation"};
+
+// Why a model of the BERT family is not one of the two.
+struct OtherArchitecture {
+  std::string_view model_type, why;
+};
+constexpr OtherArchitecture kOtherArchitectures[] = {
+    {"albert", "its layers share weights and its embeddings are factorized"},
+    {"camembert", "it is a RoBERTa, with a SentencePiece vocabulary"},
+    {"convbert", "its attention has convolutions"},
+    {"deberta", "its attention uses relative positions"},
+    {"deberta-v2", "its attention uses relative positions"},
+    {"electra", "its classifier and its embeddings differ from BERT's"},
+    {"longformer", "its attention is sparse"},
+    {"mobilebert", "its layers have bottlenecks"},
+    {"modernbert", "it has rotary positions and gated feed-forward layers"},
+    {"mpnet", "its attention uses relative positions"},
+    {"nomic_bert", "it has rotary positions and gated feed-forward layers"},
+    {"roberta", "it has a byte-level BPE vocabulary and counts positions from 2"},
+    {"xlm-roberta", "it has a SentencePiece vocabulary and counts positions from 2"}};
 
 std::string show(const json& value) {
   std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
@@ -128,8 +157,16 @@ bool has_architecture(const Fields& fields, const char* wanted) {
          std::any_of(architectures->begin(), architectures->end(), [&](const json& name) { return name == wanted; });
 }
 
+bool is_token_classifier(const Fields& fields) {
+  return has_architecture(fields, kTokenArchitecture) || has_architecture(fields, kDistilTokenArchitecture);
+}
+
+bool is_sequence_classifier(const Fields& fields) {
+  return has_architecture(fields, kSequenceArchitecture) || has_architecture(fields, kDistilSequenceArchitecture);
+}
+
 Task parse_task(const Fields& fields, std::size_t labels) {
-  if (has_architecture(fields, kTokenArchitecture)) return Task::token_classification;
+  if (is_token_classifier(fields)) return Task::token_classification;
   const std::size_t type =
       fields.choice("problem_type", {"single_label_classification", "regression"}, labels == 1 ? 1 : 0);
   if (type == 0) return Task::classification;
@@ -141,7 +178,7 @@ Task parse_task(const Fields& fields, std::size_t labels) {
 std::vector<std::string> parse_labels(const Fields& fields) {
   const json* map = fields.find("id2label");
   if (map == nullptr) {
-    const bool head = has_architecture(fields, kSequenceArchitecture) || has_architecture(fields, kTokenArchitecture);
+    const bool head = is_sequence_classifier(fields) || is_token_classifier(fields);
     const int count = fields.integer("num_labels", 0, static_cast<int>(kMaxLabels), head ? 2 : 0);
     std::vector<std::string> labels;
     for (int i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
@@ -160,15 +197,46 @@ std::vector<std::string> parse_labels(const Fields& fields) {
   return labels;
 }
 
-// Options of Hugging Face's BERT that change the computation and have one supported value.
-void refuse_unsupported(const Fields& fields) {
-  fields.choice("model_type", {"bert"}, 0);
+// True for DistilBERT, false for BERT. Without a model_type the class that saved the model decides.
+bool parse_architecture(const Fields& fields) {
+  const std::string supported = "supported are \"bert\" and \"distilbert\"";
+  if (const json* const type = fields.find("model_type")) {
+    if (*type == "bert" || *type == "distilbert") return *type == "distilbert";
+    std::string why;
+    for (const OtherArchitecture& other : kOtherArchitectures) {
+      if (*type == std::string(other.model_type)) why = " (" + std::string(other.why) + ")";
+    }
+    fields.fail("model_type", "is " + show(*type) + why + "; " + supported);
+  }
+  const json* const architectures = fields.find("architectures");
+  if (architectures == nullptr || !architectures->is_array() || architectures->empty()) return false;
+  const json& first = architectures->front();
+  const std::string name = first.is_string() ? first.get<std::string>() : "";
+  if (!name.starts_with("Bert") && !name.starts_with("DistilBert")) {
+    fields.fail("architectures", "is " + show(*architectures) + " and model_type is missing; " + supported);
+  }
+  return name.starts_with("DistilBert");
+}
+
+// Options that change the computation and have one supported value.
+void refuse_unsupported(const Fields& fields, int hidden) {
   fields.choice("position_embedding_type", {"absolute"}, 0);
   for (const char* name : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
     if (fields.boolean(name, false)) fields.fail(name, "is true; only encoders are supported");
   }
+  if (fields.boolean("relative_attention", false)) fields.fail("relative_attention", "is true; supported: false");
   if (const json* pruned = fields.find("pruned_heads"); pruned && !pruned->empty()) {
     fields.fail("pruned_heads", "is " + show(*pruned) + "; pruned models are not supported");
+  }
+  if (const json* code = fields.find("auto_map")) {
+    fields.fail("auto_map", "is " + show(*code) + "; models with code of their own are not supported");
+  }
+  if (const json* quantization = fields.find("quantization_config")) {
+    fields.fail("quantization_config", "is " + show(*quantization) + "; save the model with float weights");
+  }
+  if (fields.integer("embedding_size", 1, 16384, hidden) != hidden) {
+    fields.fail("embedding_size",
+                "is " + show(*fields.find("embedding_size")) + ", expected hidden_size " + std::to_string(hidden));
   }
 }
 
@@ -195,21 +263,24 @@ bool ModelConfig::he_friendly() const {
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json) {
   const json object = parse_json(config_json, "config.json", kMaxDepth);
   const Fields fields(object, "config.json");
-  refuse_unsupported(fields);
+  const bool distilled = parse_architecture(fields);
+  const FieldNames& names = distilled ? kDistilBertNames : kBertNames;
   ModelConfig config;
-  config.layers = fields.integer("num_hidden_layers", 1, 256);
-  config.hidden = fields.integer("hidden_size", 1, 16384);
-  config.heads = fields.integer("num_attention_heads", 1, 1024);
+  config.layers = fields.integer(names.layers, 1, 256);
+  config.hidden = fields.integer(names.hidden, 1, 16384);
+  refuse_unsupported(fields, config.hidden);
+  config.heads = fields.integer(names.heads, 1, 1024);
   if (config.hidden % config.heads != 0) {
-    fields.fail("num_attention_heads", "is " + std::to_string(config.heads) + ", which does not divide hidden_size " +
-                                           std::to_string(config.hidden));
+    fields.fail(names.heads, "is " + std::to_string(config.heads) + ", which does not divide " + names.hidden + " " +
+                                 std::to_string(config.hidden));
   }
-  config.ffn = fields.integer("intermediate_size", 1, 65536);
+  config.ffn = fields.integer(names.ffn, 1, 65536);
   config.vocab = fields.integer("vocab_size", 1, 1 << 22);
   config.max_positions = fields.integer("max_position_embeddings", 1, 1 << 16);
-  config.type_vocab = fields.integer("type_vocab_size", 1, 256, 2);
+  config.type_vocab = fields.integer("type_vocab_size", 0, 256, distilled ? 0 : 2);
   config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
-  config.activation = fields.choice("hidden_act", {"gelu", "relu"}, 0) == 0 ? Activation::gelu : Activation::relu;
+  config.activation = fields.choice(names.activation, {"gelu", "relu"}, 0) == 0 ? Activation::gelu : Activation::relu;
+  config.pooler_relu = fields.choice("pooler_activation", {"tanh", "relu"}, distilled ? 1 : 0) == 1;
   config.labels = parse_labels(fields);
   config.task = parse_task(fields, config.labels.size());
   if (config.task == Task::token_classification) config.pooler = false;
@@ -259,6 +330,7 @@ std::string config_to_json(const ModelConfig& config) {
   out["num_attention_heads"] = config.heads;
   out["intermediate_size"] = config.ffn;
   out["hidden_act"] = config.activation == Activation::gelu ? "gelu" : "relu";
+  if (config.pooler_relu) out["pooler_activation"] = "relu";
   out["layer_norm_eps"] = config.layer_norm_eps;
   out["max_position_embeddings"] = config.max_positions;
   out["type_vocab_size"] = config.type_vocab;

@@ -1,5 +1,6 @@
-// The model configuration: Hugging Face's config.json for BERT, plus a "thex" section that names each
-// HE-friendly replacement. A folder without that section is a plain BERT.
+// The model configuration: Hugging Face's config.json for BERT or DistilBERT, plus a "thex" section that names each
+// HE-friendly replacement. A folder without that section is a plain BERT. DistilBERT is a BERT without token types
+// whose pooler ends in a ReLU; it is written as such, under BERT's field names.
 #pragma once
 
 #include <cstdint>
@@ -57,10 +58,11 @@ struct ModelConfig {
   int ffn = 512;
   int vocab = 30522;
   int max_positions = 512;
-  int type_vocab = 2;
+  int type_vocab = 2;  // 0: no token type embeddings (DistilBERT)
   double layer_norm_eps = 1e-12;
   Activation activation = Activation::gelu;
-  bool pooler = true;  // tanh pooler before the classifier; THE-X drops it, token classifiers have none
+  bool pooler = true;        // dense layer before the classifier; THE-X drops it, token classifiers have none
+  bool pooler_relu = false;  // its activation: DistilBERT's ReLU instead of BERT's tanh
   Task task = Task::classification;
   std::vector<std::string> labels;  // id2label, in order; one for a regression; empty: a backbone without a head
   bool do_lower_case = true;        // from tokenizer_config.json
@@ -71,13 +73,13 @@ struct ModelConfig {
   bool he_friendly() const;
 };
 
-// Fields that this program does not know are ignored. Throws Error(model) naming the field and value that is missing,
-// out of range or unsupported.
+// Fields that do not change what the model computes are ignored. Throws Error(model) naming the field and value that is
+// missing, out of range or unsupported; for another architecture, why it is not supported.
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json = "{}");
 // Reads config.json and, when it is there, tokenizer_config.json. Throws Error(model), Error(file).
 ModelConfig load_config(const std::filesystem::path& folder);
 // The config.json text for a model that Hugging Face's BertForSequenceClassification would also accept
-// (where the replacements allow it).
+// (where the replacements and the pooler's activation allow it).
 std::string config_to_json(const ModelConfig& config);
 // The tokenizer_config.json text that goes with it.
 std::string tokenizer_config_to_json(const ModelConfig& config);

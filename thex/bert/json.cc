@@ -45,4 +45,11 @@ nlohmann::json parse_json(std::string_view text, const std::string& what, int ma
   }
 }
 
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kMost = 100;
+  const std::string shown(text.size() > kMost ? text.substr(0, kMost) : text);
+  return nlohmann::json(text.size() > kMost ? shown + "..." : shown)
+      .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace thex::bert

@@ -11,4 +11,8 @@ namespace thex::bert {
 // deeper than `max_depth`, or repeats a key within one object.
 nlohmann::json parse_json(std::string_view text, const std::string& what, int max_depth);
 
+// `text` in quotes on one line, for messages: control and non-ASCII characters escaped, shortened beyond 100
+// characters.
+std::string in_quotes(std::string_view text);
+
 }  // namespace thex::bert

@@ -1,10 +1,11 @@
 #include "thex/bert/model.h"
 
-#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/bert/weight_files.h"
 
 namespace thex::bert {
 namespace {
@@ -19,9 +20,40 @@ std::string show(const Shape& shape) {
   return text + "]";
 }
 
-// The name without "bert." and with the names that older checkpoints give to LayerNorm's parameters put right.
+// DistilBERT's names of a layer's parts, and BERT's.
+constexpr std::pair<std::string_view, std::string_view> kDistilParts[] = {
+    {"attention.q_lin.", "attention.self.query."},
+    {"attention.k_lin.", "attention.self.key."},
+    {"attention.v_lin.", "attention.self.value."},
+    {"attention.out_lin.", "attention.output.dense."},
+    {"sa_layer_norm.", "attention.output.LayerNorm."},
+    {"ffn.lin1.", "intermediate.dense."},
+    {"ffn.lin2.", "output.dense."},
+    {"output_layer_norm.", "output.LayerNorm."}};
+
+// BERT's name for a tensor of DistilBERT.
+std::string translate(const std::string& name) {
+  constexpr std::string_view kLayers = "transformer.layer.", kBeforeClassifier = "pre_classifier.";
+  if (name.starts_with(kBeforeClassifier)) return "pooler.dense." + name.substr(kBeforeClassifier.size());
+  if (!name.starts_with(kLayers)) return name;
+  const std::size_t dot = name.find('.', kLayers.size());
+  if (dot == std::string::npos) return name;
+  const std::string_view part = std::string_view(name).substr(dot + 1);
+  for (const auto& [theirs, ours] : kDistilParts) {
+    if (!part.starts_with(theirs)) continue;
+    return "encoder.layer." + name.substr(kLayers.size(), dot + 1 - kLayers.size()) + std::string(ours) +
+           std::string(part.substr(theirs.size()));
+  }
+  return name;
+}
+
+// The name without "bert." or "distilbert.", with DistilBERT's names and those that older checkpoints give to
+// LayerNorm's parameters put right.
 std::string canonical_name(const std::string& name) {
-  std::string result = name.starts_with("bert.") ? name.substr(5) : name;
+  std::string result = name.starts_with("bert.")         ? name.substr(5)
+                       : name.starts_with("distilbert.") ? name.substr(11)
+                                                         : name;
+  result = translate(result);
   const auto replace_end = [&result](std::string_view old_end, std::string_view new_end) {
     if (result.ends_with(old_end)) result.replace(result.size() - old_end.size(), old_end.size(), new_end);
   };
@@ -43,40 +75,53 @@ bool is_server_tensor(const std::string& name) {
 
 bool is_model_tensor(const std::string& name) { return is_client_tensor(name) || is_server_tensor(name); }
 
+void check_shape(const std::string& name, const Shape* shape, const Shape& expected) {
+  if (shape == nullptr) {
+    throw Error(ErrorCode::model, "tensor \"" + name + "\" of shape " + show(expected) + " is missing");
+  }
+  if (*shape != expected) {
+    throw Error(ErrorCode::model, "tensor \"" + name + "\" has shape " + show(*shape) + ", expected " + show(expected));
+  }
+}
+
 const Tensor& checked(const TensorMap& tensors, const std::string& name, const Shape& shape) {
   const auto it = tensors.find(name);
-  if (it == tensors.end()) {
-    throw Error(ErrorCode::model, "tensor \"" + name + "\" of shape " + show(shape) + " is missing");
-  }
-  if (it->second.shape != shape) {
-    throw Error(ErrorCode::model,
-                "tensor \"" + name + "\" has shape " + show(it->second.shape) + ", expected " + show(shape));
-  }
+  check_shape(name, it == tensors.end() ? nullptr : &it->second.shape, shape);
   return it->second;
 }
 
-// What a checkpoint without a "thex" section leaves to its tensors.
-void detect_head(const std::map<std::string, Shape>& shapes, ModelConfig& config) {
-  const auto has = [&](std::string_view name) {
-    return std::any_of(shapes.begin(), shapes.end(),
-                       [&](const auto& item) { return canonical_name(item.first) == name; });
+// What a checkpoint without a "thex" section leaves to its tensors; `shapes` by canonical name.
+void detect_parts(const std::map<std::string, Shape>& shapes, ModelConfig& config) {
+  const auto any_begins = [&](std::string_view prefix) {
+    const auto it = shapes.lower_bound(std::string(prefix));
+    return it != shapes.end() && it->first.starts_with(prefix);
   };
-  const bool has_encoder = std::any_of(shapes.begin(), shapes.end(), [](const auto& item) {
-    return canonical_name(item.first).starts_with("encoder.");
-  });
-  if (!has_encoder) return;  // a client's bundle says nothing about the rest
-  config.pooler = has("pooler.dense.weight") && config.task != Task::token_classification;
-  if (!has("classifier.weight")) config.labels.clear();
+  // A bundle of one side says nothing about the other.
+  if (any_begins("embeddings.") && !shapes.contains("embeddings.token_type_embeddings.weight")) config.type_vocab = 0;
+  if (!any_begins("encoder.")) return;
+  config.pooler = shapes.contains("pooler.dense.weight") && config.task != Task::token_classification;
+  if (!shapes.contains("classifier.weight")) config.labels.clear();
 }
 
 void refuse_more_layers(const std::map<std::string, Shape>& shapes, int layers) {
   const std::string next = "encoder.layer." + std::to_string(layers) + ".";
+  const auto it = shapes.lower_bound(next);
+  if (it != shapes.end() && it->first.starts_with(next)) {
+    throw Error(ErrorCode::model, "tensor \"" + it->first + "\" belongs to a layer beyond num_hidden_layers = " +
+                                      std::to_string(layers) + " of config.json");
+  }
+}
+
+// Shapes by canonical name, of what belongs to the model.
+std::map<std::string, Shape> canonical_shapes(const std::map<std::string, Shape>& shapes) {
+  std::map<std::string, Shape> result;
   for (const auto& [name, shape] : shapes) {
-    if (canonical_name(name).starts_with(next)) {
-      throw Error(ErrorCode::model, "tensor \"" + name + "\" belongs to a layer beyond num_hidden_layers = " +
-                                        std::to_string(layers) + " of config.json");
+    if (is_model_tensor(name) && !result.emplace(canonical_name(name), shape).second) {
+      throw Error(ErrorCode::model,
+                  "tensor \"" + canonical_name(name) + "\" is there twice, with and without \"bert.\"");
     }
   }
+  return result;
 }
 
 }  // namespace
@@ -99,7 +144,7 @@ std::map<std::string, Shape> expected_tensors(const ModelConfig& config, Part pa
   if (part != Part::server) {
     shapes["embeddings.word_embeddings.weight"] = {config.vocab, hidden};
     shapes["embeddings.position_embeddings.weight"] = {config.max_positions, hidden};
-    shapes["embeddings.token_type_embeddings.weight"] = {config.type_vocab, hidden};
+    if (config.type_vocab > 0) shapes["embeddings.token_type_embeddings.weight"] = {config.type_vocab, hidden};
     norm("embeddings");
   }
   if (part == Part::client) return shapes;
@@ -125,44 +170,26 @@ std::map<std::string, Shape> expected_tensors(const ModelConfig& config, Part pa
 Model load_model(const std::filesystem::path& folder, Part part) {
   Model model;
   model.config = load_config(folder);
-  const std::filesystem::path path = folder / "model.safetensors";
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    throw Error(ErrorCode::model, folder.string() + " has no model.safetensors; other weight formats are not read");
-  }
+  const WeightFiles files(folder);
   try {
-    const std::map<std::string, Shape> shapes = read_safetensors_shapes(path);
-    if (!model.config.thex) detect_head(shapes, model.config);
-    refuse_more_layers(shapes, model.config.layers);
-    const auto expected = expected_tensors(model.config, part);
+    const std::map<std::string, Shape> found = canonical_shapes(files.shapes());
+    if (!model.config.thex) detect_parts(found, model.config);
+    refuse_more_layers(found, model.config.layers);
     // Shapes are compared before any data is read.
-    std::map<std::string, Shape> found;
-    for (const auto& [name, shape] : shapes) {
-      if (is_model_tensor(name) && !found.emplace(canonical_name(name), shape).second) {
-        throw Error(ErrorCode::model,
-                    "tensor \"" + canonical_name(name) + "\" is there twice, with and without \"bert.\"");
-      }
-    }
+    const auto expected = expected_tensors(model.config, part);
     for (const auto& [name, shape] : expected) {
       const auto it = found.find(name);
-      if (it == found.end() || it->second != shape) {
-        TensorMap only;
-        if (it != found.end()) only[name].shape = it->second;
-        checked(only, name, shape);
-      }
+      check_shape(name, it == found.end() ? nullptr : &it->second, shape);
     }
-    SafetensorsFile file = read_safetensors(path, part == Part::client   ? is_client_tensor
-                                                  : part == Part::server ? is_server_tensor
-                                                                         : is_model_tensor);
-    for (auto& [name, tensor] : file.tensors) {
-      std::string canonical = canonical_name(name);
-      if (expected.contains(canonical)) model.tensors.emplace(std::move(canonical), std::move(tensor));
-    }
+    TensorMap tensors = files.read(
+        [&](const std::string& name) { return is_model_tensor(name) && expected.contains(canonical_name(name)); });
+    for (auto& [name, tensor] : tensors) model.tensors.emplace(canonical_name(name), std::move(tensor));
     for (const auto& [name, shape] : expected) checked(model.tensors, name, shape);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::model) throw;
     const std::string message = e.what();
-    throw Error(ErrorCode::model, message.starts_with(path.string()) ? message : path.string() + ": " + message);
+    throw Error(ErrorCode::model,
+                message.starts_with(folder.string()) ? message : files.path().string() + ": " + message);
   }
   return model;
 }

@@ -1,12 +1,13 @@
 // A BERT encoder with the head of its task, as named float tensors.
 //
 // Tensor names are Hugging Face's (BertForSequenceClassification, BertForTokenClassification), with or without the
-// "bert." prefix on disk and always without it here: "embeddings.word_embeddings.weight",
-// "encoder.layer.0.attention.self.query.weight", ..., "pooler.dense.weight" (if config.pooler), "classifier.weight",
-// "classifier.bias". For Softmax::estimation each layer also has the reciprocal network T,
-// Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1): "encoder.layer.N.attention.self.estimation.{0,2,4}.{weight,bias}"
-// with shapes [16,1],[16] / [16,16],[16] / [1,16],[1]. For Norm::affine, "...LayerNorm.weight" and ".bias" hold gamma'
-// and beta' (the embedding LayerNorm stays exact: the client computes it in clear).
+// "bert." prefix on disk and always without it here (DistilBERT's names become BERT's):
+// "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight", ..., "pooler.dense.weight" (if
+// config.pooler), "classifier.weight", "classifier.bias". For Softmax::estimation each layer also has the reciprocal
+// network T, Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1):
+// "encoder.layer.N.attention.self.estimation.{0,2,4}.{weight,bias}" with shapes [16,1],[16] / [16,16],[16] /
+// [1,16],[1]. For Norm::affine, "...LayerNorm.weight" and ".bias" hold gamma' and beta' (the embedding LayerNorm stays
+// exact: the client computes it in clear).
 #pragma once
 
 #include <filesystem>
@@ -33,10 +34,10 @@ enum class Part { all, client, server };
 // Name and shape of every tensor that the configuration implies: client is "embeddings.*", server is all the rest.
 std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config, Part part = Part::all);
 
-// Loads config.json, tokenizer_config.json (optional) and model.safetensors; checks that every tensor the configuration
-// implies is there with its shape; other tensors are left out. Without a "thex" section the presence of the pooler and
-// of the classifier is taken from the tensors: a plain encoder loads as a backbone (labels empty, pooler false). Throws
-// Error(model).
+// Loads config.json, tokenizer_config.json (optional) and the weights, from safetensors or pytorch_model.bin, whole or
+// in shards (weight_files.h); checks that every tensor the configuration implies is there with its shape; other tensors
+// are left out. Without a "thex" section the presence of token types, of the pooler and of the classifier is taken from
+// the tensors: a plain encoder loads as a backbone (labels empty, pooler false). Throws Error(model), Error(file).
 Model load_model(const std::filesystem::path& folder, Part part = Part::all);
 
 // Writes config.json, model.safetensors, vocab.txt (copied from `vocab` unless that is empty) and

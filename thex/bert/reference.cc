@@ -57,7 +57,7 @@ class Forward {
     Matrix cls(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(hidden_));
     if (config_.pooler) {
       cls = linear(cls, "pooler.dense", config_.hidden, config_.hidden);
-      for (double& v : cls) v = std::tanh(v);
+      for (double& v : cls) v = config_.pooler_relu ? std::max(v, 0.0) : std::tanh(v);
     }
     return linear(cls, "classifier", static_cast<int>(config_.labels.size()), config_.hidden);
   }
@@ -167,18 +167,21 @@ std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids,
   }
   const auto& words = model.at("embeddings.word_embeddings.weight", {config.vocab, config.hidden}).data;
   const auto& positions = model.at("embeddings.position_embeddings.weight", {config.max_positions, config.hidden}).data;
-  const auto& types = model.at("embeddings.token_type_embeddings.weight", {config.type_vocab, config.hidden}).data;
+  const bool typed = config.type_vocab > 0;
+  const std::vector<float> none(static_cast<std::size_t>(config.hidden));
+  const auto& types =
+      typed ? model.at("embeddings.token_type_embeddings.weight", {config.type_vocab, config.hidden}).data : none;
   const auto hidden = static_cast<std::size_t>(config.hidden);
   std::vector<double> x(ids.size() * hidden);
   for (std::size_t t = 0; t < ids.size(); ++t) {
-    if (ids[t] < 0 || ids[t] >= config.vocab || type_ids[t] < 0 || type_ids[t] >= config.type_vocab) {
+    if (ids[t] < 0 || ids[t] >= config.vocab || (typed && (type_ids[t] < 0 || type_ids[t] >= config.type_vocab))) {
       throw Error(ErrorCode::input, "token " + std::to_string(t) + " has id " + std::to_string(ids[t]) + " and type " +
                                         std::to_string(type_ids[t]) + "; the model has " +
                                         std::to_string(config.vocab) + " ids and " + std::to_string(config.type_vocab) +
                                         " types");
     }
     const float* word = &words[static_cast<std::size_t>(ids[t]) * hidden];
-    const float* type = &types[static_cast<std::size_t>(type_ids[t]) * hidden];
+    const float* type = &types[typed ? static_cast<std::size_t>(type_ids[t]) * hidden : 0];
     for (std::size_t i = 0; i < hidden; ++i) {
       x[t * hidden + i] = static_cast<double>(word[i]) + positions[t * hidden + i] + type[i];
     }

@@ -20,7 +20,8 @@ struct ForwardResult {
 };
 
 // Word + position + token-type embeddings and their exact LayerNorm: ids.size() x hidden, row-major. Client side.
-// Throws Error(input) for an id out of range, no token, or more tokens than positions.
+// A model without token types ignores `type_ids`. Throws Error(input) for an id out of range, no token, or more tokens
+// than positions.
 std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids,
                           std::span<const std::int32_t> type_ids);
 

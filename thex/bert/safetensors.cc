@@ -4,28 +4,29 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <functional>
+#include <optional>
 #include <utility>
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/bert/byte_source.h"
 #include "thex/bert/half.h"
 #include "thex/bert/json.h"
+#include "thex/bert/stored_values.h"
 
 namespace thex::bert {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "tensor bytes are copied as they are");
 
 struct DtypeName {
   const char* name;
   std::uint64_t bytes;
 };
-// Types that the format knows; only the first three can be loaded, the others skipped.
+// Types that the format knows; those of kLoadable can be loaded, the others skipped.
 constexpr DtypeName kDtypes[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2},    {"F64", 8},     {"BOOL", 1},
                                  {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2},
                                  {"U16", 2}, {"I32", 4}, {"U32", 4},     {"I64", 8},     {"U64", 8}};
+constexpr std::pair<const char*, StoredType> kLoadable[] = {
+    {"F32", StoredType::f32}, {"F16", StoredType::f16}, {"BF16", StoredType::bf16}, {"F64", StoredType::f64}};
 constexpr std::size_t kMaxRank = 8;
 constexpr int kHeaderDepth = 3;  // { "name": { "shape": [..] } }
 
@@ -133,75 +134,53 @@ Layout parse_layout(std::string_view header, std::uint64_t data_size) {
   return layout;
 }
 
-// Copies bytes [offset, offset + size) of the data section.
-using ReadAt = std::function<void(std::uint64_t offset, void* to, std::size_t size)>;
-
-Tensor read_tensor(const Entry& entry, const ReadAt& read) {
-  Tensor tensor;
-  tensor.shape = entry.shape;
-  tensor.data.resize(entry.count);
-  if (entry.dtype == "F32") {
-    if (entry.count > 0) read(entry.begin, tensor.data.data(), entry.count * 4);
-  } else if (entry.dtype == "F16" || entry.dtype == "BF16") {
-    const auto widen = entry.dtype == "F16" ? f16_to_float : bf16_to_float;
-    std::array<std::uint16_t, 8192> chunk;
-    for (std::uint64_t i = 0; i < entry.count; i += chunk.size()) {
-      const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), entry.count - i));
-      read(entry.begin + 2 * i, chunk.data(), 2 * n);
-      std::transform(chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(n),
-                     tensor.data.begin() + static_cast<std::ptrdiff_t>(i), widen);
-    }
-  } else {
-    bad("tensor \"" + entry.name + "\" has type " + entry.dtype + "; only F32, F16 and BF16 are supported");
+Tensor read_tensor(const Entry& entry, const ByteSource& source, std::uint64_t data_begin) {
+  std::optional<StoredType> type;
+  for (const auto& [name, known] : kLoadable) {
+    if (entry.dtype == name) type = known;
   }
-  const auto odd = std::find_if_not(tensor.data.begin(), tensor.data.end(), [](float x) { return std::isfinite(x); });
-  if (odd != tensor.data.end()) {
-    bad("value " + std::to_string(odd - tensor.data.begin()) + " of tensor \"" + entry.name + "\" is not finite");
+  if (!type) {
+    bad("tensor \"" + entry.name + "\" has type " + entry.dtype + "; only F32, F16, BF16 and F64 are supported");
   }
-  return tensor;
+  return {entry.shape,
+          read_values(source, data_begin + entry.begin, entry.count, *type, "tensor \"" + entry.name + "\"")};
 }
 
-SafetensorsFile read_tensors(Layout layout, bool (*wanted)(const std::string&), const ReadAt& read) {
+// A file whose header has been read and checked.
+struct Checked {
+  explicit Checked(ByteSource bytes) : source(std::move(bytes)) {
+    if (source.size < 8) bad("only " + std::to_string(source.size) + " bytes: truncated");
+    std::array<std::byte, 8> length;
+    source.read(0, length.data(), length.size());
+    std::string header(header_length(length.data(), source.size), '\0');
+    source.read(8, header.data(), header.size());
+    data_begin = 8 + header.size();
+    layout = parse_layout(header, source.size - data_begin);
+  }
+  ByteSource source;
+  std::uint64_t data_begin = 0;
+  Layout layout;
+};
+
+SafetensorsFile read_tensors(Checked checked, const std::function<bool(const std::string&)>& wanted) {
   SafetensorsFile file;
-  file.metadata = std::move(layout.metadata);
-  for (const Entry& entry : layout.entries) {
-    if (wanted == nullptr || wanted(entry.name)) file.tensors.emplace(entry.name, read_tensor(entry, read));
+  file.metadata = std::move(checked.layout.metadata);
+  for (const Entry& entry : checked.layout.entries) {
+    if (!wanted || wanted(entry.name))
+      file.tensors.emplace(entry.name, read_tensor(entry, checked.source, checked.data_begin));
   }
   return file;
 }
 
-// An open file whose header has been read and checked.
-struct OpenFile {
-  explicit OpenFile(const std::filesystem::path& file) : path(file), stream(file, std::ios::binary) {
-    std::error_code error;
-    if (!stream || !std::filesystem::is_regular_file(path, error)) {
-      throw Error(ErrorCode::file, "cannot open " + path.string());
-    }
-    const std::uint64_t size = std::filesystem::file_size(path, error);
-    if (error) throw Error(ErrorCode::file, "cannot read " + path.string() + ": " + error.message());
-    if (size < 8) throw Error(ErrorCode::model, path.string() + " has " + std::to_string(size) + " bytes: truncated");
-    std::array<std::byte, 8> length;
-    read(0, length.data(), 8);
-    try {
-      std::string header(header_length(length.data(), size), '\0');
-      read(8, header.data(), header.size());
-      data_begin = 8 + header.size();
-      layout = parse_layout(header, size - data_begin);
-    } catch (const Error& e) {
-      if (e.code() != ErrorCode::model) throw;
-      throw Error(ErrorCode::model, path.string() + ": " + e.what());
-    }
+template <typename Action>
+auto naming(const std::filesystem::path& path, Action&& action) {
+  try {
+    return action();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::model) throw;
+    throw Error(ErrorCode::model, path.string() + ": " + e.what());
   }
-  void read(std::uint64_t offset, void* to, std::size_t size) {
-    stream.seekg(static_cast<std::streamoff>(offset));
-    stream.read(static_cast<char*>(to), static_cast<std::streamsize>(size));
-    if (!stream) throw Error(ErrorCode::file, "cannot read " + path.string() + " at byte " + std::to_string(offset));
-  }
-  std::filesystem::path path;
-  std::ifstream stream;
-  std::uint64_t data_begin = 0;
-  Layout layout;
-};
+}
 
 void append_values(std::string& bytes, const std::string& name, const Tensor& tensor, Dtype dtype) {
   const auto check = [&](std::size_t i, bool finite) {
@@ -225,35 +204,23 @@ void append_values(std::string& bytes, const std::string& name, const Tensor& te
 
 }  // namespace
 
-SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, bool (*wanted)(const std::string&)) {
-  if (bytes.size() < 8) bad("only " + std::to_string(bytes.size()) + " bytes: truncated");
-  const std::uint64_t length = header_length(bytes.data(), bytes.size());
-  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
-  const auto data = bytes.subspan(8 + length);
-  return read_tensors(parse_layout(header, data.size()), wanted,
-                      [data](std::uint64_t offset, void* to, std::size_t size) {
-                        std::memcpy(to, data.subspan(offset, size).data(), size);
-                      });
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes,
+                                  const std::function<bool(const std::string&)>& wanted) {
+  return read_tensors(Checked(memory_source(bytes)), wanted);
 }
 
-SafetensorsFile read_safetensors(const std::filesystem::path& path, bool (*wanted)(const std::string&)) {
-  OpenFile file(path);
-  Layout layout = std::move(file.layout);
-  try {
-    return read_tensors(std::move(layout), wanted, [&file](std::uint64_t offset, void* to, std::size_t size) {
-      file.read(file.data_begin + offset, to, size);
-    });
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::model) throw;
-    throw Error(ErrorCode::model, path.string() + ": " + e.what());
-  }
+SafetensorsFile read_safetensors(const std::filesystem::path& path,
+                                 const std::function<bool(const std::string&)>& wanted) {
+  return naming(path, [&] { return read_tensors(Checked(file_source(path)), wanted); });
 }
 
 std::map<std::string, std::vector<std::int64_t>> read_safetensors_shapes(const std::filesystem::path& path) {
-  OpenFile file(path);
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  for (Entry& entry : file.layout.entries) shapes.emplace(std::move(entry.name), std::move(entry.shape));
-  return shapes;
+  return naming(path, [&] {
+    Checked file(file_source(path));
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    for (Entry& entry : file.layout.entries) shapes.emplace(std::move(entry.name), std::move(entry.shape));
+    return shapes;
+  });
 }
 
 void write_safetensors(const std::filesystem::path& path, const SafetensorsFile& file, Dtype dtype) {

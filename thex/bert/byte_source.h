@@ -1,0 +1,24 @@
+// A file or a piece of memory that is read at positions, so that a reader of a large format touches only what it needs.
+// Internal to thex/bert.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+
+namespace thex::bert {
+
+struct ByteSource {
+  std::uint64_t size = 0;
+  // Copies bytes [offset, offset + count). Throws Error(model) beyond the end, Error(file) when reading fails.
+  std::function<void(std::uint64_t offset, void* to, std::size_t count)> read;
+};
+
+// Throws Error(file) when it is not a regular file or cannot be opened.
+ByteSource file_source(const std::filesystem::path& path);
+// `bytes` must outlive the source.
+ByteSource memory_source(std::span<const std::byte> bytes);
+
+}  // namespace thex::bert
