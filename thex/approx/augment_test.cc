@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "thex/approx/testing.h"
-#include "thex/approx/train.h"
+#include "thex/approx/losses.h"
 #include "thex/base/error.h"
 
 namespace thex::approx {
@@ -64,7 +64,7 @@ TEST(LabelLoss, IgnoresExamplesWithoutALabel) {
   Batch batch;
   batch.labels = at::tensor({0L, -1L}, torch::kInt64);
   batch.weight = at::ones({2});
-  EXPECT_NEAR(label_loss(out, batch).item<double>(), std::log1p(std::exp(-2.0)), 1e-6);
+  EXPECT_NEAR(label_loss({})(out, batch).item<double>(), std::log1p(std::exp(-2.0)), 1e-6);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "thex/approx/calibrate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "thex/base/error.h"
@@ -9,7 +10,85 @@ namespace thex::approx {
 
 using torch::Tensor;
 
+namespace {
+
+// Collects what a Magnitude says. Percentiles come from a histogram of log2 |value|.
+class Meter {
+ public:
+  // The entries of `value` at which `real` (of a shape that expands to it) is not zero.
+  void add(const Tensor& value, const Tensor& real) {
+    if (!value.defined()) return;
+    const Tensor kept = value.masked_select(real.gt(0).expand(value.sizes())).abs();
+    if (kept.numel() == 0) return;
+    count_ += static_cast<double>(kept.numel());
+    squares_ += kept.square().sum(torch::kFloat64).item<double>();
+    max_ = std::max(max_, kept.max().item<double>());
+    const Tensor bins = at::histc(kept.clamp_min(std::exp2(kLow)).log2().clamp_(kLow, kHigh), kBins, kLow, kHigh);
+    histogram_ = histogram_.defined() ? histogram_ + bins.to(torch::kFloat64) : bins.to(torch::kFloat64);
+  }
+  Magnitude result() const {
+    Magnitude m;
+    if (count_ == 0) return m;
+    m.rms = std::min(std::sqrt(squares_ / count_), max_);
+    m.max = max_;
+    m.p50 = percentile(0.5), m.p99 = percentile(0.99), m.p999 = percentile(0.999);
+    return m;
+  }
+
+ private:
+  static constexpr double kLow = -20, kHigh = 20;
+  static constexpr int kBins = 800;
+
+  double percentile(double share) const {
+    const Tensor bins = histogram_.to(torch::kCPU).contiguous();
+    double below = 0;
+    for (int i = 0; i < kBins; ++i) {
+      below += bins.data_ptr<double>()[i];
+      if (below >= share * count_) return std::min(max_, std::exp2(kLow + (kHigh - kLow) * (i + 1) / kBins));
+    }
+    return max_;
+  }
+
+  double count_ = 0, squares_ = 0, max_ = 0;
+  Tensor histogram_;
+};
+
+struct LayerMeters {
+  Meter score, cube, cube_sum, t1, t2, context, attention_sum, attention_norm, ffn, output_sum, output_norm;
+
+  LayerMagnitudes result() const {
+    return {score.result(), cube.result(),       cube_sum.result(),      t1.result(),
+            t2.result(),    context.result(),    attention_sum.result(), attention_norm.result(),
+            ffn.result(),   output_sum.result(), output_norm.result()};
+  }
+};
+
+}  // namespace
+
 double Ranges::max_relu_input() const { return std::max({u, t1, t2, ffn}); }
+
+std::vector<bert::LayerRanges> Ranges::layer_ranges() const {
+  const auto range = [](const Magnitude& m) { return bert::Range{m.rms, m.max}; };
+  std::vector<bert::LayerRanges> out;
+  for (const LayerMagnitudes& l : layers)
+    out.push_back({range(l.score), range(l.cube), range(l.cube_sum), range(l.context), range(l.attention_norm),
+                   range(l.ffn), range(l.output_norm)});
+  return out;
+}
+
+std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& l) {
+  return {{"score", l.score},
+          {"cube", l.cube},
+          {"cube_sum", l.cube_sum},
+          {"t1", l.t1},
+          {"t2", l.t2},
+          {"context", l.context},
+          {"attention_sum", l.attention_sum},
+          {"attention_norm", l.attention_norm},
+          {"ffn", l.ffn},
+          {"output_sum", l.output_sum},
+          {"output_norm", l.output_norm}};
+}
 
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   at::NoGradGuard no_grad;
@@ -17,30 +96,44 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   r.min_sum = 1e30;
   ForwardOptions options;
   options.cls_only_last = false;
+  std::vector<LayerMeters> meters(static_cast<std::size_t>(module.config.layers));
   for (const auto& indices : sorted_batches(data, 32)) {
     const Batch batch = collate(data, indices, module.device);
     const Output out = module.forward(batch, options);
     const Tensor rows = batch.mask.unsqueeze(-1);                      // [B, L, 1]
     const Tensor query = batch.mask.unsqueeze(1).unsqueeze(-1);        // [B, 1, L, 1]
     const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);  // [B, 1, L, L]
-    auto grow = [](double& into, const Tensor& value, const Tensor& mask) {
-      if (value.defined()) into = std::max(into, (value * mask).abs().max().item<double>());
-    };
-    for (const LayerTrace& t : out.layers) {
-      grow(r.u, t.u, pair);
-      grow(r.t1, t.t1, query);
-      grow(r.t2, t.t2, query);
-      grow(r.ffn, t.ffn, rows);
-      grow(r.cube, t.cubes, pair);
-      grow(r.sum, t.sum, query);
-      grow(r.context, t.context, rows);
-      for (int i = 0; i < 2; ++i) {
-        grow(r.hidden, t.norm_in[i], rows);
-        grow(r.hidden, t.norm_out[i], rows);
-      }
+    for (std::size_t l = 0; l < meters.size(); ++l) {
+      const LayerTrace& t = out.layers[l];
+      LayerMeters& m = meters[l];
+      m.score.add(t.u, pair);
+      m.cube.add(t.cubes, pair);
+      m.cube_sum.add(t.sum, query);
+      m.t1.add(t.t1, query);
+      m.t2.add(t.t2, query);
+      m.context.add(t.context, rows);
+      m.ffn.add(t.ffn, rows);
+      m.attention_sum.add(t.norm_in[0], rows);
+      m.attention_norm.add(t.norm_out[0], rows);
+      m.output_sum.add(t.norm_in[1], rows);
+      m.output_norm.add(t.norm_out[1], rows);
       if (t.sum.defined()) r.min_sum = std::min(r.min_sum, (t.sum + (1 - query) * 1e30).min().item<double>());
     }
-    r.logit = std::max(r.logit, out.logits.abs().max().item<double>());
+    Tensor logits = out.logits;
+    if (module.config.task == bert::Task::token_classification)  // those of every token are encrypted
+      logits = at::linear(out.layers.back().norm_out[1], module.params.at("classifier.weight"),
+                          module.params.at("classifier.bias")) *
+               rows;
+    if (logits.numel() > 0) r.logit = std::max(r.logit, logits.abs().max().item<double>());
+  }
+  for (const LayerMeters& meter : meters) {
+    const LayerMagnitudes m = meter.result();
+    r.layers.push_back(m);
+    const auto grow = [](double& into, const Magnitude& from) { into = std::max(into, from.max); };
+    grow(r.u, m.score), grow(r.t1, m.t1), grow(r.t2, m.t2), grow(r.ffn, m.ffn), grow(r.cube, m.cube);
+    grow(r.sum, m.cube_sum), grow(r.context, m.context);
+    for (const Magnitude& hidden : {m.attention_sum, m.attention_norm, m.output_sum, m.output_norm})
+      grow(r.hidden, hidden);
   }
   return r;
 }

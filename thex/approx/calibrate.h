@@ -2,12 +2,32 @@
 // every ReLU) decides the integer bits of the lowest modulus, the rest the scale of the other levels.
 #pragma once
 
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "thex/approx/data.h"
 #include "thex/approx/encoder_module.h"
 
 namespace thex::approx {
+
+// How large the numbers at one point are: the root mean square, the largest absolute value, and the absolute values
+// that half, 99 % and 99.9 % of them stay below (to about 4 %).
+struct Magnitude {
+  double rms = 0, max = 0, p50 = 0, p99 = 0, p999 = 0;
+};
+
+struct LayerMagnitudes {
+  Magnitude score;           // u = s/2+1
+  Magnitude cube, cube_sum;  // c = ReLU(u)^3 and its sums, the inputs of T
+  Magnitude t1, t2;          // pre-activations of T
+  Magnitude context;         // P.V
+  Magnitude attention_sum;   // input of the norm after attention
+  Magnitude attention_norm;  // its output
+  Magnitude ffn;             // FFN pre-activations
+  Magnitude output_sum;      // input of the norm after the FFN
+  Magnitude output_norm;     // its output
+};
 
 struct Ranges {
   double u = 0;           // |s/2+1|
@@ -19,7 +39,14 @@ struct Ranges {
   double context = 0;        // |P.V|
   double hidden = 0;         // |any norm's input or output|
   double max_relu_input() const;
+
+  std::vector<LayerMagnitudes> layers;
+  // For config.json.
+  std::vector<bert::LayerRanges> layer_ranges() const;
 };
+
+// The points of a layer with their names, for reports.
+std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer);
 
 // Real tokens only, every query row of every layer.
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data);

@@ -74,6 +74,12 @@ nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments&
                  {"min_sum", g.min_sum},
                  {"context", g.context},
                  {"hidden", g.hidden}};
+  for (const LayerMagnitudes& layer : g.layers) {
+    nlohmann::ordered_json points;
+    for (const auto& [name, m] : named(layer))
+      points[name] = {{"rms", m.rms}, {"max", m.max}, {"p50", m.p50}, {"p99", m.p99}, {"p99.9", m.p999}};
+    j["layers"].push_back(points);
+  }
   return j;
 }
 
@@ -245,6 +251,7 @@ int run_convert(int argc, char** argv) {
   if (!out.config.he_friendly()) throw Error(ErrorCode::internal, "the converted model is not HE-friendly");
   out.config.thex->max_relu_input = result.ranges.max_relu_input();
   out.config.thex->max_logit = result.ranges.logit;
+  out.config.thex->layers = result.ranges.layer_ranges();
   print_table(result, data.spec);
   const Agreement agreement = compare_with_reference(result.module, out, data.spec, data.dev);
   char line[160];

@@ -89,5 +89,36 @@ TEST(Batches, CollatePadsAndKeepsIds) {
   }
 }
 
+bert::Tokenizer small_tokenizer() {
+  return bert::Tokenizer::from_tokens(
+      {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "u", "##n", "rules", "rome", "and", "##s"});
+}
+
+TEST(Tokenize, PairsHaveTwoSegments) {
+  data::Example e;
+  e.text = "the un", e.pair = "rome rules", e.label = 1;
+  const DataSet data = tokenize({e}, bert::Task::classification, small_tokenizer(), 32);
+  EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 3, 9, 8, 3}));
+  EXPECT_EQ(data[0].types, (std::vector<std::int64_t>{0, 0, 0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(data[0].label, 1);
+  EXPECT_TRUE(data[0].first.empty());
+}
+
+TEST(Tokenize, TagsStandAtFirstPieces) {
+  data::Example e;
+  e.words = {"the", "Uns", "rules", "Rome"};
+  e.tags = {0, 1, 0, 2};
+  const bert::Tokenizer tokenizer = small_tokenizer();
+  DataSet data = tokenize({e}, bert::Task::token_classification, tokenizer, 32);
+  EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 11, 8, 9, 3}));
+  EXPECT_EQ(data[0].first, (std::vector<std::int64_t>{1, 2, 5, 6}));
+  EXPECT_EQ(data[0].tags, e.tags);
+  // Too long: words whose first piece is gone have no position, their tags stay for the metric.
+  data = tokenize({e}, bert::Task::token_classification, tokenizer, 5);
+  EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 3}));
+  EXPECT_EQ(data[0].first, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(data[0].tags, e.tags);
+}
+
 }  // namespace
 }  // namespace thex::approx

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "thex/approx/plain_model.h"
 #include "thex/approx/testing.h"
 #include "thex/base/error.h"
@@ -11,11 +13,15 @@ namespace {
 
 const Log kSilent = [](const std::string&) {};
 
-Split small_split() { return hold_out(testing::vote_data(1200, 40, 13, 1), 100, 1); }
+TaskData votes() {
+  return testing::task_data(testing::vote_task(), testing::vote_data(1200, 40, 13, 1),
+                            testing::vote_data(300, 40, 13, 99));
+}
 
 WorkflowOptions quick() {
   WorkflowOptions o;
   o.final_epochs = 1;
+  o.min_steps = o.final_steps = 1;
   o.estimation_steps = 50;
   o.learning_rate = o.embedding_rate = 3e-3;
   o.word_dropout = o.dropout = 0;
@@ -45,31 +51,30 @@ TEST(Checkpoint, ComesBackExactlyAndOnlyForItsFingerprint) {
 }
 
 TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
-  const Split split = small_split();
-  const DataSet dev = testing::vote_data(300, 40, 13, 99);
+  const TaskData data = votes();
   EncoderModule plain(testing::small_config(), 5, torch::kCPU);
   TrainOptions t;
   t.epochs = 6;
   t.learning_rate = t.embedding_rate = 3e-3;
   const Score learned = train(
-      plain, split, t, label_loss, [](const std::string&) { return true; }, kSilent);
-  ASSERT_GT(learned.accuracy, 80);
-  const torch::Tensor logits = all_logits(plain, split.train, kSilent);
+      plain, data, t, label_loss({}), [](const std::string&) { return true; }, kSilent);
+  ASSERT_GT(learned.metric, 80);
+  const torch::Tensor logits = predict(plain, data.split.train);
   const testing::TemporaryFolder folder;
   const CheckpointStore store(folder.path(), "test");
   int resumed = 0;
   const Log count = [&](const std::string& line) { resumed += line.find("resumed") != std::string::npos; };
-  const WorkflowResult first = run_workflow(plain, logits, split, dev, 24, quick(), store, count);
+  const WorkflowResult first = run_workflow(plain, logits, data, quick(), store, count);
   EXPECT_EQ(resumed, 0);
   EXPECT_TRUE(first.module.to_model().config.he_friendly());
-  EXPECT_GT(first.stages.back().dev.accuracy, 80);
+  EXPECT_GT(first.stages.back().dev.metric, 80);
   EXPECT_GT(first.ranges.max_relu_input(), 0);
   EXPECT_LT(first.ranges.max_relu_input(), 500);
 
   // Half of the checkpoints lost: the rest is used, the result is the same.
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     if (entry.path().filename().string() >= "stage-06") std::filesystem::remove(entry.path());
-  const WorkflowResult second = run_workflow(plain, logits, split, dev, 24, quick(), store, count);
+  const WorkflowResult second = run_workflow(plain, logits, data, quick(), store, count);
   EXPECT_EQ(resumed, 6);
   EXPECT_TRUE(second.module.to_model().config.he_friendly());
   ASSERT_EQ(second.module.params.size(), first.module.params.size());
@@ -77,14 +82,101 @@ TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
     EXPECT_TRUE(at::equal(value, second.module.params.at(name))) << name;
   ASSERT_EQ(second.stages.size(), first.stages.size());
   for (std::size_t i = 0; i < first.stages.size(); ++i)
-    EXPECT_NEAR(second.stages[i].dev.accuracy, first.stages[i].dev.accuracy, 1e-6) << first.stages[i].name;
+    EXPECT_NEAR(second.stages[i].dev.metric, first.stages[i].dev.metric, 1e-6) << first.stages[i].name;
 
   // Other options: nothing is resumed but what they do not touch.
   resumed = 0;
   WorkflowOptions other = quick();
   other.learning_rate *= 0.5;
-  run_workflow(plain, logits, split, dev, 24, other, store, count);
+  run_workflow(plain, logits, data, other, store, count);
   EXPECT_EQ(resumed, 0);
+}
+
+// Everything but the affine norms is as it was before stage 5, and these have come closer to the exact norms.
+TEST(Stages, PaperProfileFreezesAllButTheNorms) {
+  for (const data::TaskSpec& spec : {testing::vote_task(), testing::share_task(), testing::tag_task()}) {
+    const bool tags = spec.kind == bert::Task::token_classification;
+    auto make = [&](std::size_t n, std::uint64_t seed) {
+      return tags                                  ? testing::tag_data(n, 40, 7, seed)
+             : spec.kind == bert::Task::regression ? testing::share_data(n, 40, 13, seed)
+                                                   : testing::vote_data(n, 40, 13, seed);
+    };
+    const TaskData data = testing::task_data(spec, make(600, 1), make(100, 2), 60);
+    const EncoderModule plain(testing::config_for(spec), 5, torch::kCPU);
+    const testing::TemporaryFolder folder;
+    const CheckpointStore store(folder.path(), "test");
+    WorkflowOptions o = quick();
+    o.profile = Profile::paper;
+    const WorkflowResult result = run_workflow(plain, {}, data, o, store, kSilent);
+    EXPECT_TRUE(result.module.to_model().config.he_friendly());
+    std::map<std::string, Parameters> stages;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      const std::string name = entry.path().stem().string();
+      ASSERT_TRUE(name.starts_with("stage-")) << name;  // no training's state stays behind
+      stages[name.substr(9)] = from_tensor_map(bert::read_safetensors(entry.path()).tensors, torch::kCPU);
+    }
+    ASSERT_TRUE(stages.count("fine-tuned") && stages.count("affine-norm"));
+    int affine = 0;
+    for (const auto& [name, value] : stages.at("affine-norm")) {
+      if (name.find("AffineNorm.") != std::string::npos) {
+        const double start = name.ends_with("weight") ? 1 : 0;
+        EXPECT_GT((value - start).abs().max().item<double>(), 0) << name;
+        ++affine;
+      } else {
+        EXPECT_TRUE(at::equal(value, stages.at("fine-tuned").at(name))) << name;
+      }
+    }
+    EXPECT_EQ(affine, 8);
+    const Parameters &first = stages.at("softmax-estimation"), &last = stages.at("fine-tuned");
+    int moved = 0;
+    for (const auto& [name, value] : last) {
+      const bool same = at::equal(value, first.at(name));
+      if (name.find(".estimation.") != std::string::npos) {
+        EXPECT_TRUE(same) << name;
+      }
+      moved += !same;
+    }
+    EXPECT_GT(moved, 20);
+  }
+}
+
+TEST(Stages, EveryTaskBecomesFriendlyWithATeacher) {
+  for (const data::TaskSpec& spec : {testing::share_task(), testing::tag_task()}) {
+    const bool tags = spec.kind == bert::Task::token_classification;
+    auto make = [&](std::size_t n, std::uint64_t seed) {
+      return tags ? testing::tag_data(n, 40, 7, seed) : testing::share_data(n, 40, 13, seed);
+    };
+    const TaskData data = testing::task_data(spec, make(1500, 1), make(200, 2));
+    EncoderModule plain(testing::config_for(spec), 5, torch::kCPU);
+    start_head(plain, data.split.train);
+    TrainOptions t;
+    t.epochs = 8;
+    t.batch_size = 32;
+    t.learning_rate = t.embedding_rate = 3e-3;
+    const Score learned = train(
+        plain, data, t, label_loss(objective_of(spec.kind, data.split.train)), [](const std::string&) { return true; },
+        kSilent);
+    ASSERT_GT(learned.metric, 80) << spec.name;
+    const testing::TemporaryFolder folder;
+    WorkflowOptions o = quick();
+    o.hidden = 1;
+    o.norm_group = 2;
+    const WorkflowResult result =
+        run_workflow(plain, predict(plain, data.split.train), data, o, CheckpointStore(folder.path(), "test"), kSilent);
+    const bert::Model model = result.module.to_model();
+    EXPECT_TRUE(model.config.he_friendly());
+    EXPECT_EQ(model.config.task, spec.kind);
+    EXPECT_GT(result.stages.back().dev.metric, 75) << spec.name;
+    ASSERT_EQ(result.ranges.layers.size(), 2U);
+    for (const LayerMagnitudes& layer : result.ranges.layers)
+      for (const auto& [name, m] : named(layer)) {
+        EXPECT_GT(m.rms, 0) << name;
+        EXPECT_LE(m.rms, m.max) << name;
+        EXPECT_LE(m.p50, m.p99) << name;
+        EXPECT_LE(m.p99, m.p999) << name;
+        EXPECT_LE(m.p999, m.max) << name;
+      }
+  }
 }
 
 TEST(PlainModel, StudentStartsFromPrincipalComponents) {
