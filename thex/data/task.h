@@ -25,12 +25,12 @@ enum class Format {
           // skipped
 };
 
-// Which columns hold what. A column is a name from the header line or the JSON object, or "#3" for the third one of a
-// file without a header.
+// Which columns hold what. A column is a name from the header line or the JSON object, or "#3" for the third one; in a
+// conll file "#last" is the last one of each line.
 struct Columns {
   std::string text = "sentence";
   std::string pair;  // empty: single texts
-  std::string label = "label";
+  std::string label = "label";  // empty: the file has none
   bool header = true;  // tsv and csv: the first line names the columns
 };
 

@@ -1,0 +1,191 @@
+#include "thex/data/table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/bert/json.h"
+#include "thex/data/csv.h"
+
+namespace thex::data {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxColumns = 4096;
+constexpr int kMaxDepth = 16;
+
+void split_tabs(const std::string& line, std::vector<std::string>& fields) {
+  fields.clear();
+  std::size_t start = 0;
+  for (std::size_t tab = line.find('\t'); tab != std::string::npos; tab = line.find('\t', start)) {
+    fields.push_back(line.substr(start, tab - start));
+    start = tab + 1;
+  }
+  fields.push_back(line.substr(start));
+}
+
+// Strings as they are, numbers and truth values as JSON writes them.
+std::optional<std::string> scalar_text(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number() || value.is_boolean()) return value.dump();
+  return std::nullopt;
+}
+
+std::string without_nul(std::string text, const LineReader& lines, const std::string& column) {
+  if (text.find('\0') != std::string::npos) lines.fail("the field " + quoted(column) + " has a NUL character");
+  return text;
+}
+
+Cell cell_of(const json& value, const LineReader& lines, const std::string& column) {
+  if (auto text = scalar_text(value)) return {without_nul(*std::move(text), lines, column), std::nullopt};
+  if (!value.is_array()) {
+    lines.fail("the field " + quoted(column) + " is " + (value.is_null() ? "null" : "an object") +
+               ", not a text, a number or an array of them");
+  }
+  std::vector<std::string> list;
+  list.reserve(value.size());
+  for (const json& element : value) {
+    auto text = scalar_text(element);
+    if (!text) {
+      lines.fail("element " + std::to_string(list.size()) + " of the field " + quoted(column) +
+                 " is neither a text nor a number");
+    }
+    list.push_back(without_nul(*std::move(text), lines, column));
+  }
+  return {"", std::move(list)};
+}
+
+}  // namespace
+
+std::optional<std::size_t> column_number(const std::string& column) {
+  if (column.size() < 2 || column[0] != '#' || column[1] == '0') return std::nullopt;
+  std::size_t number = 0;
+  const char* const end = column.data() + column.size();
+  const auto [at, error] = std::from_chars(column.data() + 1, end, number);
+  if (error != std::errc{} || at != end || number > kMaxColumns) return std::nullopt;
+  return number;
+}
+
+std::string quoted(const std::string& text) { return bert::in_quotes(text); }
+
+std::string quoted_list(const std::vector<std::string>& texts) {
+  constexpr std::size_t kMost = 30;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(texts.size(), kMost); ++i) out += (i ? ", " : "") + quoted(texts[i]);
+  if (texts.size() > kMost) out += " and " + std::to_string(texts.size() - kMost) + " more";
+  return out.empty() ? "none" : out;
+}
+
+TableReader::TableReader(LineReader& lines, Format format, std::vector<std::string> columns, bool header,
+                         bool skip_short)
+    : lines_(lines), format_(format), columns_(std::move(columns)), header_(header), skip_short_(skip_short) {
+  if (format_ == Format::conll) throw Error(ErrorCode::usage, "a CoNLL file is not a table with one example a row");
+  if (format_ == Format::jsonl || header_) return;
+  for (const std::string& column : columns_) {
+    if (!column_number(column)) {
+      throw Error(ErrorCode::usage, "column " + quoted(column) + " is a name, but " + lines_.name() +
+                                        " is read without a header line: say #1 for the first column");
+    }
+  }
+}
+
+bool TableReader::read_fields(std::size_t& line) {
+  std::size_t empty_line = 0;
+  for (;;) {
+    if (format_ == Format::csv) {
+      if (!next_csv_record(lines_, fields_, line)) return false;
+    } else {
+      std::string text;
+      if (!lines_.next(text)) return false;
+      line = lines_.number();
+      split_tabs(text, fields_);
+    }
+    if (fields_.size() > kMaxColumns) {
+      lines_.fail_at(line, "the row has " + std::to_string(fields_.size()) + " columns, at most " +
+                               std::to_string(kMaxColumns) + " are allowed; is this the right format?");
+    }
+    const bool empty = fields_.size() == 1 && fields_[0].empty() && lines_.number() == line;
+    if (empty && empty_line == 0) empty_line = line;
+    if (empty) continue;
+    if (empty_line) lines_.fail_at(empty_line, "an empty line between rows; remove it");
+    return true;
+  }
+}
+
+std::size_t TableReader::position(const std::string& column) const {
+  const auto found = std::find(fields_.begin(), fields_.end(), column);
+  if (header_ && found != fields_.end()) {
+    if (std::find(found + 1, fields_.end(), column) != fields_.end()) {
+      lines_.fail("the header line names the column " + quoted(column) + " twice; say its number (#1 for the first)");
+    }
+    return static_cast<std::size_t>(found - fields_.begin());
+  }
+  if (const auto number = column_number(column)) {
+    if (*number <= fields_.size()) return *number - 1;
+    lines_.fail("no column " + column + ": the row has " + std::to_string(fields_.size()) + " columns");
+  }
+  lines_.fail("no column " + quoted(column) + "; the header line has " + quoted_list(fields_) +
+              ": name the one that is meant, or another format");
+}
+
+void TableReader::find_columns() {
+  field_count_ = fields_.size();
+  for (const std::string& column : columns_) positions_.push_back(position(column));
+}
+
+bool TableReader::next(Row& row) {
+  if (format_ == Format::jsonl) return next_object(row);
+  for (;;) {
+    if (!read_fields(row.line)) return false;
+    if (!started_) {
+      started_ = true;
+      find_columns();
+      if (header_) continue;
+    }
+    if (fields_.size() < field_count_ && skip_short_) {
+      ++skipped_;
+      continue;
+    }
+    if (fields_.size() != field_count_) {
+      lines_.fail_at(row.line, "the row has " + std::to_string(fields_.size()) + " columns, the " +
+                                   (header_ ? "header line" : "first row") + " has " + std::to_string(field_count_));
+    }
+    row.cells.clear();
+    for (const std::size_t at : positions_) row.cells.push_back({fields_[at], std::nullopt});
+    return true;
+  }
+}
+
+bool TableReader::next_object(Row& row) {
+  std::string text;
+  std::size_t empty_line = 0;
+  do {
+    if (!lines_.next(text)) return false;
+    if (text.empty() && empty_line == 0) empty_line = lines_.number();
+  } while (text.empty());
+  if (empty_line) lines_.fail_at(empty_line, "an empty line between objects; remove it");
+  row.line = lines_.number();
+  json object;
+  try {
+    object = bert::parse_json(text, lines_.origin() + ": the line", kMaxDepth);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::input, error.what() + std::string("; a JSON-lines file has one object a line"));
+  }
+  if (!object.is_object()) lines_.fail("the line is no JSON object; a JSON-lines file has one object a line");
+  row.cells.clear();
+  for (const std::string& column : columns_) {
+    const auto found = object.find(column);
+    if (found == object.end()) {
+      std::vector<std::string> keys;
+      for (const auto& [key, value] : object.items()) keys.push_back(key);
+      lines_.fail("no field " + quoted(column) + "; the object has " + quoted_list(keys) +
+                  ": name the one that is meant");
+    }
+    row.cells.push_back(cell_of(*found, lines_, column));
+  }
+  return true;
+}
+
+}  // namespace thex::data
