@@ -10,6 +10,7 @@ namespace thex::data {
 namespace {
 
 constexpr std::size_t kMaxColumns = 4096;
+constexpr std::size_t kLast = static_cast<std::size_t>(-1);
 
 std::vector<std::string_view> split_blanks(std::string_view line) {
   std::vector<std::string_view> out;
@@ -27,9 +28,13 @@ std::vector<std::string_view> split_blanks(std::string_view line) {
 
 ConllReader::ConllReader(LineReader& lines, const std::vector<std::string>& columns) : lines_(lines) {
   for (const std::string& column : columns) {
+    if (column == "#last") {
+      positions_.push_back(kLast);
+      continue;
+    }
     const auto number = column_number(column);
     if (!number) {
-      throw Error(ErrorCode::usage, "column " + quoted(column) +
+      throw Error(ErrorCode::usage, "column " + in_quotes(column) +
                                         " is a name, but a CoNLL file has no header line: say #1 for the first column");
     }
     positions_.push_back(*number - 1);
@@ -58,11 +63,12 @@ bool ConllReader::next(Sentence& sentence) {
     if (!any) sentence.line = lines_.number();
     any = true;
     for (std::size_t i = 0; i < positions_.size(); ++i) {
-      if (positions_[i] >= fields.size()) {
-        lines_.fail("no column #" + std::to_string(positions_[i] + 1) + ": the line has " +
-                    std::to_string(fields.size()) + " columns between blanks");
+      const std::size_t at = positions_[i] == kLast ? fields.size() - 1 : positions_[i];
+      if (at >= fields.size()) {
+        lines_.fail("no column #" + std::to_string(at + 1) + ": the line has " + std::to_string(fields.size()) +
+                    " columns between blanks");
       }
-      sentence.columns[i].emplace_back(fields[positions_[i]]);
+      sentence.columns[i].emplace_back(fields[at]);
     }
   }
   return any;

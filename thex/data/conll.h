@@ -17,7 +17,7 @@ struct Sentence {
 // sentence.
 class ConllReader {
  public:
-  // `columns`: "#1", "#4". Throws Error(usage) for a name. `lines` must outlive the reader.
+  // `columns`: "#1", "#4", "#last". Throws Error(usage) for a name. `lines` must outlive the reader.
   ConllReader(LineReader& lines, const std::vector<std::string>& columns);
 
   // False at the end. Throws Error(input) with name and line for a column that is not there, more than 4096 columns, or
@@ -35,8 +35,8 @@ bool is_iob(const std::string& tag);
 // "PER" of "B-PER"; empty for "O", "B" and "I".
 std::string entity_type(const std::string& tag);
 
-// One sentence's IOB1 tags as IOB2: every entity starts with B. IOB2 tags stay what they are. In IOB1 a B only parts two
-// adjacent entities of one type, and an I after another type or O starts one.
+// One sentence's IOB1 tags as IOB2: every entity starts with B. IOB2 tags stay what they are. In IOB1 a B only parts
+// two adjacent entities of one type, and an I after another type or O starts one.
 void convert_to_iob2(std::vector<std::string>& tags);
 
 // Whether all are IOB tags, and every type that may go on (I) may also start (B).
@@ -48,8 +48,8 @@ struct Entity {
   std::string type;
   bool operator==(const Entity&) const = default;
 };
-// The entities of one sentence, in order, as conlleval finds them in IOB1 and IOB2 tags alike: one starts at a B, and at
-// an I that follows O or another type; it goes on over I of its type.
+// The entities of one sentence, in order, as conlleval finds them in IOB1 and IOB2 tags alike: one starts at a B, and
+// at an I that follows O or another type; it goes on over I of its type.
 std::vector<Entity> entities_of(const std::vector<std::string>& tags);
 
 }  // namespace thex::data

@@ -56,8 +56,9 @@ bool next_csv_record(LineReader& lines, std::vector<std::string>& fields, std::s
     if (state != State::quoted) break;
     field += lines.carriage_return() ? "\r\n" : "\n";
     if (!lines.next(text)) {
-      lines.fail_at(opened, "the quoted " + field_number(fields) + " that starts here is not closed before the end of " +
-                                lines.name() + "; is the file complete?");
+      lines.fail_at(opened, "the quoted " + field_number(fields) +
+                                " that starts here is not closed before the end of " + lines.name() +
+                                "; is the file complete?");
     }
     bytes += text.size() + 1;
     if (bytes > kMaxLineBytes) {

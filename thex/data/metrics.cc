@@ -3,173 +3,192 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <set>
-#include <tuple>
 
 #include "thex/base/error.h"
+#include "thex/data/conll.h"
 
 namespace thex::data {
 namespace {
 
+double ratio(double numerator, double denominator) { return denominator > 0 ? numerator / denominator : 0; }
+
+double f1_of(double right, double predicted, double gold) { return ratio(2 * right, predicted + gold); }
+
 template <typename T>
-void check_sizes(Metric metric, const std::vector<T>& predicted, const std::vector<T>& gold) {
-  if (predicted.size() == gold.size() && !gold.empty()) return;
-  throw Error(ErrorCode::usage, std::string(name(metric)) + " of " + std::to_string(predicted.size()) +
-                                    " predictions for " + std::to_string(gold.size()) + " examples");
-}
-
-double ratio(double numerator, double denominator) { return denominator == 0 ? 0 : numerator / denominator; }
-
-double accuracy(const std::vector<int>& predicted, const std::vector<int>& gold) {
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < gold.size(); ++i) right += predicted[i] == gold[i];
-  return static_cast<double>(right) / static_cast<double>(gold.size());
-}
-
-double f1_of(const std::vector<int>& predicted, const std::vector<int>& gold, int label) {
-  double both = 0, either = 0;
-  for (std::size_t i = 0; i < gold.size(); ++i) {
-    both += predicted[i] == label && gold[i] == label;
-    either += (predicted[i] == label) + (gold[i] == label);
+void check_lengths(const std::vector<T>& predicted, const std::vector<T>& gold, const char* what) {
+  if (predicted.size() != gold.size() || gold.empty()) {
+    throw Error(ErrorCode::usage, std::string("a metric of ") + what + " needs one prediction for each example, not " +
+                                      std::to_string(predicted.size()) + " for " + std::to_string(gold.size()));
   }
-  return ratio(2 * both, either);
 }
 
-double f1(const std::vector<int>& predicted, const std::vector<int>& gold, std::size_t labels) {
-  if (labels == 2) return f1_of(predicted, gold, 1);
-  double sum = 0;
-  for (std::size_t label = 0; label < labels; ++label) sum += f1_of(predicted, gold, static_cast<int>(label));
-  return ratio(sum, static_cast<double>(labels));
+// How often each class was predicted, is right, and both.
+struct Counts {
+  std::vector<double> predicted, gold, both;
+  double total = 0;
+
+  explicit Counts(std::size_t labels) : predicted(labels), gold(labels), both(labels) {}
+  void add(int p, int g) {
+    const auto n = static_cast<int>(gold.size());
+    if (p < 0 || p >= n || g < 0 || g >= n) {
+      throw Error(ErrorCode::usage, "class " + std::to_string(p) + " predicted for class " + std::to_string(g) +
+                                        ", but the task has " + std::to_string(n) + " labels");
+    }
+    ++total;
+    ++predicted[static_cast<std::size_t>(p)];
+    ++gold[static_cast<std::size_t>(g)];
+    if (p == g) ++both[static_cast<std::size_t>(g)];
+  }
+  double correct() const { return std::accumulate(both.begin(), both.end(), 0.0); }
+};
+
+void check_sentences(const Outcomes& outcomes) {
+  check_lengths(outcomes.predicted_tags, outcomes.gold_tags, "tagged sentences");
+  for (std::size_t i = 0; i < outcomes.gold_tags.size(); ++i) {
+    if (outcomes.predicted_tags[i].size() != outcomes.gold_tags[i].size()) {
+      throw Error(ErrorCode::usage, "sentence " + std::to_string(i) + " has " +
+                                        std::to_string(outcomes.gold_tags[i].size()) + " tags, " +
+                                        std::to_string(outcomes.predicted_tags[i].size()) + " are predicted");
+    }
+  }
 }
 
-// The correlation of two indicator matrices (Gorodkin 2004); for two classes Matthews's coefficient.
-double matthews(const std::vector<int>& predicted, const std::vector<int>& gold, std::size_t labels) {
-  std::vector<double> p(labels, 0), g(labels, 0);
-  double right = 0;
-  const auto n = static_cast<double>(gold.size());
-  for (std::size_t i = 0; i < gold.size(); ++i) {
-    right += predicted[i] == gold[i];
-    ++p.at(static_cast<std::size_t>(predicted[i]));
-    ++g.at(static_cast<std::size_t>(gold[i]));
+// Of the examples or, for tagged sentences, of their words.
+Counts count(const Outcomes& outcomes, std::size_t labels) {
+  Counts counts(labels);
+  const auto add_all = [&](const std::vector<int>& predicted, const std::vector<int>& gold) {
+    for (std::size_t i = 0; i < gold.size(); ++i) counts.add(predicted[i], gold[i]);
+  };
+  if (!outcomes.gold_tags.empty()) {
+    check_sentences(outcomes);
+    for (std::size_t i = 0; i < outcomes.gold_tags.size(); ++i)
+      add_all(outcomes.predicted_tags[i], outcomes.gold_tags[i]);
+  } else {
+    check_lengths(outcomes.predicted, outcomes.gold, "classes");
+    add_all(outcomes.predicted, outcomes.gold);
   }
-  double pg = 0, pp = 0, gg = 0;
-  for (std::size_t k = 0; k < labels; ++k) {
-    pg += p[k] * g[k];
-    pp += p[k] * p[k];
-    gg += g[k] * g[k];
+  return counts;
+}
+
+double f1(const Counts& c) {
+  if (c.gold.size() == 2) return f1_of(c.both[1], c.predicted[1], c.gold[1]);
+  double sum = 0, classes = 0;
+  for (std::size_t i = 0; i < c.gold.size(); ++i) {
+    if (c.predicted[i] + c.gold[i] == 0) continue;
+    sum += f1_of(c.both[i], c.predicted[i], c.gold[i]);
+    ++classes;
   }
-  return ratio(right * n - pg, std::sqrt((n * n - pp) * (n * n - gg)));
+  return ratio(sum, classes);
+}
+
+// Gorodkin's correlation coefficient of K classes; Matthews' for two.
+double matthews(const Counts& c) {
+  double cross = 0, predicted = 0, gold = 0;
+  for (std::size_t i = 0; i < c.gold.size(); ++i) {
+    cross += c.predicted[i] * c.gold[i];
+    predicted += c.predicted[i] * c.predicted[i];
+    gold += c.gold[i] * c.gold[i];
+  }
+  const double square = c.total * c.total;
+  return ratio(c.correct() * c.total - cross, std::sqrt(square - predicted) * std::sqrt(square - gold));
 }
 
 double pearson(const std::vector<double>& x, const std::vector<double>& y) {
   const auto n = static_cast<double>(x.size());
-  const double mx = std::accumulate(x.begin(), x.end(), 0.0) / n, my = std::accumulate(y.begin(), y.end(), 0.0) / n;
+  const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / n;
+  const double mean_y = std::accumulate(y.begin(), y.end(), 0.0) / n;
   double xy = 0, xx = 0, yy = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mx) * (y[i] - my);
-    xx += (x[i] - mx) * (x[i] - mx);
-    yy += (y[i] - my) * (y[i] - my);
+    const double dx = x[i] - mean_x, dy = y[i] - mean_y;
+    xy += dx * dy;
+    xx += dx * dx;
+    yy += dy * dy;
   }
-  return ratio(xy, std::sqrt(xx) * std::sqrt(yy));
+  return std::clamp(ratio(xy, std::sqrt(xx) * std::sqrt(yy)), -1.0, 1.0);
 }
 
-// Ranks from 1; equal values share the mean of theirs.
-std::vector<double> ranks(const std::vector<double>& x) {
-  std::vector<std::size_t> order(x.size());
+// Equal values share the mean of their ranks.
+std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] < x[b]; });
-  std::vector<double> rank(x.size());
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> out(values.size());
   for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    while (end < order.size() && x[order[end]] == x[order[begin]]) ++end;
-    const double mean = static_cast<double>(begin + 1 + end) / 2;
-    for (; begin < end; ++begin) rank[order[begin]] = mean;
+    std::size_t end = begin + 1;
+    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+    for (std::size_t i = begin; i < end; ++i) out[order[i]] = 0.5 * static_cast<double>(begin + end + 1);
+    begin = end;
   }
-  return rank;
+  return out;
 }
 
-// A tag's part in an entity: 'B', 'I' or 'O', and the type. A tag of another form is a type of its own.
-struct Part {
-  char position = 'O';
-  std::string type;
-};
-
-Part part_of(const std::string& tag) {
-  if (tag == "O") return {};
-  if (tag.size() > 1 && tag[1] == '-' && (tag[0] == 'B' || tag[0] == 'I')) return {tag[0], tag.substr(2)};
-  return {'I', tag};
-}
-
-using Entity = std::tuple<std::size_t, std::size_t, std::size_t, std::string>;  // sentence, first, end, type
-
-// As conlleval finds them: an entity goes on with I- of its type, and starts with B- or where another one ends.
-std::set<Entity> entities(const std::vector<std::vector<int>>& sentences, std::span<const std::string> labels) {
-  std::vector<Part> parts;
-  for (const std::string& label : labels) parts.push_back(part_of(label));
-  std::set<Entity> found;
-  for (std::size_t s = 0; s < sentences.size(); ++s) {
-    const std::vector<int>& tags = sentences[s];
-    std::size_t first = 0;
-    Part open;
-    for (std::size_t w = 0; w <= tags.size(); ++w) {
-      const Part part = w < tags.size() ? parts.at(static_cast<std::size_t>(tags[w])) : Part{};
-      const bool goes_on = part.position == 'I' && open.position != 'O' && open.type == part.type;
-      if (!goes_on && open.position != 'O') found.emplace(s, first, w, open.type);
-      if (!goes_on) {
-        open = part;
-        first = w;
-      }
+double correlation(Metric metric, const Outcomes& outcomes) {
+  check_lengths(outcomes.predicted_value, outcomes.gold_value, "values");
+  for (std::size_t i = 0; i < outcomes.gold_value.size(); ++i) {
+    if (!std::isfinite(outcomes.predicted_value[i]) || !std::isfinite(outcomes.gold_value[i])) {
+      throw Error(ErrorCode::usage, "value " + std::to_string(outcomes.predicted_value[i]) + " predicted for " +
+                                        std::to_string(outcomes.gold_value[i]) + " at example " + std::to_string(i) +
+                                        ": a correlation needs finite numbers");
     }
   }
-  return found;
+  if (metric == Metric::pearson) return pearson(outcomes.predicted_value, outcomes.gold_value);
+  return pearson(ranks(outcomes.predicted_value), ranks(outcomes.gold_value));
 }
 
-double entity_f1(const Outcomes& o, std::span<const std::string> labels) {
-  for (std::size_t s = 0; s < o.gold_tags.size(); ++s) {
-    if (o.predicted_tags[s].size() == o.gold_tags[s].size()) continue;
-    throw Error(ErrorCode::usage, "entity_f1: sentence " + std::to_string(s) + " has " +
-                                      std::to_string(o.gold_tags[s].size()) + " tags and " +
-                                      std::to_string(o.predicted_tags[s].size()) + " predictions");
+double entity_f1(const Outcomes& outcomes, std::span<const std::string> labels) {
+  check_sentences(outcomes);
+  for (const std::string& label : labels) {
+    if (!is_iob(label)) {
+      throw Error(ErrorCode::usage,
+                  "entity_f1 counts entities in tags O, B-TYPE and I-TYPE; \"" + label + "\" is none");
+    }
   }
-  const std::set<Entity> predicted = entities(o.predicted_tags, labels), gold = entities(o.gold_tags, labels);
-  const auto both =
-      std::count_if(predicted.begin(), predicted.end(), [&](const Entity& e) { return gold.contains(e); });
-  return ratio(2 * static_cast<double>(both), static_cast<double>(predicted.size() + gold.size()));
-}
-
-std::vector<int> flat(const std::vector<std::vector<int>>& tags) {
-  std::vector<int> all;
-  for (const auto& sentence : tags) all.insert(all.end(), sentence.begin(), sentence.end());
-  return all;
+  const auto entities = [&](const std::vector<int>& tags) {
+    std::vector<std::string> names;
+    for (const int tag : tags) {
+      if (tag < 0 || static_cast<std::size_t>(tag) >= labels.size()) {
+        throw Error(ErrorCode::usage,
+                    "tag " + std::to_string(tag) + ", but the task has " + std::to_string(labels.size()) + " labels");
+      }
+      names.push_back(labels[static_cast<std::size_t>(tag)]);
+    }
+    return entities_of(names);
+  };
+  double predicted = 0, gold = 0, both = 0;
+  for (std::size_t i = 0; i < outcomes.gold_tags.size(); ++i) {
+    const std::vector<Entity> p = entities(outcomes.predicted_tags[i]), g = entities(outcomes.gold_tags[i]);
+    predicted += static_cast<double>(p.size());
+    gold += static_cast<double>(g.size());
+    for (const Entity& entity : p) both += std::find(g.begin(), g.end(), entity) != g.end();
+  }
+  return f1_of(both, predicted, gold);
 }
 
 }  // namespace
 
-double score(Metric metric, const Outcomes& o, std::span<const std::string> labels) {
+double score(Metric metric, const Outcomes& outcomes, std::span<const std::string> labels) {
   switch (metric) {
+    case Metric::accuracy: {
+      const Counts counts = count(outcomes, labels.size());
+      return ratio(counts.correct(), counts.total);
+    }
+    case Metric::f1:
+      return f1(count(outcomes, labels.size()));
+    case Metric::matthews:
+      return matthews(count(outcomes, labels.size()));
     case Metric::pearson:
     case Metric::spearman:
-      check_sizes(metric, o.predicted_value, o.gold_value);
-      return metric == Metric::pearson ? pearson(o.predicted_value, o.gold_value)
-                                       : pearson(ranks(o.predicted_value), ranks(o.gold_value));
+      return correlation(metric, outcomes);
     case Metric::entity_f1:
-      check_sizes(metric, o.predicted_tags, o.gold_tags);
-      return entity_f1(o, labels);
-    default:
-      break;
+      return entity_f1(outcomes, labels);
   }
-  const bool tokens = o.gold.empty() && !o.gold_tags.empty();
-  const std::vector<int> predicted = tokens ? flat(o.predicted_tags) : o.predicted;
-  const std::vector<int> gold = tokens ? flat(o.gold_tags) : o.gold;
-  check_sizes(metric, predicted, gold);
-  if (metric == Metric::accuracy) return accuracy(predicted, gold);
-  return metric == Metric::f1 ? f1(predicted, gold, labels.size()) : matthews(predicted, gold, labels.size());
+  throw Error(ErrorCode::usage, "no metric has the number " + std::to_string(static_cast<int>(metric)));
 }
 
 std::map<std::string, double> scores(const TaskSpec& task, const Outcomes& outcomes) {
-  std::map<std::string, double> all;
-  for (const Metric metric : task.metrics) all[name(metric)] = score(metric, outcomes, task.labels);
-  return all;
+  std::map<std::string, double> out;
+  for (const Metric metric : task.metrics) out[name(metric)] = score(metric, outcomes, task.labels);
+  return out;
 }
 
 }  // namespace thex::data

@@ -17,9 +17,10 @@ struct Outcomes {
   std::vector<std::vector<int>> predicted_tags, gold_tags;  // token classification: one a word
 };
 
-// f1: of class 1 (binary) or the mean over classes. matthews: the multi-class correlation coefficient. entity_f1: spans
-// of equal type and ends, as conlleval counts them for IOB1 and IOB2 tags; `labels` gives the tags' names. A metric
-// whose denominator is zero is 0. Throws Error(usage) when the outcomes lack what the metric needs or differ in length.
+// accuracy: of examples or words. f1: of class 1 (binary) or the mean over the classes that occur. matthews: the
+// multi-class correlation coefficient. entity_f1: spans of equal type and ends, as conlleval counts them for IOB1 and
+// IOB2 tags; `labels` gives the tags' names. A metric whose denominator is zero is 0. Throws Error(usage) when the
+// outcomes lack what the metric needs or differ in length.
 double score(Metric metric, const Outcomes& outcomes, std::span<const std::string> labels);
 
 // All metrics of a task, by name.

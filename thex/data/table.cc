@@ -34,14 +34,14 @@ std::optional<std::string> scalar_text(const json& value) {
 }
 
 std::string without_nul(std::string text, const LineReader& lines, const std::string& column) {
-  if (text.find('\0') != std::string::npos) lines.fail("the field " + quoted(column) + " has a NUL character");
+  if (text.find('\0') != std::string::npos) lines.fail("the field " + in_quotes(column) + " has a NUL character");
   return text;
 }
 
 Cell cell_of(const json& value, const LineReader& lines, const std::string& column) {
   if (auto text = scalar_text(value)) return {without_nul(*std::move(text), lines, column), std::nullopt};
   if (!value.is_array()) {
-    lines.fail("the field " + quoted(column) + " is " + (value.is_null() ? "null" : "an object") +
+    lines.fail("the field " + in_quotes(column) + " is " + (value.is_null() ? "null" : "an object") +
                ", not a text, a number or an array of them");
   }
   std::vector<std::string> list;
@@ -49,7 +49,7 @@ Cell cell_of(const json& value, const LineReader& lines, const std::string& colu
   for (const json& element : value) {
     auto text = scalar_text(element);
     if (!text) {
-      lines.fail("element " + std::to_string(list.size()) + " of the field " + quoted(column) +
+      lines.fail("element " + std::to_string(list.size()) + " of the field " + in_quotes(column) +
                  " is neither a text nor a number");
     }
     list.push_back(without_nul(*std::move(text), lines, column));
@@ -68,12 +68,12 @@ std::optional<std::size_t> column_number(const std::string& column) {
   return number;
 }
 
-std::string quoted(const std::string& text) { return bert::in_quotes(text); }
+std::string in_quotes(const std::string& text) { return bert::in_quotes(text); }
 
 std::string quoted_list(const std::vector<std::string>& texts) {
   constexpr std::size_t kMost = 30;
   std::string out;
-  for (std::size_t i = 0; i < std::min(texts.size(), kMost); ++i) out += (i ? ", " : "") + quoted(texts[i]);
+  for (std::size_t i = 0; i < std::min(texts.size(), kMost); ++i) out += (i ? ", " : "") + in_quotes(texts[i]);
   if (texts.size() > kMost) out += " and " + std::to_string(texts.size() - kMost) + " more";
   return out.empty() ? "none" : out;
 }
@@ -85,7 +85,7 @@ TableReader::TableReader(LineReader& lines, Format format, std::vector<std::stri
   if (format_ == Format::jsonl || header_) return;
   for (const std::string& column : columns_) {
     if (!column_number(column)) {
-      throw Error(ErrorCode::usage, "column " + quoted(column) + " is a name, but " + lines_.name() +
+      throw Error(ErrorCode::usage, "column " + in_quotes(column) + " is a name, but " + lines_.name() +
                                         " is read without a header line: say #1 for the first column");
     }
   }
@@ -118,7 +118,8 @@ std::size_t TableReader::position(const std::string& column) const {
   const auto found = std::find(fields_.begin(), fields_.end(), column);
   if (header_ && found != fields_.end()) {
     if (std::find(found + 1, fields_.end(), column) != fields_.end()) {
-      lines_.fail("the header line names the column " + quoted(column) + " twice; say its number (#1 for the first)");
+      lines_.fail("the header line names the column " + in_quotes(column) +
+                  " twice; say its number (#1 for the first)");
     }
     return static_cast<std::size_t>(found - fields_.begin());
   }
@@ -126,7 +127,7 @@ std::size_t TableReader::position(const std::string& column) const {
     if (*number <= fields_.size()) return *number - 1;
     lines_.fail("no column " + column + ": the row has " + std::to_string(fields_.size()) + " columns");
   }
-  lines_.fail("no column " + quoted(column) + "; the header line has " + quoted_list(fields_) +
+  lines_.fail("no column " + in_quotes(column) + "; the header line has " + quoted_list(fields_) +
               ": name the one that is meant, or another format");
 }
 
@@ -180,7 +181,7 @@ bool TableReader::next_object(Row& row) {
     if (found == object.end()) {
       std::vector<std::string> keys;
       for (const auto& [key, value] : object.items()) keys.push_back(key);
-      lines_.fail("no field " + quoted(column) + "; the object has " + quoted_list(keys) +
+      lines_.fail("no field " + in_quotes(column) + "; the object has " + quoted_list(keys) +
                   ": name the one that is meant");
     }
     row.cells.push_back(cell_of(*found, lines_, column));

@@ -54,7 +54,7 @@ class TableReader {
 std::optional<std::size_t> column_number(const std::string& column);
 
 // `text` in quotes for messages, shortened.
-std::string quoted(const std::string& text);
+std::string in_quotes(const std::string& text);
 // "a", "b", "c" .. of what a file has.
 std::string quoted_list(const std::vector<std::string>& texts);
 

@@ -26,12 +26,15 @@ enum class Format {
 };
 
 // Which columns hold what. A column is a name from the header line or the JSON object, or "#3" for the third one; in a
-// conll file "#last" is the last one of each line.
+// conll file "#last" is the last one of each line. Words and tags of a token classification stand between blanks in tsv
+// and csv, in arrays or between blanks in JSON.
 struct Columns {
   std::string text = "sentence";
-  std::string pair;  // empty: single texts
-  std::string label = "label";  // empty: the file has none
-  bool header = true;  // tsv and csv: the first line names the columns
+  std::string pair;             // empty: single texts
+  std::string label = "label";  // empty: the file has none, or they are not read
+  bool header = true;           // tsv and csv: the first line names the columns
+  // tsv and csv: rows with fewer columns than the first one are left out instead of refused (QQP has some).
+  bool skip_short = false;
 };
 
 struct TaskSpec {
@@ -52,13 +55,15 @@ std::vector<std::string> preset_names();
 Format format_of(const std::filesystem::path& file);
 
 // The labels that a training file uses: class names or tags in the order of first appearance, except that names which
-// are all numbers 0..n-1 are sorted. Throws Error(input) as read_examples does, and for fewer than 2 or more than 64.
+// are all numbers 0..n-1 are sorted. IOB1 tags are given as the IOB2 tags that they become. Throws Error(input) as
+// read_examples does, and for fewer than 2 or more than 64.
 std::vector<std::string> labels_of(const std::filesystem::path& file, const TaskSpec& task);
 
 // All examples of a file. Labels may be names from task.labels or, where those are not numbers themselves, indices.
 // IOB1 tags become IOB2 on the way when task.labels are IOB2. A byte order mark and "\r\n" are accepted. Throws
-// Error(input) with file and line for a missing column, a label or value that is none, a line that is not UTF-8 or
-// longer than 1 MiB, or a file without examples; Error(file) when it cannot be read or exceeds 1 GiB.
+// Error(input) with file and line for a missing column, a label or value that is none, a line that is not UTF-8, has a
+// NUL byte or is longer than 1 MiB, or a file without examples; Error(file) when it cannot be read or exceeds 1 GiB;
+// Error(usage) for a task whose kind, format and columns do not go together. `ExampleReader` reads streams.
 std::vector<Example> read_examples(const std::filesystem::path& file, const TaskSpec& task);
 
 }  // namespace thex::data

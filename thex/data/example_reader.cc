@@ -1,0 +1,148 @@
+#include "thex/data/example_reader.h"
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <system_error>
+
+#include "thex/base/error.h"
+
+namespace thex::data {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+// The words between blanks, or the elements of a JSON array.
+std::vector<std::string> list_of(Cell cell) {
+  if (cell.list) return *std::move(cell.list);
+  std::vector<std::string> out;
+  std::string word;
+  for (const char c : cell.text + " ") {
+    if (c != ' ') {
+      word.push_back(c);
+    } else if (!word.empty()) {
+      out.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  return out;
+}
+
+std::string text_of(const Cell& cell, const LineReader& lines, std::size_t line, const std::string& what) {
+  if (cell.list) lines.fail_at(line, "the " + what + " is an array, not a text");
+  return cell.text;
+}
+
+std::vector<std::string> columns_of(const Columns& columns) {
+  std::vector<std::string> out{columns.text};
+  if (!columns.pair.empty()) out.push_back(columns.pair);
+  if (!columns.label.empty()) out.push_back(columns.label);
+  return out;
+}
+
+}  // namespace
+
+ExampleReader::ExampleReader(std::istream& stream, const std::string& name, const TaskSpec& task)
+    : lines_(stream, name),
+      kind_(task.kind),
+      pairs_(!task.columns.pair.empty()),
+      labelled_(!task.columns.label.empty()),
+      to_iob2_(task.kind == bert::Task::token_classification && is_iob2(task.labels)),
+      labels_(task.kind == bert::Task::regression ? std::vector<std::string>{} : task.labels) {
+  const bool tokens = kind_ == bert::Task::token_classification;
+  if (task.columns.text.empty()) throw Error(ErrorCode::usage, "the task names no column of the text");
+  if (tokens && pairs_) throw Error(ErrorCode::usage, "token classification takes single sentences, no pairs");
+  if (labelled_ && kind_ != bert::Task::regression && task.labels.empty()) {
+    throw Error(ErrorCode::usage, "the task names no labels");
+  }
+  if (task.format != Format::conll) {
+    table_.emplace(lines_, task.format, columns_of(task.columns), task.columns.header, task.columns.skip_short);
+  } else if (tokens) {
+    conll_.emplace(lines_, columns_of(task.columns));
+  } else {
+    throw Error(ErrorCode::usage, "the CoNLL format is one of tagged words: it needs a token classification task");
+  }
+}
+
+int ExampleReader::label_of(const std::string& text) const {
+  const auto label = labels_.find(text);
+  if (!label) lines_.fail_at(line_, "label " + in_quotes(text) + " is none of " + labels_.allowed());
+  return *label;
+}
+
+void ExampleReader::fill_words(Example& example, std::vector<std::string> words, std::vector<std::string> tags) const {
+  if (words.empty()) lines_.fail_at(line_, "the sentence has no words");
+  if (labelled_) {
+    if (words.size() != tags.size()) {
+      lines_.fail_at(line_, "the sentence has " + std::to_string(words.size()) + " words and " +
+                                std::to_string(tags.size()) + " tags; every word needs one");
+    }
+    if (to_iob2_) {
+      for (std::string& tag : tags) {
+        if (const auto named = labels_.name_of(tag)) tag = *named;
+        if (!is_iob(tag)) label_of(tag);
+      }
+      convert_to_iob2(tags);
+    }
+    for (const std::string& tag : tags) example.tags.push_back(label_of(tag));
+  }
+  example.words = std::move(words);
+}
+
+std::optional<Example> ExampleReader::next_sentence() {
+  Sentence sentence;
+  if (!conll_->next(sentence)) return std::nullopt;
+  line_ = sentence.line;
+  Example example;
+  example.value = kNone;
+  fill_words(example, std::move(sentence.columns[0]),
+             labelled_ ? std::move(sentence.columns[1]) : std::vector<std::string>{});
+  return example;
+}
+
+std::optional<Example> ExampleReader::next() {
+  if (conll_) return next_sentence();
+  Row row;
+  if (!table_->next(row)) return std::nullopt;
+  line_ = row.line;
+  Example example;
+  example.value = kNone;
+  if (kind_ == bert::Task::token_classification) {
+    fill_words(example, list_of(std::move(row.cells[0])),
+               labelled_ ? list_of(std::move(row.cells[1])) : std::vector<std::string>{});
+    return example;
+  }
+  example.text = text_of(row.cells[0], lines_, line_, "text");
+  if (pairs_) example.pair = text_of(row.cells[1], lines_, line_, "second text");
+  if (!labelled_) return example;
+  const std::string label = text_of(row.cells.back(), lines_, line_, "label");
+  if (kind_ == bert::Task::classification) {
+    example.label = label_of(label);
+  } else if (const auto value = parse_value(label)) {
+    example.value = *value;
+  } else {
+    lines_.fail_at(line_, "value " + in_quotes(label) + " is not a number; a regression needs one for every text");
+  }
+  return example;
+}
+
+std::ifstream open_data_file(const std::filesystem::path& file) {
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) {
+    throw Error(ErrorCode::file, file.string() + " is a folder, not a data file");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error(ErrorCode::file, "cannot open " + file.string() + ": " + std::strerror(errno));
+  return stream;
+}
+
+std::vector<Example> read_examples(const std::filesystem::path& file, const TaskSpec& task) {
+  std::ifstream stream = open_data_file(file);
+  ExampleReader reader(stream, file.string(), task);
+  std::vector<Example> out;
+  while (auto example = reader.next()) out.push_back(*std::move(example));
+  if (out.empty()) throw Error(ErrorCode::input, file.string() + ": no examples; is the file complete?");
+  return out;
+}
+
+}  // namespace thex::data

@@ -1,0 +1,39 @@
+// From what a file writes for a label to the index of a class.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace thex::data {
+
+class LabelIndex {
+ public:
+  explicit LabelIndex(std::vector<std::string> names);
+
+  // The class of a name; where no name is a number, of an index too ("1"). Nothing for another text.
+  std::optional<int> find(const std::string& text) const;
+  // The name that a name or index stands for.
+  std::optional<std::string> name_of(const std::string& text) const;
+  // What may be written, for messages.
+  std::string allowed() const;
+
+ private:
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, int> index_;
+  bool numbers_allowed_;
+};
+
+// A finite decimal number, nothing before or after it.
+std::optional<double> parse_value(const std::string& text);
+
+// Label names in the order of first appearance; sorted by value when they are the numbers 0..n-1.
+std::vector<std::string> in_label_order(std::vector<std::string> names);
+
+// For each of a task's labels the model's output: equal names but for the case of ASCII letters; the same order where
+// the model's are Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws Error(usage) when the
+// numbers of labels differ or a label is none of the model's.
+std::vector<int> match_labels(const std::vector<std::string>& task, const std::vector<std::string>& model);
+
+}  // namespace thex::data
