@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "thex/base/file.h"
 #include "thex/bert/model.h"
@@ -15,9 +16,11 @@ struct ModelShape {
   int max_tokens = 32;
   double max_relu_input = 40;
   std::uint64_t seed = 1;
+  bert::Task task = bert::Task::classification;
+  std::vector<std::string> labels = {"negative", "positive"};
 };
 
-// Writes a random HE-friendly model with labels negative and positive, and a vocabulary of common words, letters and
+// Writes a random HE-friendly model and a vocabulary of common words, letters and
 // "##" letters.
 inline bert::Model write_model(const std::filesystem::path& folder, const ModelShape& shape) {
   std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
@@ -38,12 +41,14 @@ inline bert::Model write_model(const std::filesystem::path& folder, const ModelS
   config.max_positions = shape.max_tokens;
   config.activation = bert::Activation::relu;
   config.pooler = false;
-  config.labels = {"negative", "positive"};
+  config.labels = shape.labels;
+  config.task = shape.task;
   config.thex = bert::HeSection{.softmax = bert::Softmax::estimation,
                                 .norm = bert::Norm::affine,
                                 .max_relu_input = shape.max_relu_input,
                                 .max_logit = shape.max_relu_input};
-  const bert::Model model = bert::testing::random_model(config, shape.seed);
+  const bert::Model model = shape.layers > 2 ? bert::testing::calm_model(config, shape.seed, shape.max_tokens)
+                                             : bert::testing::random_model(config, shape.seed);
   std::filesystem::create_directories(folder);
   const bert::testing::TemporaryFolder words;
   write_file_atomically(words.path() / "vocab.txt", vocab);

@@ -180,10 +180,10 @@ TEST(Config, LayerRangesTravel) {
     config.thex->layers.push_back({.score = {r, 9},
                                    .cube = {r + 0.1, 1000},
                                    .cube_sum = {0, 0},
-                                   .context = {r + 0.2, 5},
-                                   .attention_norm = {r + 0.3, 6},
-                                   .ffn = {r + 0.4, 7},
-                                   .output_norm = {r + 0.5, 8}});
+                                   .context = {r + 0.2, 15},
+                                   .attention_norm = {r + 0.3, 16},
+                                   .ffn = {r + 0.4, 17},
+                                   .output_norm = {r + 0.5, 18}});
   }
   const auto read = parse_config(config_to_json(config)).thex->layers;
   ASSERT_EQ(read.size(), config.thex->layers.size());

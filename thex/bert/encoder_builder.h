@@ -28,8 +28,12 @@ class EncoderBuilder {
  private:
   // encoder_circuit.cc: the layers
   Blocks embeddings();
+  std::vector<Blocks> feed_forward(int layer, const Blocks& x);
   Blocks full_layer(int layer, const Blocks& x);
   Value cls_layer(int layer, const Blocks& x);
+  Blocks token_layer(int layer, const Blocks& x);
+  Blocks apply_to_feed_forward(const std::vector<Blocks>& inputs, const circuit::Entries& of_hidden,
+                               circuit::Diagonals of_residual, circuit::PlainId constant);
 
   // attention_circuit.cc: rows [attention | 0] before the output projection
   Blocks attention(int layer, const Blocks& x);

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "thex/bert/encoder_builder.h"
+#include "thex/bert/encoder_magnitudes.h"
 
 namespace thex::bert {
 
@@ -59,12 +60,15 @@ Blocks EncoderBuilder::embeddings() {
   return b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
 }
 
-Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
+// A full layer up to its second feed-forward matrix: for each block the activated pieces, rows [h|h], then the residual
+// with new levels, rows [x1|x1].
+std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   const Blocks heads = attention(layer, x);
-  const std::size_t pieces = layout_.ffn_blocks;
+  const std::size_t pieces = layout_.ffn_pieces;
 
   label(layer, "attention_output");
-  const Diagonals residual{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}};
+  const Diagonals residual{
+      .period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
   const LinearMap attention_output(b_, {circuit::dense(layout_.half, weights_.attention_output(layer)), residual},
                                    kBaby);
   const circuit::PlainId attention_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
@@ -107,29 +111,52 @@ Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
   // The residual has no ReLU on its way: it travels along under a mask to get new levels.
   const Blocks returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, std::move(back),
                                          layout_.bucket * layout_.ffn, x1);
-  const auto residual_start = returned.end() - static_cast<std::ptrdiff_t>(x1.size());
-  const Blocks activated(returned.begin(), residual_start);
-  x1.assign(residual_start, returned.end());
+  std::vector<Blocks> inputs;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    const auto first = returned.begin() + static_cast<std::ptrdiff_t>(block * pieces);
+    inputs.emplace_back(first, first + static_cast<std::ptrdiff_t>(pieces));
+    inputs.back().push_back(returned[layout_.blocks * pieces + block]);
+  }
+  return inputs;
+}
 
-  label(layer, "output");
+// of_hidden (hidden units) + of_residual (x1) + constant, block by block: rows [y | 0].
+Blocks EncoderBuilder::apply_to_feed_forward(const std::vector<Blocks>& inputs, const circuit::Entries& of_hidden,
+                                             Diagonals of_residual, circuit::PlainId constant) {
   std::vector<Diagonals> maps;
-  for (std::size_t m = 0; m < pieces; ++m) {
-    circuit::Entries w = weights_.output(layer);
+  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
+    circuit::Entries w = of_hidden;
     const std::size_t offset = m * layout_.half;
     if (w) w = [w, offset](std::size_t r, std::size_t c) { return w(r, c + offset); };
     maps.push_back(circuit::dense(layout_.half, w));
   }
-  maps.push_back({.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}});
-  const LinearMap output(b_, std::move(maps), kBabyManyInputs);
-  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
-  Blocks next;
-  for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    std::vector<Value> inputs(activated.begin() + static_cast<std::ptrdiff_t>(block * pieces),
-                              activated.begin() + static_cast<std::ptrdiff_t>((block + 1) * pieces));
-    inputs.push_back(x1[block]);
-    next.push_back(doubled(b_.add_plain(output.apply(b_, inputs), constant)));
-  }
+  maps.push_back(std::move(of_residual));
+  const LinearMap map(b_, std::move(maps), kBabyManyInputs);
+  Blocks outputs;
+  for (const Blocks& of_block : inputs) outputs.push_back(b_.add_plain(map.apply(b_, of_block), constant));
+  return outputs;
+}
+
+Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
+  const std::vector<Blocks> inputs = feed_forward(layer, x);
+  label(layer, "output");
+  Blocks next = apply_to_feed_forward(
+      inputs, weights_.output(layer),
+      {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain},
+      row_vector(weights_.output_constant(layer), layout_.hidden));
+  for (Value& x_next : next) x_next = doubled(x_next);
   return next;
+}
+
+// The last layer of a token classifier: a full layer whose output matrix is merged with the classifier. Label l of a
+// token is in column l of its row. All other columns are zero because the diagonals are: the client learns no partial
+// sum.
+Blocks EncoderBuilder::token_layer(int layer, const Blocks& x) {
+  const std::vector<Blocks> inputs = feed_forward(layer, x);
+  b_.set_label("classifier");
+  return apply_to_feed_forward(inputs, weights_.logits_of_intermediate(),
+                               circuit::dense(layout_.half, weights_.logits_of_residual()),
+                               row_vector(weights_.logits_constant(), layout_.labels));
 }
 
 // The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
@@ -139,7 +166,7 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   const std::size_t pieces = layout_.ffn_blocks, half = layout_.half, width = layout_.width;
 
   label(layer, "attention_output");
-  const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}};
+  const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
   const LinearMap attention_output(b_, {circuit::dense(half, weights_.attention_output(layer)), residual}, kBaby);
   const Value inputs[] = {doubled(heads), x_cls};
   const Value x1 = doubled(
@@ -159,41 +186,61 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
                      })},
                      layout_.ffn, std::span(&x1, 1));
 
-  // Label l: rows of group l/2, half l mod 2. One product each for the feed-forward values and for the residual, then
-  // sums over the columns of a half and over the rows of a group.
+  // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
+  // for the residual, then sums over the columns of a half and over the rows of a group.
   b_.set_label("classifier");
-  const std::size_t slots = layout_.slots, group_width = width * pieces;
-  const auto label_at = [half, width, group_width](std::size_t p) { return p / group_width * 2 + p % width / half; };
-  circuit::Components of_hidden, of_x1, constant;
-  if (const circuit::Entries c = weights_.logits_of_intermediate())
-    of_hidden = [=](std::size_t p) { return c(label_at(p), p % group_width / width * half + p % half); };
-  if (const circuit::Entries d = weights_.logits_of_residual())
-    of_x1 = [=](std::size_t p) { return p % group_width < width ? d(label_at(p), p % half) : 0.0; };
-  if (const circuit::Components e = weights_.logits_constant())
-    constant = [=](std::size_t p) { return p % group_width < width && p % half == 0 ? e(label_at(p)) : 0.0; };
+  const std::size_t slots = layout_.slots, group_width = width * pieces, labels = layout_.labels;
+  const std::size_t batch = layout_.label_batch, batches = (labels + batch - 1) / batch;
   const Value terms[] = {returned[0], returned[1]};  // the residual with new levels
-  const circuit::PlainId factors[] = {b_.plain(circuit::vector_of(slots, of_hidden)),
-                                      b_.plain(circuit::vector_of(slots, of_x1))};
-  Value logits = b_.weighted_sum(terms, factors);
-  logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(half / 2), 1);
-  if (pieces > 1)
-    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(group_width / 2), static_cast<int>(width));
-  // Everything but the logits is cleared: the client learns no partial sum.
-  const std::size_t labels = layout_.labels;
-  const circuit::PlainId only_logits =
-      mask(slots, [=](std::size_t p) { return p % group_width < width && p % half == 0 && label_at(p) < labels; });
-  return b_.add_plain(b_.multiply_plain(logits, only_logits), b_.plain(circuit::vector_of(slots, constant)));
+  Value logits;
+  for (std::size_t number = batches; number-- > 0;) {
+    const auto label_at = [=](std::size_t p) { return number * batch + p / group_width * 2 + p % width / half; };
+    circuit::Components of_hidden, of_x1;
+    if (const circuit::Entries c = weights_.logits_of_intermediate())
+      of_hidden = [=](std::size_t p) { return c(label_at(p), p % group_width / width * half + p % half); };
+    if (const circuit::Entries d = weights_.logits_of_residual())
+      of_x1 = [=](std::size_t p) { return p % group_width < width ? d(label_at(p), p % half) : 0.0; };
+    const circuit::PlainId factors[] = {b_.plain(circuit::vector_of(slots, of_hidden)),
+                                        b_.plain(circuit::vector_of(slots, of_x1))};
+    Value sums = b_.weighted_sum(terms, factors);
+    sums = circuit::rotate_and_sum(b_, sums, static_cast<int>(half / 2), 1);
+    if (pieces > 1)
+      sums = circuit::rotate_and_sum(b_, sums, static_cast<int>(group_width / 2), static_cast<int>(width));
+    // Everything but the logits is cleared: the client learns no partial sum.
+    circuit::PlainVector only_logits = circuit::vector_of(slots, [=](std::size_t p) {
+      return p % group_width < width && p % half == 0 && label_at(p) < labels ? 1.0 : 0.0;
+    });
+    only_logits.magnitude = 1;
+    const Value cleared = b_.multiply_plain(sums, b_.plain(std::move(only_logits)));
+    logits = number + 1 == batches ? cleared : b_.add(b_.rotate(logits, -1), cleared);
+  }
+  circuit::Components constant;
+  if (const circuit::Components e = weights_.logits_constant())
+    constant = [=](std::size_t p) {
+      const std::size_t column = p % half, l = column * batch + p / group_width * 2 + p % width / half;
+      return p % group_width < width && column < batches && l < labels ? e(l) : 0.0;
+    };
+  return b_.add_plain(logits, b_.plain(circuit::vector_of(slots, constant)));
 }
 
 circuit::Program EncoderBuilder::build() && {
   Blocks x = embeddings();
   const int last = weights_.config().layers - 1;
   for (int layer = 0; layer < last; ++layer) x = full_layer(layer, x);
+  std::vector<SlotSource> outputs;
+  if (weights_.config().task == Task::token_classification) {
+    const Blocks results = token_layer(last, x);
+    for (std::size_t token = 0; token < layout_.bucket; ++token)
+      for (std::size_t l = 0; l < layout_.labels; ++l)
+        outputs.push_back({static_cast<std::int32_t>(token / layout_.tokens),
+                           static_cast<std::int32_t>(layout_.slot(token % layout_.tokens, 0, l)),
+                           static_cast<std::int32_t>(token)});
+    return std::move(b_).finish(results, std::move(outputs));
+  }
   const Value result = cls_layer(last, x);
-  std::vector<std::int32_t> result_slots;
   for (std::size_t l = 0; l < layout_.labels; ++l)
-    result_slots.push_back(static_cast<std::int32_t>(layout_.slot(l / 2 * layout_.ffn_blocks, l % 2, 0)));
-  return std::move(b_).finish(result, std::move(result_slots));
+    outputs.push_back({0, static_cast<std::int32_t>(layout_.label_slot(l)), -1});
+  return std::move(b_).finish(std::span(&result, 1), std::move(outputs));
 }
 
 }  // namespace thex::bert

@@ -41,11 +41,13 @@ EncoderLayout::EncoderLayout(const ModelConfig& config, std::size_t bucket_token
   require(std::has_single_bit(bucket) && bucket >= 2,
           "length bucket " + std::to_string(bucket) + " is not a power of two");
   blocks = bucket / tokens;
-  ffn_blocks = std::bit_ceil((ffn + half - 1) / half);
+  ffn_pieces = (ffn + half - 1) / half;
+  ffn_blocks = std::bit_ceil(ffn_pieces);
   require(ffn_blocks <= rows,
           "intermediate_size " + std::to_string(ffn) + " needs more than " + std::to_string(slots) + " slots");
-  require(labels >= 1 && labels <= 2 * (rows / ffn_blocks),
-          std::to_string(labels) + " labels; between 1 and " + std::to_string(2 * (rows / ffn_blocks)) + " fit");
+  require(labels >= 1 && labels <= kMaxLabels,
+          std::to_string(labels) + " labels; between 1 and " + std::to_string(kMaxLabels) + " are supported");
+  label_batch = 2 * (rows / ffn_blocks);
   require(tokens / 2 <= head_dim,
           "length bucket " + std::to_string(bucket) + " with heads of " + std::to_string(head_dim));
   group_blocks = std::min(blocks, head_dim / (tokens / 2));

@@ -12,6 +12,9 @@
 
 namespace thex::bert {
 
+// The most labels of a classifier, of whole texts or of tokens.
+inline constexpr std::size_t kMaxLabels = 64;
+
 struct EncoderLayout {
   std::size_t slots = 0;
   std::size_t bucket = 0;  // tokens, padded
@@ -21,7 +24,16 @@ struct EncoderLayout {
   std::size_t rows = 0;        // R
   std::size_t tokens = 0;      // T
   std::size_t blocks = 0;      // ciphertexts for one matrix of bucket x hidden
-  std::size_t ffn_blocks = 0;  // H-wide pieces of the FFN's hidden layer, a power of two
+  std::size_t ffn_pieces = 0;  // H-wide pieces of the FFN's hidden layer
+  std::size_t ffn_blocks = 0;  // the same, up to a power of two: rows that share the last layer's FFN
+
+  // Logits of [CLS]: a group of ffn_blocks rows computes two labels at once, one in each half of its rows; what does
+  // not fit is computed in further batches and moved to the next columns.
+  std::size_t label_batch = 0;  // labels at a time
+  std::size_t label_slot(std::size_t label) const {
+    const std::size_t place = label % label_batch;
+    return slot(place / 2 * ffn_blocks, place % 2, label / label_batch);
+  }
 
   // Scores of one query block: every (key block, shift) pair gives one value to each query, head and half row. `pairs`
   // of them are packed into one ciphertext, each at score_column(pair) of its head's columns.

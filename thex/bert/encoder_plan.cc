@@ -9,32 +9,31 @@
 #include "thex/base/error.h"
 #include "thex/bert/encoder_builder.h"
 #include "thex/bert/encoder_circuit.h"
+#include "thex/bert/encoder_magnitudes.h"
 
 namespace thex::bert {
 namespace {
 
 // Raise when a change makes old clients and servers disagree although their configurations agree.
-constexpr int kProtocolRevision = 2;
+constexpr int kProtocolRevision = 3;
 // Held-out text may exceed what calibration saw.
 constexpr double kRangeMargin = 1.5;
 
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
 
-// What noise predictions take for granted, from the configuration alone so that client and server agree: activations
-// and embeddings near 1 (LayerNorm), matrices that keep magnitudes, and T near 1 / sum_j c_j, the sum near the number
-// of tokens.
-circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
-  const double hidden = config.hidden;
-  return {.fresh = 1,
-          .weight = 1 / std::sqrt(hidden),
-          .weight_of = [hidden](const circuit::Program& program, const circuit::Node& node) {
-            if (node.label.find(".estimation.") == std::string::npos) return 1 / std::sqrt(hidden);
-            const double tokens = static_cast<double>(program.steps[0].values) / hidden,
-                         unit = 1 / std::sqrt(static_cast<double>(kEstimationWidth));
-            if (node.label.ends_with(".0")) return 1 / tokens;
-            return node.label.ends_with(".4") ? unit / tokens : unit;
-          }};
+// What the client learns in the end.
+std::string outputs(const ModelConfig& config) {
+  const std::size_t labels = config.labels.size();
+  switch (config.task) {
+    case Task::classification:
+      return "the " + std::to_string(labels) + " logits";
+    case Task::regression:
+      return "the predicted value";
+    case Task::token_classification:
+      break;
+  }
+  return "the " + std::to_string(labels) + " logits of every token (of padding: a constant of the model)";
 }
 
 std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int>& buckets, int rounds) {
@@ -45,8 +44,9 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int
                      " tokens), the time of the query, the client's evaluation keys; nothing of the text, the "
                      "activations or the result"},
       {"client",
-       "the logits, the model's shape, embedding tables and tokenizer, and every ReLU input of its own sentence: "
-       "attention scores, the softmax estimation's " +
+       outputs(config) +
+           ", the model's shape, embedding tables and tokenizer, and every ReLU input of its own sentence: "
+           "attention scores, the softmax estimation's " +
            std::to_string(2 * kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
            " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
            "values pass "
@@ -62,8 +62,6 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(
         ErrorCode::model,
         "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
-  if (config.task == Task::token_classification)
-    throw Error(ErrorCode::model, "token classifiers are not served yet; use a sequence classifier");
   InferencePlan result;
   for (int bucket : kBuckets)
     if (bucket <= config.max_positions && (result.buckets.empty() || result.buckets.back() < max_tokens))
@@ -118,6 +116,9 @@ std::string InferencePlan::fingerprint() const {
       if (node.op == circuit::Op::multiply_integer) text += "*" + std::to_string(node.factor);
       for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
     }
+    for (circuit::NodeId result : program.results) text += "=" + std::to_string(result);
+    for (const circuit::SlotSource& from : program.result_slots)
+      text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token);
   }
   unsigned char hash[16];
   crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);

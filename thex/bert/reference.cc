@@ -53,13 +53,16 @@ class Forward {
     return z;
   }
 
+  // Logits of [CLS], or of every token.
   std::vector<double> head(const Matrix& x) const {
+    const int labels = static_cast<int>(config_.labels.size());
+    if (config_.task == Task::token_classification) return linear(x, "classifier", labels, config_.hidden);
     Matrix cls(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(hidden_));
     if (config_.pooler) {
       cls = linear(cls, "pooler.dense", config_.hidden, config_.hidden);
       for (double& v : cls) v = config_.pooler_relu ? std::max(v, 0.0) : std::tanh(v);
     }
-    return linear(cls, "classifier", static_cast<int>(config_.labels.size()), config_.hidden);
+    return linear(cls, "classifier", labels, config_.hidden);
   }
 
   double max_relu_input() const { return max_relu_input_; }

@@ -15,8 +15,10 @@ namespace thex::bert {
 
 struct ForwardResult {
   std::vector<std::vector<double>> hidden;  // per stage: embeddings, then each layer; tokens x hidden, row-major
-  std::vector<double> logits;               // empty for a backbone without a head
-  double max_relu_input = 0;                // largest |ReLU input| seen (HE-friendly parts only)
+  // One for each label; for token classification tokens x labels, row-major, special tokens included; for a regression
+  // the value; empty for a backbone without a head.
+  std::vector<double> logits;
+  double max_relu_input = 0;  // largest |ReLU input| seen (HE-friendly parts only)
 };
 
 // Word + position + token-type embeddings and their exact LayerNorm: ids.size() x hidden, row-major. Client side.

@@ -60,7 +60,8 @@ struct CkksExecutor::Impl {
   std::vector<std::vector<std::size_t>> group_operands;        // per transform group
   std::vector<std::vector<ckks::LinearTransform>> transforms;  // per transform group
   std::vector<std::vector<std::size_t>> exchange_operands;     // per client step: the values that travel to the client
-  std::vector<std::size_t> decomposition_of;                   // per rotate node: kNone or its hoisting group
+  std::vector<std::size_t> result_values;
+  std::vector<std::size_t> decomposition_of;  // per rotate node: kNone or its hoisting group
   std::size_t decompositions = 0;
   std::vector<int> value_uses, decomposition_uses;
   std::vector<std::vector<std::shared_ptr<const Plaintext>>> plaintexts;  // per node
@@ -185,7 +186,8 @@ struct CkksExecutor::Impl {
       }
       const int level = plan.level[id] + consumed_levels(node.op);
       for (NodeId input : node.inputs)
-        operands[id].push_back(at_level(input, level, node.op == Op::weighted_sum, urgency));
+        operands[id].push_back(
+            at_level(input, level, node.op == Op::weighted_sum || keeps_refresh_scale(program, input), urgency));
       TaskSpec task{.kind = Kind::node, .index = id, .urgency = urgency};
       read(task, operands[id]);
       if (node.op == Op::rotate && group_size.at({node.inputs[0], plan.level[id]}) > 1) {
@@ -207,7 +209,10 @@ struct CkksExecutor::Impl {
       task_of_value[id] = tasks.size();
       tasks.push_back(std::move(task));
     }
-    ++value_uses[index(program.result)];
+    for (const Travelling& t : to_client(*context, program, plan, program.steps.size())) {
+      result_values.push_back(at_level(t.node, t.level, false, plan.urgency[index(t.node)]));
+      ++value_uses[result_values.back()];
+    }
     derived.clear();
   }
 
@@ -338,7 +343,7 @@ struct CkksExecutor::Impl {
 
   // Scales are canonical by construction; setting them removes the rounding of doubles.
   void store(Run& run, std::size_t id, Ciphertext c) const {
-    c.scale = context->scale(c.level);
+    c.scale = value_scale(*context, program, plan, static_cast<NodeId>(id));
     run.values[id] = std::move(c);
   }
 
@@ -446,8 +451,8 @@ struct CkksExecutor::Impl {
     entry.count += task.kind == Kind::node || fused ? 1 : 0;
   }
 
-  Ciphertext run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs, const Exchange& exchange,
-                 int threads, std::vector<NodeTime>* profile) const {
+  std::vector<Ciphertext> run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,
+                              const Exchange& exchange, int threads, std::vector<NodeTime>* profile) const {
     Run state(*this, keys, exchange);
     state.profile = profile;
     store_fresh(state, 0, std::move(inputs), {});
@@ -459,7 +464,9 @@ struct CkksExecutor::Impl {
     run_tasks(work, std::max(1, threads));
     if (profile)
       for (auto& [key, time] : state.times) profile->push_back(time);
-    return std::move(state.values[index(program.result)]);
+    std::vector<Ciphertext> results;
+    for (std::size_t value : result_values) results.push_back(state.values[value]);
+    return results;
   }
 };
 
@@ -467,13 +474,14 @@ CkksExecutor::CkksExecutor(ckks::ContextPtr context, const Program& program, con
     : impl_(std::make_unique<Impl>(std::move(context), program, plan)) {}
 CkksExecutor::~CkksExecutor() = default;
 
-Ciphertext CkksExecutor::run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs, const Exchange& exchange,
-                             int threads) const {
+std::vector<Ciphertext> CkksExecutor::run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,
+                                          const Exchange& exchange, int threads) const {
   return impl_->run(keys, std::move(inputs), exchange, threads, nullptr);
 }
 
-Ciphertext CkksExecutor::run_profiled(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,
-                                      const Exchange& exchange, int threads, std::vector<NodeTime>& profile) const {
+std::vector<Ciphertext> CkksExecutor::run_profiled(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,
+                                                   const Exchange& exchange, int threads,
+                                                   std::vector<NodeTime>& profile) const {
   return impl_->run(keys, std::move(inputs), exchange, threads, &profile);
 }
 

@@ -33,12 +33,13 @@ class CkksExecutor {
   // (planner.h); levels and scales of what comes back are checked. May throw: the run ends with that exception.
   using Exchange = std::function<std::vector<ckks::Ciphertext>(std::size_t step, std::vector<ckks::Ciphertext> inputs)>;
 
-  // `inputs`: the outputs of client step 0. Returns the encrypted result. threads >= 1.
-  ckks::Ciphertext run(const ckks::EvaluationKeys& keys, std::vector<ckks::Ciphertext> inputs, const Exchange& exchange,
-                       int threads) const;
+  // `inputs`: the outputs of client step 0. Returns the encrypted results. threads >= 1.
+  std::vector<ckks::Ciphertext> run(const ckks::EvaluationKeys& keys, std::vector<ckks::Ciphertext> inputs,
+                                    const Exchange& exchange, int threads) const;
   // The same with the time of each label and operation, summed.
-  ckks::Ciphertext run_profiled(const ckks::EvaluationKeys& keys, std::vector<ckks::Ciphertext> inputs,
-                                const Exchange& exchange, int threads, std::vector<NodeTime>& profile) const;
+  std::vector<ckks::Ciphertext> run_profiled(const ckks::EvaluationKeys& keys, std::vector<ckks::Ciphertext> inputs,
+                                             const Exchange& exchange, int threads,
+                                             std::vector<NodeTime>& profile) const;
 
   std::size_t plaintext_bytes() const;
 

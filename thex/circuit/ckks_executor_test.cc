@@ -40,9 +40,11 @@ Program mixed(std::size_t slots) {
   const Value mixed[] = {b.product_sum(terms), y_again};
   const PlainId masks[] = {mask, mask};
   const Value result = b.add(b.weighted_sum(mixed, masks), back);
-  std::vector<std::int32_t> all;
-  for (std::size_t i = 0; i < 64; ++i) all.push_back(static_cast<std::int32_t>(i));
-  return std::move(b).finish(result, all);
+  // Results of several levels, one twice; outputs of padding are left out.
+  const Value results[] = {result, y, result};
+  std::vector<SlotSource> outputs;
+  for (std::int32_t i = 0; i < 64; ++i) outputs.push_back({i % 3, i, i % 4 == 3 ? 1 : -1});
+  return std::move(b).finish(results, std::move(outputs));
 }
 
 class Executor : public ::testing::TestWithParam<int> {};
@@ -73,9 +75,13 @@ TEST_P(Executor, AgreesWithTheClearInterpreter) {
   const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
     return expand(client.answer(step, inputs));
   };
-  const ckks::Ciphertext result = executor.run(keys, expand(client.first(input)), exchange, GetParam());
-  EXPECT_EQ(result.level, 0);
+  const std::vector<ckks::Ciphertext> result = executor.run(keys, expand(client.first(input)), exchange, GetParam());
+  ASSERT_EQ(result.size(), program.results.size());
+  for (const ckks::Ciphertext& c : result) EXPECT_EQ(c.level, 0);
   const std::vector<double> got = client.result(result);
+  ASSERT_EQ(got.size(), 48u) << "the outputs of token 1 are padding";
+  ASSERT_EQ(clear.logits.size(), got.size());
+  EXPECT_THROW(client.result(std::span(result).first(2)), Error);
   for (std::size_t i = 0; i < clear.logits.size(); ++i) ASSERT_NEAR(got[i], clear.logits[i], 1e-4) << "slot " << i;
 
   // A client that answers with the wrong level is refused, and the run ends.

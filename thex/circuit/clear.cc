@@ -69,7 +69,7 @@ class Interpreter {
       for (NodeId input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
     for (const ClientStep& step : program.steps)
       for (NodeId input : step.inputs) ++uses_[static_cast<std::size_t>(input)];
-    ++uses_[static_cast<std::size_t>(program.result)];
+    for (NodeId result : program.results) ++uses_[static_cast<std::size_t>(result)];
     plains_ = plains ? std::move(plains) : std::make_shared<std::vector<std::vector<double>>>(program.plains.size());
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
     fresh_ = apply_client_step(program, 0, std::span(&clear, 1), length);
@@ -102,9 +102,12 @@ class Interpreter {
   const std::shared_ptr<std::vector<std::vector<double>>>& plains() const { return plains_; }
 
   ClearResult finish() {
-    const auto& last = values_[static_cast<std::size_t>(program_.result)];
-    for (std::int32_t slot : program_.result_slots) result_.logits.push_back(last[static_cast<std::size_t>(slot)]);
-    see(last);
+    std::vector<std::vector<double>> results;
+    for (NodeId id : program_.results) {
+      results.push_back(values_[static_cast<std::size_t>(id)]);
+      see(results.back());
+    }
+    result_.logits = gather_outputs(program_, results, length_);
     return result_;
   }
 
@@ -228,11 +231,11 @@ NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, st
       run.compute(id);
       const std::vector<double>& y = run.value(id);
       for (std::size_t i = 0; i < x.size(); ++i) variance += (y[i] - x[i]) * (y[i] - x[i]);
-      if (static_cast<NodeId>(id) == program.result) {
-        for (std::size_t i = 0; i < result.size(); ++i) {
-          const auto slot = static_cast<std::size_t>(program.result_slots[i]);
-          result[i] += (y[slot] - x[slot]) * (y[slot] - x[slot]);
-        }
+      for (std::size_t i = 0; i < result.size(); ++i) {
+        const SlotSource& from = program.result_slots[i];
+        if (program.results[static_cast<std::size_t>(from.input)] != static_cast<NodeId>(id)) continue;
+        const auto slot = static_cast<std::size_t>(from.slot);
+        result[i] += (y[slot] - x[slot]) * (y[slot] - x[slot]);
       }
     }
     estimate.magnitude.push_back(std::sqrt(square / static_cast<double>(x.size())));

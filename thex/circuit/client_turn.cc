@@ -82,11 +82,12 @@ std::vector<ckks::SeededCiphertext> ClientTurn::answer(std::size_t step,
   return encrypt_step(step, values, std::span(plains).subspan(readable));
 }
 
-std::vector<double> ClientTurn::result(const ckks::Ciphertext& received) const {
-  std::vector<double> slots = encoder_.decode_real(decrypt_all(program_.steps.size(), std::span(&received, 1))[0]);
+std::vector<double> ClientTurn::result(std::span<const ckks::Ciphertext> received) const {
+  const std::vector<ckks::Plaintext> plains = decrypt_all(program_.steps.size(), received);
+  std::vector<std::vector<double>> slots(plains.size());
   const WipeLater wipe_slots(slots);
-  std::vector<double> logits;
-  for (std::int32_t slot : program_.result_slots) logits.push_back(slots[static_cast<std::size_t>(slot)]);
+  parallel(slots.size(), [&](std::size_t i) { slots[i] = encoder_.decode_real(plains[i]); });
+  std::vector<double> logits = gather_outputs(program_, slots, length_);
   for (double x : logits)
     if (!std::isfinite(x)) throw Error(ErrorCode::protocol, "the server sent a result that is not a number");
   return logits;

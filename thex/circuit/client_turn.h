@@ -23,8 +23,8 @@ class ClientTurn {
   // A later step: what to_client() lists, in that order; returns what to_server() lists.
   // Throws Error(protocol) when a ciphertext is not at its planned level and scale.
   std::vector<ckks::SeededCiphertext> answer(std::size_t step, std::span<const ckks::Ciphertext> received) const;
-  // The logits. Throws Error(protocol) when they are not finite.
-  std::vector<double> result(const ckks::Ciphertext& received) const;
+  // The program's outputs, those of padding left out. Throws Error(protocol) when they are not finite.
+  std::vector<double> result(std::span<const ckks::Ciphertext> received) const;
 
  private:
   std::vector<ckks::SeededCiphertext> encrypt_step(std::size_t step, std::span<const std::vector<double>> inputs,

@@ -27,7 +27,7 @@ Fusion find_fusion(const Program& program, std::span<const int> levels) {
   // What is needed, from the end; a fused output needs its inputs only.
   std::vector<bool> needed(program.nodes.size(), false);
   const auto need = [&](NodeId id) { needed[static_cast<std::size_t>(id)] = true; };
-  need(program.result);
+  for (NodeId id : program.results) need(id);
   for (const ClientStep& step : program.steps) {
     for (NodeId id : step.inputs) need(id);
     for (NodeId id : step.refreshed) need(id);

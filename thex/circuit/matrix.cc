@@ -60,7 +60,9 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : 
   for (std::size_t i = 0; i < maps.size(); ++i)
     for (const auto& [delta, diagonal] : maps[i].at) {
       const int giant = floor_div(delta, baby);
-      const PlainId plain = builder.plain(shifted(maps[i].period, diagonal, giant * baby));
+      PlainVector vector = shifted(maps[i].period, diagonal, giant * baby);
+      vector.magnitude = maps[i].magnitude;
+      const PlainId plain = builder.plain(std::move(vector));
       giants_[giant].push_back({.input = i, .steps = delta - giant * baby, .plain = plain});
     }
 }

@@ -25,6 +25,7 @@ PlainVector vector_of(std::size_t period, Components f);
 struct Diagonals {
   std::size_t period = 1;
   std::map<int, Components> at;  // delta -> diagonal; delta may be negative
+  double magnitude = 0;          // PlainVector::magnitude of every diagonal
 };
 
 // The size x size matrix on rows of 2 * size slots holding [x|x]; the result is [M x | 0].

@@ -79,7 +79,7 @@ TEST(LinearMap, NegativeAndPositiveOffsets) {
     const Program program = std::move(b).finish(y, {0, 13, 40, 63});
     const ClearResult out = run_clear(program, x, 1);
     for (std::size_t i = 0; i < 4; ++i) {
-      const int p = program.result_slots[i];
+      const int p = program.result_slots[i].slot;
       double expected = 0;
       for (int o : offsets) expected += (p % 32 + 0.5 * o) * x[static_cast<std::size_t>((p + o + 64) % 64)];
       EXPECT_NEAR(out.logits[i], expected, 1e-10);

@@ -82,8 +82,8 @@ class Propagation {
     const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
     double sum = noise_.rounding(scale);
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      const Node& factor = program_.nodes[index(node.inputs[k])];
-      const int from = factor.op == Op::refreshed ? ckks::kRefreshLevel : plan_.level[index(node.inputs[k])];
+      const int from =
+          keeps_refresh_scale(program_, node.inputs[k]) ? ckks::kRefreshLevel : plan_.level[index(node.inputs[k])];
       const std::size_t period = program_.plains[index(node.plains[k])].period;
       sum +=
           in.squares[k] * noise_.encoding(period, target / noise_.scale(from)) + in.plain_squares[k] * in.variances[k];
@@ -156,6 +156,7 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   std::vector<double> known(program.plains.size(), -1);
   const auto plain_square = [&](const Node& node, PlainId id) {
     const PlainVector& plain = program.plains[index(id)];
+    if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
     if (!plain.fill) return std::pow(assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight, 2);
     if (known[index(id)] < 0) known[index(id)] = plain_mean_square(plain);
     return known[index(id)];
@@ -172,19 +173,22 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
     for (PlainId plain : node.plains) in.plain_squares.push_back(plain_square(node, plain));
     double inherited = 0;
     if (node.op == Op::fresh) {
-      in.squares = {assumed.fresh * assumed.fresh};
+      const double fresh = assumed.fresh_of ? assumed.fresh_of(program, node) : assumed.fresh;
+      in.squares = {fresh * fresh};
       for (NodeId input : program.steps[static_cast<std::size_t>(node.step)].inputs)
         inherited = std::max(inherited, variances[index(input)]);
       // r^3 carries an error of r on 3 r^2 times.
       if (program.steps[static_cast<std::size_t>(node.step)].function == ClientFunction::relu_cubed)
-        inherited *= 9 * std::pow(assumed.fresh, 4.0 / 3);
+        inherited *= 9 * std::pow(fresh, 4.0 / 3);
     }
     squares.push_back(mean_square(node, in));
+    if (assumed.at_most) squares.back() = std::min(squares.back(), std::pow(assumed.at_most(program, node), 2));
     variances.push_back(propagation.variance(static_cast<NodeId>(id), in) + inherited);
     estimate.magnitude.push_back(std::sqrt(squares.back()));
     estimate.deviation.push_back(std::sqrt(variances.back()));
   }
-  estimate.result.assign(program.result_slots.size(), estimate.deviation[index(program.result)]);
+  for (const SlotSource& from : program.result_slots)
+    estimate.result.push_back(estimate.deviation[index(program.results[index(from.input)])]);
   return estimate;
 }
 
@@ -199,7 +203,9 @@ double added_variance(const Program& program, const ProgramPlan& plan, const Ope
 }
 
 NodeId where_precision_falls(const Program& program, const NoiseEstimate& estimate, double wanted_bits) {
-  NodeId at = program.result;
+  NodeId at = program.results.front();
+  for (NodeId id : program.results)
+    if (estimate.deviation[index(id)] > estimate.deviation[index(at)]) at = id;
   for (;;) {
     const Node& node = program.nodes[index(at)];
     const std::vector<NodeId>& from =

@@ -96,6 +96,14 @@ double total_cost(const std::vector<ProgramPlan>& plans) {
 ProgramPlan assign_levels(const Program& program) {
   ProgramPlan plan;
   const std::size_t n = program.nodes.size();
+  const auto must_be_canonical = [&](NodeId id) {
+    if (keeps_refresh_scale(program, id))
+      throw Error(ErrorCode::internal, "circuit step '" + program.nodes[static_cast<std::size_t>(id)].label +
+                                           "' sends a refreshed value to the client");
+  };
+  for (NodeId id : program.results) must_be_canonical(id);
+  for (const ClientStep& step : program.steps)
+    for (NodeId id : step.inputs) must_be_canonical(id);
   plan.level.assign(n, 0);
   const int last = static_cast<int>(program.steps.size());
   plan.urgency.assign(n, last);
@@ -111,7 +119,7 @@ ProgramPlan assign_levels(const Program& program) {
     if (node.op == Op::refreshed) plan.level[i] = std::max(plan.level[i], ckks::kRefreshLevel);
     for (NodeId input : node.inputs) {
       const auto k = static_cast<std::size_t>(input);
-      if (program.nodes[k].op == Op::refreshed && node.op != Op::weighted_sum)
+      if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_refresh_scale(program, input))
         throw Error(ErrorCode::internal,
                     "circuit step '" + node.label + "' uses a refreshed value outside a weighted sum");
       plan.level[k] = std::max(plan.level[k], needed);
@@ -122,15 +130,24 @@ ProgramPlan assign_levels(const Program& program) {
   return plan;
 }
 
+bool keeps_refresh_scale(const Program& program, NodeId node) {
+  auto i = static_cast<std::size_t>(node);
+  while (program.nodes[i].op == Op::rotate) i = static_cast<std::size_t>(program.nodes[i].inputs[0]);
+  return program.nodes[i].op == Op::refreshed;
+}
+
 double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node) {
-  const auto i = static_cast<std::size_t>(node);
-  return context.scale(program.nodes[i].op == Op::refreshed ? ckks::kRefreshLevel : plan.level[i]);
+  return context.scale(keeps_refresh_scale(program, node) ? ckks::kRefreshLevel
+                                                          : plan.level[static_cast<std::size_t>(node)]);
 }
 
 std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan&,
                                   std::size_t step) {
-  if (step == program.steps.size()) return {{program.result, 0, context.scale(0), false}};
   std::vector<Travelling> all;
+  if (step == program.steps.size()) {
+    for (NodeId id : program.results) all.push_back({id, 0, context.scale(0), false});
+    return all;
+  }
   for (NodeId id : program.steps.at(step).inputs) all.push_back({id, 0, context.scale(0), false});
   for (NodeId id : program.steps[step].refreshed)
     all.push_back({program.nodes[static_cast<std::size_t>(id)].inputs[0], ckks::kRefreshLevel,

@@ -51,6 +51,10 @@ struct AssumedMagnitudes {
   double weight = 1;  // of a plain vector without values
   // The same for the plain vectors of one node, when it depends on the step; empty: `weight` for all.
   std::function<double(const Program&, const Node&)> weight_of;
+  // Of one node that the client encrypts; empty: `fresh` for all.
+  std::function<double(const Program&, const Node&)> fresh_of;
+  // The largest that a node's values are known to have, whatever follows from its inputs; empty: no limit.
+  std::function<double(const Program&, const Node&)> at_most;
 };
 
 struct PlannerOptions {
@@ -73,8 +77,11 @@ struct PlannerOptions {
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options);
 
 // Levels of one program, independent of any ring. Throws Error(internal) when a refreshed value is used otherwise than
-// in a weighted sum.
+// in a weighted sum, rotated or not.
 ProgramPlan assign_levels(const Program& program);
+
+// Whether a value is a refreshed one, rotated or not.
+bool keeps_refresh_scale(const Program& program, NodeId node);
 
 // The scale of a value: canonical for its level, but for refreshed values, which keep the scale they were sent at.
 double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node);
@@ -86,7 +93,7 @@ struct Travelling {
   double scale;
   bool masked;  // a refresh: the client re-encrypts it unread
 };
-// Server to client before step >= 1; for step = steps.size(), the result.
+// Server to client before step >= 1; for step = steps.size(), the results.
 std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
                                   std::size_t step);
 // Client to server after a step; always seeded.

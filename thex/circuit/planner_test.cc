@@ -29,9 +29,9 @@ TEST(AssignLevels, CountsBackwardsFromWhatIsDecrypted) {
   EXPECT_EQ(plan.level[static_cast<std::size_t>(program.steps[0].outputs[0])], 0)
       << "only decrypted: no level to spare";
   EXPECT_EQ(plan.level[static_cast<std::size_t>(program.steps[1].outputs[0])], 3);
-  EXPECT_EQ(plan.level[static_cast<std::size_t>(program.result)], 0);
+  EXPECT_EQ(plan.level[static_cast<std::size_t>(program.results[0])], 0);
   EXPECT_EQ(plan.urgency[static_cast<std::size_t>(program.steps[0].outputs[0])], 1);
-  EXPECT_EQ(plan.urgency[static_cast<std::size_t>(program.result)], 2);
+  EXPECT_EQ(plan.urgency[static_cast<std::size_t>(program.results[0])], 2);
 }
 
 TEST(MakePlan, ChoosesTheSmallestRingThatIsSecure) {

@@ -269,7 +269,7 @@ TEST_P(EncryptedPolynomial, IsPrecise) {
   EXPECT_GT(measured.min_bits, GetParam().bits);
   const NoiseEstimate estimate =
       simulate_noise(plan.programs[0], {plan.context.get(), &plan.program_plans[0], 1}, x, 1);
-  const auto result = static_cast<std::size_t>(plan.programs[0].result);
+  const auto result = static_cast<std::size_t>(plan.programs[0].results[0]);
   EXPECT_NEAR(measured.mean_bits, expected_mean_bits(estimate.deviation[result]), 3);
 }
 

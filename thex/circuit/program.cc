@@ -167,11 +167,26 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
   return fresh;
 }
 
-Program Builder::finish(Value result, std::vector<std::int32_t> result_slots) && {
-  if (result.id() < 0) misuse(label_, "the program has no result");
-  program_.result = result.id();
-  program_.result_slots = std::move(result_slots);
+Program Builder::finish(std::span<const Value> results, std::vector<SlotSource> outputs) && {
+  if (results.empty()) misuse(label_, "the program has no result");
+  for (Value result : results) {
+    if (result.id() < 0) misuse(label_, "a result is not a value of this program");
+    program_.results.push_back(result.id());
+  }
+  for (const SlotSource& from : outputs)
+    if (from.input < 0 || static_cast<std::size_t>(from.input) >= results.size() || from.slot < 0 ||
+        static_cast<std::size_t>(from.slot) >= program_.slots)
+      misuse(label_, "an output reads slot " + std::to_string(from.slot) + " of result " + std::to_string(from.input) +
+                         "; there are " + std::to_string(results.size()) + " of " + std::to_string(program_.slots) +
+                         " slots");
+  program_.result_slots = std::move(outputs);
   return std::move(program_);
+}
+
+Program Builder::finish(Value result, const std::vector<std::int32_t>& slots) && {
+  std::vector<SlotSource> outputs;
+  for (std::int32_t slot : slots) outputs.push_back({0, slot, -1});
+  return std::move(*this).finish(std::span(&result, 1), std::move(outputs));
 }
 
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
@@ -197,6 +212,18 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
     out.push_back(std::move(v));
   }
   return out;
+}
+
+std::vector<double> gather_outputs(const Program& program, std::span<const std::vector<double>> results,
+                                   int sentence_length) {
+  if (results.size() != program.results.size())
+    throw Error(ErrorCode::protocol, "the program has " + std::to_string(program.results.size()) + " results, got " +
+                                         std::to_string(results.size()));
+  std::vector<double> outputs;
+  for (const SlotSource& from : program.result_slots)
+    if (from.token < sentence_length)
+      outputs.push_back(results[static_cast<std::size_t>(from.input)].at(static_cast<std::size_t>(from.slot)));
+  return outputs;
 }
 
 }  // namespace thex::circuit

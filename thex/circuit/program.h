@@ -19,7 +19,10 @@ namespace thex::circuit {
 // only by interpreters that compute, so a client can build the program without having the weights.
 struct PlainVector {
   std::size_t period = 1;
-  std::function<void(std::span<double>)> fill;
+  std::function<void(std::span<double>)> fill = nullptr;
+  // Root mean square to count with when noise is estimated; 0: that of the values or, without `fill`, what
+  // AssumedMagnitudes (planner.h) says. For a mask whose few slots are all that matters: their size, not the mean.
+  double magnitude = 0;
 };
 
 enum class Op {
@@ -105,8 +108,9 @@ struct Program {
   std::vector<ClientStep> steps;
   std::vector<FusedTransform> transforms;
   std::vector<RotationSum> rotation_sums;
-  NodeId result = -1;
-  std::vector<std::int32_t> result_slots;  // slot of each logit
+  std::vector<NodeId> results;  // what the client decrypts in the end
+  std::vector<SlotSource>
+      result_slots;  // of each output: its place among `results`; left out when its token is padding
 };
 
 // Levels that an operation takes from its inputs: 1 for products (they rescale), else 0.
@@ -156,12 +160,16 @@ class Builder {
   void fuse(FusedTransform transform);
 
   // Step 0 takes no inputs. Returns one value per element of `sources`, then one per element of `refresh`: the same
-  // values with new levels. A refreshed value may only be used in weighted sums (its scale is not the canonical one).
+  // values with new levels. A refreshed value may only be used in weighted sums, rotated or not (its scale is not the
+  // canonical one).
   std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
                                  std::vector<std::vector<SlotSource>> sources, std::size_t values,
                                  std::span<const Value> refresh = {}, ClientFunction function = ClientFunction::relu);
 
-  Program finish(Value result, std::vector<std::int32_t> result_slots) &&;
+  // Each entry of `outputs` reads one slot of one result (`input`: its index).
+  Program finish(std::span<const Value> results, std::vector<SlotSource> outputs) &&;
+  // One result with outputs in these slots.
+  Program finish(Value result, const std::vector<std::int32_t>& slots) &&;
 
  private:
   Value push(Node node);
@@ -174,5 +182,10 @@ class Builder {
 // The vectors that the client encrypts in a step: inputs are the decrypted (or, in step 0, clear) vectors of the step.
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
                                                    std::span<const std::vector<double>> inputs, int sentence_length);
+
+// The outputs of a program from its decrypted results: those of padding are left out. Throws Error(protocol) when the
+// number of results is not the program's.
+std::vector<double> gather_outputs(const Program& program, std::span<const std::vector<double>> results,
+                                   int sentence_length);
 
 }  // namespace thex::circuit

@@ -87,6 +87,25 @@ TEST(ClearInterpreter, SimulatesNoise) {
   EXPECT_NEAR(square / (1 << 12), expected, 0.1 * expected);
 }
 
+TEST(Program, OutputsOfSeveralResults) {
+  Builder b(8);
+  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value results[] = {x, b.multiply_integer(x, 10)};
+  const Program program = std::move(b).finish(results, {{1, 0, 0}, {0, 7, -1}, {1, 2, 1}, {0, 3, 2}});
+  const std::vector<double> input{1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_EQ(run_clear(program, input, 3).logits, (std::vector<double>{10, 8, 30, 4}));
+  EXPECT_EQ(run_clear(program, input, 1).logits, (std::vector<double>{10, 8})) << "tokens 1 and 2 are padding";
+  const std::vector<std::vector<double>> one(1, std::vector<double>(8));
+  EXPECT_THROW(gather_outputs(program, one, 3), Error);
+  const std::vector<Value> none;
+  EXPECT_THROW(Builder(8).finish(none, {}), Error);
+  for (const SlotSource& wrong : {SlotSource{1, 0, -1}, SlotSource{-1, 0, -1}, SlotSource{0, 8, -1}}) {
+    Builder other(8);
+    const Value y = other.client_step("in", {}, {identity(8)}, 8)[0];
+    EXPECT_THROW(std::move(other).finish(std::span(&y, 1), {wrong}), Error);
+  }
+}
+
 TEST(ClientStep, AppliesReluGathersAndClearsPadding) {
   Builder b(4);
   const Value x = b.client_step("in", {}, {identity(4)}, 4)[0];

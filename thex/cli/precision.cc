@@ -146,11 +146,11 @@ class Measurement {
     const circuit::ProgramPlan plan = circuit::assign_levels(program);
     const int top = plan.level.front();
     const circuit::CkksExecutor executor(context_, program, plan);
-    const Ciphertext result = executor.run(keys_, {encrypt(encode(x_, top, context_->scale(top)))}, {}, 1);
+    const Ciphertext result = executor.run(keys_, {encrypt(encode(x_, top, context_->scale(top)))}, {}, 1)[0];
     Reals expected;
     for (const double x : x_) expected.push_back(p(x));
     const auto estimate = circuit::simulate_noise(program, {context_.get(), &plan, 1}, x_, 1, 2);
-    const double deviation = estimate.deviation[static_cast<std::size_t>(program.result)];
+    const double deviation = estimate.deviation[static_cast<std::size_t>(program.results[0])];
     note(fmt::format("polynomial of degree {}", p.degree()), result, expected, deviation * deviation);
   }
 

@@ -150,7 +150,7 @@ Classification Session::classify(const bert::Encoding& encoding) {
     transmit(FrameType::step_reply, reply);
   }
   const std::vector<ckks::Ciphertext> received = wait_for(FrameType::result, program.steps.size());
-  result.logits = turn.result(received.front());
+  result.logits = turn.result(received);
   time.decrypt = seconds_since(mark);
   std::tie(result.label, result.score) = top_label(result.logits);
   time.network = std::max(0.0, waited - time.server);

@@ -155,8 +155,8 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
     return parse(reply.payload, bucket, step);
   };
   const circuit::CkksExecutor& run = executor(bucket);
-  const ckks::Ciphertext result = run.run(client_keys, parse(query.payload, bucket, 0), exchange, options.threads);
-  send(FrameType::result, program.steps.size(), {result});
+  send(FrameType::result, program.steps.size(),
+       run.run(client_keys, parse(query.payload, bucket, 0), exchange, options.threads));
 }
 
 }  // namespace thex::protocol
