@@ -105,7 +105,7 @@ Log make_log(bool quiet) {
 }
 
 void write_model_folder(const bert::Model& model, const std::filesystem::path& vocab, const std::filesystem::path& out,
-                        const std::string& report, bert::Dtype dtype) {
+                        const std::map<std::string, std::string>& reports, bert::Dtype dtype) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::exists(out) && !(fs::is_directory(out) && (fs::is_empty(out, error) || fs::exists(out / "config.json"))))
@@ -116,7 +116,7 @@ void write_model_folder(const bert::Model& model, const std::filesystem::path& v
   try {
     fs::create_directories(temporary);
     bert::save_model(model, temporary, vocab, dtype);
-    write_file_atomically(temporary / "report.json", report);
+    for (const auto& [name, text] : reports) write_file_atomically(temporary / name, text);
     if (fs::exists(full)) {  // keep what else stands there, such as a README
       for (const auto& entry : fs::directory_iterator(temporary))
         fs::rename(entry.path(), full / entry.path().filename());

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -49,9 +50,10 @@ nlohmann::ordered_json score_json(const Score& score);
 Log make_log(bool quiet);
 
 // Writes the folder under a temporary name beside `out` and renames it, so that nothing half-written stays. An existing
-// `out` is replaced only when it is a model folder or empty. `report` (JSON) becomes report.json. Throws Error(file).
+// `out` is replaced only when it is a model folder or empty. `reports`: the texts of more files by name. Throws
+// Error(file).
 void write_model_folder(const bert::Model& model, const std::filesystem::path& vocab, const std::filesystem::path& out,
-                        const std::string& report, bert::Dtype dtype);
+                        const std::map<std::string, std::string>& reports, bert::Dtype dtype);
 
 int run_convert(int argc, char** argv);
 int run_make_plain(int argc, char** argv);

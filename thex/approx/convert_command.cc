@@ -1,4 +1,5 @@
 // `thex-convert MODEL_DIR`: the THE-X workflow on a plain model folder.
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -6,6 +7,7 @@
 #include "thex/approx/augment.h"
 #include "thex/approx/convert_cli.h"
 #include "thex/approx/plain_model.h"
+#include "thex/approx/report.h"
 #include "thex/approx/stages.h"
 #include "thex/approx/verify.h"
 #include "thex/base/error.h"
@@ -13,74 +15,71 @@
 namespace thex::approx {
 namespace {
 
-nlohmann::ordered_json report_of(const WorkflowResult& r, const CommonArguments& a, const TaskData& data,
-                                 const WorkflowOptions& o) {
-  nlohmann::ordered_json j;
-  j["task"] = data.spec.name;
-  j["profile"] = o.profile == Profile::paper ? "paper" : "default";
-  j["seed"] = a.seed;
-  j["examples"] = {{"train", data.split.train.size()},
-                   {"held_out", data.split.held_out.size()},
-                   {"held_out_long", data.split.held_out_long},
-                   {"dropped_as_overlapping", data.split.dropped},
-                   {"dev", data.dev.size()}};
-  j["options"] = {{"epochs", o.epochs},
-                  {"norm_epochs", o.norm_epochs},
-                  {"final_epochs", o.final_epochs},
-                  {"min_steps", o.min_steps},
-                  {"final_steps", o.final_steps},
-                  {"patience", o.patience},
-                  {"rate", o.learning_rate},
-                  {"embedding_rate", o.embedding_rate},
-                  {"weight_decay", o.weight_decay},
-                  {"batch", o.batch_size},
-                  {"hard", o.hard},
-                  {"hidden", o.hidden},
-                  {"temperature", o.temperature},
-                  {"dropout", o.dropout},
-                  {"word_dropout", o.word_dropout},
-                  {"length_power", o.length_power},
-                  {"score_limit", o.score_limit},
-                  {"ffn_limit", o.ffn_limit},
-                  {"hidden_limit", o.hidden_limit},
-                  {"range_weight", o.range_weight}};
+std::string text_of(double value) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%g", value);
+  return buffer;
+}
+
+std::vector<std::pair<std::string, std::string>> options_of(const WorkflowOptions& o) {
+  return {{"profile", o.profile == Profile::paper ? "paper" : "default"},
+          {"epochs", std::to_string(o.epochs)},
+          {"norm_epochs", std::to_string(o.norm_epochs)},
+          {"final_epochs", std::to_string(o.final_epochs)},
+          {"min_steps", std::to_string(o.min_steps)},
+          {"final_steps", std::to_string(o.final_steps)},
+          {"patience", std::to_string(o.patience)},
+          {"norm_group", std::to_string(o.norm_group)},
+          {"rate", text_of(o.learning_rate)},
+          {"embedding_rate", text_of(o.embedding_rate)},
+          {"weight_decay", text_of(o.weight_decay)},
+          {"batch", std::to_string(o.batch_size)},
+          {"hard", text_of(o.hard)},
+          {"hidden", text_of(o.hidden)},
+          {"temperature", text_of(o.temperature)},
+          {"dropout", text_of(o.dropout)},
+          {"word_dropout", text_of(o.word_dropout)},
+          {"length_power", text_of(o.length_power)},
+          {"score_limit", text_of(o.score_limit)},
+          {"ffn_limit", text_of(o.ffn_limit)},
+          {"hidden_limit", text_of(o.hidden_limit)},
+          {"range_weight", text_of(o.range_weight)}};
+}
+
+ConversionReport report_of(const WorkflowResult& r, const CommonArguments& a, const TaskData& data,
+                           const WorkflowOptions& o, std::size_t variants) {
+  ConversionReport report;
+  report.task = data.spec.name;
+  for (data::Metric metric : data.spec.metrics) report.metrics.push_back(data::name(metric));
+  report.data = {data.split.train.size(),  data.split.held_out.size(), data.dev.size(),
+                 data.split.held_out_long, data.split.dropped,         variants};
+  report.options = options_of(o);
+  report.seed = a.seed;
   for (const StageRow& s : r.stages) {
-    nlohmann::ordered_json row = {{"name", s.name}, {"what", s.what}};
-    const std::string metric = data::name(data.spec.metrics.front());
-    row["dev_" + metric] = s.dev.metric;
-    row["held_out_" + metric] = s.held_out.metric;
-    if (data.split.held_out_long > 1) row["held_out_long_" + metric] = s.held_out.metric_long;
-    row["dev"] = score_json(s.dev);
-    row["held_out"] = score_json(s.held_out);
-    row["seconds"] = s.seconds;
-    j["stages"].push_back(row);
+    const bool with_long = data.split.held_out_long > 1;
+    report.stages.push_back(
+        {s.name, s.what, s.held_out.metrics, s.dev.metrics, with_long ? s.held_out.metric_long : 0, s.seconds});
+    for (const EpochPoint& p : s.curve) report.curves.push_back({s.name, p.epoch, p.loss, p.held_out});
   }
+  for (std::size_t l = 0; l < r.ranges.layers.size(); ++l)
+    for (const auto& [name, m] : named(r.ranges.layers[l]))
+      report.ranges.push_back({static_cast<int>(l), name, m.rms, m.max, m.p50, m.p99, m.p999});
+  report.max_relu_input = r.ranges.max_relu_input();
+  report.max_logit = r.ranges.logit;
   const EstimationReport& e = r.estimation_report;
-  j["softmax_estimation"] = {{"min_sum", r.estimation.min_sum},
-                             {"max_sum", r.estimation.max_sum},
-                             {"mse_true_softmax", e.mse_true_softmax},
-                             {"mse_exact_reciprocal", e.mse_exact_reciprocal},
-                             {"mse_reciprocal_part", e.mse_reciprocal_part},
-                             {"worst_relative_error", e.worst_relative}};
-  const Ranges& g = r.ranges;
-  j["ranges"] = {{"max_relu_input", g.max_relu_input()},
-                 {"score_u", g.u},
-                 {"t1", g.t1},
-                 {"t2", g.t2},
-                 {"ffn", g.ffn},
-                 {"logit", g.logit},
-                 {"cube", g.cube},
-                 {"sum", g.sum},
-                 {"min_sum", g.min_sum},
-                 {"context", g.context},
-                 {"hidden", g.hidden}};
-  for (const LayerMagnitudes& layer : g.layers) {
-    nlohmann::ordered_json points;
-    for (const auto& [name, m] : named(layer))
-      points[name] = {{"rms", m.rms}, {"max", m.max}, {"p50", m.p50}, {"p99", m.p99}, {"p99.9", m.p999}};
-    j["layers"].push_back(points);
+  report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
+                       e.mse_exact_reciprocal, e.mse_reciprocal_part, e.worst_relative};
+  return report;
+}
+
+// What serving will cost, where a plan can be made.
+std::optional<PlanBudget> budget(const bert::ModelConfig& config, int max_length, const Log& log) {
+  try {
+    return budget_of(bert::plan_inference(config, max_length));
+  } catch (const Error& e) {
+    log(std::string("warning: no plan for encrypted inference: ") + e.what());
+    return std::nullopt;
   }
-  return j;
 }
 
 void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
@@ -180,6 +179,7 @@ int run_convert(int argc, char** argv) {
       ->capture_default_str();
   if (const int status = parse(app, argc, argv); status >= 0) return status;
 
+  const auto started = std::chrono::steady_clock::now();
   const Log log = make_log(a.quiet);
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
@@ -218,7 +218,8 @@ int run_convert(int argc, char** argv) {
     store = store.with(text);
     const EncoderModule tuned = fine_tune_backbone(model, "plain", data, plain_options, store, device, log);
     plain_report["dev"] = score_json(evaluate(tuned, data.spec, data.dev));
-    write_model_folder(tuned.to_model(), vocab, a.work / "plain", plain_report.dump(2) + "\n", bert::Dtype::f32);
+    write_model_folder(tuned.to_model(), vocab, a.work / "plain", {{"report.json", plain_report.dump(2) + "\n"}},
+                       bert::Dtype::f32);
     return tuned;
   }();
   torch::Tensor table;
@@ -260,11 +261,20 @@ int run_convert(int argc, char** argv) {
   log(line);
   if (!(agreement.largest_difference < 1e-2))
     throw Error(ErrorCode::internal, std::string("the exported model does not compute what was trained; ") + line);
-  nlohmann::ordered_json report = report_of(result, a, data, o);
-  report["augmented_examples"] = variants;
-  report["reference"] = {{std::string("dev_") + data::name(data.spec.metrics.front()), agreement.metric},
-                         {"largest_logit_difference", agreement.largest_difference}};
-  write_model_folder(out, vocab, a.out, report.dump(2) + "\n", bert::Dtype::f16);
+  ConversionReport report = report_of(result, a, data, o, variants);
+  report.name = a.out.filename().string();
+  report.source = folder.string();
+  report.config = out.config;
+  report.reference_metric = agreement.metric;
+  report.reference_difference = agreement.largest_difference;
+  report.dev_standard_error =
+      standard_error(data.spec, outcomes_of(data.spec, data.dev, predict(result.module, data.dev)), 100, a.seed);
+  report.plan = budget(out.config, std::min(128, a.max_length), log);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  report.verdict = judge(report);
+  log("verdict: " + report.verdict.summary);
+  write_model_folder(out, vocab, a.out, {{"report.json", report_json(report)}, {"report.html", report_html(report)}},
+                     bert::Dtype::f16);
   log("wrote " + a.out.string());
   return 0;
 }

@@ -111,7 +111,8 @@ int run_make_plain(int argc, char** argv) {
     const Score score = evaluate(teacher, data.spec, data.dev);
     report["teacher_dev"] = score_json(score);
     log("teacher: " + score_text(score));
-    write_model_folder(teacher.to_model(), vocab, a.work / "teacher", report.dump(2) + "\n", bert::Dtype::f16);
+    write_model_folder(teacher.to_model(), vocab, a.work / "teacher", {{"report.json", report.dump(2) + "\n"}},
+                       bert::Dtype::f16);
   }
   if (o.student_batch == 0) o.student_batch = data.split.train.size() >= 20000 ? 64 : 32;
   at::manual_seed(a.seed);
@@ -127,7 +128,7 @@ int run_make_plain(int argc, char** argv) {
   report["held_out"] = score_json(held);
   report["dev"] = score_json(dev);
   log("student: " + score_text(dev));
-  write_model_folder(student.to_model(), vocab, a.out, report.dump(2) + "\n", bert::Dtype::f16);
+  write_model_folder(student.to_model(), vocab, a.out, {{"report.json", report.dump(2) + "\n"}}, bert::Dtype::f16);
   store.remove(training_state_name("student"));
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <random>
 #include <span>
 
 #include "thex/base/error.h"
@@ -132,6 +133,28 @@ Score score_of(const data::TaskSpec& spec, const DataSet& data, const Tensor& ta
 
 Score evaluate(const EncoderModule& module, const data::TaskSpec& spec, const DataSet& data, std::size_t n_long) {
   return score_of(spec, data, predict(module, data), n_long);
+}
+
+double standard_error(const data::TaskSpec& spec, const data::Outcomes& all, int draws, std::uint64_t seed) {
+  const std::size_t n = std::max({all.gold.size(), all.gold_value.size(), all.gold_tags.size()});
+  if (n < 2 || draws < 2) return 0;
+  std::mt19937_64 rng(seed);
+  double sum = 0, squares = 0;
+  for (int d = 0; d < draws; ++d) {
+    data::Outcomes part;
+    for (std::size_t k = 0; k < n; ++k) {
+      const std::size_t i = rng() % n;
+      if (!all.gold.empty()) part.predicted.push_back(all.predicted[i]), part.gold.push_back(all.gold[i]);
+      if (!all.gold_value.empty())
+        part.predicted_value.push_back(all.predicted_value[i]), part.gold_value.push_back(all.gold_value[i]);
+      if (!all.gold_tags.empty())
+        part.predicted_tags.push_back(all.predicted_tags[i]), part.gold_tags.push_back(all.gold_tags[i]);
+    }
+    const double value = 100 * data::score(spec.metrics.front(), part, spec.labels);
+    sum += value, squares += value * value;
+  }
+  const double mean = sum / draws;
+  return std::sqrt(std::max(0.0, squares / draws - mean * mean) * draws / (draws - 1));
 }
 
 std::string score_text(const Score& score) {

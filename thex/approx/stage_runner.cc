@@ -35,12 +35,15 @@ void StageRunner::stage(const std::string& name, const std::string& what,
   store_ = store_.with(name);
   char file[80];
   std::snprintf(file, sizeof file, "stage-%02zu-%s", rows.size(), name.c_str());
-  StageRow row{name, what, {}, {}, 0};
+  StageRow row{name, what, {}, {}, 0, {}};
+  curve_.clear();
   if (auto saved = store_.load_module(file, module.device)) {
     module = std::move(saved->module);
     row.held_out = score_from(saved->notes, "held");
     row.dev = score_from(saved->notes, "dev");
     row.seconds = saved->number("seconds");
+    if (const auto curve = saved->notes.find("curve"); curve != saved->notes.end())
+      row.curve = curve_from(curve->second);
     log_(name + ": resumed from its checkpoint");
   } else {
     const auto start = std::chrono::steady_clock::now();
@@ -49,7 +52,8 @@ void StageRunner::stage(const std::string& name, const std::string& what,
     row.held_out = evaluate(module, data_.spec, data_.split.held_out, data_.split.held_out_long);
     row.dev = evaluate(module, data_.spec, data_.dev);
     row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::map<std::string, std::string> notes{{"seconds", note_text(row.seconds)}};
+    row.curve = curve_;
+    std::map<std::string, std::string> notes{{"seconds", note_text(row.seconds)}, {"curve", curve_text(curve_)}};
     add_score(notes, "held", row.held_out);
     add_score(notes, "dev", row.dev);
     store_.save_module(file, module, notes);

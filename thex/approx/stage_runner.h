@@ -15,6 +15,7 @@ struct StageRow {
   std::string name, what;
   Score held_out, dev;
   double seconds = 0;  // of the run that made it
+  Curve curve;         // the epochs of its training
 };
 
 class StageRunner {
@@ -26,7 +27,9 @@ class StageRunner {
 
   void stage(const std::string& name, const std::string& what, const std::function<void(EncoderModule&)>& action);
 
-  // Inside of a stage: the store for the training's state, which is removed when the stage is complete.
+  // Inside of a stage: where its training puts its curve, and the store for the training's state, which is removed when
+  // the stage is complete.
+  Curve* curve() { return &curve_; }
   const CheckpointStore& store() const { return store_; }
 
   EncoderModule module;
@@ -35,6 +38,7 @@ class StageRunner {
  private:
   const TaskData& data_;
   CheckpointStore store_;
+  Curve curve_;
   const std::uint64_t seed_;
   const Log& log_;
 };

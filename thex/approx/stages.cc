@@ -101,7 +101,7 @@ class Workflow {
   }
 
  private:
-  TrainOptions options(const std::string& name, int epochs, long steps) const {
+  TrainOptions options(const std::string& name, int epochs, long steps) {
     TrainOptions t;
     t.name = name;
     t.epochs = epochs_for(data_.split.train.size(), o_.batch_size, steps, epochs);
@@ -112,6 +112,7 @@ class Workflow {
     t.seed = o_.seed + 17 * (run_.rows.size() + 1);
     t.max_steps = o_.max_steps;
     t.store = &run_.store();
+    t.curve = run_.curve();
     return t;
   }
 
@@ -119,6 +120,7 @@ class Workflow {
     TrainOptions t = options(name, epochs, steps);
     t.learning_rate = o_.learning_rate * rate_scale;
     t.embedding_rate = o_.embedding_rate * rate_scale;
+    t.start_counts = o_.profile == Profile::standard;
     t.forward.dropout = o_.dropout;
     t.forward.word_dropout = o_.profile == Profile::paper ? 0 : o_.word_dropout;
     t.forward.cls_only_last = !all_rows;

@@ -62,6 +62,11 @@ class Training {
 
   Score run() {
     resume();
+    if (o_.start_counts && !o_.keep_last && epoch_ == 0) {
+      best_ = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
+      best_selection_ = selection(best_);
+      keep();
+    }
     for (; epoch_ < o_.epochs && step_ < total_ && !done_; ++epoch_) {
       at::manual_seed(o_.seed * 1000003 + static_cast<std::uint64_t>(epoch_));
       one_epoch();
@@ -71,6 +76,7 @@ class Training {
     }
     for (auto& [name, value] : module_.params) value = value.detach();
     for (auto& [name, value] : kept_) module_.params[name] = value;
+    if (o_.curve != nullptr) *o_.curve = curve_;
     return best_;
   }
 
@@ -79,8 +85,8 @@ class Training {
     ForwardOptions forward = o_.forward;
     forward.train = true;
     forward.word_gradients = words_;
-    double sum = 0;
-    long count = 0;
+    double sum = 0, all = 0;
+    long count = 0, steps = 0;
     for (const auto& indices : shuffled_batches(data_.split.train, o_.batch_size, o_.seed, epoch_)) {
       if (step_ >= total_) break;
       const Batch batch = collate(data_.split.train, indices, module_.device, o_.length_power, mean_);
@@ -94,8 +100,8 @@ class Training {
       const double factor = rate_factor(step_, total_, o_.warmup);
       adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), out.word_rows, batch.unique,
                  words_ ? o_.embedding_rate * factor : 0);
-      sum += v;
-      ++count;
+      sum += v, all += v;
+      ++count, ++steps;
       ++step_;
       ++steps_here_;
       if (seconds_since(told_at_) > 10) {
@@ -108,10 +114,12 @@ class Training {
         told_at_ = Clock::now();
       }
     }
+    mean_loss_ = steps > 0 ? all / static_cast<double>(steps) : 0;
   }
 
   void judge() {
     const Score score = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
+    curve_.push_back({epoch_ + 1, mean_loss_, score.metric});
     const bool with_long = data_.split.held_out_long > 1;
     log_(format("%s: epoch %d of %d, held-out %s %.2f%s, loss %.4f", o_.name.c_str(), epoch_ + 1, o_.epochs,
                 data::name(data_.spec.metrics.front()), score.metric,
@@ -120,14 +128,17 @@ class Training {
       best_ = score;
       best_selection_ = selection(score);
       stale_ = 0;
-      if (o_.keep_last) return;
-      kept_.clear();
-      for (const auto& [name, value] : module_.params)
-        if (moving_.count(name) || (words_ && name == kWords)) kept_[name] = value.detach().clone();
+      if (!o_.keep_last) keep();
     } else if (++stale_ >= o_.patience && o_.patience > 0) {
       log_(format("%s: no better for %d epochs, ends after %d of %d", o_.name.c_str(), stale_, epoch_ + 1, o_.epochs));
       done_ = true;
     }
+  }
+
+  void keep() {
+    kept_.clear();
+    for (const auto& [name, value] : module_.params)
+      if (moving_.count(name) || (words_ && name == kWords)) kept_[name] = value.detach().clone();
   }
 
   void save() {
@@ -144,7 +155,8 @@ class Training {
                                                 {"metric", note_text(best_.metric)},
                                                 {"metric_long", note_text(best_.metric_long)},
                                                 {"loss", note_text(best_.loss)},
-                                                {"count", std::to_string(best_.count)}};
+                                                {"count", std::to_string(best_.count)},
+                                                {"curve", curve_text(curve_)}};
     for (const auto& [name, value] : best_.metrics) notes["metric." + name] = note_text(value);
     o_.store->save_tensors(training_state_name(o_.name), tensors, notes);
     saved_at_ = Clock::now();
@@ -189,6 +201,7 @@ class Training {
     for (const auto& [key, value] : saved->notes)
       if (key.rfind("metric.", 0) == 0) best_.metrics[key.substr(7)] = number(key.c_str());
     best_selection_ = selection(best_);
+    if (const auto curve = saved->notes.find("curve"); curve != saved->notes.end()) curve_ = curve_from(curve->second);
     adam_.restore(adam);
     log_(format("%s: resumed after epoch %d of %d", o_.name.c_str(), epoch_, o_.epochs));
   }
@@ -205,6 +218,8 @@ class Training {
   long total_ = 0, step_ = 0, steps_here_ = 0;
   int epoch_ = 0, stale_ = 0;
   bool done_ = false;
+  double mean_loss_ = 0;
+  Curve curve_;
   Score best_;
   double best_selection_ = -1e300;
   const Clock::time_point start_ = Clock::now();
@@ -212,6 +227,31 @@ class Training {
 };
 
 }  // namespace
+
+std::string curve_text(const Curve& curve) {
+  std::string out;
+  for (const EpochPoint& p : curve)
+    out += std::to_string(p.epoch) + "," + note_text(p.loss) + "," + note_text(p.held_out) + ";";
+  return out;
+}
+
+Curve curve_from(const std::string& text) {
+  Curve out;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = text.find(';', begin);
+    EpochPoint p;
+    int used = -1;
+    const std::string part = text.substr(begin, end - begin);
+    if (end == std::string::npos ||
+        std::sscanf(part.c_str(), "%d,%lf,%lf%n", &p.epoch, &p.loss, &p.held_out, &used) != 3 ||
+        used != static_cast<int>(part.size()))
+      throw Error(ErrorCode::model, "a damaged checkpoint has the curve \"" + part + "\": delete the checkpoints");
+    out.push_back(p);
+    begin = end + 1;
+  }
+  return out;
+}
 
 std::string training_state_name(const std::string& training) { return "epoch-of-" + training; }
 

@@ -5,12 +5,23 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "thex/approx/checkpoint.h"
 #include "thex/approx/losses.h"
 #include "thex/approx/score.h"
 
 namespace thex::approx {
+
+// One epoch: the mean training loss and the held-out metric (times 100).
+struct EpochPoint {
+  int epoch = 0;  // from 1
+  double loss = 0, held_out = 0;
+};
+using Curve = std::vector<EpochPoint>;
+// As a note of a checkpoint, and back. Throws Error(model) for a text that is none.
+std::string curve_text(const Curve& curve);
+Curve curve_from(const std::string& text);
 
 struct TrainOptions {
   std::string name;  // for progress lines and the checkpoint's file name
@@ -24,15 +35,18 @@ struct TrainOptions {
   double clip = 1.0;
   double length_power = 0;  // weight of long examples, see collate
   std::uint64_t seed = 1;
-  long max_steps = 0;      // 0: no limit; else stop there (tests, quick looks)
-  bool keep_last = false;  // the last epoch's parameters stay, not the best one's: for losses that the metric says
-                           // nothing about
+  long max_steps = 0;         // 0: no limit; else stop there (tests, quick looks)
+  bool keep_last = false;     // the last epoch's parameters stay, not the best one's: for losses that the metric says
+                              // nothing about
+  bool start_counts = false;  // the parameters before the first step stand for an epoch too: training never ends with
+                              // a worse held-out score than it began with
   // Where the state between two epochs is kept: parameters, moments, the best epoch so far. A training that finds one
   // for its store's fingerprint goes on from there and, with one CPU thread, ends bit for bit as if it had not been
   // interrupted: the random numbers of an epoch follow from (seed, epoch). Epochs that end less than
   // `checkpoint_seconds` after the last checkpoint write none, which loses at most as much work.
   const CheckpointStore* store = nullptr;
   double checkpoint_seconds = 15;
+  Curve* curve = nullptr;  // receives every epoch, those before a resumption included
   ForwardOptions forward;
 };
 

@@ -118,6 +118,30 @@ TEST(Train, EndsWhenNothingGetsBetter) {
   EXPECT_EQ(said, 1);
 }
 
+TEST(Train, NeverEndsWorseThanItBegan) {
+  const TaskData data = testing::task_data(testing::vote_task(), testing::vote_data(450, 40, 13, 1), {}, 50);
+  EncoderModule m(testing::small_config(), 5, torch::kCPU);
+  TrainOptions o = quick(8);
+  const Score good = train(m, data, o, label_loss({}), kAll, kSilent);
+  const Parameters before = m.clone().params;
+  const Loss away = [](const Output& out, const Batch& batch) { return -label_loss({})(out, batch); };
+  o.epochs = 1;
+  o.start_counts = true;
+  Curve curve;
+  o.curve = &curve;
+  const Score score = train(m, data, o, away, kAll, kSilent);
+  EXPECT_EQ(score.metric, good.metric);
+  for (const auto& [name, value] : before) EXPECT_TRUE(at::equal(value, m.params.at(name))) << name;
+  ASSERT_EQ(curve.size(), 1U);
+  EXPECT_LT(curve[0].held_out, good.metric);
+  const Curve back = curve_from(curve_text(curve));
+  ASSERT_EQ(back.size(), 1U);
+  EXPECT_EQ(back[0].loss, curve[0].loss);
+  EXPECT_EQ(back[0].held_out, curve[0].held_out);
+  EXPECT_THROW(curve_from("1,2"), Error);
+  EXPECT_THROW(curve_from("1,2,x;"), Error);
+}
+
 TEST(Train, SaysThatItDiverged) {
   const TaskData data = testing::task_data(testing::vote_task(), testing::vote_data(450, 40, 13, 1), {}, 50);
   EncoderModule m(testing::small_config(), 5, torch::kCPU);
