@@ -1,0 +1,111 @@
+#include "thex/data/conll.h"
+
+#include <gmock/gmock.h>
+
+#include "thex/data/testing.h"
+
+namespace thex::data {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using testing::tagging;
+using Tags = std::vector<std::string>;
+
+const Tags kIob2 = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
+
+class ConllTest : public testing::DataFiles {};
+
+Tags as_iob2(Tags tags) {
+  convert_to_iob2(tags);
+  return tags;
+}
+
+TEST(Iob, Iob1BecomesIob2) {
+  EXPECT_EQ(as_iob2({"I-PER", "I-PER", "O", "I-LOC"}), (Tags{"B-PER", "I-PER", "O", "B-LOC"}));
+  EXPECT_EQ(as_iob2({"I-PER", "I-LOC"}), (Tags{"B-PER", "B-LOC"}));
+  EXPECT_EQ(as_iob2({"I-PER", "B-PER", "I-PER"}), (Tags{"B-PER", "B-PER", "I-PER"}));
+  EXPECT_EQ(as_iob2({"O", "I", "I", "B", "I"}), (Tags{"O", "B", "I", "B", "I"}));
+  const Tags iob2 = {"B-PER", "I-PER", "B-PER", "O", "B-LOC", "B-PER"};
+  EXPECT_EQ(as_iob2(iob2), iob2);
+}
+
+TEST(Iob, WhatIsIob2) {
+  EXPECT_TRUE(is_iob2(kIob2));
+  EXPECT_FALSE(is_iob2({"O", "I-PER"}));
+  EXPECT_FALSE(is_iob2({"O", "B-PER", "NN"}));
+  EXPECT_FALSE(is_iob2({}));
+  for (const char* tag : {"", "X", "B-", "BPER", "o", "b-PER"}) EXPECT_FALSE(is_iob(tag)) << tag;
+}
+
+TEST(Iob, Entities) {
+  EXPECT_EQ(entities_of({"O", "B-A", "I-A", "I-B", "B-B", "O", "I-A"}),
+            (std::vector<Entity>{{1, 3, "A"}, {3, 4, "B"}, {4, 5, "B"}, {6, 7, "A"}}));
+  EXPECT_TRUE(entities_of({"O", "O"}).empty());
+  EXPECT_TRUE(entities_of({}).empty());
+}
+
+TEST_F(ConllTest, SentencesEndAtEmptyLinesAndDocuments) {
+  const auto examples = read(tagging(Format::conll, kIob2),
+                             "-DOCSTART- -X-\n\nU.N. I-PER\r\nin  O\r\nRome\tI-LOC\r\n\r\n\nPeter I-PER\n"
+                             "-DOCSTART- -X- O O\nAnna I-PER\nRome B-PER\n",
+                             "x.conll");
+  ASSERT_EQ(examples.size(), 3u);
+  EXPECT_EQ(examples[0].words, (std::vector<std::string>{"U.N.", "in", "Rome"}));
+  EXPECT_EQ(examples[0].tags, (std::vector<int>{1, 0, 3})) << "an entity starts with B in the task's labels";
+  EXPECT_TRUE(examples[0].text.empty());
+  EXPECT_EQ(examples[1].tags, (std::vector<int>{1}));
+  EXPECT_EQ(examples[2].tags, (std::vector<int>{1, 1}));
+}
+
+TEST_F(ConllTest, OtherTagsStayWhatTheyAre) {
+  TaskSpec task = tagging(Format::conll, {"NN", "VB"});
+  EXPECT_EQ(read(task, "dogs NN\nbark VB\n").at(0).tags, (std::vector<int>{0, 1}));
+  task.columns.label = "#last";
+  EXPECT_EQ(read(task, "dogs x NN\nbark x VB\n").at(0).tags, (std::vector<int>{0, 1}));
+  // Without B-PER the labels are IOB1 and nothing is converted.
+  EXPECT_EQ(read(tagging(Format::conll, {"O", "I-PER"}), "Ann I-PER\n").at(0).tags, (std::vector<int>{1}));
+}
+
+TEST_F(ConllTest, TagsByIndex) {
+  EXPECT_EQ(read(tagging(Format::conll, kIob2), "Ann 2\nin 0\nRome 4\n").at(0).tags, (std::vector<int>{1, 0, 3}));
+}
+
+TEST_F(ConllTest, WordsInTables) {
+  TaskSpec task = tagging(Format::jsonl, kIob2);
+  task.columns = {"tokens", "", "ner_tags"};
+  EXPECT_EQ(read(task, "{\"tokens\":[\"Ann\",\"in\",\"New York\"],\"ner_tags\":[1,0,\"B-LOC\"]}", "x.jsonl").at(0).tags,
+            (std::vector<int>{1, 0, 3}));
+  EXPECT_THAT(rejection(task, "{\"tokens\":[\"Ann\",\"in\"],\"ner_tags\":[1]}", "x.jsonl"),
+              StartsWith("x.jsonl:1: the sentence has 2 words and 1 tags"));
+  EXPECT_THAT(rejection(task, "{\"tokens\":[],\"ner_tags\":[]}", "x.jsonl"), HasSubstr("no words"));
+  task = tagging(Format::tsv, kIob2);
+  task.columns = {"words", "", "tags"};
+  const auto examples = read(task, "words\ttags\nAnn in  Rome\tB-PER O B-LOC\n");
+  EXPECT_EQ(examples.at(0).words.size(), 3u);
+  EXPECT_EQ(examples.at(0).tags, (std::vector<int>{1, 0, 3}));
+}
+
+TEST_F(ConllTest, Errors) {
+  const TaskSpec task = tagging(Format::conll, kIob2);
+  EXPECT_EQ(rejection(task, "a O\nb O\n\nc\n"), "x.tsv:4: the line has 1 columns, the lines before have 2");
+  EXPECT_THAT(rejection(task, "a\nb\n"), StartsWith("x.tsv:1: no column #2: the line has 1 columns"));
+  EXPECT_THAT(rejection(task, "a O\n\nb I-DOG\n"), StartsWith("x.tsv:3: label \"B-DOG\" is none of \"O\", \"B-PER\""));
+  EXPECT_THAT(rejection(task, "a O\n\nb NN\n"), StartsWith("x.tsv:3: label \"NN\" is none of"));
+  EXPECT_THAT(rejection(task, "\n\n-DOCSTART-\n"), HasSubstr("no examples"));
+  TaskSpec named = task;
+  named.columns.text = "word";
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(named, "a O\n"); }), HasSubstr("say #1"));
+  TaskSpec texts = testing::custom(Format::conll);
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(texts, "a O\n"); }), HasSubstr("token classification"));
+}
+
+TEST_F(ConllTest, LabelsOfAFileAreIob2) {
+  EXPECT_EQ(labels_of(write("a.conll", "Ann I-PER\nLee I-PER\nis O\n\nRome I-LOC\n"), tagging(Format::conll, {})),
+            (Tags{"B-PER", "I-PER", "O", "B-LOC"}));
+  EXPECT_EQ(labels_of(write("a.conll", "dogs NN\nbark VB\n"), tagging(Format::conll, {})), (Tags{"NN", "VB"}));
+  EXPECT_EQ(labels_of(write("a.conll", "a I-X\n\nb NN\n"), tagging(Format::conll, {})), (Tags{"I-X", "NN"}));
+}
+
+}  // namespace
+}  // namespace thex::data

@@ -1,0 +1,259 @@
+// Texts and pairs from tab-separated, comma-separated and JSON-lines files, and what is said about bad ones.
+#include "thex/data/table.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "thex/data/example_reader.h"
+#include "thex/data/testing.h"
+
+namespace thex::data {
+namespace {
+
+using testing::custom;
+using ::testing::HasSubstr;
+using testing::regression;
+using ::testing::StartsWith;
+
+class TableTest : public testing::DataFiles {};
+
+TEST_F(TableTest, TsvTakesQuotesAsTheyAre) {
+  const auto examples = read(custom(Format::tsv), "sentence\tlabel\nit 's \"good\" \tyes\n\tno\n");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "it 's \"good\" ");
+  EXPECT_EQ(examples[0].label, 1);
+  EXPECT_FALSE(examples[0].pair);
+  EXPECT_TRUE(std::isnan(examples[0].value));
+  EXPECT_EQ(examples[1].text, "");
+  EXPECT_EQ(examples[1].label, 0);
+}
+
+TEST_F(TableTest, OtherColumnsMarksAndLineEnds) {
+  TaskSpec task = custom(Format::tsv);
+  task.columns.pair = "other";
+  const auto examples = read(task, "\xef\xbb\xbflabel\tid\tsentence\tother\r\n0\t7\tä\tb\r\n1\t8\tc\td\r\n\r\n\n");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "ä");
+  EXPECT_EQ(examples[0].pair, "b");
+  EXPECT_EQ(examples[1].pair, "d");
+  EXPECT_EQ(examples[1].label, 1);
+}
+
+TEST_F(TableTest, ColumnsByNumber) {
+  TaskSpec task = custom(Format::tsv);
+  task.columns = {"#3", "", "#1", false};
+  const auto examples = read(task, "1\tx\ta\n0\ty\tb");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[1].text, "b");
+  EXPECT_EQ(examples[1].label, 0);
+  task.columns.text = "#4";
+  EXPECT_EQ(rejection(task, "1\tx\ta\n"), "x.tsv:1: no column #4: the row has 3 columns");
+  task.columns.text = "sentence";
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(task, "1\tx\ta\n"); }), HasSubstr("say #1"));
+  // A name that looks like a number goes first, as MRPC's "#1 String" must.
+  task.columns = {"#1", "", "label", true};
+  EXPECT_EQ(read(task, "label\t#1\n1\ttext\n").at(0).text, "text");
+}
+
+TEST_F(TableTest, LabelsByNameOrIndex) {
+  EXPECT_EQ(read(custom(Format::tsv), "sentence\tlabel\na\t1\nb\tyes\n")[0].label, 1);
+  const TaskSpec numbers = custom(Format::tsv, {"1", "0"});  // names that are numbers are names only
+  EXPECT_EQ(read(numbers, "sentence\tlabel\na\t1\n")[0].label, 0);
+  EXPECT_THAT(rejection(numbers, "sentence\tlabel\na\t2\n"), HasSubstr(":2: label \"2\" is none of \"1\", \"0\""));
+  for (const char* label : {"-1", "", "1x", "one", "99999999999", " 1", "1.0", "2", "Yes"}) {
+    EXPECT_THAT(rejection(custom(Format::tsv), std::string("sentence\tlabel\na\t") + label + "\n"),
+                StartsWith(std::string("x.tsv:2: label \"") + label +
+                           "\" is none of \"no\", \"yes\", or a number from 0 to 1"));
+  }
+}
+
+TEST_F(TableTest, Regression) {
+  const auto examples = read(regression(Format::tsv), "sentence\tlabel\na\t3.800\nb\t-1e-3\n");
+  EXPECT_DOUBLE_EQ(examples[0].value, 3.8);
+  EXPECT_DOUBLE_EQ(examples[1].value, -1e-3);
+  EXPECT_EQ(examples[0].label, -1);
+  for (const char* value : {"", "x", "1,5", "nan", "inf", "1e999", "0x10", "1 ", "--1"}) {
+    EXPECT_THAT(rejection(regression(Format::tsv), std::string("sentence\tlabel\nz\t1\na\t") + value + "\n"),
+                AllOf(StartsWith("x.tsv:3: value"), HasSubstr("is not a number")))
+        << value;
+  }
+}
+
+TEST_F(TableTest, TsvErrorsGiveFileAndLine) {
+  const TaskSpec task = custom(Format::tsv);
+  EXPECT_THAT(rejection(task, "text\tlabel\na\t1\n"),
+              StartsWith("x.tsv:1: no column \"sentence\"; the header line has \"text\", \"label\""));
+  EXPECT_EQ(rejection(task, "sentence\tlabel\na\n"), "x.tsv:2: the row has 1 columns, the header line has 2");
+  EXPECT_THAT(rejection(task, "sentence\tlabel\na\tb\t1\n"), HasSubstr(":2: the row has 3 columns"));
+  EXPECT_THAT(rejection(task, "sentence\tlabel\tlabel\na\tb\t1\n"), HasSubstr(":1: the header line names the column"));
+  EXPECT_THAT(rejection(task, "sentence\tlabel\na\t1\n\nb\t1\n"), HasSubstr(":3: an empty line"));
+  EXPECT_THAT(rejection(task, "sentence\tlabel\na\xff\t1\n"), HasSubstr(":2: not UTF-8 at byte 1"));
+  EXPECT_THAT(rejection(task, std::string("sentence\tlabel\nab\0\t1\n", 21)), HasSubstr(":2: a NUL byte at byte 2"));
+  EXPECT_THAT(rejection(task, "sentence\tlabel\n" + std::string((1u << 20) + 1, 'a')), HasSubstr(":2: the line has"));
+  EXPECT_THAT(rejection(task, "sentence\tlabel\n" + std::string(5000, '\t')),
+              HasSubstr(":2: the row has 5001 columns"));
+  for (const char* empty : {"", "\n", "\n\n", "sentence\tlabel\n", "\xef\xbb\xbf"}) {
+    EXPECT_THAT(rejection(task, empty), StartsWith("x.tsv: no examples")) << '"' << empty << '"';
+  }
+  testing::error_of(ErrorCode::file, [&] { read_examples("/nonexistent.tsv", task); });
+  testing::error_of(ErrorCode::file, [&] { read_examples(folder_.path(), task); });
+}
+
+TEST_F(TableTest, ALineOfAMegabyteIsRead) {
+  const std::string text((1u << 20) - 2, 'a');
+  EXPECT_EQ(read(custom(Format::tsv), "sentence\tlabel\n" + text + "\t1\n").at(0).text, text);
+}
+
+TEST_F(TableTest, ShortRowsAreLeftOutWhereTheTaskSaysSo) {
+  TaskSpec task = custom(Format::tsv);
+  task.columns.skip_short = true;
+  const std::string text = "id\tsentence\tlabel\n1\ta\n2\tb\t1\n";
+  EXPECT_EQ(read(task, text).size(), 1u);
+  std::istringstream stream(text);
+  LineReader lines(stream, "s");
+  TableReader table(lines, Format::tsv, {"sentence"}, true, true);
+  Row row;
+  EXPECT_TRUE(table.next(row));
+  EXPECT_EQ(row.line, 3u);
+  EXPECT_FALSE(table.next(row));
+  EXPECT_EQ(table.skipped(), 1u);
+  EXPECT_THAT(rejection(task, text + "3\tc\td\te\n"), HasSubstr("4 columns"));
+}
+
+TEST_F(TableTest, CsvAsRfc4180) {
+  const auto examples = read(custom(Format::csv),
+                             "label,\"sentence\"\r\n"
+                             "yes,plain\r\n"
+                             "no,\"a, \"\"quoted\"\" one\"\r\n"
+                             "yes,\"two\r\nlines\"\r\n"
+                             "no,\"one\n\nmore\"\n"
+                             "yes,\"\"\n"
+                             "no,",
+                             "x.csv");
+  ASSERT_EQ(examples.size(), 6u);
+  EXPECT_EQ(examples[0].text, "plain");
+  EXPECT_EQ(examples[1].text, "a, \"quoted\" one");
+  EXPECT_EQ(examples[1].label, 0);
+  EXPECT_EQ(examples[2].text, "two\r\nlines");
+  EXPECT_EQ(examples[3].text, "one\n\nmore");
+  EXPECT_EQ(examples[4].text, "");
+  EXPECT_EQ(examples[5].text, "");
+}
+
+TEST_F(TableTest, CsvErrors) {
+  const TaskSpec task = custom(Format::csv);
+  const std::string header = "sentence,label\n";
+  EXPECT_EQ(rejection(task, header + "a,1\n\"b,1\nc,1\n", "x.csv"),
+            "x.csv:3: the quoted field 1 that starts here is not closed before the end of " +
+                (folder_.path() / "x.csv").string() + "; is the file complete?");
+  EXPECT_THAT(rejection(task, header + "\"a\nb\" c,1\n", "x.csv"), StartsWith("x.csv:3: field 1 goes on after"));
+  EXPECT_THAT(rejection(task, header + "1,a \"b\"\n", "x.csv"), StartsWith("x.csv:2: field 2 has a quote"));
+  EXPECT_THAT(rejection(task, header + "\"a\n\",1,2\n", "x.csv"), StartsWith("x.csv:2: the row has 3 columns"));
+  EXPECT_THAT(rejection(task, header + "\"a\nb\",5\n", "x.csv"), StartsWith("x.csv:2: label \"5\""));
+  std::string endless = header + "\"";
+  for (int i = 0; i < 600; ++i) endless += std::string(2000, 'a') + "\n";
+  EXPECT_THAT(rejection(task, endless, "x.csv"), StartsWith("x.csv:2: the record that starts here has more than"));
+}
+
+TEST_F(TableTest, JsonLines) {
+  TaskSpec task = custom(Format::jsonl);
+  task.columns.pair = "b";
+  const auto examples = read(task,
+                             "{\"sentence\": \"a\\n\\u00e4\", \"b\": \"x\", \"label\": 1, \"more\": [{}, null]}\r\n"
+                             "{\"label\": \"no\", \"sentence\": 12, \"b\": \"\"}\n\n",
+                             "x.jsonl");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "a\nä");
+  EXPECT_EQ(examples[0].label, 1);
+  EXPECT_EQ(examples[1].label, 0);
+  EXPECT_EQ(examples[1].text, "12");
+  const auto values = read(regression(Format::jsonl), "{\"sentence\":\"a\",\"label\":0.25}", "y.jsonl");
+  EXPECT_DOUBLE_EQ(values.at(0).value, 0.25);
+}
+
+TEST_F(TableTest, JsonErrors) {
+  const TaskSpec task = custom(Format::jsonl);
+  const std::string good = "{\"sentence\":\"a\",\"label\":1}\n";
+  const auto says = [&](const std::string& line) { return rejection(task, good + line, "x.jsonl"); };
+  EXPECT_THAT(says("{\"text\":\"a\",\"label\":1}"), StartsWith("x.jsonl:2: no field \"sentence\"; the object has "
+                                                               "\"label\", \"text\""));
+  EXPECT_THAT(says("[1]"), HasSubstr(":2: the line is no JSON object"));
+  EXPECT_THAT(says("{\"sentence\": "), HasSubstr(":2: the line is not valid JSON"));
+  EXPECT_THAT(says("{\"sentence\":\"a\",\"label\":1} x"), HasSubstr(":2: the line is not valid JSON"));
+  EXPECT_THAT(says("{\"sentence\":null,\"label\":1}"), HasSubstr(":2: the field \"sentence\" is null"));
+  EXPECT_THAT(says("{\"sentence\":{},\"label\":1}"), HasSubstr("an object"));
+  EXPECT_THAT(says("{\"sentence\":[\"a\"],\"label\":1}"), HasSubstr(":2: the text is an array"));
+  EXPECT_THAT(says("{\"sentence\":[[]],\"label\":1}"), HasSubstr("element 0"));
+  EXPECT_THAT(says("{\"sentence\":\"a\",\"label\":1.0}"), HasSubstr("label \"1.0\""));
+  EXPECT_THAT(says("{\"sentence\":\"a\\u0000\",\"label\":1}"), HasSubstr("NUL"));
+  EXPECT_THAT(says("{\"sentence\":\"a\",\"sentence\":\"b\",\"label\":1}"), HasSubstr("twice"));
+  EXPECT_THAT(says("{\"sentence\":" + std::string(100000, '[') + "\n"), HasSubstr("deeper than 16 levels"));
+  EXPECT_THAT(says("\n" + good), HasSubstr(":2: an empty line"));
+}
+
+TEST(LineReader, TakesNoMoreThanItNeeds) {
+  std::istringstream stream("first\nsecond\nthird");
+  LineReader lines(stream, "s");
+  std::string line;
+  ASSERT_TRUE(lines.next(line));
+  EXPECT_EQ(stream.tellg(), 6);
+  ASSERT_TRUE(lines.next(line));
+  ASSERT_TRUE(lines.next(line));
+  EXPECT_EQ(line, "third");
+  EXPECT_EQ(lines.origin(), "s:3");
+  EXPECT_FALSE(lines.next(line));
+}
+
+TEST(ExampleReader, StreamsUnlabelledPairs) {
+  TaskSpec task = custom(Format::tsv, {});
+  task.columns = {"a", "b", ""};
+  std::istringstream stream("a\tb\nx\ty\nz\tw\n");
+  ExampleReader reader(stream, "standard input", task);
+  const auto example = reader.next();
+  ASSERT_TRUE(example);
+  EXPECT_EQ(stream.tellg(), 8) << "a pipe is answered line by line";
+  EXPECT_EQ(example->text, "x");
+  EXPECT_EQ(example->pair, "y");
+  EXPECT_EQ(example->label, -1);
+  EXPECT_EQ(reader.origin(), "standard input:2");
+  EXPECT_TRUE(reader.next());
+  EXPECT_FALSE(reader.next());
+}
+
+TEST_F(TableTest, LabelsOfAFile) {
+  EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\tz\nb\ta\nc\tz\n"), custom(Format::tsv, {})),
+            (std::vector<std::string>{"z", "a"}));
+  EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t2\nb\t0\nc\t1\n"), custom(Format::tsv, {})),
+            (std::vector<std::string>{"0", "1", "2"}));
+  EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t3\nb\t1\n"), custom(Format::tsv, {})),
+            (std::vector<std::string>{"3", "1"}));
+  const auto rejects = [&](const std::string& text) {
+    return testing::error_of(ErrorCode::input, [&] { labels_of(write("a.tsv", text), custom(Format::tsv, {})); });
+  };
+  EXPECT_THAT(rejects("sentence\tlabel\na\tz\n"), HasSubstr("only the label \"z\""));
+  EXPECT_THAT(rejects("sentence\tlabel\n"), HasSubstr("no examples"));
+  std::string many = "sentence\tlabel\n";
+  for (int i = 0; i < 65; ++i) many += "a\tl" + std::to_string(i) + "\n";
+  EXPECT_THAT(rejects(many), HasSubstr("a.tsv:66: more than 64 labels"));
+}
+
+TEST(Task, FormatsAndPresets) {
+  EXPECT_EQ(format_of("a/b.csv"), Format::csv);
+  EXPECT_EQ(format_of("b.conll"), Format::conll);
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { format_of("eng.testa"); }), HasSubstr("--format"));
+  for (const std::string& name : preset_names()) EXPECT_EQ(preset(name).name, name);
+  EXPECT_EQ(preset_names().size(), 9u);
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { preset("sst"); }), HasSubstr("sst2, mrpc, rte"));
+}
+
+TEST(Labels, MatchAModels) {
+  EXPECT_EQ(match_labels({"negative", "positive"}, {"POSITIVE", "NEGATIVE"}), (std::vector<int>{1, 0}));
+  EXPECT_EQ(match_labels({"a", "b"}, {"LABEL_0", "LABEL_1"}), (std::vector<int>{0, 1}));
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a", "c"}); }), HasSubstr("\"b\""));
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a"}); }), HasSubstr("2 labels"));
+}
+
+}  // namespace
+}  // namespace thex::data
