@@ -37,7 +37,8 @@ const ReportStage* costliest_stage(const ConversionReport& report, const std::st
 
 std::vector<std::string> advice(const ConversionReport& report, const Verdict& verdict) {
   if (verdict.level == Verdict::Level::good) {
-    return {"Use the model: check it under encryption with 'thex eval --mode simulate' and a sample with 'thex classify'."};
+    return {
+        "Use the model: check it under encryption with 'thex eval --mode simulate' and a sample with 'thex classify'."};
   }
   if (verdict.level == Verdict::Level::within_noise) {
     return {"Use the model, or repeat the conversion with another --seed to see how far results scatter.",
@@ -50,8 +51,9 @@ std::vector<std::string> advice(const ConversionReport& report, const Verdict& v
   }
   steps.push_back("Train longer: more --epochs and --final-epochs; the learning curves show whether they still rise.");
   if (report.data.augmented == 0) {
-    steps.push_back("Add variants of the training examples for the plain model to label (--augment), or unlabelled text "
-                    "of the same kind.");
+    steps.push_back(
+        "Add variants of the training examples for the plain model to label (--augment), or unlabelled text "
+        "of the same kind.");
   }
   steps.push_back("Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
   if (report.data.train < 5000) {
@@ -117,9 +119,8 @@ Verdict judge(const ConversionReport& report) {
   }
   verdict.before = first->second, verdict.after = last->second;
   verdict.drop = verdict.before - verdict.after;
-  verdict.standard_error = dev && report.dev_standard_error > 0
-                               ? report.dev_standard_error
-                               : standard_error(verdict.metric, verdict.after, count);
+  verdict.standard_error = dev && report.dev_standard_error > 0 ? report.dev_standard_error
+                                                                : standard_error(verdict.metric, verdict.after, count);
   const double noise = std::max(verdict.standard_error, kNegligible);
   verdict.level = verdict.drop <= kNegligible ? Verdict::Level::good
                   : verdict.drop <= noise     ? Verdict::Level::within_noise
@@ -133,12 +134,14 @@ Verdict judge(const ConversionReport& report) {
       break;
     case Verdict::Level::within_noise:
       verdict.summary = fmt::format(
-          "The converted model loses {:.2f} points ({}), which is within the noise of {} examples (standard error {:.2f}).",
+          "The converted model loses {:.2f} points ({}), which is within the noise of {} examples (standard error "
+          "{:.2f}).",
           verdict.drop, scores, count, verdict.standard_error);
       break;
     default:
       verdict.summary = fmt::format(
-          "The converted model loses {:.2f} points ({}), more than the noise of {} examples explains (standard error {:.2f}).",
+          "The converted model loses {:.2f} points ({}), more than the noise of {} examples explains (standard error "
+          "{:.2f}).",
           verdict.drop, scores, count, verdict.standard_error);
   }
   verdict.steps = advice(report, verdict);

@@ -83,9 +83,7 @@ Json plan_json(const PlanBudget& p) {
               {"p_bits", p.p_bits},
               {"digit_limbs", p.digit_limbs}}},
             {"keys",
-             {{"rotations", p.rotation_keys},
-              {"wire_bytes", p.key_bytes_wire},
-              {"memory_bytes", p.key_bytes_memory}}}};
+             {{"rotations", p.rotation_keys}, {"wire_bytes", p.key_bytes_wire}, {"memory_bytes", p.key_bytes_memory}}}};
   json["buckets"] = Json::array();
   for (const BucketBudget& b : p.buckets) {
     json["buckets"].push_back({{"tokens", b.tokens},
@@ -124,10 +122,10 @@ std::string report_json(const ConversionReport& r) {
   json["metrics"] = r.metrics;
   json["seed"] = r.seed;
   json["seconds"] = r.seconds;
-  json["model"] = {{"layers", r.config.layers},   {"hidden", r.config.hidden},
-                   {"heads", r.config.heads},     {"ffn", r.config.ffn},
-                   {"vocab", r.config.vocab},     {"max_positions", r.config.max_positions},
-                   {"labels", r.config.labels},   {"he_friendly", r.config.he_friendly()},
+  json["model"] = {{"layers", r.config.layers},        {"hidden", r.config.hidden},
+                   {"heads", r.config.heads},          {"ffn", r.config.ffn},
+                   {"vocab", r.config.vocab},          {"max_positions", r.config.max_positions},
+                   {"labels", r.config.labels},        {"he_friendly", r.config.he_friendly()},
                    {"type_vocab", r.config.type_vocab}};
   json["examples"] = data_json(r.data);
   json["options"] = Json::object();
