@@ -1,11 +1,18 @@
-// Any bytes as one of the files of a model folder, the others as they should be: an Error(model) or Error(file), or a
-// model with every tensor of its configuration; and the plan that client and server would compute from it.
+// Any bytes as one of the files of a model folder (configuration, tokenizer, vocabulary, weights, index of shards,
+// pickle of pytorch_model.bin), the others as they should be: an Error(model) or Error(file), or a model with every
+// tensor of its configuration; and the plan that client and server would compute from it. The first byte chooses the
+// file.
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "fuzz/scratch_folder.h"
 #include "fuzz/small_model.h"
+#include "tests/pytorch_writer.h"
 #include "thex/base/error.h"
 #include "thex/bert/encoder_circuit.h"
 #include "thex/protocol/client.h"
@@ -22,10 +29,18 @@ struct Files {
       std::ifstream in(folder.path() / kNames[i], std::ios::binary);
       contents[i] = {std::istreambuf_iterator<char>(in), {}};
     }
+    folder.write("part.safetensors", contents[3]);  // what an index may name
+    for (const auto& [name, tensor] : fuzz::small_model().tensors)
+      members.emplace_back("archive/data/" + std::to_string(members.size() - 1),
+                           std::string(reinterpret_cast<const char*>(tensor.data.data()), 4 * tensor.data.size()));
   }
   static constexpr const char* kNames[] = {"config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"};
+  static constexpr const char* kIndex = "model.safetensors.index.json";
+  static constexpr const char* kPytorch = "pytorch_model.bin";
   fuzz::ScratchFolder folder;
   std::string contents[4];
+  // The members of pytorch_model.bin, a storage for each tensor; the first is the pickle.
+  std::vector<std::pair<std::string, std::string>> members{{"archive/data.pkl", ""}};
 };
 
 // A plan of a large model takes long; the planner's own limits are tested elsewhere.
@@ -34,25 +49,7 @@ bool quickly_planned(const bert::ModelConfig& config) {
          config.labels.size() <= 32;
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const Files files;
-  if (size == 0) return 0;
-  const std::size_t which = data[0] % 4;
-  const auto input = fuzz::text_of(data + 1, size - 1);
-  // Weights: a header of the fuzzer's before the data of the valid file, so that offsets and shapes can agree.
-  std::string written(input);
-  if (which == 3) {
-    const std::string& valid = files.contents[3];
-    std::uint64_t valid_header = 0;
-    std::memcpy(&valid_header, valid.data(), 8);
-    const std::uint64_t length = input.size();
-    written.assign(reinterpret_cast<const char*>(&length), 8);
-    written += input;
-    written += std::string_view(valid).substr(8 + valid_header);
-  }
-  files.folder.write(Files::kNames[which], written);
+void load_parts(const Files& files) {
   for (const bert::Part part : {bert::Part::client, bert::Part::server, bert::Part::all}) {
     try {
       const bert::Model model = bert::load_model(files.folder.path(), part);
@@ -67,6 +64,47 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (error.code() != ErrorCode::model && error.code() != ErrorCode::file) std::abort();
     }
   }
+}
+
+// Weights in another form than one safetensors file: an index of shards, or a pickle.
+void other_weights(const Files& files, bool index, std::string input) {
+  std::filesystem::remove(files.folder.path() / Files::kNames[3]);
+  const char* const name = index ? Files::kIndex : Files::kPytorch;
+  if (!index) {
+    auto members = files.members;
+    members.front().second = std::move(input);
+    input = bert::testing::zip_of(members);
+  }
+  files.folder.write(name, input);
+  load_parts(files);
+  std::filesystem::remove(files.folder.path() / name);
+  files.folder.write(Files::kNames[3], files.contents[3]);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Files files;
+  if (size == 0) return 0;
+  if (data[0] == 'i' || data[0] == 'p') {
+    other_weights(files, data[0] == 'i', std::string(fuzz::text_of(data + 1, size - 1)));
+    return 0;
+  }
+  const std::size_t which = data[0] % 4;
+  const auto input = fuzz::text_of(data + 1, size - 1);
+  // Weights: a header of the fuzzer's before the data of the valid file, so that offsets and shapes can agree.
+  std::string written(input);
+  if (which == 3) {
+    const std::string& valid = files.contents[3];
+    std::uint64_t valid_header = 0;
+    std::memcpy(&valid_header, valid.data(), 8);
+    const std::uint64_t length = input.size();
+    written.assign(reinterpret_cast<const char*>(&length), 8);
+    written += input;
+    written += std::string_view(valid).substr(8 + valid_header);
+  }
+  files.folder.write(Files::kNames[which], written);
+  load_parts(files);
   try {
     const bert::ModelConfig config = bert::load_config(files.folder.path());
     if (which == 2) bert::Tokenizer::load(files.folder.path() / "vocab.txt");

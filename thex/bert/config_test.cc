@@ -211,6 +211,57 @@ TEST(Config, LayerRangesTravel) {
   refused([](json& l) { l[0]["cube"]["rms"] = -1; });
 }
 
+TEST(Config, OtherArchitecturesAreNamedWithTheReason) {
+  for (const char* type :
+       {"roberta", "albert", "electra", "deberta-v2", "xlm-roberta", "mpnet", "modernbert", "gpt2"}) {
+    const std::string message = rejection("model_type", type);
+    EXPECT_NE(message.find(std::string("\"") + type + "\""), std::string::npos) << message;
+    EXPECT_NE(message.find("supported are \"bert\" and \"distilbert\""), std::string::npos) << message;
+  }
+  EXPECT_NE(rejection("model_type", "roberta").find("BPE"), std::string::npos);
+  rejection("model_type", 1);
+  json config = minimal();
+  config.erase("model_type");  // configurations of 2019 have none
+  EXPECT_EQ(parse_config(config.dump()).layers, 6);
+  config["architectures"] = {"RobertaForSequenceClassification"};
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse_config(config.dump()); }).find("RobertaForSequenceClassification"),
+            std::string::npos);
+  rejection("auto_map", {{"AutoModel", "code.Model"}});
+  rejection("quantization_config", {{"bits", 4}});
+  rejection("embedding_size", 128);
+  rejection("relative_attention", true);
+}
+
+TEST(Config, ReadsADistilBert) {
+  const json config{{"model_type", "distilbert"},
+                    {"architectures", {"DistilBertForTokenClassification"}},
+                    {"n_layers", 6},
+                    {"dim", 768},
+                    {"n_heads", 12},
+                    {"hidden_dim", 3072},
+                    {"activation", "gelu"},
+                    {"vocab_size", 30522},
+                    {"max_position_embeddings", 512}};
+  const ModelConfig read = parse_config(config.dump());
+  EXPECT_EQ(read.layers, 6);
+  EXPECT_EQ(read.hidden, 768);
+  EXPECT_EQ(read.heads, 12);
+  EXPECT_EQ(read.ffn, 3072);
+  EXPECT_EQ(read.type_vocab, 0);
+  EXPECT_TRUE(read.pooler_relu);
+  EXPECT_EQ(read.task, Task::token_classification);
+  const ModelConfig again = parse_config(config_to_json(read));  // as a BERT
+  EXPECT_EQ(again.type_vocab, 0);
+  EXPECT_TRUE(again.pooler_relu);
+  json broken = config;
+  broken["dim"] = 770;
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse_config(broken.dump()); }).find("\"n_heads\" is 12"),
+            std::string::npos);
+  broken.erase("dim");
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse_config(broken.dump()); }).find("\"dim\" is missing"),
+            std::string::npos);
+}
+
 TEST(Config, ErrorsNameFieldAndValue) {
   for (const char* field : {"num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size",
                             "vocab_size", "max_position_embeddings"}) {

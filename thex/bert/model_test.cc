@@ -1,7 +1,14 @@
 #include "thex/bert/model.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "tests/pytorch_writer.h"
 #include "thex/base/file.h"
+#include "thex/bert/reference.h"
 #include "thex/bert/testing.h"
+#include "thex/bert/weight_files.h"
 
 namespace thex::bert {
 namespace {
@@ -149,8 +156,167 @@ TEST(Model, ErrorsNameTensorAndShape) {
   error_of(ErrorCode::model, [&] { model.at("nothing", {3}); });
   EXPECT_EQ(model.at("classifier.bias", {2}).data.size(), 2u);
   std::filesystem::remove(folder.path() / "model.safetensors");
-  EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); }).find("no model.safetensors"),
+  EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); })
+                .find("no model.safetensors and no pytorch_model.bin"),
             std::string::npos);
+}
+
+// Tensors by turns in two files, and the index that says so.
+nlohmann::json write_shards(const std::filesystem::path& folder, const Model& model, bool pytorch) {
+  write_file_atomically(folder / "config.json", config_to_json(model.config));
+  TensorMap halves[2];
+  nlohmann::json index{{"metadata", {{"total_size", 1}}}};
+  const std::string end = pytorch ? ".bin" : ".safetensors";
+  for (const auto& [name, tensor] : model.tensors) {
+    const std::size_t half = index["weight_map"].size() % 2;
+    index["weight_map"]["bert." + name] = "part-" + std::to_string(half) + end;
+    halves[half]["bert." + name] = tensor;
+  }
+  for (int half = 0; half < 2; ++half) {
+    const auto path = folder / ("part-" + std::to_string(half) + end);
+    if (pytorch) {
+      write_file_atomically(path, testing::pytorch_file(halves[half]));
+    } else {
+      write_safetensors(path, {halves[half], {}}, Dtype::f32);
+    }
+  }
+  const auto* const name = pytorch ? "pytorch_model.bin.index.json" : "model.safetensors.index.json";
+  write_file_atomically(folder / name, index.dump());
+  return index;
+}
+
+TEST(Model, LoadsShardsAndPytorchFiles) {
+  const Model model = random_model(small_config(), 7);
+  for (const bool pytorch : {false, true}) {
+    const TemporaryFolder folder;
+    write_shards(folder.path(), model, pytorch);
+    for (const Part part : {Part::all, Part::client, Part::server}) {
+      const Model back = load_model(folder.path(), part);
+      EXPECT_EQ(back.tensors.size(), expected_tensors(model.config, part).size());
+      for (const auto& [name, tensor] : back.tensors) EXPECT_EQ(tensor.data, model.tensors.at(name).data) << name;
+    }
+    const auto files = WeightFiles(folder.path()).files();
+    ASSERT_EQ(files.size(), 3u);
+    EXPECT_TRUE(files[0].filename().string().ends_with("index.json"));
+  }
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "config.json", config_to_json(model.config));
+  write_file_atomically(folder.path() / "pytorch_model.bin", testing::pytorch_file(model.tensors));
+  expect_same_tensors(model, load_model(folder.path()));
+  // safetensors first, where both are there.
+  Model other = random_model(small_config(), 8);
+  write_raw(folder.path(), other.config, other.tensors);
+  expect_same_tensors(other, load_model(folder.path()));
+  EXPECT_EQ(WeightFiles(folder.path()).files(), (std::vector{folder.path() / "model.safetensors"}));
+}
+
+TEST(Model, IndexOfShardsIsChecked) {
+  const TemporaryFolder folder;
+  const nlohmann::json good = write_shards(folder.path(), random_model(small_config(), 9), false);
+  const auto rejection = [&](const nlohmann::json& index) {
+    write_file_atomically(folder.path() / "model.safetensors.index.json", index.dump());
+    return error_of(ErrorCode::model, [&] { load_model(folder.path()); });
+  };
+  for (const char* outside : {"../part-0.safetensors", "/etc/passwd", "..", ".", "", "a/b", "a\\b"}) {
+    nlohmann::json index = good;
+    index["weight_map"]["bert.classifier.bias"] = outside;
+    EXPECT_NE(rejection(index).find("in the same folder"), std::string::npos) << outside;
+  }
+  nlohmann::json index = good;
+  index["weight_map"]["bert.classifier.bias"] = "part-2.safetensors";
+  EXPECT_NE(rejection(index).find("\"part-2.safetensors\" is missing"), std::string::npos);
+  index = good;
+  index["weight_map"]["bert.nothing"] = "part-1.safetensors";
+  EXPECT_NE(rejection(index).find("\"bert.nothing\" is not in \"part-1.safetensors\""), std::string::npos);
+  index = good;
+  index["weight_map"].erase("bert.classifier.bias");
+  EXPECT_NE(rejection(index).find("\"classifier.bias\" of shape [2] is missing"), std::string::npos);
+  for (const nlohmann::json& bad : {nlohmann::json(1), nlohmann::json::object(), nlohmann::json{{"weight_map", 1}},
+                                    nlohmann::json{{"weight_map", {{"a", 1}}}}})
+    EXPECT_NE(rejection(bad).find("weight_map"), std::string::npos) << bad;
+  EXPECT_NE(rejection({{"weight_map", nlohmann::json::object()}}).find("empty"), std::string::npos);
+  write_file_atomically(folder.path() / "tf_model.h5", std::string_view("x"));
+  std::filesystem::remove(folder.path() / "model.safetensors.index.json");
+  EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); }).find("tf_model.h5 is not read"),
+            std::string::npos);
+}
+
+TEST(Model, CheckpointsWithoutTokenTypes) {
+  const TemporaryFolder folder;
+  Model model = random_model(small_config(), 10);
+  model.tensors.erase("embeddings.token_type_embeddings.weight");
+  write_raw(folder.path(), model.config, model.tensors);
+  for (const Part part : {Part::all, Part::client}) EXPECT_EQ(load_model(folder.path(), part).config.type_vocab, 0);
+  const Model back = load_model(folder.path());
+  expect_same_tensors(model, back);
+  save_model(back, folder.path() / "again", "", Dtype::f32);
+  EXPECT_EQ(load_config(folder.path() / "again").type_vocab, 0);
+  expect_same_tensors(model, load_model(folder.path() / "again"));
+  // Types do not matter, and the sum of word and position is what is normed.
+  const std::vector<std::int32_t> ids{1, 2}, types{0, 1}, other{1, 0};
+  EXPECT_EQ(embed(back, ids, types), embed(back, ids, other));
+  Model zero = back;
+  zero.config.type_vocab = 2;
+  zero.tensors["embeddings.token_type_embeddings.weight"] = {{2, 16}, std::vector<float>(32)};
+  EXPECT_EQ(embed(back, ids, types), embed(zero, ids, types));
+}
+
+// DistilBERT's names and configuration; the same model as a BERT with a ReLU in its pooler.
+TEST(Model, LoadsDistilBert) {
+  const TemporaryFolder folder;
+  ModelConfig config = small_config();
+  config.type_vocab = 0;
+  config.pooler_relu = true;
+  const Model model = random_model(config, 11);
+  const std::pair<std::string, std::string> parts[] = {{"attention.self.query", "attention.q_lin"},
+                                                       {"attention.self.key", "attention.k_lin"},
+                                                       {"attention.self.value", "attention.v_lin"},
+                                                       {"attention.output.dense", "attention.out_lin"},
+                                                       {"attention.output.LayerNorm", "sa_layer_norm"},
+                                                       {"intermediate.dense", "ffn.lin1"},
+                                                       {"output.dense", "ffn.lin2"},
+                                                       {"output.LayerNorm", "output_layer_norm"},
+                                                       {"encoder.layer.", "distilbert.transformer.layer."},
+                                                       {"embeddings.", "distilbert.embeddings."},
+                                                       {"pooler.dense", "pre_classifier"}};
+  TensorMap tensors;
+  for (const auto& [ours, tensor] : model.tensors) {
+    std::string name = ours;
+    for (const auto& [from, to] : parts) {
+      const std::size_t at = name.find(from);
+      if (at != std::string::npos) name.replace(at, from.size(), to);
+    }
+    tensors[name] = tensor;
+  }
+  ASSERT_TRUE(tensors.contains("distilbert.transformer.layer.1.sa_layer_norm.bias"));
+  write_safetensors(folder.path() / "model.safetensors", {tensors, {}}, Dtype::f32);
+  const nlohmann::json distil{{"model_type", "distilbert"},
+                              {"architectures", {"DistilBertForSequenceClassification"}},
+                              {"n_layers", 2},
+                              {"dim", 16},
+                              {"n_heads", 2},
+                              {"hidden_dim", 32},
+                              {"activation", "gelu"},
+                              {"vocab_size", 50},
+                              {"max_position_embeddings", 24}};
+  write_file_atomically(folder.path() / "config.json", distil.dump());
+  const Model back = load_model(folder.path());
+  expect_same_tensors(model, back);
+  EXPECT_TRUE(back.config.pooler_relu);
+  EXPECT_EQ(back.config.labels.size(), 2u);
+  // The head by hand: classifier(relu(pooler([CLS]))).
+  const std::vector<std::int32_t> ids{1, 5, 2}, types(3);
+  const ForwardResult result = forward(back, ids, types);
+  const auto row = [&](const std::string& name, std::span<const double> x, std::size_t i) {
+    double sum = model.tensors.at(name + ".bias").data[i];
+    for (std::size_t c = 0; c < 16; ++c) sum += model.tensors.at(name + ".weight").data[i * 16 + c] * x[c];
+    return sum;
+  };
+  std::vector<double> pooled(16);
+  for (std::size_t i = 0; i < 16; ++i) pooled[i] = std::max(0.0, row("pooler.dense", result.hidden.back(), i));
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(result.logits[i], row("classifier", pooled, i), 1e-12);
+  save_model(back, folder.path() / "bert", "", Dtype::f32);
+  EXPECT_EQ(forward(load_model(folder.path() / "bert"), ids, types).logits, result.logits);
 }
 
 TEST(Model, LoadsMiniLm) {
