@@ -135,6 +135,13 @@ void Tokenizer::append_text(std::string_view text, std::vector<std::int32_t>& id
   flush();
 }
 
+std::string_view Tokenizer::special_at(std::string_view text) const {
+  for (const std::string_view token : kSpecialTokens) {
+    if (text.starts_with(token) && ids_.find(token) != ids_.end()) return token;
+  }
+  return {};
+}
+
 std::vector<std::int32_t> Tokenizer::pieces(std::string_view text) const {
   if (const auto byte = first_invalid_utf8(text)) {
     throw Error(ErrorCode::input, "the text is not UTF-8 at byte " + std::to_string(*byte) + "; convert it first");
@@ -142,17 +149,14 @@ std::vector<std::int32_t> Tokenizer::pieces(std::string_view text) const {
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
   for (std::size_t at = text.find('['); at != std::string_view::npos; at = text.find('[', at)) {
-    const std::string_view rest = text.substr(at);
-    const auto special = std::find_if(kSpecialTokens.begin(), kSpecialTokens.end(), [&](std::string_view token) {
-      return rest.starts_with(token) && ids_.find(token) != ids_.end();
-    });
-    if (special == kSpecialTokens.end()) {
+    const std::string_view special = special_at(text.substr(at));
+    if (special.empty()) {
       ++at;
       continue;
     }
     append_text(text.substr(begin, at - begin), ids);
-    ids.push_back(ids_.find(*special)->second);
-    at += special->size();
+    ids.push_back(ids_.find(special)->second);
+    at += special.size();
     begin = at;
   }
   append_text(text.substr(begin), ids);
@@ -194,6 +198,80 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
   append(first, 0);
   if (pair) append(second, 1);
   return encoding;
+}
+
+Encoding Tokenizer::encode_words(std::span<const std::string> words, int max_length, bool reject_empty) const {
+  if (max_length < 2) {
+    throw Error(ErrorCode::usage, "max_length is " + std::to_string(max_length) + ", the special tokens alone need 2");
+  }
+  const auto room = static_cast<std::size_t>(max_length - 2);
+  Encoding encoding{.ids = {cls_}, .words = {-1}};
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    if (const auto byte = first_invalid_utf8(words[w])) {
+      throw Error(ErrorCode::input, "word " + std::to_string(w + 1) + " is not UTF-8 at byte " + std::to_string(*byte) +
+                                        "; convert it first");
+    }
+    std::vector<std::int32_t> ids = pieces(words[w]);
+    const std::size_t left = room - (encoding.ids.size() - 1);
+    if (ids.size() > left) {
+      encoding.truncated = true;
+      ids.resize(left);
+    }
+    encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
+    encoding.words.resize(encoding.ids.size(), static_cast<std::int32_t>(w));
+  }
+  if (reject_empty && encoding.ids.size() == 1 && !encoding.truncated) {
+    throw Error(ErrorCode::input, words.empty() ? "the sentence has no words"
+                                                : "none of the sentence's " + std::to_string(words.size()) +
+                                                      " words has a printable character");
+  }
+  encoding.ids.push_back(sep_);
+  encoding.words.push_back(-1);
+  encoding.type_ids.assign(encoding.ids.size(), 0);
+  return encoding;
+}
+
+std::vector<TextSpan> Tokenizer::split_words(std::string_view text) const {
+  if (const auto byte = first_invalid_utf8(text)) {
+    throw Error(ErrorCode::input, "the text is not UTF-8 at byte " + std::to_string(*byte) + "; convert it first");
+  }
+  std::vector<TextSpan> words;
+  bool open = false;  // the last word may go on
+  std::size_t at = 0, after_special = 0;
+  std::string encoded;
+  for (const char32_t c : decode_utf8(text)) {
+    encoded.clear();
+    append_utf8(encoded, c);
+    const std::size_t begin = at, end = at += encoded.size();
+    if (begin < after_special) continue;
+    if (const std::string_view special = c == U'[' ? special_at(text.substr(begin)) : std::string_view{};
+        !special.empty()) {
+      after_special = begin + special.size();
+      words.push_back({begin, after_special});
+      open = false;
+    } else if (is_removed(c)) {
+      continue;
+    } else if (is_punctuation(c) || is_cjk(c)) {
+      words.push_back({begin, end});
+      open = false;
+    } else if (is_space(c)) {
+      open = false;
+    } else if (open) {
+      words.back().end = end;
+    } else {
+      words.push_back({begin, end});
+      open = true;
+    }
+  }
+  return words;
+}
+
+std::vector<std::optional<std::size_t>> Encoding::first_tokens(std::size_t count) const {
+  std::vector<std::optional<std::size_t>> first(count);
+  for (std::size_t t = words.size(); t-- > 0;) {
+    if (words[t] >= 0 && static_cast<std::size_t>(words[t]) < count) first[static_cast<std::size_t>(words[t])] = t;
+  }
+  return first;
 }
 
 }  // namespace thex::bert

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,6 +21,18 @@ struct Encoding {
   std::vector<std::int32_t> ids;       // [CLS] a... [SEP] (b... [SEP])
   std::vector<std::int32_t> type_ids;  // 0 for the first segment, 1 for the second
   bool truncated = false;              // tokens were removed to fit max_length
+  // encode_words: for each token the index of its word, -1 for special tokens. Empty otherwise.
+  std::vector<std::int32_t> words;
+
+  // For each of `count` words the index of its first token; nothing for a word without one: it was cut off, or all its
+  // characters are removed by the clean-up.
+  std::vector<std::optional<std::size_t>> first_tokens(std::size_t count) const;
+};
+
+// Bytes [begin, end) of a text.
+struct TextSpan {
+  std::size_t begin = 0, end = 0;
+  bool operator==(const TextSpan&) const = default;
 };
 
 class Tokenizer {
@@ -34,6 +47,16 @@ class Tokenizer {
   // max_length leaves no room for the special tokens.
   Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt, int max_length = 512,
                   bool reject_empty = false) const;
+  // A sentence whose words are given, for token classification; as BertTokenizerFast with is_split_into_words=True:
+  // [CLS], the pieces of each word by itself, [SEP]. A word may have several pieces, or none. Truncation takes from the
+  // end. Throws Error(input) naming the word that is not UTF-8 and (with reject_empty) when no word has a piece,
+  // Error(usage) as encode does.
+  Encoding encode_words(std::span<const std::string> words, int max_length = 512, bool reject_empty = false) const;
+  // The words of a plain text as BERT's basic tokenizer splits it: at white space, around each punctuation character
+  // and each ideograph. The pieces of the words one after the other are those of the text. Removed characters inside a
+  // word lie in its span, others in none; special tokens written in the text are words. Throws Error(input) when the
+  // text is not UTF-8.
+  std::vector<TextSpan> split_words(std::string_view text) const;
   // Word pieces without special tokens and truncation.
   std::vector<std::int32_t> pieces(std::string_view text) const;
 
@@ -48,6 +71,8 @@ class Tokenizer {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
 
+  // The special token of the vocabulary that `text` starts with, or nothing.
+  std::string_view special_at(std::string_view text) const;
   void append_text(std::string_view text, std::vector<std::int32_t>& ids) const;
   void append_word(const std::string& word, const std::vector<std::size_t>& starts,
                    std::vector<std::int32_t>& ids) const;

@@ -139,5 +139,73 @@ TEST(Tokenizer, FollowsTheFastTokenizerInTheFineCases) {
   EXPECT_EQ(tokenizer.pieces("a\U00020000b"), (Ids{7, 6, 8}));
 }
 
+TEST(Tokenizer, EncodesWordsWithTheirIndices) {
+  const std::vector<std::string> words{"Unaffable", "a!", "\u200d", "", "abq", "b"};
+  const Encoding e = small().encode_words(words);
+  EXPECT_EQ(e.ids, (Ids{2, 6, 7, 8, 9, 13, 1, 10, 3}));
+  EXPECT_EQ(e.words, (Ids{-1, 0, 0, 0, 1, 1, 4, 5, -1}));
+  EXPECT_EQ(e.type_ids, (Ids(9, 0)));
+  EXPECT_FALSE(e.truncated);
+  using First = std::vector<std::optional<std::size_t>>;
+  EXPECT_EQ(e.first_tokens(6), (First{1, 4, std::nullopt, std::nullopt, 6, 7}));
+
+  const Encoding cut = small().encode_words(words, 5);
+  EXPECT_EQ(cut.ids, (Ids{2, 6, 7, 8, 3}));
+  EXPECT_EQ(cut.words, (Ids{-1, 0, 0, 0, -1}));
+  EXPECT_TRUE(cut.truncated);
+  EXPECT_EQ(cut.first_tokens(6), (First{1, {}, {}, {}, {}, {}}));
+  EXPECT_EQ(small().encode_words(words, 6).words, (Ids{-1, 0, 0, 0, 1, -1})) << "a word may be cut in two";
+  EXPECT_EQ(small().encode_words(words, 2).ids, (Ids{2, 3}));
+  EXPECT_EQ(small().encode_words(words, 9).ids, e.ids);
+  EXPECT_FALSE(small().encode_words(words, 9).truncated);
+
+  EXPECT_EQ(small().encode_words({}).ids, (Ids{2, 3}));
+  EXPECT_NE(error_of(ErrorCode::input, [] { small().encode_words({}, 8, true); }).find("no words"), std::string::npos);
+  const std::vector<std::string> nothing{"\u200d", " "};
+  EXPECT_NE(error_of(ErrorCode::input, [&] { small().encode_words(nothing, 8, true); }).find("2 words"),
+            std::string::npos);
+  const std::vector<std::string> broken{"a", "b\xff"};
+  const std::string message = error_of(ErrorCode::input, [&] { small().encode_words(broken); });
+  EXPECT_NE(message.find("word 2 is not UTF-8 at byte 1"), std::string::npos) << message;
+  error_of(ErrorCode::usage, [&] { small().encode_words(words, 1); });
+}
+
+TEST(Tokenizer, SplitsTextIntoWordsWithOffsets) {
+  const auto split = [](const std::string& text) {
+    std::vector<std::string> words;
+    for (const TextSpan& span : small().split_words(text))
+      words.push_back(text.substr(span.begin, span.end - span.begin));
+    return words;
+  };
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(split("  The Caf\u00c9's a\u00a0b\n"), (Words{"The", "Caf\u00c9", "'", "s", "a", "b"}));
+  EXPECT_EQ(split("a\u65e5\u672cb"), (Words{"a", "\u65e5", "\u672c", "b"}));
+  EXPECT_EQ(split("\u200da\u200db\u200d \u200d c"), (Words{"a\u200db", "c"})) << "removed characters end no word";
+  EXPECT_EQ(split("a[SEP]b [sep]"), (Words{"a", "[SEP]", "b", "[", "sep", "]"}));
+  EXPECT_EQ(split(""), Words{});
+  EXPECT_EQ(small().split_words("ab !"), (std::vector<TextSpan>{{0, 2}, {3, 4}}));
+  error_of(ErrorCode::input, [] { small().split_words("a\xc3"); });
+}
+
+// The words of a text have its pieces, whatever the text.
+TEST(Tokenizer, WordsHaveThePiecesOfTheText) {
+  const std::string alphabet[] = {"a",    "B",      "un",     "aff",    "able",   " ",     "\t", "!",
+                                  "-",    "\u200d", "\u0301", "\u00c9", "\u65e5", "[SEP]", "[",  "]",
+                                  "[UNK", "\u00a0", "x",      "\u037e", "\u1fef", "\ufb01"};
+  testing::Uniform uniform(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::string text;
+    for (int i = 0; i < 12; ++i)
+      text += alphabet[static_cast<std::size_t>((uniform() + 1) / 2 * static_cast<double>(std::size(alphabet)))];
+    std::vector<std::string> words;
+    for (const TextSpan& span : small().split_words(text))
+      words.push_back(text.substr(span.begin, span.end - span.begin));
+    Ids pieces = small().encode_words(words, 1000).ids;
+    pieces.erase(pieces.begin());
+    pieces.pop_back();
+    ASSERT_EQ(pieces, small().pieces(text)) << nlohmann::json(text).dump();
+  }
+}
+
 }  // namespace
 }  // namespace thex::bert
