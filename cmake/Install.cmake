@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(thex_libraries
-  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_client thex_bert thex_bert_circuit
+  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_client thex_bert thex_bert_circuit thex_data
   thex_protocol thex_server thex_client)
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"

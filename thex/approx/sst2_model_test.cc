@@ -8,9 +8,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "thex/bert/dataset.h"
 #include "thex/bert/reference.h"
 #include "thex/bert/tokenizer.h"
+#include "thex/data/task.h"
 
 namespace thex::approx {
 namespace {
@@ -63,9 +63,9 @@ TEST(Sst2Model, ReachesTheAccuracyOfItsReport) {
   const fs::path dev = (set ? fs::path(set) : fs::path(THEX_SOURCE_DIR) / "../shared/data") / "glue/SST-2/dev.tsv";
   if (!fs::exists(dev)) GTEST_SKIP() << "needs " << dev;
   const Embedded e;
-  const auto examples = bert::read_tsv(dev, "sentence", "label", 2);
+  const auto examples = data::read_examples(dev, data::preset("sst2"));
   std::size_t right = 0;
-  for (const bert::Example& x : examples) right += best(e.run(x.text).logits) == static_cast<std::size_t>(x.label);
+  for (const data::Example& x : examples) right += best(e.run(x.text).logits) == static_cast<std::size_t>(x.label);
   std::ifstream in(kFolder / "report.json");
   const double stated = nlohmann::json::parse(in).at("stages").back().at("dev_accuracy").get<double>();
   const double accuracy = 100.0 * static_cast<double>(right) / static_cast<double>(examples.size());

@@ -6,14 +6,18 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "thex/base/error.h"
+#include "thex/data/task.h"
 
 namespace thex::cli {
 
 struct Text {
   std::string text;
-  std::string origin;  // "reviews.txt:12"; empty for an argument
+  std::string origin;                // "reviews.txt:12"; empty for an argument
+  std::optional<std::string> pair;   // the second text, where the layout has one
+  std::vector<std::string> words{};  // a sentence that is split already; `text` has them with blanks between
 };
 
 class TextSource {
@@ -22,13 +26,22 @@ class TextSource {
   virtual std::optional<Text> next() = 0;
 };
 
+// How texts lie in a file: by a task's format and columns (labels are not read); nothing: one text a line.
+using TextLayout = std::optional<data::TaskSpec>;
+
 std::unique_ptr<TextSource> text_from_argument(const std::string& text);
-// One text a line, or one column of tab-separated lines under a header line. Throws Error(input) naming the line for a
-// missing column, or a line of more than 1 MiB.
-std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name,
-                                              const std::string& text_column);
+// Reads no further than the text that it gives, so that a pipe is answered line by line. Throws as data::LineReader and
+// data::ExampleReader do.
+std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name, const TextLayout& layout);
 // The same for a file, with every text given to `check` first, so that a bad line costs no work. Throws Error(file)
 // when it cannot be read, Error(input) when it has no text, and what `check` throws, with the line's number.
+std::unique_ptr<TextSource> texts_from_file(const std::string& path, const TextLayout& layout,
+                                            const std::function<void(const Text&)>& check);
+
+// A column of tab-separated lines under a header line; an empty name: one text a line.
+TextLayout layout_of_column(const std::string& text_column);
+std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name,
+                                              const std::string& text_column);
 std::unique_ptr<TextSource> texts_from_file(const std::string& path, const std::string& text_column,
                                             const std::function<void(const std::string&)>& check);
 

@@ -1,0 +1,240 @@
+#include "thex/cli/evaluation.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+#include <optional>
+
+#include "thex/base/error.h"
+#include "thex/bert/reference.h"
+#include "thex/circuit/clear.h"
+#include "thex/cli/client_setup.h"
+#include "thex/cli/locations.h"
+#include "thex/data/labels.h"
+#include "thex/protocol/parallel.h"
+
+namespace thex::cli {
+namespace {
+
+using bert::Task;
+
+class Progress {
+ public:
+  explicit Progress(std::size_t total) : total_(total), terminal_(::isatty(STDERR_FILENO) == 1) {}
+  ~Progress() {
+    if (terminal_) std::cerr << "\r\033[K";
+  }
+  void step() {
+    const std::size_t done = ++done_;
+    if (terminal_) std::cerr << fmt::format("\r{} of {}", done, total_) << std::flush;
+  }
+
+ private:
+  std::size_t total_;
+  bool terminal_;
+  std::atomic<std::size_t> done_{0};
+};
+
+// Where the data sets lie within THEX_DATA.
+std::string usual_file(const std::string& task) {
+  static const std::map<std::string, std::string> files{
+      {"", "glue/SST-2/dev.tsv"},          {"sst2", "glue/SST-2/dev.tsv"}, {"mrpc", "glue/MRPC/dev.tsv"},
+      {"rte", "glue/RTE/dev.tsv"},         {"stsb", "glue/STS-B/dev.tsv"}, {"qnli", "glue/QNLI/dev.tsv"},
+      {"qqp", "glue/QQP/dev.tsv"},         {"cola", "glue/CoLA/dev.tsv"},  {"mnli", "glue/MNLI/dev_matched.tsv"},
+      {"conll2003", "conll2003/eng.testa"}};
+  const auto found = files.find(task);
+  return found == files.end() ? "" : found->second;
+}
+
+std::string data_file(const EvaluationOptions& o) {
+  if (!o.data.empty()) return o.data;
+  const char* folder = std::getenv("THEX_DATA");
+  const std::string file = usual_file(o.task.task);
+  if (folder && *folder && !file.empty()) return std::string(folder) + "/" + file;
+  throw Error(ErrorCode::usage, "name the labelled file with --data" +
+                                    (file.empty() ? "" : ", or set THEX_DATA to the folder of " + file));
+}
+
+double margin(std::span<const double> logits) {
+  std::vector<double> sorted(logits.begin(), logits.end());
+  std::partial_sort(sorted.begin(), sorted.begin() + 2, sorted.end(), std::greater<>());
+  return sorted[0] - sorted[1];
+}
+
+}  // namespace
+
+Evaluation::Evaluation(const EvaluationOptions& o)
+    : options_(o),
+      folder_(find_model(o.model.model)),
+      threads_(thread_count(o.server.threads)),
+      model_(std::make_shared<const bert::Model>(bert::load_model(folder_, bert::Part::all))) {
+  const bert::ModelConfig& config = model_->config;
+  if (config.labels.empty()) throw Error(ErrorCode::model, folder_.string() + " has no classification head");
+  if (config.task != Task::regression && config.labels.size() < 2) {
+    throw Error(ErrorCode::model, folder_.string() + " has one label, a classifier needs two");
+  }
+  const std::string file = data_file(o);
+  task_ = task_of(o.task, file, config);
+  if (task_.kind != Task::regression) {
+    const std::vector<int> to_model = data::match_labels(task_.labels, config.labels);
+    from_model_.assign(to_model.size(), 0);
+    for (std::size_t i = 0; i < to_model.size(); ++i)
+      from_model_[static_cast<std::size_t>(to_model[i])] = static_cast<int>(i);
+    const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
+    if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
+  }
+  examples_ = data::read_examples(file, task_);
+  if (o.limit > 0 && examples_.size() > o.limit) examples_.resize(o.limit);
+  const auto tokenizer = bert::Tokenizer::load(folder_ / "vocab.txt", config.do_lower_case);
+  const int length = std::min(o.model.max_tokens, config.max_positions);
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    try {
+      encodings_.push_back(encode(tokenizer, examples_[i], length));
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: example {}: {}", file, i + 1, error.what()));
+    }
+  }
+}
+
+Evaluation::Encoded Evaluation::encode(const bert::Tokenizer& tokenizer, const data::Example& example,
+                                       int length) const {
+  Encoded out;
+  if (task_.kind != Task::token_classification) {
+    const auto pair = example.pair ? std::optional<std::string_view>(*example.pair) : std::nullopt;
+    out.tokens = tokenizer.encode(example.text, pair, length, true);
+    return out;
+  }
+  out.tokens = tokenizer.encode("", std::nullopt, length);  // [CLS] [SEP]
+  const std::int32_t end = out.tokens.ids.back();
+  out.tokens.ids.pop_back();
+  for (const std::string& word : example.words) {
+    const auto pieces = tokenizer.pieces(word);
+    const std::size_t room = static_cast<std::size_t>(length) - 1 - out.tokens.ids.size();
+    if (pieces.empty() || room == 0) break;
+    out.first.push_back(out.tokens.ids.size());
+    out.tokens.ids.insert(out.tokens.ids.end(), pieces.begin(),
+                          pieces.begin() + static_cast<std::ptrdiff_t>(std::min(room, pieces.size())));
+  }
+  out.tokens.ids.push_back(end);
+  out.tokens.type_ids.assign(out.tokens.ids.size(), 0);
+  return out;
+}
+
+EvaluationRun Evaluation::empty() const {
+  EvaluationRun run;
+  run.logits.resize(examples_.size());
+  return run;
+}
+
+EvaluationRun Evaluation::plain() const {
+  EvaluationRun run = empty();
+  Progress progress(examples_.size());
+  protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
+    run.logits[i] = bert::forward(*model_, encodings_[i].tokens.ids, encodings_[i].tokens.type_ids).logits;
+    progress.step();
+  });
+  return run;
+}
+
+EvaluationRun Evaluation::simulate() const {
+  const bert::InferencePlan plan = bert::plan_inference(model_, options_.model.max_tokens);
+  EvaluationRun run = empty();
+  Progress progress(examples_.size());
+  protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
+    const bert::Encoding& e = encodings_[i].tokens;
+    const int tokens = static_cast<int>(e.ids.size());
+    const std::size_t bucket = plan.bucket_for(tokens);
+    const circuit::NoiseModel noise{plan.plan.context.get(), &plan.plan.program_plans[bucket], i};
+    run.logits[i] =
+        circuit::run_clear(plan.plan.programs[bucket], bert::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
+    progress.step();
+  });
+  return run;
+}
+
+EvaluationRun Evaluation::encrypted() const {
+  ClientSetup setup(options_.model);
+  protocol::Session& session = setup.connect(options_.server);
+  EvaluationRun run = empty();
+  Progress progress(examples_.size());
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    const auto result = session.classify(encodings_[i].tokens);
+    run.logits[i] = result.logits;
+    run.seconds.push_back(result.seconds.total);
+    run.bytes_sent += result.bytes_sent;
+    run.bytes_received += result.bytes_received;
+    progress.step();
+  }
+  return run;
+}
+
+int Evaluation::best_label(std::span<const double> logits) const {
+  return from_model_[static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())];
+}
+
+// The logits of the text or, for token classification, of the first token of each word that was kept.
+std::vector<std::span<const double>> Evaluation::decisions(const std::vector<double>& logits,
+                                                           std::size_t example) const {
+  const std::size_t labels = from_model_.size(), tokens = encodings_[example].tokens.ids.size();
+  const bool words = task_.kind == Task::token_classification;
+  if (logits.size() < (words ? tokens : 1) * labels) {
+    throw Error(ErrorCode::internal,
+                fmt::format("{} logits for {} tokens and {} labels", logits.size(), tokens, labels));
+  }
+  const std::span<const double> all(logits);
+  if (!words) return {all.first(labels)};
+  std::vector<std::span<const double>> out;
+  for (const std::size_t token : encodings_[example].first) out.push_back(all.subspan(token * labels, labels));
+  return out;
+}
+
+std::size_t Evaluation::words() const {
+  std::size_t sum = 0;
+  for (const data::Example& example : examples_) sum += example.words.size();
+  return sum;
+}
+
+std::map<std::string, double> Evaluation::scores(const EvaluationRun& run) const {
+  data::Outcomes outcomes;
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    if (task_.kind == Task::regression) {
+      outcomes.predicted_value.push_back(run.logits[i].at(0));
+      outcomes.gold_value.push_back(examples_[i].value);
+    } else if (task_.kind == Task::classification) {
+      outcomes.predicted.push_back(best_label(decisions(run.logits[i], i).front()));
+      outcomes.gold.push_back(examples_[i].label);
+    } else {
+      std::vector<int> tags;
+      for (const auto& logits : decisions(run.logits[i], i)) tags.push_back(best_label(logits));
+      tags.resize(examples_[i].words.size(), outside_);
+      outcomes.predicted_tags.push_back(std::move(tags));
+      outcomes.gold_tags.push_back(examples_[i].tags);
+    }
+  }
+  return data::scores(task_, outcomes);
+}
+
+RunComparison Evaluation::compare(const EvaluationRun& clear, const EvaluationRun& other) const {
+  RunComparison c;
+  for (std::size_t i = 0; i < examples_.size(); ++i) {
+    for (std::size_t j = 0; j < clear.logits[i].size(); ++j) {
+      c.max_logit_error = std::max(c.max_logit_error, std::abs(clear.logits[i][j] - other.logits[i].at(j)));
+    }
+    if (task_.kind == Task::regression) continue;
+    const auto expected = decisions(clear.logits[i], i), found = decisions(other.logits[i], i);
+    for (std::size_t d = 0; d < expected.size(); ++d) {
+      const bool same = best_label(expected[d]) == best_label(found[d]);
+      ++c.decisions;
+      c.equal += same;
+      if (!same && margin(expected[d]) > kMargin) ++c.confident_disagreements;
+    }
+  }
+  return c;
+}
+
+}  // namespace thex::cli
