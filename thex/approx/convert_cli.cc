@@ -78,13 +78,24 @@ std::string data_fingerprint(const CommonArguments& a, const ResolvedTask& task)
   return fingerprint_of_text(text);
 }
 
-void tell_memory(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher, const Log& log) {
+void tell_resources(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher,
+                    const std::filesystem::path& work, std::size_t stages, const Log& log) {
   const MemoryEstimate need = training_memory(config, batch, static_cast<std::uint64_t>(length), runs_teacher);
   const std::uint64_t there = available_memory();
   auto mib = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
   log("memory: at most about " + mib(need.total()) + " for batches of " + std::to_string(batch) + " (" +
       mib(need.parameters) + " for parameters)" + (there ? ", " + mib(there) + " are available" : ""));
   if (there && need.total() > there) log("warning: this may not fit; lower --batch or --max-length");
+  // One copy a stage; the state between two epochs is four, and two of it exist while it is replaced.
+  const std::uint64_t copy = need.parameters / (runs_teacher ? 6 : 5);
+  const std::uint64_t room = copy * (stages + 8);
+  std::error_code error;
+  const auto space = std::filesystem::space(work, error);
+  if (error) return;
+  log("checkpoints: up to " + mib(room) + " in " + work.string() + ", " + mib(space.available) + " are free");
+  if (space.available < room)
+    log("warning: the disk may fill up; a full disk ends the run, which goes on from its last checkpoint when started "
+        "again (choose another folder with --work)");
 }
 
 nlohmann::ordered_json score_json(const Score& s) {

@@ -41,8 +41,9 @@ TaskData load_task(CommonArguments& arguments, const ResolvedTask& task, const b
 // Everything about arguments and data that a result depends on, for the fingerprint of its checkpoints.
 std::string data_fingerprint(const CommonArguments& arguments, const ResolvedTask& task);
 
-// Says what a training needs beside what there is.
-void tell_memory(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher, const Log& log);
+// Says what a training needs beside what there is: memory, and room for `stages` checkpoints in `work`.
+void tell_resources(const bert::ModelConfig& config, std::size_t batch, int length, bool runs_teacher,
+                    const std::filesystem::path& work, std::size_t stages, const Log& log);
 
 nlohmann::ordered_json score_json(const Score& score);
 

@@ -206,9 +206,8 @@ int run_convert(int argc, char** argv) {
   if (o.batch_size == 0) o.batch_size = data.split.train.size() >= 20000 ? 64 : 32;
   o.learning_rate = rate > 0 ? rate : default_rate(model.config);
   o.embedding_rate = embedding_rate >= 0 ? embedding_rate : o.learning_rate;
-  tell_memory(model.config, o.batch_size, a.max_length, o.hidden > 0, log);
-
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
+  tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);
   nlohmann::ordered_json plain_report;
   const EncoderModule plain = [&] {
     if (!backbone) return EncoderModule(model, device);

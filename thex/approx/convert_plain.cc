@@ -96,7 +96,7 @@ int run_make_plain(int argc, char** argv) {
   if (!labels_only) {
     bert::ModelConfig large = backbone.config;
     large.labels = task.spec.labels;
-    tell_memory(large, o.teacher.batch, a.max_length, false, log);
+    tell_resources(large, o.teacher.batch, a.max_length, false, a.work, 2, log);
     const EncoderModule teacher = fine_tune_backbone(backbone, "teacher", data, o.teacher, store, device, log);
     AugmentOptions more;
     more.count = variants;
@@ -118,7 +118,7 @@ int run_make_plain(int argc, char** argv) {
   at::manual_seed(a.seed);
   EncoderModule student = start_student(o.student, backbone, data.split.train, a.seed, device);
   start_head(student, data.split.train);
-  tell_memory(student.config, o.student_batch, a.max_length, false, log);
+  tell_resources(student.config, o.student_batch, a.max_length, false, a.work, 0, log);
   store = store.with(o.describe() + (labels_only ? " labels only" : ""));
   const Score held = train_student(student, data, logits, o, &store, log);
   // What is reported is what is saved: half precision.

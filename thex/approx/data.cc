@@ -32,17 +32,19 @@ std::string join(const std::vector<std::string>& words, std::size_t begin, std::
   return out;
 }
 
-// [CLS] and the pieces of each word, up to `max_length` with [SEP]. A word without pieces (control characters only) has
-// none in `first` and neither have the words after it: a metric counts them as outside of any entity.
+// [CLS] and the pieces of each word, up to `max_length` with [SEP]. A word without pieces (control characters only)
+// counts as unknown, so that every word that fits has a position.
 bert::Encoding encode_words(const std::vector<std::string>& words, const bert::Tokenizer& tokenizer, int max_length,
                             std::vector<std::int64_t>& first) {
   bert::Encoding code = tokenizer.encode("", std::nullopt, max_length);
   const std::int32_t sep = code.ids.back();
+  const auto unknown = tokenizer.pieces("[UNK]");
   code.ids.pop_back();
   for (const std::string& word : words) {
-    const auto pieces = tokenizer.pieces(word);
+    auto pieces = tokenizer.pieces(word);
+    if (pieces.empty()) pieces = unknown;
     const std::size_t room = static_cast<std::size_t>(max_length) - 1 - code.ids.size();
-    if (pieces.empty() || room == 0) break;
+    if (room == 0) break;
     first.push_back(static_cast<std::int64_t>(code.ids.size()));
     code.ids.insert(code.ids.end(), pieces.begin(),
                     pieces.begin() + static_cast<std::ptrdiff_t>(std::min(room, pieces.size())));

@@ -193,8 +193,10 @@ class Workflow {
       std::string name = "affine-norm-" + std::to_string(part.front());
       if (part.size() > 1) name += "-" + std::to_string(part.back());
       run_.stage(name, "norms " + name.substr(12) + " affine, fine-tuned", [&](EncoderModule& m) {
-        fit_affine_norms(m, some_, part);
-        for (int i : part) m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
+        for (int i : part) {  // one after the other: each fits the values that those before it leave
+          fit_affine_norms(m, some_, {i});
+          m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
+        }
         fine_tune(m, name, o_.norm_epochs, o_.min_steps, 0.75, true);
       });
     }
