@@ -23,14 +23,17 @@ double standard_error(const std::string& metric, double score, std::size_t count
   return 100 * std::sqrt(std::max(0.0, value * (1 - value)) / n);
 }
 
-// The stage after which most was lost, on the held-out set: where to look first.
+// The stage that lost most of what no later stage brought back, on the held-out set: where to look first. Null when
+// none lost more than half a point.
 const ReportStage* costliest_stage(const ConversionReport& report, const std::string& metric) {
   const ReportStage* worst = nullptr;
-  double most = 0.5;
-  for (std::size_t i = 1; i < report.stages.size(); ++i) {
+  double most = 0.5, best_later = -INFINITY;
+  for (std::size_t i = report.stages.size(); i-- > 1;) {
     const auto before = report.stages[i - 1].held_out.find(metric), after = report.stages[i].held_out.find(metric);
-    if (before == report.stages[i - 1].held_out.end() || after == report.stages[i].held_out.end()) continue;
-    if (before->second - after->second > most) most = before->second - after->second, worst = &report.stages[i];
+    if (after == report.stages[i].held_out.end()) continue;
+    best_later = std::max(best_later, after->second);
+    if (before == report.stages[i - 1].held_out.end()) continue;
+    if (before->second - best_later > most) most = before->second - best_later, worst = &report.stages[i];
   }
   return worst;
 }

@@ -17,7 +17,7 @@ double tick_step(double span) {
 }
 
 struct Frame {
-  double left = 52, right = 12, top = 22, bottom = 20, width = 680, height = 200;
+  double left = 52, right = 12, top = 22, bottom = 20, width = 940, height = 210;
   double x0() const { return left; }
   double x1() const { return width - right; }
   double y0() const { return height - bottom; }
@@ -164,7 +164,8 @@ void draw_ranges(Markup& page, const std::vector<ReportRange>& ranges, int layer
     line(page, end, y, x_of(r.max), y, "whisker");
     line(page, x_of(r.max), y - 4, x_of(r.max), y + 4, "whisker");
     page.shape("circle", {{"cx", px(x_of(r.rms))}, {"cy", px(y)}, {"r", "2.6"}, {"class", "rms"}});
-    label(page, width - right + 8, y + 3.5, "start", fmt::format("{:.3g}", r.max));
+    label(page, width - right + 8, y + 3.5, "start",
+          r.max < 1000 ? fmt::format("{:.3g}", r.max) : fmt::format("{:.0f}", r.max));
     page.close();
   }
   page.close().close();

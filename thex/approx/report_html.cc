@@ -26,7 +26,7 @@ p{margin:6px 0;max-width:75ch}.soft{color:var(--soft)}
 .verdict.good,.verdict.within_noise{border-left-color:var(--good)}.verdict.small_loss{border-left-color:var(--fair)}
 .verdict.large_loss{border-left-color:var(--bad)}.verdict p.head{font-weight:600;font-size:16px;margin:0 0 2px}
 .verdict ol{margin:8px 0 0;padding-left:22px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:18px 0}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:12px 14px}
 .tile b{display:block;font-size:21px;font-weight:600;font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}

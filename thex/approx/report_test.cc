@@ -216,6 +216,13 @@ TEST(Verdict, ComparesTheDropWithTheNoiseOfTheDevSet) {
   EXPECT_NE(large.summary.find("10.00 points"), std::string::npos) << large.summary;
   ASSERT_FALSE(large.steps.empty());
   EXPECT_NE(large.steps[0].find("'norms'"), std::string::npos) << large.steps[0];  // where most was lost
+  // A stage whose loss a later one brings back is not to blame.
+  ConversionReport r = sample();
+  r.stages[0].dev["accuracy"] = 99;
+  r.stages[1].held_out["accuracy"] = 50;
+  EXPECT_NE(judge(r).steps.at(0).find("'relu sst2'"), std::string::npos) << judge(r).steps[0];
+  r.stages[2].held_out["accuracy"] = 85.9;
+  EXPECT_EQ(judge(r).steps.at(0).find("Most was lost"), std::string::npos) << judge(r).steps[0];
 }
 
 TEST(Verdict, UsesWhatWasMeasured) {
