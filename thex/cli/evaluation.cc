@@ -109,19 +109,8 @@ Evaluation::Encoded Evaluation::encode(const bert::Tokenizer& tokenizer, const d
     out.tokens = tokenizer.encode(example.text, pair, length, true);
     return out;
   }
-  out.tokens = tokenizer.encode("", std::nullopt, length);  // [CLS] [SEP]
-  const std::int32_t end = out.tokens.ids.back();
-  out.tokens.ids.pop_back();
-  for (const std::string& word : example.words) {
-    const auto pieces = tokenizer.pieces(word);
-    const std::size_t room = static_cast<std::size_t>(length) - 1 - out.tokens.ids.size();
-    if (pieces.empty() || room == 0) break;
-    out.first.push_back(out.tokens.ids.size());
-    out.tokens.ids.insert(out.tokens.ids.end(), pieces.begin(),
-                          pieces.begin() + static_cast<std::ptrdiff_t>(std::min(room, pieces.size())));
-  }
-  out.tokens.ids.push_back(end);
-  out.tokens.type_ids.assign(out.tokens.ids.size(), 0);
+  out.tokens = tokenizer.encode_words(example.words, length);
+  out.first = out.tokens.first_tokens(example.words.size());
   return out;
 }
 
@@ -174,22 +163,24 @@ EvaluationRun Evaluation::encrypted() const {
 }
 
 int Evaluation::best_label(std::span<const double> logits) const {
+  if (logits.empty()) return outside_;
   return from_model_[static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin())];
 }
 
-// The logits of the text or, for token classification, of the first token of each word that was kept.
+// The logits of the text or, for token classification, of the first token of each word; none for a word without tokens.
 std::vector<std::span<const double>> Evaluation::decisions(const std::vector<double>& logits,
                                                            std::size_t example) const {
   const std::size_t labels = from_model_.size(), tokens = encodings_[example].tokens.ids.size();
   const bool words = task_.kind == Task::token_classification;
-  if (logits.size() < (words ? tokens : 1) * labels) {
+  if (logits.size() != (words ? tokens : 1) * labels) {
     throw Error(ErrorCode::internal,
                 fmt::format("{} logits for {} tokens and {} labels", logits.size(), tokens, labels));
   }
   const std::span<const double> all(logits);
-  if (!words) return {all.first(labels)};
+  if (!words) return {all};
   std::vector<std::span<const double>> out;
-  for (const std::size_t token : encodings_[example].first) out.push_back(all.subspan(token * labels, labels));
+  for (const auto& token : encodings_[example].first)
+    out.push_back(token ? all.subspan(*token * labels, labels) : std::span<const double>());
   return out;
 }
 
@@ -211,7 +202,6 @@ std::map<std::string, double> Evaluation::scores(const EvaluationRun& run) const
     } else {
       std::vector<int> tags;
       for (const auto& logits : decisions(run.logits[i], i)) tags.push_back(best_label(logits));
-      tags.resize(examples_[i].words.size(), outside_);
       outcomes.predicted_tags.push_back(std::move(tags));
       outcomes.gold_tags.push_back(examples_[i].tags);
     }
@@ -228,6 +218,7 @@ RunComparison Evaluation::compare(const EvaluationRun& clear, const EvaluationRu
     if (task_.kind == Task::regression) continue;
     const auto expected = decisions(clear.logits[i], i), found = decisions(other.logits[i], i);
     for (std::size_t d = 0; d < expected.size(); ++d) {
+      if (expected[d].empty()) continue;  // nobody decides about a word that was cut off
       const bool same = best_label(expected[d]) == best_label(found[d]);
       ++c.decisions;
       c.equal += same;

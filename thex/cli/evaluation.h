@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,14 +57,14 @@ class Evaluation {
   const data::TaskSpec& task() const { return task_; }
   std::size_t examples() const { return examples_.size(); }
   std::size_t words() const;  // token classification
-  // All metrics of the task. Words that were cut off count as outside of any entity.
+  // All metrics of the task. Words that were cut off or have no token count as outside of any entity.
   std::map<std::string, double> scores(const EvaluationRun& run) const;
   RunComparison compare(const EvaluationRun& clear, const EvaluationRun& other) const;
 
  private:
   struct Encoded {
     bert::Encoding tokens;
-    std::vector<std::size_t> first;  // token classification: the first token of each word that was kept
+    std::vector<std::optional<std::size_t>> first;  // token classification: the first token of each word
   };
 
   EvaluationRun empty() const;
@@ -76,7 +78,7 @@ class Evaluation {
   std::shared_ptr<const bert::Model> model_;
   data::TaskSpec task_;
   std::vector<int> from_model_;  // the task's label for each output of the model
-  int outside_ = 0;              // the label of words that were cut off
+  int outside_ = 0;              // the label of words without tokens
   std::vector<data::Example> examples_;
   std::vector<Encoded> encodings_;
 };
