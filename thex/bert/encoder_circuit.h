@@ -16,6 +16,9 @@ namespace thex::bert {
 
 inline constexpr int kBuckets[] = {16, 32, 64, 128};
 
+// "classification", "regression" or "token_classification".
+const char* name_of(Task task);
+
 struct LedgerEntry {
   std::string who;   // "client", "server", "network"
   std::string what;  // what it learns

@@ -94,6 +94,18 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
 
 }  // namespace
 
+const char* name_of(Task task) {
+  switch (task) {
+    case Task::classification:
+      return "classification";
+    case Task::regression:
+      return "regression";
+    case Task::token_classification:
+      return "token_classification";
+  }
+  return "unknown";
+}
+
 std::size_t InferencePlan::bucket_for(int tokens) const {
   for (std::size_t i = 0; i < buckets.size(); ++i)
     if (tokens <= buckets[i]) return i;

@@ -35,6 +35,7 @@ Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder)
   json["ffn"] = c.ffn;
   json["vocab"] = c.vocab;
   json["labels"] = c.labels;
+  json["task"] = bert::name_of(c.task);
   json["he_friendly"] = c.he_friendly();
   return json;
 }
@@ -99,8 +100,8 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated) {
 
 void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan,
                 bool simulated) {
-  std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} labels\n", folder.string(),
-                           c.layers, c.hidden, c.heads, c.ffn, c.labels.size());
+  std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n", folder.string(),
+                           c.layers, c.hidden, c.heads, c.ffn, bert::name_of(c.task), c.labels.size());
   if (!plan) {
     std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
     return;

@@ -12,12 +12,68 @@ std::string label_name(const bert::ModelConfig& config, std::size_t label) {
   return label < config.labels.size() ? config.labels[label] : fmt::format("label {}", label);
 }
 
-Json to_json(const protocol::Classification& r, std::string_view text, const protocol::ClientModel& model) {
+namespace {
+
+// What the model says, by its task.
+void add_outcome(Json& json, const protocol::Classification& r, const Query& query, const bert::ModelConfig& config) {
+  switch (config.task) {
+    case bert::Task::classification:
+      json["label"] = label_name(config, r.label);
+      json["score"] = r.score;
+      json["logits"] = r.logits;
+      break;
+    case bert::Task::regression:
+      json["value"] = r.logits.at(0);
+      break;
+    case bert::Task::token_classification: {
+      const std::vector<WordTag> tags = word_tags(r, query, config);
+      json["words"] = Json::array();
+      for (std::size_t w = 0; w < tags.size(); ++w) {
+        Json word{{"word", query.words[w]},
+                  {"tag", label_name(config, tags[w].label)},
+                  {"score", tags[w].score ? Json(*tags[w].score) : Json(nullptr)}};
+        if (!query.spans.empty()) word["begin"] = query.spans[w].begin, word["end"] = query.spans[w].end;
+        json["words"].push_back(std::move(word));
+      }
+      json["entities"] = Json::array();
+      for (const TextEntity& entity : entities(tags, query, config)) {
+        json["entities"].push_back({{"type", entity.type},
+                                    {"text", entity.text},
+                                    {"score", entity.score},
+                                    {"first_word", entity.begin},
+                                    {"last_word", entity.end - 1}});
+      }
+      json["logits"] = Json::array();
+      const auto labels = static_cast<std::ptrdiff_t>(config.labels.size());
+      for (auto row = r.logits.begin(); row != r.logits.end(); row += labels)
+        json["logits"].push_back(std::vector<double>(row, row + labels));
+      break;
+    }
+  }
+}
+
+std::string tagged_words(const protocol::Classification& r, const Query& query, const bert::ModelConfig& config) {
+  const std::vector<WordTag> tags = word_tags(r, query, config);
+  std::string out;
+  for (std::size_t w = 0; w < tags.size(); ++w)
+    out += fmt::format("{}{}/{}", w ? " " : "", query.words[w], label_name(config, tags[w].label));
+  const std::vector<TextEntity> found = entities(tags, query, config);
+  std::size_t width = 0;
+  for (const TextEntity& entity : found) width = std::max(width, entity.type.size());
+  for (const TextEntity& entity : found)
+    out += fmt::format("\n  {:<{}}  {:.4f}  {}", entity.type, width, entity.score, entity.text);
+  return out;
+}
+
+}  // namespace
+
+Json to_json(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
+  const bert::ModelConfig& config = model.model.config;
   Json json;
-  json["text"] = text;
-  json["label"] = label_name(model.model.config, r.label);
-  json["score"] = r.score;
-  json["logits"] = r.logits;
+  json["text"] = query.text;
+  if (query.pair) json["pair"] = *query.pair;
+  json["task"] = bert::name_of(config.task);
+  add_outcome(json, r, query, config);
   json["protocol"] = model.plan.protocol;
   json["security_bits"] = model.plan.plan.context->security_bits();
   json["tokens"] = r.tokens;
@@ -31,10 +87,14 @@ Json to_json(const protocol::Classification& r, std::string_view text, const pro
   return json;
 }
 
-std::string result_line(const protocol::Classification& r, std::string_view text, const protocol::ClientModel& model) {
+std::string result_line(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
+  const bert::ModelConfig& config = model.model.config;
+  if (config.task == bert::Task::token_classification) return tagged_words(r, query, config);
+  const std::string text = query.pair ? query.text + " | " + *query.pair : query.text;
+  if (config.task == bert::Task::regression) return fmt::format("{:9.4f}  {}", r.logits.at(0), text);
   std::size_t width = 0;
-  for (const std::string& label : model.model.config.labels) width = std::max(width, label.size());
-  return fmt::format("{:<{}}  {:.4f}  {}", label_name(model.model.config, r.label), width, r.score, text);
+  for (const std::string& label : config.labels) width = std::max(width, label.size());
+  return fmt::format("{:<{}}  {:.4f}  {}", label_name(config, r.label), width, r.score, text);
 }
 
 std::string result_details(const protocol::Classification& r, const protocol::ClientModel& model) {

@@ -5,17 +5,18 @@
 #include <string>
 #include <string_view>
 
+#include "thex/cli/query.h"
 #include "thex/protocol/client.h"
 
 namespace thex::cli {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const protocol::Classification& result, std::string_view text, const protocol::ClientModel& model);
+Json to_json(const protocol::Classification& result, const Query& query, const protocol::ClientModel& model);
 
-// "positive  0.9876  a gripping, beautiful film"
-std::string result_line(const protocol::Classification& result, std::string_view text,
-                        const protocol::ClientModel& model);
+// "positive  0.9876  a gripping, beautiful film"; of a regression "3.1416  a text"; of a token classifier the words
+// with their tags, "Ada/B-PER sleeps/O", and a line for each entity, "  PER  0.9876  Ada".
+std::string result_line(const protocol::Classification& result, const Query& query, const protocol::ClientModel& model);
 // Phases, traffic and security, several lines.
 std::string result_details(const protocol::Classification& result, const protocol::ClientModel& model);
 

@@ -20,8 +20,14 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 }  // namespace
 
-bert::Encoding ClientModel::encode(std::string_view text) const {
-  bert::Encoding encoding = tokenizer.encode(text, std::nullopt, std::numeric_limits<int>::max(), true);
+bert::Encoding ClientModel::encode(std::string_view text, std::optional<std::string_view> pair) const {
+  bert::Encoding encoding = tokenizer.encode(text, pair, std::numeric_limits<int>::max(), true);
+  plan.bucket_for(static_cast<int>(encoding.ids.size()));
+  return encoding;
+}
+
+bert::Encoding ClientModel::encode_words(std::span<const std::string> words) const {
+  bert::Encoding encoding = tokenizer.encode_words(words, std::numeric_limits<int>::max(), true);
   plan.bucket_for(static_cast<int>(encoding.ids.size()));
   return encoding;
 }
@@ -92,9 +98,9 @@ std::vector<ckks::Ciphertext> Session::unpack(ByteView payload, std::span<const 
   return ciphertexts;
 }
 
-Classification Session::classify(std::string_view text) {
+Classification Session::classify(std::string_view text, std::optional<std::string_view> pair) {
   const auto start = Clock::now();
-  const bert::Encoding encoding = model_.encode(text);
+  const bert::Encoding encoding = model_.encode(text, pair);
   const double spent = seconds_since(start);
   Classification result = classify(encoding);
   result.seconds.embed += spent;
@@ -152,7 +158,9 @@ Classification Session::classify(const bert::Encoding& encoding) {
   const std::vector<ckks::Ciphertext> received = wait_for(FrameType::result, program.steps.size());
   result.logits = turn.result(received);
   time.decrypt = seconds_since(mark);
-  std::tie(result.label, result.score) = top_label(result.logits);
+  const bert::ModelConfig& config = model_.model.config;
+  result.rows = config.labels.empty() ? 0 : result.logits.size() / config.labels.size();
+  if (config.task == bert::Task::classification) std::tie(result.label, result.score) = top_label(result.logits);
   time.network = std::max(0.0, waited - time.server);
   time.total = seconds_since(start);
   result.bytes_sent = connection_->bytes_sent() - sent_before;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,8 +25,11 @@ struct ClientModel {
   bert::Tokenizer tokenizer;
   bert::InferencePlan plan;
 
-  // Token ids of a text. Throws Error(input) for text that is empty, not UTF-8, or longer than the largest bucket.
-  bert::Encoding encode(std::string_view text) const;
+  // Token ids of a text or a pair of texts. Throws Error(input) for text that is empty, not UTF-8, or longer than the
+  // largest bucket.
+  bert::Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt) const;
+  // Of a sentence whose words are given (bert::Tokenizer::encode_words). Throws alike.
+  bert::Encoding encode_words(std::span<const std::string> words) const;
 };
 
 // `max_tokens`: the largest length bucket; client and server must agree on it.
@@ -42,9 +46,13 @@ struct PhaseTimes {
   double total = 0;
 };
 
+// The answer to a query.
 struct Classification {
+  // rows x labels, row-major. Token classification: one row for each token, special ones included; else one row. A
+  // regression's value is the only number.
   std::vector<double> logits;
-  std::size_t label = 0;  // index of the largest logit
+  std::size_t rows = 1;
+  std::size_t label = 0;  // classification: index of the largest logit
   double score = 0;       // its softmax probability
   int tokens = 0;
   int bucket = 0;  // tokens after padding
@@ -75,7 +83,7 @@ class Session {
   ~Session();
 
   const SessionSetup& setup() const { return setup_; }
-  Classification classify(std::string_view text);
+  Classification classify(std::string_view text, std::optional<std::string_view> pair = std::nullopt);
   // For token ids that are there already.
   Classification classify(const bert::Encoding& encoding);
 

@@ -63,6 +63,7 @@ std::string Server::Impl::describe() const {
   nlohmann::ordered_json json;
   json["model"] = options.model_name;
   json["labels"] = model->config.labels;
+  json["task"] = bert::name_of(model->config.task);
   json["protocol"] = plan.protocol;
   json["plan"] = plan.fingerprint();
   json["max_tokens"] = max_tokens;
