@@ -101,11 +101,13 @@ TEST(Eval, Regression) {
   EXPECT_EQ(json["kind"], "regression");
   EXPECT_EQ(json["metric"], "pearson");
   EXPECT_LE(std::abs(json["metrics"]["spearman"].get<double>()), 1);
-  const Json noisy = json_of({"-m", model, "--task", "stsb", "-d", data, "--mode", "simulate"});
-  EXPECT_GT(noisy["max_value_error"], 0);
-  EXPECT_LT(noisy["max_value_error"], 1e-2);
-  EXPECT_FALSE(noisy.contains("label_agreement"));
-  EXPECT_NEAR(noisy["value"].get<double>(), json["value"].get<double>(), 0.1);
+  for (const char* mode : {"simulate", "encrypted"}) {
+    const Json noisy = json_of({"-m", model, "--task", "stsb", "-d", data, "--mode", mode});
+    EXPECT_GT(noisy["max_value_error"], 0) << mode;
+    EXPECT_LT(noisy["max_value_error"], 1e-2) << mode;
+    EXPECT_FALSE(noisy.contains("label_agreement"));
+    EXPECT_NEAR(noisy["value"].get<double>(), json["value"].get<double>(), 0.1) << mode;
+  }
   expect_error(eval({"-m", model, "--task", "stsb", "-d", file("bad.tsv", text + "0\ta\tb\tfour\n")}), ErrorCode::input,
                "bad.tsv:6: value \"four\"");
 }
@@ -119,6 +121,19 @@ TEST(Eval, Tokens) {
   EXPECT_EQ(json["examples"], 2);
   EXPECT_EQ(json["words"], 5);
   EXPECT_GE(json["metrics"]["accuracy"], 0);
+  for (const char* mode : {"simulate", "encrypted"}) {
+    const Json noisy = json_of({"-m", model, "-d", data, "--mode", mode});
+    EXPECT_GT(noisy["max_logit_error"], 0) << mode;
+    EXPECT_LT(noisy["max_logit_error"], 1e-2) << mode;
+    EXPECT_GE(noisy["tag_agreement"], 0) << mode;
+    EXPECT_EQ(noisy["confident_disagreements"], 0) << mode;
+  }
+  // A sentence that does not fit: its last words count as outside of any entity.
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += "film I-PER\n";
+  const Json cut = json_of({"-m", model, "-d", file("long.conll", text)});
+  EXPECT_EQ(cut["words"], 60);
+  EXPECT_LE(cut["metrics"]["accuracy"], 30.0 / 60) << "30 of the words are read";
   expect_error(eval({"-m", model, "-d", file("bad.conll", "a O\nb I-DOG\n")}), ErrorCode::input, "bad.conll:1: label");
 }
 
