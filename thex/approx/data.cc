@@ -32,28 +32,6 @@ std::string join(const std::vector<std::string>& words, std::size_t begin, std::
   return out;
 }
 
-// [CLS] and the pieces of each word, up to `max_length` with [SEP]. A word without pieces (control characters only)
-// counts as unknown, so that every word that fits has a position.
-bert::Encoding encode_words(const std::vector<std::string>& words, const bert::Tokenizer& tokenizer, int max_length,
-                            std::vector<std::int64_t>& first) {
-  bert::Encoding code = tokenizer.encode("", std::nullopt, max_length);
-  const std::int32_t sep = code.ids.back();
-  const auto unknown = tokenizer.pieces("[UNK]");
-  code.ids.pop_back();
-  for (const std::string& word : words) {
-    auto pieces = tokenizer.pieces(word);
-    if (pieces.empty()) pieces = unknown;
-    const std::size_t room = static_cast<std::size_t>(max_length) - 1 - code.ids.size();
-    if (room == 0) break;
-    first.push_back(static_cast<std::int64_t>(code.ids.size()));
-    code.ids.insert(code.ids.end(), pieces.begin(),
-                    pieces.begin() + static_cast<std::ptrdiff_t>(std::min(room, pieces.size())));
-  }
-  code.ids.push_back(sep);
-  code.type_ids.assign(code.ids.size(), 0);
-  return code;
-}
-
 }  // namespace
 
 DataSet tokenize(const std::vector<data::Example>& examples, bert::Task task, const bert::Tokenizer& tokenizer,
@@ -64,7 +42,13 @@ DataSet tokenize(const std::vector<data::Example>& examples, bert::Task task, co
     Sentence s;
     bert::Encoding code;
     if (task == bert::Task::token_classification) {
-      code = encode_words(e.words, tokenizer, max_length, s.first);
+      code = tokenizer.encode_words(e.words, max_length);
+      const auto first = code.first_tokens(e.words.size());
+      for (std::size_t w = 0; w < first.size(); ++w)
+        if (first[w]) {
+          s.first.push_back(static_cast<std::int64_t>(*first[w]));
+          s.word.push_back(static_cast<int>(w));
+        }
       s.text = join(e.words, 0, e.words.size());
       s.tags = e.tags;
     } else {
@@ -174,7 +158,7 @@ void add_words(Batch& b, const DataSet& data, const std::vector<std::size_t>& in
     count.push_back(static_cast<std::int64_t>(s.first.size()));
     for (std::size_t w = 0; w < s.first.size(); ++w) {
       first.push_back(static_cast<std::int64_t>(r) * length + s.first[w]);
-      tags.push_back(w < s.tags.size() ? s.tags[w] : -1);
+      tags.push_back(s.word_of(w) < s.tags.size() ? s.tags[s.word_of(w)] : -1);
       weight.push_back(b.weight.data_ptr<float>()[r]);
     }
   }

@@ -20,7 +20,9 @@ struct Sentence {
   double value = std::numeric_limits<double>::quiet_NaN();  // regression; not a number: none
   // Token classification. A tag for every word, those that truncation removed included; empty: none are known.
   std::vector<int> tags;
-  std::vector<std::int64_t> first;  // where the first piece of each word that was kept stands in `ids`
+  std::vector<std::int64_t> first;  // where the first piece of each word that has one stands in `ids`
+  std::vector<int> word;            // which words these are; empty: the first ones, without a gap
+  std::size_t word_of(std::size_t k) const { return word.empty() ? k : static_cast<std::size_t>(word.at(k)); }
 };
 
 using DataSet = std::vector<Sentence>;

@@ -113,11 +113,13 @@ TEST(Tokenize, TagsStandAtFirstPieces) {
   EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 11, 8, 9, 3}));
   EXPECT_EQ(data[0].first, (std::vector<std::int64_t>{1, 2, 5, 6}));
   EXPECT_EQ(data[0].tags, e.tags);
-  // A word of nothing but a control character is an unknown one.
+  // A word of nothing but a control character has no piece.
   e.words[2] = "\x01";
   data = tokenize({e}, bert::Task::token_classification, tokenizer, 32);
-  EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 11, 1, 9, 3}));
-  EXPECT_EQ(data[0].first, (std::vector<std::int64_t>{1, 2, 5, 6}));
+  EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 11, 9, 3}));
+  EXPECT_EQ(data[0].first, (std::vector<std::int64_t>{1, 2, 5}));
+  const Batch batch = collate(data, {0}, torch::kCPU);
+  EXPECT_TRUE(at::equal(batch.tags, at::tensor(std::vector<std::int64_t>{0, 1, 2})));
   // Too long: words whose first piece is gone have no position, their tags stay for the metric.
   data = tokenize({e}, bert::Task::token_classification, tokenizer, 5);
   EXPECT_EQ(data[0].ids, (std::vector<std::int64_t>{2, 5, 6, 7, 3}));

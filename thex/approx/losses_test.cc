@@ -85,6 +85,10 @@ TEST(Score, WordsThatWereCutOffCountAsOutside) {
   const data::Outcomes outcomes = outcomes_of(spec, data, table);
   EXPECT_EQ(outcomes.predicted_tags, (std::vector<std::vector<int>>{{0, 1}, {1, 0}}));
   EXPECT_EQ(outcomes.gold_tags, (std::vector<std::vector<int>>{{0, 0}, {1, 0}}));
+  // A word without a piece in the middle: the prediction after it belongs to the next one.
+  data[1].tags = {1, 1, 0}, data[1].word = {0, 2};
+  EXPECT_EQ(outcomes_of(spec, data, table).predicted_tags, (std::vector<std::vector<int>>{{0, 1}, {1, 1, 0}}));
+  data[1].tags = {1, 0}, data[1].word = {};
   // Three entities, of which two are found and none is invented: F1 = 2 * 1 * (2/3) / (1 + 2/3).
   EXPECT_NEAR(score_of(spec, data, table).metric, 80, 1e-9);
 }

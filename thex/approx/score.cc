@@ -56,7 +56,8 @@ double mean_loss(const data::TaskSpec& spec, const DataSet& data, const Tensor& 
   for (const Sentence& s : data) {
     if (spec.kind == bert::Task::token_classification) {
       for (std::size_t w = 0; w < s.first.size(); ++w, ++row)
-        if (w < s.tags.size()) total -= static_cast<double>(p[row * width + s.tags[w]]), ++n;
+        if (const std::size_t k = s.word_of(w); k < s.tags.size())
+          total -= static_cast<double>(p[row * width + s.tags[k]]), ++n;
       continue;
     }
     if (spec.kind == bert::Task::regression && std::isfinite(s.value)) {
@@ -108,7 +109,8 @@ data::Outcomes outcomes_of(const data::TaskSpec& spec, const DataSet& data, cons
   for (const Sentence& s : data) {
     if (!s.tags.empty()) {
       std::vector<int> tags(s.tags.size(), outside);
-      for (std::size_t w = 0; w < std::min(tags.size(), s.first.size()); ++w) tags[w] = best[row + w];
+      for (std::size_t w = 0; w < s.first.size(); ++w)
+        if (s.word_of(w) < tags.size()) tags[s.word_of(w)] = best[row + w];
       out.predicted_tags.push_back(std::move(tags));
       out.gold_tags.push_back(s.tags);
     }
