@@ -15,6 +15,7 @@
 #include "thex/circuit/clear.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
+#include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
 #include "thex/protocol/parallel.h"
 
@@ -88,17 +89,21 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
     if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
   }
-  examples_ = data::read_examples(file, task_);
-  if (o.limit > 0 && examples_.size() > o.limit) examples_.resize(o.limit);
   const auto tokenizer = bert::Tokenizer::load(folder_ / "vocab.txt", config.do_lower_case);
   const int length = std::min(o.model.max_tokens, config.max_positions);
-  for (std::size_t i = 0; i < examples_.size(); ++i) {
+  std::ifstream stream = data::open_data_file(file);
+  data::ExampleReader reader(stream, file, task_);
+  while (o.limit == 0 || examples_.size() < o.limit) {
+    auto example = reader.next();
+    if (!example) break;
     try {
-      encodings_.push_back(encode(tokenizer, examples_[i], length));
+      encodings_.push_back(encode(tokenizer, *example, length));
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: example {}: {}", file, i + 1, error.what()));
+      throw Error(error.code(), reader.origin() + ": " + error.what());
     }
+    examples_.push_back(*std::move(example));
   }
+  if (examples_.empty()) throw Error(ErrorCode::input, file + ": no examples; is the file complete?");
 }
 
 Evaluation::Encoded Evaluation::encode(const bert::Tokenizer& tokenizer, const data::Example& example,
