@@ -133,6 +133,16 @@ TEST(Safetensors, SkipsUnwantedTensorsOfAnyType) {
   EXPECT_EQ(shapes.at("w"), (std::vector<std::int64_t>{1}));
 }
 
+TEST(Safetensors, NarrowsDoubles) {
+  const double values[] = {0.5, -3.25, 1.0 / 3};
+  std::string bytes = file_bytes(R"({"d":{"dtype":"F64","shape":[3],"data_offsets":[0,24]}})", 24);
+  std::memcpy(bytes.data() + bytes.size() - 24, values, 24);
+  EXPECT_EQ(parse(bytes).tensors.at("d").data, (std::vector<float>{0.5f, -3.25f, static_cast<float>(1.0 / 3)}));
+  const double large = 1e39;  // no float
+  std::memcpy(bytes.data() + bytes.size() - 16, &large, 8);
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse(bytes); }).find("value 1 of tensor \"d\""), std::string::npos);
+}
+
 TEST(Safetensors, RejectsHostileHeaders) {
   EXPECT_EQ(parse(file_bytes("{}", 0)).tensors.size(), 0u);  // the smallest valid file
   const auto one = [](const std::string& body) { return "{\"a\":{" + body + "}}"; };
