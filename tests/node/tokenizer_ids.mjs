@@ -4,7 +4,8 @@
 //
 // A case is one line of JSON: [text], or [text, pair], or [text, pair, max_length] (pair may be null). The answer is one
 // line: the ids, a bar, the token types. Truncation and padding settings of tokenizer.json are ignored by the package;
-// max_length is applied here, by taking away one token at a time.
+// max_length is applied here, by taking away one token at a time. An array of words in the place of the text is a
+// sentence that is split already: then the numbers of the tokens' words (-1: none) stand in the place of the types.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Tokenizer } from "@huggingface/tokenizers";
@@ -32,7 +33,24 @@ function truncate(a, b, room) {
   }
 }
 
+function encodeWords(words, maxLength) {
+  const ids = [];
+  const numbers = [];
+  words.forEach((word, number) => {
+    for (const id of pieces(word)) {
+      ids.push(id);
+      numbers.push(number);
+    }
+  });
+  const room = maxLength === null ? ids.length : maxLength - 2;
+  return [
+    [cls, ...ids.slice(0, room), sep],
+    [-1, ...numbers.slice(0, room), -1],
+  ];
+}
+
 function encode([text, pair = null, maxLength = null]) {
+  if (Array.isArray(text)) return encodeWords(text, maxLength);
   if (maxLength === null) {
     const whole = tokenizer.encode(text, { text_pair: pair, return_token_type_ids: true });
     return [whole.ids, whole.token_type_ids];

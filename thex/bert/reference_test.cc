@@ -245,6 +245,40 @@ TEST(Forward, EstimationIgnoresKeysWithNegativeU) {
   for (std::size_t i = 0; i < 48; ++i) EXPECT_NEAR(alone.hidden[1][i], padded.hidden[1][i], 1e-10);
 }
 
+// Each token's logits are those that a text classifier with the same weights would give for [CLS] in its place.
+TEST(Forward, TokenClassifierHasARowForEveryToken) {
+  ModelConfig config = he_config();
+  config.task = Task::token_classification;
+  config.labels = {"O", "B-PER", "I-PER"};
+  const Model tokens = random_model(config, 4);
+  const Ids ids{3, 9, 4, 1}, types(4, 0);
+  const ForwardResult result = forward(tokens, ids, types);
+  ASSERT_EQ(result.logits.size(), 4u * 3u);
+  const auto& weight = tokens.at("classifier.weight", {3, config.hidden}).data;
+  const auto& bias = tokens.at("classifier.bias", {3}).data;
+  const auto hidden = static_cast<std::size_t>(config.hidden);
+  for (std::size_t t = 0; t < 4; ++t)
+    for (std::size_t l = 0; l < 3; ++l) {
+      double sum = bias[l];
+      for (std::size_t c = 0; c < hidden; ++c) sum += weight[l * hidden + c] * result.hidden.back()[t * hidden + c];
+      EXPECT_NEAR(result.logits[t * 3 + l], sum, 1e-12) << "token " << t << ", label " << l;
+    }
+  Model text = tokens;
+  text.config.task = Task::classification;
+  const auto cls = forward(text, ids, types).logits;
+  ASSERT_EQ(cls.size(), 3u);
+  for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(cls[l], result.logits[l]);
+}
+
+TEST(Forward, RegressionHasOneValue) {
+  ModelConfig config = he_config();
+  config.task = Task::regression;
+  config.labels = {"similarity"};
+  Model model = zero_model(config);
+  model.tensors.at("classifier.bias").data[0] = 2.5f;
+  EXPECT_EQ(forward(model, Ids{1, 2}, Ids{0, 0}).logits, std::vector<double>{2.5});
+}
+
 TEST(Forward, BackboneHasNoLogits) {
   ModelConfig config = small_config();
   config.labels.clear();

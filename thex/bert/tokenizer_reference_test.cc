@@ -18,7 +18,8 @@ namespace {
 struct Case {
   std::string text;
   std::optional<std::string> pair;
-  int max_length = 0;  // 0: no truncation
+  int max_length = 0;              // 0: no truncation
+  std::vector<std::string> words;  // instead of `text`: a sentence of given words
 };
 
 std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
@@ -43,6 +44,7 @@ class TokenizerReference : public ::testing::Test {
       std::ofstream file(in);
       for (const Case& c : cases) {
         nlohmann::json line = {c.text, nullptr};
+        if (!c.words.empty()) line[0] = c.words;
         if (c.pair) line[1] = *c.pair;
         if (c.max_length > 0) line.push_back(c.max_length);
         file << line.dump(-1, ' ', true) << '\n';
@@ -57,11 +59,13 @@ class TokenizerReference : public ::testing::Test {
     std::vector<std::string> differences;
     for (const Case& c : cases) {
       ASSERT_TRUE(std::getline(file, expected));
-      const Encoding encoding = tokenizer.encode(c.text, c.pair, c.max_length > 0 ? c.max_length : 1 << 30);
+      const int length = c.max_length > 0 ? c.max_length : 1 << 30;
+      const Encoding encoding =
+          c.words.empty() ? tokenizer.encode(c.text, c.pair, length) : tokenizer.encode_words(c.words, length);
       std::string actual;
       for (const auto id : encoding.ids) actual += std::to_string(id) + " ";
       actual += "|";
-      for (const auto type : encoding.type_ids) actual += " " + std::to_string(type);
+      for (const auto type : c.words.empty() ? encoding.type_ids : encoding.words) actual += " " + std::to_string(type);
       if (actual == expected) continue;
       differences.push_back(nlohmann::json(c.text).dump(-1, ' ', true) + " with " +
                             nlohmann::json(c.pair.value_or("")).dump(-1, ' ', true) + ", max_length " +
@@ -87,7 +91,7 @@ class TokenizerReference : public ::testing::Test {
       const auto at = [&](int column) {
         return static_cast<std::size_t>(column) < columns.size() ? columns[static_cast<std::size_t>(column)] : "";
       };
-      Case c{at(text), std::nullopt, 0};
+      Case c{at(text), std::nullopt, 0, {}};
       // An empty pair means no pair to the reference.
       if (pair >= 0 && !at(pair).empty()) c.pair = at(pair);
       cases.push_back(std::move(c));
@@ -121,6 +125,22 @@ TEST_F(TokenizerReference, RealPairsWithAndWithoutTruncation) {
   compare(cases);
 }
 
+// Sentences of given words: ids and the word of each token. Words are those between blanks, punctuation inside them.
+TEST_F(TokenizerReference, GivenWords) {
+  std::vector<Case> lines, cases;
+  add_lines(lines, "CoLA/train.tsv", 3, -1, 3000);
+  add_lines(lines, "MRPC/train.tsv", 3, -1, 3000);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    Case c{.text = lines[i].text, .max_length = i % 3 == 0 ? 2 + static_cast<int>(i % 31) : 0};
+    std::istringstream words(c.text);
+    for (std::string word; words >> word;) c.words.push_back(word);
+    if (i % 5 == 0) c.words.push_back("\u200d");
+    if (!c.words.empty()) cases.push_back(std::move(c));
+  }
+  ASSERT_GT(cases.size(), 5000u);
+  compare(cases);
+}
+
 // Each assigned character of the Unicode version of our tables, alone and inside a word. Left out is what the reference
 // does differently from BertTokenizerFast: it puts no spaces around ideographs beyond U+FFFF.
 TEST_F(TokenizerReference, EveryCharacter) {
@@ -134,7 +154,7 @@ TEST_F(TokenizerReference, EveryCharacter) {
     if (c >= 0x3400 && c < 0x9fff && c % 16 != 0) continue;  // ideographs: a sample
     std::string character;
     append_utf8(character, c);
-    cases.push_back({character + " a" + character + "b", std::nullopt, 0});
+    cases.push_back({character + " a" + character + "b", std::nullopt, 0, {}});
   }
   ASSERT_GT(cases.size(), 40000u);
   compare(cases, 8);
@@ -146,7 +166,7 @@ TEST_F(TokenizerReference, NastyLines) {
   ASSERT_TRUE(file);
   for (std::string line; std::getline(file, line);) {
     const auto golden = nlohmann::json::parse(line);
-    cases.push_back({golden.at("text").get<std::string>(), std::nullopt, 0});
+    cases.push_back({golden.at("text").get<std::string>(), std::nullopt, 0, {}});
   }
   ASSERT_GT(cases.size(), 50u);
   compare(cases);
