@@ -91,21 +91,4 @@ std::unique_ptr<TextSource> texts_from_file(const std::string& path, const TextL
   return std::make_unique<FileTexts>(path, layout);
 }
 
-TextLayout layout_of_column(const std::string& text_column) {
-  if (text_column.empty()) return std::nullopt;
-  data::TaskSpec task;
-  task.columns.text = text_column;
-  return task;
-}
-
-std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name,
-                                              const std::string& text_column) {
-  return texts_from_stream(stream, name, layout_of_column(text_column));
-}
-
-std::unique_ptr<TextSource> texts_from_file(const std::string& path, const std::string& text_column,
-                                            const std::function<void(const std::string&)>& check) {
-  return texts_from_file(path, layout_of_column(text_column), [&](const Text& text) { check(text.text); });
-}
-
 }  // namespace thex::cli

@@ -38,13 +38,6 @@ std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::s
 std::unique_ptr<TextSource> texts_from_file(const std::string& path, const TextLayout& layout,
                                             const std::function<void(const Text&)>& check);
 
-// A column of tab-separated lines under a header line; an empty name: one text a line.
-TextLayout layout_of_column(const std::string& text_column);
-std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name,
-                                              const std::string& text_column);
-std::unique_ptr<TextSource> texts_from_file(const std::string& path, const std::string& text_column,
-                                            const std::function<void(const std::string&)>& check);
-
 // body(), with the origin of the text before the message of an error.
 template <typename Body>
 auto at(const Text& text, const Body& body) {
