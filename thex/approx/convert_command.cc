@@ -152,8 +152,9 @@ int run_convert(int argc, char** argv) {
   app.add_option("--patience", o.patience, "Epochs without a better held-out score that end a stage; 0: none do")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  app.add_option("--norm-group", o.norm_group, "LayerNorms replaced together (default: a quarter of them)")
-      ->check(CLI::Range(0, 512));
+  app.add_option("--norm-group", o.norm_group, "LayerNorms replaced together: more are faster, but scores may overflow")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
   app.add_option("--rate", rate, "Learning rate (default: 4e-4 up to hidden size 128, 1e-4 to 384, 5e-5 above)");
   app.add_option("--embedding-rate", embedding_rate, "Of the word embeddings; 0 freezes them (default: --rate)");
   app.add_option("--weight-decay", o.weight_decay, "AdamW's")->capture_default_str();

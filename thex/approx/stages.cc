@@ -185,8 +185,7 @@ class Workflow {
                  for (NormMode& mode : m.norms) mode = NormMode::affine;
                });
     run_.module = before;
-    const auto group = static_cast<std::size_t>(o_.norm_group > 0 ? o_.norm_group
-                                                                  : std::max<int>(1, static_cast<int>(all.size()) / 4));
+    const auto group = static_cast<std::size_t>(std::max(1, o_.norm_group));
     for (std::size_t begin = 0; begin < all.size(); begin += group) {
       const std::vector<int> part(all.begin() + static_cast<std::ptrdiff_t>(begin),
                                   all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), begin + group)));
