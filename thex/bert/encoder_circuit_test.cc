@@ -166,6 +166,16 @@ TEST(EncoderCircuitPlan, PrecisionFollowsTheLayersRanges) {
   }
 }
 
+// Six layers, heads of 32, hidden size and feed-forward layer that are no powers of two.
+TEST(EncoderCircuitPlan, MiniLmShapePlans) {
+  ModelConfig config = he_model({6, 64, 2, 128, 2}, 3)->config;
+  config.hidden = 384, config.heads = 12, config.ffn = 1536;
+  const InferencePlan plan = plan_inference(config, 32);
+  EXPECT_EQ(plan.rounds, 24);
+  EXPECT_LE(plan.plan.spec.log_n, 15);
+  for (const circuit::ProgramPlan& bucket : plan.plan.program_plans) EXPECT_GT(bucket.result_bits.value(), 8);
+}
+
 TEST(EncoderCircuitPlan, NamesWhatItCannotPack) {
   const auto model = he_model({1, 64, 2, 128, 2}, 3);
   ModelConfig plain = model->config;

@@ -80,7 +80,7 @@ inline Model random_model(const ModelConfig& config, std::uint64_t seed) {
 }
 
 // The same for an HE-friendly model of many layers, with sizes that stay: norms scale a sum of two vectors back to
-// one's size, and T is near 1 / (1.5 `tokens`), whatever its input.
+// one's size, and T is near 1 / (4 `tokens`), whatever its input.
 inline Model calm_model(const ModelConfig& config, std::uint64_t seed, double tokens) {
   Model model = random_model(config, seed);
   for (auto& [name, tensor] : model.tensors) {
@@ -89,7 +89,7 @@ inline Model calm_model(const ModelConfig& config, std::uint64_t seed, double to
     if (name.ends_with("estimation.0.weight")) factor = 1 / tokens;
     if (name.ends_with("estimation.4.weight")) factor = 1 / tokens;
     for (float& value : tensor.data) value = static_cast<float>(factor * value);
-    if (name.ends_with("estimation.4.bias")) tensor.data[0] = static_cast<float>(1 / (1.5 * tokens));
+    if (name.ends_with("estimation.4.bias")) tensor.data[0] = static_cast<float>(1 / (4 * tokens));
   }
   return model;
 }

@@ -56,7 +56,7 @@ void simulate_precision(bert::InferencePlan& plan, int hidden) {
   });
 }
 
-Json plan_json(const bert::InferencePlan& plan, bool simulated) {
+Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated) {
   const circuit::Plan& p = plan.plan;
   const ckks::ContextSpec& spec = p.spec;
   Json json;
@@ -74,7 +74,7 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated) {
   json["keys"] = {{"rotations", p.keys.rotations.size()},
                   {"wire_bytes", protocol::key_bytes(plan)},
                   {"memory_bytes", p.key_bytes_memory}};
-  json["precision"] = simulated ? "simulated" : "assumed";
+  json["precision"] = simulated ? "simulated" : calibrated ? "calibrated" : "assumed";
   json["buckets"] = Json::array();
   std::size_t weights = 0;
   for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
@@ -128,7 +128,9 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
   }
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
-                   simulated ? "simulated" : "assuming values near 1 and independent errors; see --simulate")
+                   simulated                ? "simulated"
+                   : c.thex->layers.empty() ? "assuming values near 1 and independent errors; see --simulate"
+                                            : "from calibrated sizes, assuming independent errors; see --simulate")
             << ledger_text(*plan);
 }
 
@@ -146,7 +148,7 @@ void run(const Options& o) {
   if (!o.json) return print_text(config, folder, plan.get(), o.simulate);
   Json json;
   json["model"] = model_json(config, folder);
-  if (plan) json.update(plan_json(*plan, o.simulate));
+  if (plan) json.update(plan_json(*plan, o.simulate, !config.thex->layers.empty()));
   std::cout << json.dump() << '\n';
 }
 
