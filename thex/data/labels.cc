@@ -24,11 +24,15 @@ std::string lower(std::string text) {
   return text;
 }
 
+// LABEL_0, LABEL_1 .. or 0, 1 ..
 bool unnamed(const std::vector<std::string>& labels) {
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] != "LABEL_" + std::to_string(i)) return false;
-  }
-  return true;
+  const auto counted = [&](const std::string& prefix) {
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (labels[i] != prefix + std::to_string(i)) return false;
+    }
+    return true;
+  };
+  return counted("LABEL_") || counted("");
 }
 
 }  // namespace

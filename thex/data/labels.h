@@ -32,8 +32,8 @@ std::optional<double> parse_value(const std::string& text);
 std::vector<std::string> in_label_order(std::vector<std::string> names);
 
 // For each of a task's labels the model's output: equal names but for the case of ASCII letters; the same order where
-// the model's are Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws Error(usage) when the
-// numbers of labels differ or a label is none of the model's.
+// the model's are numbers (0, 1 ..) or Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws
+// Error(usage) when the numbers of labels differ or a label is none of the model's.
 std::vector<int> match_labels(const std::vector<std::string>& task, const std::vector<std::string>& model);
 
 }  // namespace thex::data

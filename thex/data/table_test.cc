@@ -251,6 +251,8 @@ TEST(Task, FormatsAndPresets) {
 TEST(Labels, MatchAModels) {
   EXPECT_EQ(match_labels({"negative", "positive"}, {"POSITIVE", "NEGATIVE"}), (std::vector<int>{1, 0}));
   EXPECT_EQ(match_labels({"a", "b"}, {"LABEL_0", "LABEL_1"}), (std::vector<int>{0, 1}));
+  EXPECT_EQ(match_labels({"a", "b"}, {"0", "1"}), (std::vector<int>{0, 1}));
+  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"1", "0"}); }), HasSubstr("\"a\""));
   EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a", "c"}); }), HasSubstr("\"b\""));
   EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a"}); }), HasSubstr("2 labels"));
 }
