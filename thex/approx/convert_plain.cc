@@ -23,7 +23,7 @@ int run_make_plain(int argc, char** argv) {
   CLI::App app{"Makes a plain BERT-tiny-shaped model of a task: fine-tunes a larger encoder and distils it",
                "thex-convert make-plain"};
   CommonArguments a;
-  std::filesystem::path backbone_folder;
+  std::filesystem::path backbone_folder, teacher_folder;
   PlainOptions o;
   o.student.max_positions = 128;
   o.student_batch = 0;
@@ -56,7 +56,12 @@ int run_make_plain(int argc, char** argv) {
   app.add_option("--teacher-epochs", o.teacher.epochs, "Default: as many as make 400 steps, 10 at most");
   app.add_option("--teacher-rate", o.teacher.rate)->capture_default_str();
   app.add_option("--teacher-batch", o.teacher.batch)->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_flag("--labels-only", labels_only, "No teacher: train the student on the labels alone");
+  CLI::Option* const teacher_option =
+      app.add_option("--teacher", teacher_folder,
+                     "A model with the backbone's vocabulary that is fine-tuned on the task already (default: the "
+                     "backbone, fine-tuned first and kept as WORK/teacher)");
+  app.add_flag("--labels-only", labels_only, "No teacher: train the student on the labels alone")
+      ->excludes(teacher_option);
   std::size_t variants = 0;
   app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
       ->capture_default_str();
@@ -79,7 +84,15 @@ int run_make_plain(int argc, char** argv) {
   a.max_length = std::min(a.max_length, std::min(o.student.max_positions, backbone.config.max_positions));
   const auto vocab = backbone_folder / "vocab.txt";
   const bert::Tokenizer tokenizer = bert::Tokenizer::load(vocab, backbone.config.do_lower_case);
-  const ResolvedTask task = resolve_task(a.task, a.train, std::nullopt);
+  std::optional<bert::Model> given_teacher;
+  if (!teacher_folder.empty()) {
+    given_teacher = bert::load_model(teacher_folder);
+    if (given_teacher->config.labels.empty() || given_teacher->config.vocab != backbone.config.vocab)
+      throw Error(ErrorCode::model, "the teacher '" + teacher_folder.string() +
+                                        "' has no head or another vocabulary size than the backbone");
+  }
+  const ResolvedTask task =
+      resolve_task(a.task, a.train, given_teacher ? std::optional(given_teacher->config) : std::nullopt);
   o.student.labels = task.spec.labels;
   o.student.task = task.spec.kind;
   o.student.pooler = task.spec.kind != bert::Task::token_classification;
@@ -92,12 +105,16 @@ int run_make_plain(int argc, char** argv) {
   char text[200];
   std::snprintf(text, sizeof text, "/%d %ld %d %g %zu %g %ld", o.teacher.epochs, o.teacher.min_steps,
                 o.teacher.patience, o.teacher.rate, o.teacher.batch, o.teacher.length_power, o.teacher.max_steps);
-  CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(backbone) + text));
+  std::string store_key = data_fingerprint(a, task) + fingerprint_of_model(backbone) + text;
+  if (given_teacher) store_key += fingerprint_of_model(*given_teacher);
+  CheckpointStore store(a.work, fingerprint_of_text(store_key));
   if (!labels_only) {
     bert::ModelConfig large = backbone.config;
     large.labels = task.spec.labels;
     tell_resources(large, o.teacher.batch, a.max_length, false, a.work, 2, log);
-    const EncoderModule teacher = fine_tune_backbone(backbone, "teacher", data, o.teacher, store, device, log);
+    const EncoderModule teacher = given_teacher
+                                      ? EncoderModule(*given_teacher, device)
+                                      : fine_tune_backbone(backbone, "teacher", data, o.teacher, store, device, log);
     AugmentOptions more;
     more.count = variants;
     more.seed = a.seed;
@@ -111,8 +128,9 @@ int run_make_plain(int argc, char** argv) {
     const Score score = evaluate(teacher, data.spec, data.dev);
     report["teacher_dev"] = score_json(score);
     log("teacher: " + score_text(score));
-    write_model_folder(teacher.to_model(), vocab, a.work / "teacher", {{"report.json", report.dump(2) + "\n"}},
-                       bert::Dtype::f16);
+    if (!given_teacher)
+      write_model_folder(teacher.to_model(), vocab, a.work / "teacher", {{"report.json", report.dump(2) + "\n"}},
+                         bert::Dtype::f16);
   }
   if (o.student_batch == 0) o.student_batch = data.split.train.size() >= 20000 ? 64 : 32;
   at::manual_seed(a.seed);

@@ -44,8 +44,10 @@ TEST(HoldOut, DropsPhrasesOfHeldOutSentences) {
   };
   for (int i = 0; i < 10; ++i) {
     const std::string n = std::to_string(i);
-    add("a" + n + " b" + n + " c" + n + " d" + n + " e" + n + " f" + n, 8);
-    for (int k = 0; k < 9; ++k) add("b" + n + " c" + n + " d" + n + " e" + n, 6);  // a part of the sentence above
+    std::string part;
+    for (const char letter : {'b', 'c', 'd', 'e'}) part.append(part.empty() ? "" : " ").append(1, letter).append(n);
+    add("a" + n + ' ' + part + " f" + n, 8);
+    for (int k = 0; k < 9; ++k) add(part, 6);
   }
   const Split split = hold_out(all, 10, 3);
   ASSERT_EQ(split.held_out_long, 3U);
