@@ -9,15 +9,13 @@
 
 #include "thex/approx/data.h"
 #include "thex/approx/score.h"
+#include "thex/data/layout.h"
 
 namespace thex::approx {
 
-struct TaskArguments {
-  std::string preset;  // empty: said by the rest
-  std::string kind, format;
-  std::string text_column, pair_column, label_column;  // empty: the preset's or "sentence", "" and "label"
-  std::vector<std::string> labels;
-  bool no_header = false;
+struct TaskArguments : data::Layout {
+  std::string kind;                 // empty: the preset's or the model's
+  std::vector<std::string> labels;  // empty: the model's, or those of the training file
 };
 
 void add_task_arguments(CLI::App& app, TaskArguments& arguments);
@@ -30,7 +28,7 @@ struct ResolvedTask {
 };
 
 // `model`: the configuration of a model that has its head already (nothing for a backbone). Throws Error(usage) for
-// contradictions, Error(model) when the model's head does not fit the task, Error(input) when labels must be read from
+// contradictions and when the model's head does not fit the task, Error(input) when labels must be read from
 // `train` and cannot be.
 ResolvedTask resolve_task(const TaskArguments& arguments, const std::filesystem::path& train,
                           const std::optional<bert::ModelConfig>& model);

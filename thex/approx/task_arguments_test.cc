@@ -53,7 +53,7 @@ TEST_F(Task, WhatDoesNotFitIsSaid) {
       resolve_task(a, file, wrong);
       ADD_FAILURE() << "was taken";
     } catch (const Error& e) {
-      EXPECT_EQ(e.code(), ErrorCode::model) << e.what();
+      EXPECT_EQ(e.code(), ErrorCode::usage) << e.what();
     }
   }
   a.labels = {"x", "y"};

@@ -13,8 +13,8 @@
 #include "thex/cli/client_setup.h"
 #include "thex/cli/query.h"
 #include "thex/cli/report.h"
-#include "thex/cli/task_options.h"
 #include "thex/cli/text_source.h"
+#include "thex/data/layout_options.h"
 
 namespace thex::cli {
 namespace {
@@ -22,7 +22,7 @@ namespace {
 struct Options {
   ModelOptions model;
   ServerOptions server;
-  TaskOptions task;
+  data::Layout task;
   std::string text, pair, input;
   bool has_text = false, has_pair = false, json = false, ledger = false, details = false;
 };
@@ -58,7 +58,8 @@ void run(const Options& o) {
     text = Text{.text = o.text, .origin = "", .pair = o.has_pair ? std::optional(o.pair) : std::nullopt};
   } else {
     TextLayout layout;
-    if (o.task.any()) layout = task_of(o.task, o.input == "-" ? "" : o.input, model.model.config);
+    if (o.task.any())
+      layout = data::task_of(o.task, o.input == "-" ? "" : o.input, model.model.config.task, model.model.config.labels);
     source = o.input == "-" ? texts_from_stream(std::cin, "standard input", layout)
                             : texts_from_file(o.input, layout, [&](const Text& t) { make_query(t, model); });
     text = source->next();
@@ -85,7 +86,7 @@ void add_classify(CLI::App& app, Command& command) {
   CLI::Option* pair = sub->add_option("--pair", o->pair, "The second text, for models of text pairs");
   sub->add_option("-i,--input", o->input,
                   "A file with one text a line, or laid out as the next options say; - for standard input");
-  add_task_options(*sub, o->task, false);
+  data::add_layout_options(*sub, o->task, false);
   sub->add_flag("--details", o->details, "Phases, traffic and security for each line of a file too");
   sub->add_flag("--ledger", o->ledger, "End with the leakage ledger: who learns what");
   sub->add_flag("--json", o->json, "One JSON object a text");

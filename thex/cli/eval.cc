@@ -9,6 +9,7 @@
 #include "thex/base/error.h"
 #include "thex/cli/evaluation.h"
 #include "thex/cli/report.h"
+#include "thex/data/layout_options.h"
 
 namespace thex::cli {
 namespace {
@@ -64,7 +65,7 @@ void run(const Options& o) {
   Json json;
   json["mode"] = o.mode;
   json["task"] = task.name;
-  json["kind"] = kind_name(task.kind);
+  json["kind"] = data::name(task.kind);
   json["metric"] = data::name(task.metrics.front());
   json["value"] = scores.at(data::name(task.metrics.front()));
   for (const data::Metric metric : task.metrics) json["metrics"][data::name(metric)] = scores.at(data::name(metric));
@@ -96,7 +97,7 @@ void add_eval(CLI::App& app, Command& command) {
       ->check(CLI::IsMember({"plain", "simulate", "encrypted"}));
   sub->add_option("-d,--data", o->data,
                   "Labelled file (default: the task's dev set in $THEX_DATA, glue/SST-2/dev.tsv)");
-  add_task_options(*sub, o->task, true);
+  data::add_layout_options(*sub, o->task, true);
   sub->add_option("--limit", o->limit, "Only the first so many examples");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   add_model_options(*sub, o->model);

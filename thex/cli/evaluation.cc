@@ -55,7 +55,7 @@ std::string usual_file(const std::string& task) {
 std::string data_file(const EvaluationOptions& o) {
   if (!o.data.empty()) return o.data;
   const char* folder = std::getenv("THEX_DATA");
-  const std::string file = usual_file(o.task.task);
+  const std::string file = usual_file(o.task.preset);
   if (folder && *folder && !file.empty()) return std::string(folder) + "/" + file;
   throw Error(ErrorCode::usage, "name the labelled file with --data" +
                                     (file.empty() ? "" : ", or set THEX_DATA to the folder of " + file));
@@ -80,7 +80,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     throw Error(ErrorCode::model, folder_.string() + " has one label, a classifier needs two");
   }
   const std::string file = data_file(o);
-  task_ = task_of(o.task, file, config);
+  task_ = data::task_of(o.task, file, config.task, config.labels);
   if (task_.kind != Task::regression) {
     const std::vector<int> to_model = data::match_labels(task_.labels, config.labels);
     from_model_.assign(to_model.size(), 0);

@@ -13,8 +13,8 @@
 #include "thex/bert/model.h"
 #include "thex/bert/tokenizer.h"
 #include "thex/cli/command.h"
-#include "thex/cli/task_options.h"
 #include "thex/data/example.h"
+#include "thex/data/layout.h"
 #include "thex/data/metrics.h"
 
 namespace thex::cli {
@@ -25,7 +25,7 @@ inline constexpr double kMargin = 0.05;
 struct EvaluationOptions {
   ModelOptions model;
   ServerOptions server;
-  TaskOptions task;
+  data::Layout task;
   std::string data;
   std::size_t limit = 0;  // 0: all examples
 };

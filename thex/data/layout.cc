@@ -1,0 +1,65 @@
+#include "thex/data/layout.h"
+
+#include <algorithm>
+
+#include "thex/base/error.h"
+#include "thex/data/conll.h"
+
+namespace thex::data {
+namespace {
+
+Format format_named(const std::string& name) {
+  const auto at = std::find(std::begin(kFormatNames), std::end(kFormatNames), name);
+  if (at != std::end(kFormatNames)) return static_cast<Format>(at - std::begin(kFormatNames));
+  throw Error(ErrorCode::usage, "no format is named \"" + name + "\"");
+}
+
+bool says_format(const std::filesystem::path& file) {
+  return std::any_of(std::begin(kFormatNames), std::end(kFormatNames),
+                     [&](const char* format) { return file.extension() == std::string(".") + format; });
+}
+
+}  // namespace
+
+std::vector<Metric> default_metrics(bert::Task kind, const std::vector<std::string>& labels) {
+  if (kind == bert::Task::regression) return {Metric::pearson, Metric::spearman};
+  if (kind == bert::Task::token_classification && is_iob2(labels)) return {Metric::entity_f1, Metric::accuracy};
+  if (kind == bert::Task::classification && labels.size() == 2) {
+    return {Metric::accuracy, Metric::f1, Metric::matthews};
+  }
+  return {Metric::accuracy, Metric::f1};
+}
+
+TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, bert::Task kind,
+                 const std::vector<std::string>& labels) {
+  TaskSpec task;
+  if (!layout.preset.empty()) {
+    task = preset(layout.preset);
+    if (task.kind != kind) {
+      throw Error(ErrorCode::usage, "--task " + layout.preset + " is a " + name(task.kind) +
+                                        ", the model is made for " + name(kind) +
+                                        ": name another task or another model");
+    }
+  } else {
+    task.name = "custom";
+    task.kind = kind;
+    task.labels = labels;
+    task.metrics = default_metrics(kind, labels);
+  }
+  if (!layout.format.empty()) {
+    task.format = format_named(layout.format);
+  } else if (says_format(file)) {
+    task.format = format_of(file);
+  }
+  if (layout.preset.empty() && task.format == Format::conll) {
+    task.columns.text = "#1";
+    task.columns.label = "#last";
+  }
+  if (!layout.text_column.empty()) task.columns.text = layout.text_column;
+  if (!layout.pair_column.empty()) task.columns.pair = layout.pair_column;
+  if (!layout.label_column.empty()) task.columns.label = layout.label_column;
+  if (layout.no_header) task.columns.header = false;
+  return task;
+}
+
+}  // namespace thex::data
