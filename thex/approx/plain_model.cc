@@ -10,6 +10,23 @@ namespace thex::approx {
 
 using torch::Tensor;
 
+namespace {
+
+// Queries and keys near the identity: a token looks at tokens like itself first. Random ones find that out from a large
+// corpus only, and without it texts of a pair are not compared.
+void start_similarity(EncoderModule& student) {
+  constexpr double kRandom = 0.3;      // share of the random start that stays
+  const double size = std::sqrt(0.5);  // a token's score with itself: d/2 / sqrt(d) behind a LayerNorm
+  const Tensor identity = at::eye(student.config.hidden) * size;
+  for (int l = 0; l < student.config.layers; ++l)
+    for (const char* const name : {"attention.self.query.weight", "attention.self.key.weight"}) {
+      Tensor& w = student.params.at(layer_prefix(l) + name);
+      w = (w.to(torch::kCPU) * kRandom + identity).to(student.device);
+    }
+}
+
+}  // namespace
+
 std::string PlainOptions::describe() const {
   char b[300];
   std::snprintf(b, sizeof b, "student %d %d %d %d %d|%d %ld %d|%g %g %zu %g %g %g %g %g %llu %ld", student.layers,
@@ -105,6 +122,7 @@ EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& 
   student.params["embeddings.word_embeddings.weight"] = (small * scale).contiguous().to(device);
   student.params["embeddings.position_embeddings.weight"] =
       ((positions - positions.mean(0, true)) * scale).slice(0, 0, config.max_positions).contiguous().to(device);
+  start_similarity(student);
   if (config.type_vocab == 0) return student;
   // What tells the second text of a pair from the first one comes along too.
   Tensor types = at::zeros({config.type_vocab, config.hidden});

@@ -53,7 +53,8 @@ torch::Tensor teacher_logits(const EncoderModule& teacher, const Split& split, c
                              const Log& log);
 
 // A student whose embedding tables are the first principal components of the backbone's (weighted by how often each
-// word occurs in `data`, plus one), scaled to deviation 0.05; everything else starts at random.
+// word occurs in `data`, plus one), scaled to deviation 0.05. Queries and keys start near the identity, so that tokens
+// attend to tokens like themselves; everything else starts at random.
 EncoderModule start_student(const bert::ModelConfig& config, const bert::Model& backbone, const DataSet& data,
                             std::uint64_t seed, torch::Device device);
 

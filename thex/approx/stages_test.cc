@@ -191,6 +191,12 @@ TEST(PlainModel, StudentStartsFromPrincipalComponents) {
   EXPECT_NEAR(words.std().item<double>(), 0.05, 1e-4);
   const torch::Tensor variance = words.var(0);
   EXPECT_GT(variance[0].item<double>(), variance[15].item<double>());
+  // Tokens attend to tokens like themselves.
+  const Batch batch = collate(data, {0, 1, 2, 3}, torch::kCPU);
+  ForwardOptions all_rows;
+  all_rows.cls_only_last = false;
+  const torch::Tensor u = s.forward(batch, all_rows).layers[0].u;  // [B, heads, L, L]
+  EXPECT_GT(u.diagonal(0, 2, 3).mean().item<double>(), u.mean().item<double>() + 0.5);
   bert::ModelConfig wide = testing::small_config();
   wide.hidden = 64;
   EXPECT_THROW(start_student(wide, backbone.to_model(), data, 1, torch::kCPU), Error);
