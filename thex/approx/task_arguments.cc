@@ -52,6 +52,7 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
                           const std::optional<bert::ModelConfig>& model) {
   if (!a.preset.empty() && (!a.kind.empty() || !a.labels.empty()))
     throw Error(ErrorCode::usage, "--task " + a.preset + " says the kind and the labels already");
+  if (a.preset.empty() && a.format.empty()) data::format_of(train);  // training does not guess a format
   const bert::Task kind = kind_of(a, model);
   if (model && model->task != kind)
     throw Error(ErrorCode::usage,

@@ -63,6 +63,8 @@ TEST_F(Task, WhatDoesNotFitIsSaid) {
   EXPECT_THROW(resolve_task(a, file, std::nullopt), Error);
   a.kind = "regression", a.labels = {"x", "y"};
   EXPECT_THROW(resolve_task(a, file, std::nullopt), Error);
+  a = {};  // a name that says no format
+  EXPECT_THROW(resolve_task(a, write("train.part", "sentence\tlabel\na\tyes\nb\tno\n"), std::nullopt), Error);
 }
 
 TEST_F(Task, ColumnsSayTheRest) {

@@ -8,6 +8,8 @@
 #include <functional>
 #include <span>
 
+#include "thex/base/error.h"
+
 namespace thex::bert {
 
 struct ByteSource {
@@ -20,5 +22,16 @@ struct ByteSource {
 ByteSource file_source(const std::filesystem::path& path);
 // `bytes` must outlive the source.
 ByteSource memory_source(std::span<const std::byte> bytes);
+
+// action(), with the file's name before the message of an Error(model).
+template <typename Action>
+auto naming(const std::filesystem::path& path, Action&& action) {
+  try {
+    return action();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::model) throw;
+    throw Error(ErrorCode::model, path.string() + ": " + e.what());
+  }
+}
 
 }  // namespace thex::bert

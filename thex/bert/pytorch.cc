@@ -175,16 +175,6 @@ TensorMap read_all(const Archive& archive, const Wanted& wanted) {
   return tensors;
 }
 
-template <typename Action>
-auto naming(const std::filesystem::path& path, Action&& action) {
-  try {
-    return action();
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::model) throw;
-    throw Error(ErrorCode::model, path.string() + ": " + e.what());
-  }
-}
-
 }  // namespace
 
 TensorMap read_pytorch(const std::filesystem::path& path, const Wanted& wanted) {

@@ -172,16 +172,6 @@ SafetensorsFile read_tensors(Checked checked, const std::function<bool(const std
   return file;
 }
 
-template <typename Action>
-auto naming(const std::filesystem::path& path, Action&& action) {
-  try {
-    return action();
-  } catch (const Error& e) {
-    if (e.code() != ErrorCode::model) throw;
-    throw Error(ErrorCode::model, path.string() + ": " + e.what());
-  }
-}
-
 void append_values(std::string& bytes, const std::string& name, const Tensor& tensor, Dtype dtype) {
   const auto check = [&](std::size_t i, bool finite) {
     if (!finite) {

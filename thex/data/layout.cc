@@ -14,11 +14,6 @@ Format format_named(const std::string& name) {
   throw Error(ErrorCode::usage, "no format is named \"" + name + "\"");
 }
 
-bool says_format(const std::filesystem::path& file) {
-  return std::any_of(std::begin(kFormatNames), std::end(kFormatNames),
-                     [&](const char* format) { return file.extension() == std::string(".") + format; });
-}
-
 }  // namespace
 
 std::vector<Metric> default_metrics(bert::Task kind, const std::vector<std::string>& labels) {
@@ -48,8 +43,8 @@ TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, bert::
   }
   if (!layout.format.empty()) {
     task.format = format_named(layout.format);
-  } else if (says_format(file)) {
-    task.format = format_of(file);
+  } else if (const auto format = format_in_name(file)) {
+    task.format = *format;
   }
   if (layout.preset.empty() && task.format == Format::conll) {
     task.columns.text = "#1";

@@ -113,12 +113,17 @@ const char* name(Metric metric) {
   throw Error(ErrorCode::usage, "no metric has the number " + std::to_string(static_cast<int>(metric)));
 }
 
-Format format_of(const std::filesystem::path& file) {
+std::optional<Format> format_in_name(const std::filesystem::path& file) {
   const std::string extension = file.extension().string();
   if (extension == ".tsv") return Format::tsv;
   if (extension == ".csv") return Format::csv;
   if (extension == ".jsonl") return Format::jsonl;
   if (extension == ".conll") return Format::conll;
+  return std::nullopt;
+}
+
+Format format_of(const std::filesystem::path& file) {
+  if (const auto format = format_in_name(file)) return *format;
   throw Error(ErrorCode::usage, "the name of " + file.string() +
                                     " does not say its format (.tsv, .csv, .jsonl, .conll); name it with --format");
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,9 @@ struct TaskSpec {
 TaskSpec preset(const std::string& name);
 std::vector<std::string> preset_names();
 
-// The format that the name of a file says (.tsv, .csv, .jsonl, .conll); Error(usage) for another one.
+// The format that the name of a file says (.tsv, .csv, .jsonl, .conll), or nothing.
+std::optional<Format> format_in_name(const std::filesystem::path& file);
+// The same; Error(usage) when it says none.
 Format format_of(const std::filesystem::path& file);
 
 // The labels that a training file uses: class names or tags in the order of first appearance, except that names which
