@@ -55,6 +55,10 @@ std::vector<char> replaceable_words(const bert::Tokenizer& tokenizer) {
   return out;
 }
 
+bool can_vary(const DataSet& data, const AugmentOptions& o) {
+  return std::any_of(data.begin(), data.end(), [&](const Sentence& s) { return s.ids.size() >= o.min_length; });
+}
+
 DataSet augment(const DataSet& data, const Tensor& words, const std::vector<char>& replaceable,
                 const AugmentOptions& o) {
   at::NoGradGuard no_grad;
@@ -63,7 +67,7 @@ DataSet augment(const DataSet& data, const Tensor& words, const std::vector<char
   std::vector<std::size_t> long_enough;
   for (std::size_t i = 0; i < data.size(); ++i)
     if (data[i].ids.size() >= o.min_length) long_enough.push_back(i);
-  if (long_enough.empty())
+  if (!can_vary(data, o))
     throw Error(ErrorCode::input,
                 "no example of at least " + std::to_string(o.min_length) + " tokens to make variants of");
   const auto neighbours = nearest(data, words.detach().to(torch::kCPU, torch::kFloat32), replaceable, o.neighbours);

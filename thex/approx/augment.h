@@ -19,10 +19,12 @@ struct AugmentOptions {
 
 // `words`: [V, H] embeddings; `replaceable`: for each vocabulary id whether it is a whole word (not a special token, a
 // continuation piece or punctuation). The examples have no label, value or
-// tags. Pairs and sentences of words are varied but not joined. Deterministic. Throws Error(input) when `data` has no
-// example of min_length.
+// tags. Pairs and sentences of words are varied but not joined. Deterministic. Throws Error(input) unless can_vary.
 DataSet augment(const DataSet& data, const torch::Tensor& words, const std::vector<char>& replaceable,
                 const AugmentOptions& options);
+
+// Whether `data` has an example of min_length.
+bool can_vary(const DataSet& data, const AugmentOptions& options);
 
 // Whole words of at least two letters.
 std::vector<char> replaceable_words(const bert::Tokenizer& tokenizer);

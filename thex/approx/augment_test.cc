@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "thex/approx/testing.h"
 #include "thex/approx/losses.h"
+#include "thex/approx/testing.h"
 #include "thex/base/error.h"
 
 namespace thex::approx {

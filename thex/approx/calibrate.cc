@@ -217,4 +217,29 @@ void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vec
   }
 }
 
+void drop_pooler(EncoderModule& module, const DataSet& data) {
+  if (!module.config.pooler) throw Error(ErrorCode::usage, "the model has no pooler");
+  if (data.empty()) throw Error(ErrorCode::input, "no examples to fit the head on");
+  at::NoGradGuard no_grad;
+  const auto options = module.params.at("classifier.weight").options().dtype(torch::kFloat64);
+  const std::int64_t features = module.config.hidden + 1;  // and a one for the bias
+  Tensor square = at::zeros({features, features}, options);
+  Tensor product = at::zeros({features, module.params.at("classifier.weight").size(0)}, options);
+  for (const auto& indices : sorted_batches(data, 64)) {
+    const Output out = module.forward(collate(data, indices, module.device), {});
+    const Tensor cls = out.layers.back().norm_out[1].select(1, 0).to(torch::kFloat64);
+    const Tensor x = at::cat({cls, at::ones({cls.size(0), 1}, options)}, 1);
+    square += at::matmul(x.t(), x);
+    product += at::matmul(x.t(), out.logits.to(torch::kFloat64));
+  }
+  Tensor ridge = at::full({features}, 1e-4 * square.diagonal().mean().item<double>(), options);
+  ridge[features - 1] = 0;
+  const Tensor fit = at::linalg_solve(square + at::diag(ridge), product);
+  module.params["classifier.weight"] = fit.slice(0, 0, features - 1).t().contiguous().to(torch::kFloat32);
+  module.params["classifier.bias"] = fit[features - 1].contiguous().to(torch::kFloat32);
+  module.config.pooler = false;
+  module.params.erase("pooler.dense.weight");
+  module.params.erase("pooler.dense.bias");
+}
+
 }  // namespace thex::approx

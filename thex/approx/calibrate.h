@@ -63,4 +63,8 @@ std::vector<double> sum_quantiles(const EncoderModule& module, const DataSet& da
 // depend on count. Writes "...AffineNorm.*" of the module.
 void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vector<int>& norms);
 
+// Takes the pooler away: the classifier becomes the ridge regression of the logits on the [CLS] rows over `data`, so
+// that fine-tuning starts from nearly the same outputs. Throws Error(usage) for a model without a pooler.
+void drop_pooler(EncoderModule& module, const DataSet& data);
+
 }  // namespace thex::approx

@@ -95,11 +95,9 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
                g.u, g.t1, g.t2, g.ffn, g.logit, g.cube, g.min_sum, g.sum, g.context, g.hidden, g.max_relu_input());
 }
 
-// The rate that suits a model of this width: a large pre-trained encoder forgets at the rate at which a BERT-tiny
-// learns.
-double default_rate(const bert::ModelConfig& config) {
-  return config.hidden <= 128 ? 4e-4 : config.hidden <= 384 ? 1e-4 : 5e-5;
-}
+// Variants that bring a training split to this many examples, unless the user asks for another number: a student
+// follows its teacher on text that the teacher was not fitted to.
+constexpr std::size_t kEnoughExamples = 25000;
 
 void make_quick(WorkflowOptions& o, FineTuneOptions& plain) {
   o.epochs = o.norm_epochs = o.final_epochs = 1;
@@ -122,8 +120,8 @@ int run_convert(int argc, char** argv) {
   std::filesystem::path folder, teacher_folder;
   std::string profile = "default";
   bool backbone = false;
-  double rate = 0, embedding_rate = -1;
-  o.batch_size = 0;
+  std::optional<double> rate, embedding_rate, hard, dropout, word_dropout;
+  std::optional<std::size_t> batch, asked_variants;
   app.add_option("MODEL_DIR", folder, "Plain model: config.json, model.safetensors, vocab.txt")->required();
   add_common_arguments(app, a);
   app.add_option("--profile", profile, "paper: THE-X as published, without a teacher; default: what loses least")
@@ -155,29 +153,31 @@ int run_convert(int argc, char** argv) {
   app.add_option("--norm-group", o.norm_group, "LayerNorms replaced together: more are faster, but scores may overflow")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-  app.add_option("--rate", rate, "Learning rate (default: 4e-4 up to hidden size 128, 1e-4 to 384, 5e-5 above)");
-  app.add_option("--embedding-rate", embedding_rate, "Of the word embeddings; 0 freezes them (default: --rate)");
+  app.add_option("--rate", rate, "Learning rate (default: 2e-4 up to hidden size 128, 5e-5 to 384, 3e-5 above)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--embedding-rate", embedding_rate, "Of the word embeddings; 0 freezes them (default: --rate)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--weight-decay", o.weight_decay, "AdamW's")->capture_default_str();
-  app.add_option("--batch", o.batch_size, "Examples a step (default: 64, 32 below 20,000 examples)")
+  app.add_option("--batch", batch, "Examples a step (default: 64, 32 below 20,000 examples)")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--hard", o.hard, "Share of the labels in the loss, the rest is the teacher's")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  app.add_option("--hard", hard, "Share of the labels in the loss, the rest is the teacher's (default: 0)")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--hidden", o.hidden, "Weight of the distillation of the plain model's layer outputs")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--temperature", o.temperature)->capture_default_str();
-  app.add_option("--dropout", o.dropout)->capture_default_str();
-  app.add_option("--word-dropout", o.word_dropout)->capture_default_str();
+  app.add_option("--dropout", dropout, "After the embeddings (default: 0; with --profile paper 0.1)")
+      ->check(CLI::Range(0.0, 0.9));
+  app.add_option("--word-dropout", word_dropout, "Of whole words (default: 0)")->check(CLI::Range(0.0, 0.9));
   app.add_option("--length-power", o.length_power, "Weight of long examples: (length/mean)^power")
       ->capture_default_str();
   app.add_option("--score-limit", o.score_limit, "Penalise |score/2+1| beyond this")->capture_default_str();
   app.add_option("--ffn-limit", o.ffn_limit)->capture_default_str();
   app.add_option("--hidden-limit", o.hidden_limit)->capture_default_str();
   app.add_option("--range-weight", o.range_weight, "Weight of the range penalties")->capture_default_str();
-  std::size_t variants = 0;
-  app.add_option("--augment", variants, "Variants of training examples for the teacher to label, see augment.h")
-      ->capture_default_str();
+  app.add_option("--augment", asked_variants,
+                 "Variants of training examples for the teacher to label, see augment.h (default: as many as make " +
+                     std::to_string(kEnoughExamples) + " examples)");
   if (const int status = parse(app, argc, argv); status >= 0) return status;
 
   const auto started = std::chrono::steady_clock::now();
@@ -185,8 +185,8 @@ int run_convert(int argc, char** argv) {
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
   o.profile = profile == "paper" ? Profile::paper : Profile::standard;
-  if (o.profile == Profile::paper && (variants > 0 || !teacher_folder.empty()))
-    throw Error(ErrorCode::usage, "--profile paper has no teacher: leave out --teacher and --augment");
+  if (o.profile == Profile::paper && (asked_variants.value_or(0) > 0 || hard || !teacher_folder.empty()))
+    throw Error(ErrorCode::usage, "--profile paper has no teacher: leave out --teacher, --hard and --augment");
   const bert::Model model = bert::load_model(folder);
   if (model.config.thex)
     throw Error(ErrorCode::model, "'" + folder.string() + "' is converted already (config.json has a thex section)");
@@ -204,9 +204,14 @@ int run_convert(int argc, char** argv) {
   const ResolvedTask task =
       resolve_task(a.task, a.train, backbone ? std::nullopt : std::optional<bert::ModelConfig>(model.config));
   TaskData data = load_task(a, task, tokenizer, log);
-  if (o.batch_size == 0) o.batch_size = data.split.train.size() >= 20000 ? 64 : 32;
-  o.learning_rate = rate > 0 ? rate : default_rate(model.config);
-  o.embedding_rate = embedding_rate >= 0 ? embedding_rate : o.learning_rate;
+  const WorkflowOptions suited = default_options(o.profile, model.config);
+  o.batch_size = batch.value_or(data.split.train.size() >= 20000 ? 64 : 32);
+  o.learning_rate = rate.value_or(suited.learning_rate);
+  o.embedding_rate = embedding_rate.value_or(o.learning_rate);
+  o.hard = hard.value_or(suited.hard);
+  o.dropout = dropout.value_or(suited.dropout);
+  o.word_dropout = word_dropout.value_or(suited.word_dropout);
+  std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
   tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);
   nlohmann::ordered_json plain_report;
@@ -224,8 +229,13 @@ int run_convert(int argc, char** argv) {
   }();
   torch::Tensor table;
   if (o.profile == Profile::standard) {
+    AugmentOptions more;
+    if (asked_variants) {
+      variants = *asked_variants;
+    } else if (!a.quick && data.split.train.size() < kEnoughExamples && can_vary(data.split.train, more)) {
+      variants = kEnoughExamples - data.split.train.size();
+    }
     if (variants > 0) {
-      AugmentOptions more;
       more.count = variants;
       more.seed = a.seed + 1;
       more.max_length = static_cast<std::size_t>(a.max_length);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "thex/approx/calibrate.h"
+#include "thex/approx/score.h"
 #include "thex/approx/softmax_estimation.h"
 #include "thex/approx/testing.h"
 #include "thex/base/error.h"
@@ -115,6 +116,20 @@ TEST(Calibrate, AffineNormsAreTheLeastSquaresFit) {
       EXPECT_GT(loss(), best);
       value = before;
     }
+}
+
+TEST(Calibrate, AHeadWithoutPoolerStartsAtTheSameOutputs) {
+  EncoderModule m(small_config(), 3, torch::kCPU);
+  for (const char* name : {"pooler.dense.weight", "classifier.bias"}) m.params.at(name) = m.params.at(name) + 0.3;
+  const DataSet data = vote_data(300, m.config.vocab, 15, 2), others = vote_data(50, m.config.vocab, 15, 5);
+  const torch::Tensor before = predict(m, others);
+  drop_pooler(m, data);
+  EXPECT_FALSE(m.config.pooler);
+  EXPECT_EQ(m.params.count("pooler.dense.weight"), 0u);
+  const torch::Tensor after = predict(m, others);
+  const double spread = (before - before.mean(0)).square().mean().item<double>();
+  EXPECT_LT((after - before).square().mean().item<double>(), 0.1 * spread);
+  EXPECT_THROW(drop_pooler(m, data), Error);
 }
 
 }  // namespace

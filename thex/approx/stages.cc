@@ -73,9 +73,13 @@ class Workflow {
     run_.stage("plain", "the model as given", [](EncoderModule&) {});
     if (run_.module.config.pooler)
       run_.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
-        m.config.pooler = false;
-        m.params.erase("pooler.dense.weight");
-        m.params.erase("pooler.dense.bias");
+        if (o_.profile == Profile::standard) {
+          drop_pooler(m, some_);
+        } else {
+          m.config.pooler = false;
+          m.params.erase("pooler.dense.weight");
+          m.params.erase("pooler.dense.bias");
+        }
         fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
       });
     if (run_.module.config.activation != bert::Activation::relu)
@@ -122,7 +126,7 @@ class Workflow {
     t.embedding_rate = o_.embedding_rate * rate_scale;
     t.start_counts = o_.profile == Profile::standard;
     t.forward.dropout = o_.dropout;
-    t.forward.word_dropout = o_.profile == Profile::paper ? 0 : o_.word_dropout;
+    t.forward.word_dropout = o_.word_dropout;
     t.forward.cls_only_last = !all_rows;
     const Loss loss = o_.profile == Profile::paper ? task_ : with_ranges(task_, m, o_);
     train(
@@ -214,6 +218,14 @@ class Workflow {
 };
 
 }  // namespace
+
+WorkflowOptions default_options(Profile profile, const bert::ModelConfig& config) {
+  WorkflowOptions o;
+  o.profile = profile;
+  o.learning_rate = o.embedding_rate = config.hidden <= 128 ? 2e-4 : config.hidden <= 384 ? 5e-5 : 3e-5;
+  if (profile == Profile::paper) o.dropout = 0.1;
+  return o;
+}
 
 std::string WorkflowOptions::describe() const {
   char b[500];

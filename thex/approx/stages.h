@@ -17,6 +17,7 @@ enum class Profile {
   standard,  // what loses least: a teacher in every stage, norms replaced a few at a time, each time fine-tuned
 };
 
+// The members' values are those of Profile::standard and a small model; see default_options.
 struct WorkflowOptions {
   Profile profile = Profile::standard;
   // Epochs of a training: at least these, and as many as make the steps (an epoch of a small data set is few).
@@ -27,14 +28,14 @@ struct WorkflowOptions {
   long final_steps = 1200;
   int patience = 5;    // epochs without a better held-out score that end a training; 0: none do
   int norm_group = 1;  // LayerNorms replaced together: more are faster, but scores may overflow
-  double learning_rate = 4e-4;
-  double embedding_rate = 4e-4;
+  double learning_rate = 2e-4;
+  double embedding_rate = 2e-4;
   double weight_decay = 0.01;
   std::size_t batch_size = 64;
-  double hard = 0.2;  // share of the hard labels in the loss, the rest is the teacher's
+  double hard = 0;    // share of the hard labels in the loss, the rest is the teacher's
   double hidden = 0;  // weight of the distillation of the plain model's layer outputs
   double temperature = 2;
-  double dropout = 0.1, word_dropout = 0.05;
+  double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;
   double score_limit = 3;    // |s/2+1| beyond it is penalised ("attention overflow")
   double ffn_limit = 15;     // |FFN pre-activation|
@@ -48,6 +49,10 @@ struct WorkflowOptions {
   // Everything that changes the result, for fingerprints.
   std::string describe() const;
 };
+
+// What suits a profile and a model of this width: a large pre-trained encoder forgets at the rate at which a BERT-tiny
+// learns.
+WorkflowOptions default_options(Profile profile, const bert::ModelConfig& config);
 
 struct WorkflowResult {
   EncoderModule module;  // HE-friendly, parameters rounded to half precision
