@@ -7,13 +7,13 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "thex/base/error.h"
 #include "thex/circuit/fusion.h"
 #include "thex/circuit/scheduler.h"
-#include "thex/ckks/encoder.h"
 #include "thex/ckks/linear_transform.h"
 #include "thex/ckks/masked_refresh.h"
 
@@ -51,7 +51,7 @@ struct CkksExecutor::Impl {
   const Program& program;
   const ProgramPlan& plan;
   ckks::Evaluator evaluator;
-  ckks::Encoder encoder;
+  const std::shared_ptr<PlaintextStore> plaintext_store;
 
   std::vector<TaskSpec> tasks;
   std::vector<std::size_t> task_of_value;  // kNone: given at the start
@@ -68,12 +68,12 @@ struct CkksExecutor::Impl {
   std::vector<std::shared_ptr<const Plaintext>> kept;                     // of the transforms
   std::size_t plaintext_bytes = 0;
 
-  Impl(ckks::ContextPtr ctx, const Program& p, const ProgramPlan& pl)
+  Impl(ckks::ContextPtr ctx, const Program& p, const ProgramPlan& pl, std::shared_ptr<PlaintextStore> store)
       : context(ctx),
         program(p),
         plan(pl),
         evaluator(ctx),
-        encoder(ctx),
+        plaintext_store(store ? std::move(store) : std::make_shared<PlaintextStore>(ctx)),
         fusion(find_fusion(p, pl.level)),
         operands(p.nodes.size()),
         decomposition_of(p.nodes.size(), kNone),
@@ -222,6 +222,7 @@ struct CkksExecutor::Impl {
   void encode_plaintexts() {
     std::map<PlainId, std::vector<double>> filled;
     std::map<std::tuple<PlainId, int, std::uint64_t, bool>, std::shared_ptr<const Plaintext>> encoded;
+    std::set<const Plaintext*> distinct;
     const auto encode = [&](PlainId id, int level, double scale, bool extended) {
       auto& entry = encoded[{id, level, std::bit_cast<std::uint64_t>(scale), extended}];
       if (!entry) {
@@ -230,10 +231,8 @@ struct CkksExecutor::Impl {
           throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
         auto [it, inserted] = filled.try_emplace(id, vector.period, 0.0);
         if (inserted) vector.fill(it->second);
-        const std::span<const double> values(it->second);
-        entry = std::make_shared<const Plaintext>(extended ? encoder.encode_extended(values, level, scale)
-                                                           : encoder.encode(values, level, scale));
-        plaintext_bytes += entry->poly.n() * (entry->poly.limbs() + entry->special.limbs()) * sizeof(std::uint64_t);
+        entry = plaintext_store->get(it->second, level, scale, extended);
+        if (distinct.insert(entry.get()).second) plaintext_bytes += bytes_of(*entry);
       }
       return entry;
     };
@@ -470,8 +469,9 @@ struct CkksExecutor::Impl {
   }
 };
 
-CkksExecutor::CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan)
-    : impl_(std::make_unique<Impl>(std::move(context), program, plan)) {}
+CkksExecutor::CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan,
+                           std::shared_ptr<PlaintextStore> store)
+    : impl_(std::make_unique<Impl>(std::move(context), program, plan, std::move(store))) {}
 CkksExecutor::~CkksExecutor() = default;
 
 std::vector<Ciphertext> CkksExecutor::run(const ckks::EvaluationKeys& keys, std::vector<Ciphertext> inputs,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/circuit/plaintext_store.h"
 #include "thex/circuit/planner.h"
 #include "thex/circuit/program.h"
 #include "thex/ckks/evaluator.h"
@@ -25,8 +26,10 @@ struct NodeTime {
 
 class CkksExecutor {
  public:
-  // Encodes every plaintext of the program. `program` and `plan` must outlive the executor.
-  CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan);
+  // Encodes every plaintext of the program. `program` and `plan` must outlive the executor. Executors of one context
+  // may share a store of plaintexts.
+  CkksExecutor(ckks::ContextPtr context, const Program& program, const ProgramPlan& plan,
+               std::shared_ptr<PlaintextStore> store = nullptr);
   ~CkksExecutor();
 
   // Sends the ciphertexts of a client step and waits for the fresh ones, in the order of to_client() and to_server()
@@ -41,6 +44,7 @@ class CkksExecutor {
                                              const Exchange& exchange, int threads,
                                              std::vector<NodeTime>& profile) const;
 
+  // Of the plaintexts that it holds, alone or with others.
   std::size_t plaintext_bytes() const;
 
  private:

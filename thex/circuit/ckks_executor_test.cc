@@ -94,5 +94,26 @@ TEST_P(Executor, AgreesWithTheClearInterpreter) {
 }
 INSTANTIATE_TEST_SUITE_P(Threads, Executor, ::testing::Values(1, 2, 4));
 
+TEST(PlaintextStore, KeepsEqualOnesOnceWhileTheyAreHeld) {
+  const Plan plan = make_plan([](std::size_t slots) { return std::vector<Program>{mixed(slots)}; }, {.max_value = 60});
+  const auto store = std::make_shared<PlaintextStore>(plan.context);
+  const std::vector<double> ones(16, 1.0), halves(16, 0.5), longer(32, 1.0);
+  {
+    const auto a = store->get(ones, 1, 1024, false);
+    EXPECT_EQ(a, store->get(ones, 1, 1024, false));
+    for (const auto& other : {store->get(halves, 1, 1024, false), store->get(longer, 1, 1024, false),
+                              store->get(ones, 2, 1024, false), store->get(ones, 1, 2048, false)})
+      EXPECT_NE(a, other);
+    const auto extended = store->get(ones, 1, 1024, true);
+    EXPECT_GT(extended->special.limbs(), 0u);
+    EXPECT_EQ(store->bytes(), bytes_of(*a) + bytes_of(*extended));
+  }
+  EXPECT_EQ(store->bytes(), 0u);
+  const CkksExecutor one(plan.context, plan.programs[0], plan.program_plans[0], store);
+  const CkksExecutor two(plan.context, plan.programs[0], plan.program_plans[0], store);
+  EXPECT_EQ(one.plaintext_bytes(), two.plaintext_bytes());
+  EXPECT_EQ(store->bytes(), one.plaintext_bytes());
+}
+
 }  // namespace
 }  // namespace thex::circuit

@@ -53,6 +53,7 @@ Server::Impl::Impl(std::shared_ptr<const bert::Model> m, int tokens, ServerOptio
       options(std::move(o)),
       plan(bert::plan_inference(model, tokens)),
       max_tokens(plan.buckets.back()),
+      plaintexts(std::make_shared<circuit::PlaintextStore>(plan.plan.context)),
       keys(options.key_memory),
       query_slots(std::max(1, options.max_queries)) {
   for (std::size_t i = 0; i < plan.buckets.size(); ++i) buckets.push_back(std::make_unique<Bucket>());
@@ -84,10 +85,11 @@ const circuit::CkksExecutor& Server::Impl::executor(std::size_t index) {
   if (!bucket.executor) {
     const auto start = Clock::now();
     bucket.executor = std::make_unique<const circuit::CkksExecutor>(plan.plan.context, plan.plan.programs[index],
-                                                                    plan.plan.program_plans[index]);
-    log(fmt::format("prepared the circuit for {} tokens: {:.1f} MB of weights in {:.2f} s", plan.buckets[index],
-                    static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
-                    std::chrono::duration<double>(Clock::now() - start).count()));
+                                                                    plan.plan.program_plans[index], plaintexts);
+    log(fmt::format(
+        "prepared the circuit for {} tokens: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
+        plan.buckets[index], static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
+        static_cast<double>(plaintexts->bytes()) / 1e6, std::chrono::duration<double>(Clock::now() - start).count()));
   }
   return *bucket.executor;
 }
@@ -156,10 +158,7 @@ ServerStatistics Server::statistics() const {
   s.failures = impl_->failures;
   s.key_sets = impl_->keys.count();
   s.key_bytes = impl_->keys.bytes();
-  for (const auto& bucket : impl_->buckets) {
-    const std::lock_guard lock(bucket->mutex);
-    if (bucket->executor) s.plaintext_bytes += bucket->executor->plaintext_bytes();
-  }
+  s.plaintext_bytes = impl_->plaintexts->bytes();
   return s;
 }
 

@@ -42,6 +42,7 @@ struct Server::Impl {
   const ServerOptions options;
   const bert::InferencePlan plan;
   const int max_tokens;
+  const std::shared_ptr<circuit::PlaintextStore> plaintexts;  // of all buckets
   std::vector<std::unique_ptr<Bucket>> buckets;
   KeyCache keys;
   std::counting_semaphore<> query_slots;
