@@ -23,9 +23,9 @@ std::string hex(std::uint64_t value) {
 
 // What a module with these nonlinearities computes with. An affine norm has no need of the exact one that it replaced.
 std::map<std::string, std::vector<std::int64_t>> required_tensors(bert::ModelConfig config, const std::string& norms,
-                                                                  bool estimation) {
+                                                                  bert::Softmax softmax) {
   config.thex.emplace();
-  config.thex->softmax = estimation ? bert::Softmax::estimation : bert::Softmax::exact;
+  config.thex->softmax = softmax;
   auto shapes = bert::expected_tensors(config);
   for (std::size_t i = 0; i < norms.size(); ++i) {
     const std::string prefix = norm_prefix(static_cast<int>(i));
@@ -88,7 +88,7 @@ void CheckpointStore::save_module(const std::string& name, const EncoderModule& 
   config.thex.reset();
   file.metadata["config"] = bert::config_to_json(config);
   file.metadata["pooler"] = module.config.pooler ? "yes" : "no";
-  file.metadata["softmax"] = module.softmax == bert::Softmax::exact ? "exact" : "estimation";
+  file.metadata["softmax"] = bert::name_of(module.softmax);
   file.metadata["norms"] = norms;
   bert::write_safetensors(path(name), file, bert::Dtype::f32);
 }
@@ -112,16 +112,17 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
       norms.find_first_not_of("esa") != std::string::npos)
     throw damaged("norms");
   if (config.labels.empty()) throw damaged("no labels");  // modules are trained with their classifier
-  if (softmax != "exact" && softmax != "estimation") throw damaged("softmax");
+  const std::optional<bert::Softmax> kind = bert::softmax_named(softmax);
+  if (!kind) throw damaged("softmax");
   // Before anything of the configuration's size is allocated.
-  for (const auto& [tensor, shape] : required_tensors(config, norms, softmax == "estimation")) {
+  for (const auto& [tensor, shape] : required_tensors(config, norms, *kind)) {
     const auto it = file.tensors.find(tensor);
     if (it == file.tensors.end() || it->second.shape != shape) throw damaged(tensor);
   }
   Loaded loaded{EncoderModule(config, 0, device), {}};
   EncoderModule& m = loaded.module;
   m.params = from_tensor_map(file.tensors, device);
-  m.softmax = softmax == "exact" ? bert::Softmax::exact : bert::Softmax::estimation;
+  m.softmax = *kind;
   for (std::size_t i = 0; i < norms.size(); ++i)
     m.norms[i] = norms[i] == 'e' ? NormMode::exact : norms[i] == 's' ? NormMode::shadow : NormMode::affine;
   for (const auto& [key, value] : file.metadata)

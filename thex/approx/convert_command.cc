@@ -118,7 +118,7 @@ int run_convert(int argc, char** argv) {
   WorkflowOptions o;
   FineTuneOptions plain_options;
   std::filesystem::path folder, teacher_folder;
-  std::string profile = "default";
+  std::string profile = "default", protocol = "the-x";
   bool backbone = false;
   std::optional<double> rate, embedding_rate, hard, dropout, word_dropout;
   std::optional<std::size_t> batch, asked_variants;
@@ -127,6 +127,7 @@ int run_convert(int argc, char** argv) {
   app.add_option("--profile", profile, "paper: THE-X as published, without a teacher; default: what loses least")
       ->check(CLI::IsMember({"paper", "default"}))
       ->capture_default_str();
+  app.add_option("--protocol", protocol)->check(CLI::IsMember({"the-x", "one-round"}))->group("");  // not served yet
   app.add_flag("--backbone", backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
   app.add_option("--plain-epochs", plain_options.epochs, "With --backbone: its epochs (default: by steps)");
@@ -211,6 +212,7 @@ int run_convert(int argc, char** argv) {
   o.hard = hard.value_or(suited.hard);
   o.dropout = dropout.value_or(suited.dropout);
   o.word_dropout = word_dropout.value_or(suited.word_dropout);
+  o.protocol = protocol == "the-x" ? bert::Protocol::the_x : bert::Protocol::one_round;
   std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
   tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);

@@ -23,7 +23,7 @@ int run_make_plain(int argc, char** argv) {
   CLI::App app{"Makes a plain BERT-tiny-shaped model of a task: fine-tunes a larger encoder and distils it",
                "thex-convert make-plain"};
   CommonArguments a;
-  std::filesystem::path backbone_folder, teacher_folder;
+  std::filesystem::path backbone_folder, teacher_folder, start_folder;
   PlainOptions o;
   o.student.max_positions = 128;
   o.student_batch = 0;
@@ -60,6 +60,10 @@ int run_make_plain(int argc, char** argv) {
       app.add_option("--teacher", teacher_folder,
                      "A model with the backbone's vocabulary that is fine-tuned on the task already (default: the "
                      "backbone, fine-tuned first and kept as WORK/teacher)");
+  CLI::Option* const start_option = app.add_option(
+      "--start", start_folder,
+      "A plain model of the student's vocabulary to start from, of another task; its shape is the student's");
+  for (const char* shape : {"--layers", "--hidden", "--heads", "--ffn"}) start_option->excludes(shape);
   app.add_flag("--labels-only", labels_only, "No teacher: train the student on the labels alone")
       ->excludes(teacher_option);
   std::size_t variants = 0;
@@ -91,6 +95,14 @@ int run_make_plain(int argc, char** argv) {
       throw Error(ErrorCode::model, "the teacher '" + teacher_folder.string() +
                                         "' has no head or another vocabulary size than the backbone");
   }
+  std::optional<bert::Model> start;
+  if (!start_folder.empty()) {
+    start = bert::load_model(start_folder);
+    if (start->config.thex || start->config.vocab != backbone.config.vocab)
+      throw Error(ErrorCode::model, "'" + start_folder.string() +
+                                        "' is HE-friendly already or has another vocabulary size than the backbone");
+    o.student = start->config;
+  }
   const ResolvedTask task =
       resolve_task(a.task, a.train, given_teacher ? std::optional(given_teacher->config) : std::nullopt);
   o.student.labels = task.spec.labels;
@@ -106,7 +118,8 @@ int run_make_plain(int argc, char** argv) {
   std::snprintf(text, sizeof text, "/%d %ld %d %g %zu %g %ld", o.teacher.epochs, o.teacher.min_steps,
                 o.teacher.patience, o.teacher.rate, o.teacher.batch, o.teacher.length_power, o.teacher.max_steps);
   std::string store_key = data_fingerprint(a, task) + fingerprint_of_model(backbone) + text;
-  if (given_teacher) store_key += fingerprint_of_model(*given_teacher);
+  for (const auto* model : {&given_teacher, &start})
+    if (*model) store_key += fingerprint_of_model(**model);
   CheckpointStore store(a.work, fingerprint_of_text(store_key));
   if (!labels_only) {
     bert::ModelConfig large = backbone.config;
@@ -134,7 +147,8 @@ int run_make_plain(int argc, char** argv) {
   }
   if (o.student_batch == 0) o.student_batch = data.split.train.size() >= 20000 ? 64 : 32;
   at::manual_seed(a.seed);
-  EncoderModule student = start_student(o.student, backbone, data.split.train, a.seed, device);
+  EncoderModule student = start ? with_fresh_head(*start, o.student, a.seed, device)
+                                : start_student(o.student, backbone, data.split.train, a.seed, device);
   start_head(student, data.split.train);
   tell_resources(student.config, o.student_batch, a.max_length, false, a.work, 0, log);
   store = store.with(o.describe() + (labels_only ? " labels only" : ""));

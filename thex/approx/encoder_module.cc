@@ -51,6 +51,18 @@ std::map<std::string, std::vector<std::int64_t>> plain_shapes(const bert::ModelC
 
 }  // namespace
 
+Tensor activate(bert::Activation activation, const Tensor& x) {
+  switch (activation) {
+    case bert::Activation::gelu:
+      return at::gelu(x);
+    case bert::Activation::relu:
+      return at::relu(x);
+    case bert::Activation::square:
+      return x.square();
+  }
+  throw Error(ErrorCode::internal, "no such activation");
+}
+
 std::string layer_prefix(int layer) { return "encoder.layer." + std::to_string(layer) + "."; }
 
 std::string norm_prefix(int norm_index) {
@@ -138,7 +150,7 @@ bert::Model EncoderModule::to_model() const {
       continue;  // replaced
     } else if (!config.pooler && name.rfind("pooler.", 0) == 0) {
       continue;
-    } else if (softmax == bert::Softmax::exact && name.find(".estimation.") != std::string::npos) {
+    } else if (softmax != bert::Softmax::estimation && name.find(".estimation.") != std::string::npos) {
       continue;
     } else {
       kept[name] = value;
@@ -146,7 +158,7 @@ bert::Model EncoderModule::to_model() const {
   }
   bert::Model model;
   model.config = config;
-  if (affine || softmax == bert::Softmax::estimation) {
+  if (affine || softmax != bert::Softmax::exact) {
     if (!model.config.thex) model.config.thex.emplace();
     model.config.thex->softmax = softmax;
     model.config.thex->norm = affine ? bert::Norm::affine : bert::Norm::exact;
@@ -178,9 +190,11 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
   const Tensor v = split(linear(params, layer + "attention.self.value", x));
   const Tensor scores = at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d));
   const Tensor keys = mask.view({batch, 1, 1, -1});
-  trace.u = scores * 0.5 + 1;
+  trace.u = scores * (softmax == bert::Softmax::power ? 0.25 : 0.5) + 1;
   if (softmax == bert::Softmax::exact) {
     trace.probabilities = at::softmax(scores + (keys - 1) * 1e9, -1);
+  } else if (softmax == bert::Softmax::power) {
+    trace.probabilities = trace.u.square().square() * (keys / keys.sum(-1, true));
   } else {
     const Tensor r = at::relu(trace.u);
     const Tensor c = r * r * r * keys;
@@ -191,6 +205,7 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
     trace.t2 = t.pre2;
     trace.probabilities = c * t.value;
   }
+  trace.value = v;
   trace.context =
       at::matmul(trace.probabilities, v).transpose(1, 2).reshape({batch, query_rows.size(1), config.hidden});
   return linear(params, layer + "attention.output.dense", trace.context);
@@ -220,7 +235,7 @@ Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options)
     const Tensor query = cls_only && l + 1 == config.layers ? x.slice(1, 0, 1) : x;
     const Tensor a = norm(2 * l, p + "attention.output.", query + attention(p, x, query, batch.mask, trace), trace);
     trace.ffn = linear(params, p + "intermediate.dense", a);
-    const Tensor f = config.activation == bert::Activation::gelu ? at::gelu(trace.ffn) : at::relu(trace.ffn);
+    const Tensor f = activate(config.activation, trace.ffn);
     x = norm(2 * l + 1, p + "output.", a + linear(params, p + "output.dense", f), trace);
     out.layers.push_back(std::move(trace));
   }

@@ -42,10 +42,11 @@ struct Batch {
 
 // What a forward pass leaves behind for losses and calibration. Rows of padded tokens hold junk: use the masks.
 struct LayerTrace {
-  torch::Tensor u;               // [B, heads, Lq, L] s/2+1, whatever the softmax
+  torch::Tensor u;               // [B, heads, Lq, L] s/2+1, with Softmax::power s/4+1
   torch::Tensor cubes, sum;      // [B, heads, Lq, L] and [B, heads, Lq, 1]: ReLU(u)^3 and its sum (Softmax::estimation)
   torch::Tensor t1, t2;          // [B, heads, Lq, 16] pre-activations of T
   torch::Tensor probabilities;   // [B, heads, Lq, L]
+  torch::Tensor value;           // [B, heads, L, d] V
   torch::Tensor context;         // [B, Lq, H] P.V, heads side by side
   torch::Tensor ffn;             // [B, Lq, F] FFN pre-activation
   torch::Tensor norm_in[2];      // [B, Lq, H] inputs of the attention and the output norm
@@ -93,6 +94,8 @@ class EncoderModule {
                           const torch::Tensor& mask, LayerTrace& trace) const;
   torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
 };
+
+torch::Tensor activate(bert::Activation activation, const torch::Tensor& x);
 
 // "encoder.layer.N." and the names of its two norms, 0 after attention and 1 after the FFN, without
 // ".LayerNorm.weight".

@@ -43,6 +43,20 @@ void start_head(EncoderModule& module, const DataSet& train) {
   module.params.at("classifier.bias") = at::full({1}, objective.value_mean).to(module.device);
 }
 
+EncoderModule with_fresh_head(const bert::Model& encoder, const bert::ModelConfig& config, std::uint64_t seed,
+                              torch::Device device) {
+  EncoderModule module(config, seed, device);  // random head; the rest is overwritten
+  for (auto& [name, value] : from_tensor_map(encoder.tensors, device)) {
+    if (name.rfind("classifier.", 0) == 0) continue;
+    const auto it = module.params.find(name);
+    if (it == module.params.end()) continue;
+    if (it->second.sizes() != value.sizes())
+      throw Error(ErrorCode::model, "tensor '" + name + "' has an unexpected shape");
+    it->second = value;
+  }
+  return module;
+}
+
 EncoderModule fine_tune_backbone(const bert::Model& backbone, const std::string& name, const TaskData& data,
                                  const FineTuneOptions& o, const CheckpointStore& store, torch::Device device,
                                  const Log& log) {
@@ -55,15 +69,7 @@ EncoderModule fine_tune_backbone(const bert::Model& backbone, const std::string&
   config.labels = data.spec.labels;
   config.pooler = data.spec.kind != bert::Task::token_classification &&
                   (backbone.tensors.count("pooler.dense.weight") || o.fresh_pooler);
-  EncoderModule module(config, o.seed, device);  // random head; the rest is overwritten
-  for (auto& [tensor, value] : from_tensor_map(backbone.tensors, device)) {
-    if (tensor.rfind("classifier.", 0) == 0) continue;
-    const auto it = module.params.find(tensor);
-    if (it == module.params.end()) continue;
-    if (it->second.sizes() != value.sizes())
-      throw Error(ErrorCode::model, "tensor '" + tensor + "' has an unexpected shape");
-    it->second = value;
-  }
+  EncoderModule module = with_fresh_head(backbone, config, o.seed, device);
   start_head(module, data.split.train);
   TrainOptions t;
   t.name = name;

@@ -41,6 +41,11 @@ struct PlainOptions {
   std::string describe() const;  // of the student's training, for fingerprints
 };
 
+// `config` with the encoder's tensors where it has them and random ones elsewhere; never its classifier. Throws
+// Error(model) when shapes differ.
+EncoderModule with_fresh_head(const bert::Model& encoder, const bert::ModelConfig& config, std::uint64_t seed,
+                              torch::Device device);
+
 // The backbone with a fresh head for `spec`, fine-tuned on the labels. Checkpoint `name`. A regression's head starts at
 // the mean of the targets. Throws Error(model) for a backbone whose tensors have other shapes than its configuration
 // implies.

@@ -1,9 +1,11 @@
 #include "thex/approx/stages.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 
+#include "thex/approx/polynomial_start.h"
 #include "thex/base/error.h"
 
 namespace thex::approx {
@@ -19,6 +21,7 @@ Tensor excess(const Tensor& value, double limit, const Tensor& mask) {
 
 Loss with_ranges(Loss task, const EncoderModule& module, const WorkflowOptions& o) {
   const std::vector<NormMode> norms = module.norms;
+  const bool squares = module.config.activation == bert::Activation::square;
   return [=](const Output& out, const Batch& batch) {
     Tensor loss = task(out, batch);
     for (std::size_t l = 0; l < out.layers.size(); ++l) {
@@ -27,7 +30,8 @@ Loss with_ranges(Loss task, const EncoderModule& module, const WorkflowOptions& 
       const Tensor pairs = rows.unsqueeze(1) * batch.mask.unsqueeze(1).unsqueeze(1);
       // Sums rather than means of the few outliers: the mean would vanish among thousands of harmless scores.
       loss = loss + excess(t.u, o.score_limit, pairs) * (o.range_weight * 20);
-      loss = loss + excess(t.ffn, o.ffn_limit, rows) * o.range_weight;
+      // A square's output is as large as the square of the limit.
+      loss = loss + excess(t.ffn, squares ? std::sqrt(o.ffn_limit) : o.ffn_limit, rows) * o.range_weight;
       for (int i = 0; i < 2; ++i)
         if (norms[2 * l + static_cast<std::size_t>(i)] == NormMode::affine)
           loss = loss + excess(t.norm_in[i], o.hidden_limit, rows) * o.range_weight;
@@ -82,14 +86,11 @@ class Workflow {
         }
         fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
       });
-    if (run_.module.config.activation != bert::Activation::relu)
-      run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
-        m.config.activation = bert::Activation::relu;
-        fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
-      });
-    estimate_softmax();
-    run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
-               [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+    if (o_.protocol == bert::Protocol::one_round) {
+      become_polynomial();
+    } else {
+      become_estimation();
+    }
     if (o_.profile == Profile::paper) {
       distil_norms();
     } else {
@@ -105,6 +106,30 @@ class Workflow {
   }
 
  private:
+  // Protocol::one_round.
+  void become_polynomial() {
+    run_.stage("square", "GELU -> parabola, fine-tuned", [&](EncoderModule& m) {
+      start_square_activation(m, some_);
+      fine_tune(m, "square", o_.epochs, o_.min_steps, 1, false);
+    });
+    run_.stage("power-softmax", "softmax -> (s/4+1)^4 / n, fine-tuned", [&](EncoderModule& m) {
+      start_power_softmax(m, some_);
+      fine_tune(m, "power-softmax", o_.epochs, o_.final_steps, 1, false);
+    });
+  }
+
+  // Protocol::the_x.
+  void become_estimation() {
+    if (run_.module.config.activation != bert::Activation::relu)
+      run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
+        m.config.activation = bert::Activation::relu;
+        fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
+      });
+    estimate_softmax();
+    run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
+               [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+  }
+
   TrainOptions options(const std::string& name, int epochs, long steps) {
     TrainOptions t;
     t.name = name;
@@ -229,16 +254,18 @@ WorkflowOptions default_options(Profile profile, const bert::ModelConfig& config
 
 std::string WorkflowOptions::describe() const {
   char b[500];
-  std::snprintf(b, sizeof b, "%d|%d %d %d %ld %ld %d %d|%g %g %g %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
-                static_cast<int>(profile), epochs, norm_epochs, final_epochs, min_steps, final_steps, patience,
-                norm_group, learning_rate, embedding_rate, weight_decay, batch_size, hard, hidden, temperature, dropout,
-                word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight, estimation_steps,
-                norm_rate, static_cast<unsigned long long>(seed), max_steps);
+  std::snprintf(b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
+                static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps,
+                final_steps, patience, norm_group, learning_rate, embedding_rate, weight_decay, batch_size, hard,
+                hidden, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit,
+                range_weight, estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
   return b;
 }
 
 WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_table, const TaskData& data,
                             const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
+  if (o.profile == Profile::paper && o.protocol != bert::Protocol::the_x)
+    throw Error(ErrorCode::usage, "the paper's profile is for the protocol the-x");
   if (o.profile == Profile::standard && !teacher_table.defined())
     throw Error(ErrorCode::usage, "this profile needs a teacher's outputs");
   return Workflow(plain, teacher_table, data, o, store, log).run();

@@ -20,6 +20,7 @@ enum class Profile {
 // The members' values are those of Profile::standard and a small model; see default_options.
 struct WorkflowOptions {
   Profile profile = Profile::standard;
+  bert::Protocol protocol = bert::Protocol::the_x;  // one_round: under Profile::standard alone
   // Epochs of a training: at least these, and as many as make the steps (an epoch of a small data set is few).
   int epochs = 1;       // of each fine-tuning stage
   int norm_epochs = 1;  // after each group of replaced LayerNorms
@@ -37,7 +38,7 @@ struct WorkflowOptions {
   double temperature = 2;
   double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;
-  double score_limit = 3;    // |s/2+1| beyond it is penalised ("attention overflow")
+  double score_limit = 3;    // |s/2+1| (|s/4+1| with Softmax::power) beyond it is penalised ("attention overflow")
   double ffn_limit = 15;     // |FFN pre-activation|
   double hidden_limit = 15;  // |norm inputs| where the norm is affine
   double range_weight = 0.05;

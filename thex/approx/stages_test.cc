@@ -179,6 +179,49 @@ TEST(Stages, EveryTaskBecomesFriendlyWithATeacher) {
   }
 }
 
+TEST(Stages, OneRoundNeedsPolynomialsAlone) {
+  const TaskData data = votes();
+  EncoderModule plain(testing::small_config(), 5, torch::kCPU);
+  TrainOptions t;
+  t.epochs = 6;
+  t.learning_rate = t.embedding_rate = 3e-3;
+  ASSERT_GT(train(
+                plain, data, t, label_loss({}), [](const std::string&) { return true; }, kSilent)
+                .metric,
+            80);
+  const testing::TemporaryFolder folder;
+  const CheckpointStore store(folder.path(), "test");
+  WorkflowOptions o = quick();
+  o.protocol = bert::Protocol::one_round;
+  const torch::Tensor table = predict(plain, data.split.train);
+  const WorkflowResult first = run_workflow(plain, table, data, o, store, kSilent);
+  EXPECT_EQ(first.module.to_model().config.protocol(), bert::Protocol::one_round);
+  EXPECT_GT(first.stages.back().dev.metric, 75);
+  int resumed = 0;
+  const WorkflowResult second = run_workflow(plain, table, data, o, store, [&](const std::string& line) {
+    resumed += line.find("resumed") != std::string::npos;
+  });
+  EXPECT_EQ(resumed, static_cast<int>(first.stages.size()));
+  for (const auto& [name, value] : first.module.params)
+    EXPECT_TRUE(at::equal(value, second.module.params.at(name))) << name;
+  o.profile = Profile::paper;
+  EXPECT_THROW(run_workflow(plain, {}, data, o, store, kSilent), Error);
+}
+
+TEST(PlainModel, AFreshHeadKeepsTheEncoder) {
+  const EncoderModule start(testing::small_config(), 3, torch::kCPU);
+  bert::ModelConfig config = testing::small_config();
+  config.labels = {"a", "b", "c"};
+  const EncoderModule m = with_fresh_head(start.to_model(), config, 9, torch::kCPU);
+  EXPECT_EQ(m.params.at("classifier.weight").size(0), 3);
+  for (const auto& [name, value] : start.params)
+    if (name.rfind("classifier.", 0) != 0) {
+      EXPECT_TRUE(at::equal(value, m.params.at(name))) << name;
+    }
+  config.hidden = 32;
+  EXPECT_THROW(with_fresh_head(start.to_model(), config, 9, torch::kCPU), Error);
+}
+
 TEST(PlainModel, StudentStartsFromPrincipalComponents) {
   bert::ModelConfig big = testing::small_config();
   big.hidden = 32;

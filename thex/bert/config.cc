@@ -11,6 +11,10 @@
 namespace thex::bert {
 namespace {
 
+// In the order of the enumerations.
+const std::vector<std::string> kActivationNames{"gelu", "relu", "square"};
+const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
+
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
@@ -255,9 +259,21 @@ void parse_tokenizer_config(const std::string& text, ModelConfig& config) {
 
 }  // namespace
 
-bool ModelConfig::he_friendly() const {
-  return activation == Activation::relu && !pooler && thex && thex->softmax == Softmax::estimation &&
-         thex->norm == Norm::affine;
+const char* name_of(Softmax softmax) { return kSoftmaxNames[static_cast<std::size_t>(softmax)].c_str(); }
+
+std::optional<Softmax> softmax_named(const std::string& name) {
+  const auto it = std::find(kSoftmaxNames.begin(), kSoftmaxNames.end(), name);
+  if (it == kSoftmaxNames.end()) return std::nullopt;
+  return static_cast<Softmax>(it - kSoftmaxNames.begin());
+}
+
+const char* name_of(Protocol protocol) { return protocol == Protocol::the_x ? "the-x" : "one-round"; }
+
+std::optional<Protocol> ModelConfig::protocol() const {
+  if (pooler || !thex || thex->norm != Norm::affine) return std::nullopt;
+  if (activation == Activation::relu && thex->softmax == Softmax::estimation) return Protocol::the_x;
+  if (activation == Activation::square && thex->softmax == Softmax::power) return Protocol::one_round;
+  return std::nullopt;
 }
 
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json) {
@@ -279,7 +295,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
   config.max_positions = fields.integer("max_position_embeddings", 1, 1 << 16);
   config.type_vocab = fields.integer("type_vocab_size", 0, 256, distilled ? 0 : 2);
   config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
-  config.activation = fields.choice(names.activation, {"gelu", "relu"}, 0) == 0 ? Activation::gelu : Activation::relu;
+  config.activation = static_cast<Activation>(fields.choice(names.activation, kActivationNames, 0));
   config.pooler_relu = fields.choice("pooler_activation", {"tanh", "relu"}, distilled ? 1 : 0) == 1;
   config.labels = parse_labels(fields);
   config.task = parse_task(fields, config.labels.size());
@@ -288,7 +304,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     const Fields he(*section, "config.json, section \"thex\"");
     HeSection parsed;
     parsed.version = he.integer("version", 1, 1);
-    parsed.softmax = he.choice("softmax", {"exact", "estimation"}, 0) == 0 ? Softmax::exact : Softmax::estimation;
+    parsed.softmax = static_cast<Softmax>(he.choice("softmax", kSoftmaxNames, 0));
     parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
@@ -329,7 +345,7 @@ std::string config_to_json(const ModelConfig& config) {
   out["hidden_size"] = config.hidden;
   out["num_attention_heads"] = config.heads;
   out["intermediate_size"] = config.ffn;
-  out["hidden_act"] = config.activation == Activation::gelu ? "gelu" : "relu";
+  out["hidden_act"] = kActivationNames[static_cast<std::size_t>(config.activation)];
   if (config.pooler_relu) out["pooler_activation"] = "relu";
   out["layer_norm_eps"] = config.layer_norm_eps;
   out["max_position_embeddings"] = config.max_positions;
@@ -349,7 +365,7 @@ std::string config_to_json(const ModelConfig& config) {
   }
   if (config.thex) {
     out["thex"] = {{"version", config.thex->version},
-                   {"softmax", config.thex->softmax == Softmax::exact ? "exact" : "estimation"},
+                   {"softmax", name_of(config.thex->softmax)},
                    {"layer_norm", config.thex->norm == Norm::exact ? "exact" : "affine"},
                    {"pooler", config.pooler},
                    {"max_relu_input", config.thex->max_relu_input},

@@ -11,9 +11,21 @@
 
 namespace thex::bert {
 
-enum class Activation { gelu, relu };
-enum class Softmax { exact, estimation };  // estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j)  (THE-X, eq. 5)
-enum class Norm { exact, affine };         // affine: y = gamma * x + beta, element-wise, no statistics
+enum class Activation {
+  gelu,
+  relu,
+  square
+};  // square: x * x; what a quadratic is, with its coefficients in the weights
+// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/4 + 1)^4 / n for n tokens,
+// which needs no division by what the server cannot see: exp(x) near 0, and the weights learn the rest.
+enum class Softmax { exact, estimation, power };
+const char* name_of(Softmax softmax);  // "exact", "estimation", "power"
+std::optional<Softmax> softmax_named(const std::string& name);
+enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
+// How an HE-friendly model is evaluated. the_x (THE-X): the client computes ReLUs between rounds; relu, estimation,
+// affine. one_round: polynomials only, nothing but the logits comes back; square, power, affine.
+enum class Protocol { the_x, one_round };
+const char* name_of(Protocol protocol);  // "the-x", "one-round"
 // What the head's outputs mean: one class of the whole text (logits of [CLS]), one real number for it (one output of
 // [CLS]), or one class for every token. Hugging Face's BertForSequenceClassification is the first two (its
 // "problem_type" or a single label decides), BertForTokenClassification the third.
@@ -37,8 +49,8 @@ struct LayerRanges {
 };
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
-// "version", "softmax" ("exact" | "estimation"), "layer_norm" ("exact" | "affine"), "pooler" (bool), "max_relu_input",
-// "max_logit" and, when it was measured, "layers".
+// "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine"), "pooler" (bool),
+// "max_relu_input", "max_logit" and, when it was measured, "layers".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -69,8 +81,9 @@ struct ModelConfig {
   std::optional<HeSection> thex;
 
   int head_dim() const { return hidden / heads; }
-  // True when every nonlinearity is one that the `the-x` protocol can evaluate.
-  bool he_friendly() const;
+  // The protocol that can evaluate every nonlinearity, if there is one.
+  std::optional<Protocol> protocol() const;
+  bool he_friendly() const { return protocol().has_value(); }
 };
 
 // Fields that do not change what the model computes are ignored. Throws Error(model) naming the field and value that is

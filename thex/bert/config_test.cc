@@ -89,6 +89,25 @@ TEST(Config, RoundTripsEveryField) {
   EXPECT_TRUE(back.he_friendly());
 }
 
+TEST(Config, ReplacementsDecideTheProtocol) {
+  ModelConfig config;
+  EXPECT_FALSE(config.protocol());
+  config.activation = Activation::square;
+  config.pooler = false;
+  config.thex = HeSection{1, Softmax::power, Norm::affine, 2, 3};
+  const ModelConfig back = parse_config(config_to_json(config));
+  EXPECT_EQ(back.activation, Activation::square);
+  EXPECT_EQ(back.thex->softmax, Softmax::power);
+  EXPECT_EQ(back.protocol(), Protocol::one_round);
+  config.activation = Activation::relu;  // parts of different protocols
+  EXPECT_FALSE(config.protocol());
+  config.thex->softmax = Softmax::estimation;
+  EXPECT_EQ(config.protocol(), Protocol::the_x);
+  for (Softmax softmax : {Softmax::exact, Softmax::estimation, Softmax::power})
+    EXPECT_EQ(softmax_named(name_of(softmax)), softmax);
+  EXPECT_FALSE(softmax_named("power "));
+}
+
 TEST(Config, HeFriendlyNeedsEveryReplacement) {
   ModelConfig config;
   config.activation = Activation::relu;

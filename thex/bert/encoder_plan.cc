@@ -62,6 +62,8 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(
         ErrorCode::model,
         "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
+  if (config.protocol() != Protocol::the_x)
+    throw Error(ErrorCode::model, "the model is made for the protocol one-round, which this version does not serve");
   InferencePlan result;
   for (int bucket : kBuckets)
     if (bucket <= config.max_positions && (result.buckets.empty() || result.buckets.back() < max_tokens))

@@ -1,0 +1,19 @@
+// Where training starts when a nonlinearity becomes a polynomial: the coefficients that come nearest to it on the data,
+// folded into the weights around it.
+#pragma once
+
+#include "thex/approx/data.h"
+#include "thex/approx/encoder_module.h"
+
+namespace thex::approx {
+
+// The activation becomes Activation::square: of each feed-forward unit the parabola a (u+b)^2 + c that is nearest to it
+// over `data` in least squares; sqrt|a| and b go into the first matrix and its bias, the sign of a and c into the
+// second.
+void start_square_activation(EncoderModule& module, const DataSet& data);
+
+// The softmax becomes Softmax::power. Each head's scores are scaled by the factor, out of a few, and its values by the
+// gain with which P V comes nearest to the exact softmax's over `data`. Throws Error(usage) unless it is exact.
+void start_power_softmax(EncoderModule& module, const DataSet& data);
+
+}  // namespace thex::approx
