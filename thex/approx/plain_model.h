@@ -32,8 +32,7 @@ struct PlainOptions {
   std::size_t student_batch = 64;
   double hard = 0.2;  // share of the hard-label loss
   double temperature = 2;
-  double dropout = 0.1;
-  double word_dropout = 0.05;
+  double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;
   std::uint64_t seed = 1;
   long max_steps = 0;  // for tests: stop each training there
