@@ -194,7 +194,10 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
   if (softmax == bert::Softmax::exact) {
     trace.probabilities = at::softmax(scores + (keys - 1) * 1e9, -1);
   } else if (softmax == bert::Softmax::power) {
-    trace.probabilities = trace.u.square().square() * (keys / keys.sum(-1, true));
+    const Tensor tokens = keys.sum(-1, true);
+    trace.cubes = trace.u.square().square() * keys;
+    trace.sum = trace.cubes.sum(-1, true) / tokens;
+    trace.probabilities = trace.cubes / tokens;
   } else {
     const Tensor r = at::relu(trace.u);
     const Tensor c = r * r * r * keys;

@@ -111,7 +111,7 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
       const auto input = static_cast<std::int32_t>(sent.size() - 1);
       for (std::size_t block = first; block < first + layout_.group_blocks; ++block)
         for (std::size_t part = 0; part < parts; ++part)
-          back.push_back(sources([&](EncoderLayout::Position at) {
+          back.push_back(sources([&](RowLayout::Position at) {
             const std::size_t head = at.column / layout_.head_dim,
                               place = at.column % layout_.head_dim / layout_.copies;
             if (head >= layout_.heads) return SlotSource{};
@@ -161,14 +161,6 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   return heads;
 }
 
-// The first token's row in every row, doubled.
-Value EncoderBuilder::cls_token(const Blocks& x) {
-  b_.set_label("cls_token");
-  const std::size_t width = layout_.width, period = layout_.tokens * width;
-  const Value only = b_.multiply_plain(x[0], mask(period, [=](std::size_t p) { return p < width; }));
-  return circuit::rotate_and_sum(b_, only, static_cast<int>(period / 2), static_cast<int>(width));
-}
-
 // One query, equal in all rows: row t holds the score of key t, and sums over keys are sums over rows.
 Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
   const std::size_t d = layout_.head_dim, half = layout_.half, heads = layout_.heads, blocks = layout_.blocks;
@@ -196,7 +188,7 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
   // Back comes one ciphertext for each key block, every coefficient copied over the columns of its head.
   std::vector<std::vector<SlotSource>> back;
   for (std::size_t block = 0; block < blocks; ++block)
-    back.push_back(sources([&](EncoderLayout::Position at) {
+    back.push_back(sources([&](RowLayout::Position at) {
       const std::size_t head = at.column / d;
       if (head >= heads || at.part == 1) return SlotSource{};
       return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, head * d + blocks - 1 - block)),

@@ -39,9 +39,9 @@ struct Range {
 
 // What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
 struct LayerRanges {
-  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs
-  Range cube;            // c = ReLU(u)^3
-  Range cube_sum;        // sum_j c_j, the inputs of T
+  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; with Softmax::power q.k / (4 sqrt(d)) + 1
+  Range cube;            // c = ReLU(u)^3; with Softmax::power u^4
+  Range cube_sum;        // sum_j c_j, the inputs of T; with Softmax::power the mean
   Range context;         // P V, before the output projection
   Range attention_norm;  // output of the norm after attention
   Range ffn;             // FFN pre-activations

@@ -1,6 +1,7 @@
 #include "thex/bert/encoder_circuit.h"
 
 #include <string>
+#include <vector>
 
 #include "thex/bert/encoder_builder.h"
 #include "thex/bert/encoder_magnitudes.h"
@@ -11,47 +12,10 @@ using circuit::Diagonals;
 using circuit::LinearMap;
 using circuit::SlotSource;
 
-namespace {
-
-// Baby steps of a 128-wide matrix: few distinct rotations, shared by every matrix of the model.
-constexpr int kBaby = 16;
-// With several inputs each baby step is paid for every input, a giant step once.
-constexpr int kBabyManyInputs = 8;
-
-}  // namespace
-
-void EncoderBuilder::label(int layer, const char* step) { b_.set_label("layer" + std::to_string(layer) + "." + step); }
-
-circuit::PlainId EncoderBuilder::row_vector(const circuit::Components& f, std::size_t size) {
-  if (!f) return b_.plain({layout_.width, nullptr});
-  return b_.plain(circuit::vector_of(layout_.width, [f, size](std::size_t p) { return p < size ? f(p) : 0.0; }));
-}
-
-circuit::PlainId EncoderBuilder::mask(std::size_t period, const std::function<bool(std::size_t)>& inside,
-                                      double value) {
-  return b_.plain(circuit::vector_of(period, [inside, value](std::size_t p) { return inside(p) ? value : 0.0; }));
-}
-
-std::vector<SlotSource> EncoderBuilder::sources(const std::function<SlotSource(EncoderLayout::Position)>& f) const {
-  std::vector<SlotSource> all(layout_.slots);
-  for (std::size_t s = 0; s < all.size(); ++s) all[s] = f(layout_.position(s));
-  return all;
-}
-
-Value EncoderBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(layout_.half)); }
-Value EncoderBuilder::doubled(Value single) { return b_.add(single, next_half(single)); }
-
-Value EncoderBuilder::project(int layer, const char* name, Value x, const circuit::Entries& m,
-                              const circuit::Components& bias) {
-  label(layer, name);
-  const LinearMap map(b_, {circuit::dense(layout_.half, m)}, kBaby);
-  return b_.add_plain(map.apply(b_, x), row_vector(bias, layout_.hidden));
-}
-
 Blocks EncoderBuilder::embeddings() {
   std::vector<std::vector<SlotSource>> all;
   for (std::size_t block = 0; block < layout_.blocks; ++block)
-    all.push_back(sources([&](EncoderLayout::Position at) {
+    all.push_back(sources([&](RowLayout::Position at) {
       const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
       if (at.column >= layout_.hidden) return SlotSource{};
       return SlotSource{0, static_cast<std::int32_t>(token * layout_.hidden + at.column),
@@ -75,13 +39,9 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   std::vector<LinearMap> intermediate;
   std::vector<circuit::PlainId> intermediate_bias;
   for (std::size_t m = 0; m < pieces; ++m) {
-    const std::size_t offset = m * layout_.half, half = layout_.half;
-    circuit::Entries w = weights_.intermediate(layer);
-    circuit::Components bias = weights_.intermediate_bias(layer);
-    if (w) w = [w, offset](std::size_t r, std::size_t c) { return w(r + offset, c); };
-    if (bias) bias = [bias, offset](std::size_t p) { return bias(p + offset); };
-    intermediate.emplace_back(b_, std::vector<Diagonals>{circuit::dense(half, w)}, kBaby);
-    intermediate_bias.push_back(row_vector(bias, half));
+    intermediate.emplace_back(
+        b_, std::vector<Diagonals>{circuit::dense(layout_.half, row_piece(weights_.intermediate(layer), m))}, kBaby);
+    intermediate_bias.push_back(row_vector(piece(weights_.intermediate_bias(layer), m), layout_.half));
   }
 
   Blocks x1, sent;
@@ -102,7 +62,7 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   std::vector<std::vector<SlotSource>> back;
   for (std::size_t block = 0; block < layout_.blocks; ++block)
     for (std::size_t m = 0; m < pieces; ++m)
-      back.push_back(sources([&](EncoderLayout::Position at) {
+      back.push_back(sources([&](RowLayout::Position at) {
         const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
         return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2),
                           static_cast<std::int32_t>(layout_.slot(at.row, m % 2, at.column)),
@@ -120,31 +80,15 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   return inputs;
 }
 
-// of_hidden (hidden units) + of_residual (x1) + constant, block by block: rows [y | 0].
-Blocks EncoderBuilder::apply_to_feed_forward(const std::vector<Blocks>& inputs, const circuit::Entries& of_hidden,
-                                             Diagonals of_residual, circuit::PlainId constant) {
-  std::vector<Diagonals> maps;
-  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
-    circuit::Entries w = of_hidden;
-    const std::size_t offset = m * layout_.half;
-    if (w) w = [w, offset](std::size_t r, std::size_t c) { return w(r, c + offset); };
-    maps.push_back(circuit::dense(layout_.half, w));
-  }
-  maps.push_back(std::move(of_residual));
-  const LinearMap map(b_, std::move(maps), kBabyManyInputs);
-  Blocks outputs;
-  for (const Blocks& of_block : inputs) outputs.push_back(b_.add_plain(map.apply(b_, of_block), constant));
-  return outputs;
-}
-
 Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
   const std::vector<Blocks> inputs = feed_forward(layer, x);
   label(layer, "output");
-  Blocks next = apply_to_feed_forward(
-      inputs, weights_.output(layer),
-      {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain},
-      row_vector(weights_.output_constant(layer), layout_.hidden));
-  for (Value& x_next : next) x_next = doubled(x_next);
+  const LinearMap map =
+      feed_forward_map(weights_.output(layer),
+                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
+  Blocks next;
+  for (const Blocks& of_block : inputs) next.push_back(doubled(b_.add_plain(map.apply(b_, of_block), constant)));
   return next;
 }
 
@@ -154,14 +98,18 @@ Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
 Blocks EncoderBuilder::token_layer(int layer, const Blocks& x) {
   const std::vector<Blocks> inputs = feed_forward(layer, x);
   b_.set_label("classifier");
-  return apply_to_feed_forward(inputs, weights_.logits_of_intermediate(),
-                               circuit::dense(layout_.half, weights_.logits_of_residual()),
-                               row_vector(weights_.logits_constant(), layout_.labels));
+  const LinearMap map =
+      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(layout_.half, weights_.logits_of_residual()));
+  const circuit::PlainId constant = row_vector(weights_.logits_constant(), layout_.labels);
+  Blocks logits;
+  for (const Blocks& of_block : inputs) logits.push_back(b_.add_plain(map.apply(b_, of_block), constant));
+  return logits;
 }
 
 // The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
 Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
-  const Value x_cls = cls_token(x);
+  b_.set_label("cls_token");
+  const Value x_cls = first_token(x[0]);
   const Value heads = cls_attention(layer, x, x_cls);
   const std::size_t pieces = layout_.ffn_blocks, half = layout_.half, width = layout_.width;
 
@@ -179,12 +127,11 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
   const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
-  const std::vector<Value> returned =
-      b_.client_step("layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1),
-                     {sources([&](EncoderLayout::Position at) {
-                       return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, at.column)), -1};
-                     })},
-                     layout_.ffn, std::span(&x1, 1));
+  const std::vector<Value> returned = b_.client_step(
+      "layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1), {sources([&](RowLayout::Position at) {
+        return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, at.column)), -1};
+      })},
+      layout_.ffn, std::span(&x1, 1));
 
   // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
   // for the residual, then sums over the columns of a half and over the rows of a group.

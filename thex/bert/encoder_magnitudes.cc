@@ -37,8 +37,11 @@ double tokens_of(const circuit::Program& program, const ModelConfig& config) {
 }
 
 // The largest root mean square that the values of a step have.
-double limit(const LayerRanges& ranges, std::string_view step) {
+double limit(const LayerRanges& ranges, bool polynomial, std::string_view step) {
   if (step == "scores") return ranges.score.rms;
+  if (step == "power") return ranges.cube.rms;
+  if (step == "square") return 2 * ranges.ffn.rms * ranges.ffn.rms;  // of a Gaussian: sqrt(3)
+  if (step == "value_sum" && polynomial) return ranges.context.rms;
   if (step == "softmax") return ranges.cube_sum.rms;
   // Sums of coefficients times values, before and after the reciprocal.
   if (step == "value_sum") return ranges.context.rms * std::max(1.0, ranges.cube_sum.rms);
@@ -79,7 +82,8 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   const double weight = 1 / std::sqrt(2.0 * static_cast<double>(half));
   const double output_weight = kNormGain * weight / std::sqrt(static_cast<double>(pieces));
   const double unit = 1 / std::sqrt(static_cast<double>(kEstimationWidth));
-  const double query_factor = 1 / (2 * std::sqrt(static_cast<double>(config.head_dim())));
+  const bool polynomial = config.protocol() == Protocol::one_round;
+  const double query_factor = 1 / ((polynomial ? 4 : 2) * std::sqrt(static_cast<double>(config.head_dim())));
   const auto ranges = [config](const circuit::Program& program, int layer) {
     return assumed_ranges(config, layer, tokens_of(program, config));
   };
@@ -105,7 +109,7 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   assumed.at_most = [=](const circuit::Program& program, const circuit::Node& node) {
     const Step step = step_of(node.label);
     if (step.layer < 0 || node.op == circuit::Op::fresh) return std::numeric_limits<double>::infinity();
-    return limit(ranges(program, step.layer), step.name);
+    return limit(ranges(program, step.layer), polynomial, step.name);
   };
   return assumed;
 }

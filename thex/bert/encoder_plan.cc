@@ -10,6 +10,7 @@
 #include "thex/bert/encoder_builder.h"
 #include "thex/bert/encoder_circuit.h"
 #include "thex/bert/encoder_magnitudes.h"
+#include "thex/bert/one_round_builder.h"
 
 namespace thex::bert {
 namespace {
@@ -21,6 +22,9 @@ constexpr double kRangeMargin = 1.5;
 
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
+
+// Sixteen products in a row, four of them squarings, lose about 16 bits.
+constexpr int kOneRoundLogScale = 38;
 
 // What the client learns in the end.
 std::string outputs(const ModelConfig& config) {
@@ -36,7 +40,17 @@ std::string outputs(const ModelConfig& config) {
   return "the " + std::to_string(labels) + " logits of every token (of padding: a constant of the model)";
 }
 
-std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int>& buckets, int rounds) {
+// What the client sees beyond the outputs.
+std::string seen_by_client(const ModelConfig& config, Protocol protocol) {
+  if (protocol == Protocol::one_round) return "; no other value of the computation";
+  return ", and every ReLU input of its own sentence: attention scores, the softmax estimation's " +
+         std::to_string(2 * kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
+         " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
+         "values pass it under a statistical mask";
+}
+
+std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, const std::vector<int>& buckets,
+                                int rounds) {
   std::string sizes;
   for (int b : buckets) sizes += (sizes.empty() ? "" : "/") + std::to_string(b);
   return {
@@ -44,15 +58,9 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, const std::vector<int
                      " tokens), the time of the query, the client's evaluation keys; nothing of the text, the "
                      "activations or the result"},
       {"client",
-       outputs(config) +
-           ", the model's shape, embedding tables and tokenizer, and every ReLU input of its own sentence: "
-           "attention scores, the softmax estimation's " +
-           std::to_string(2 * kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
-           " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
-           "values pass "
-           "it under a statistical mask"},
-      {"network",
-       "addresses, the length bucket from message sizes, " + std::to_string(rounds) + " rounds and their timing"},
+       outputs(config) + ", the model's shape, embedding tables and tokenizer" + seen_by_client(config, protocol)},
+      {"network", "addresses, the length bucket from message sizes, " +
+                      (rounds > 0 ? std::to_string(rounds) + " rounds and their timing" : "one round and its timing")},
   };
 }
 
@@ -62,9 +70,9 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(
         ErrorCode::model,
         "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
-  if (config.protocol() != Protocol::the_x)
-    throw Error(ErrorCode::model, "the model is made for the protocol one-round, which this version does not serve");
+  const Protocol protocol = *config.protocol();
   InferencePlan result;
+  result.protocol = name_of(protocol);
   for (int bucket : kBuckets)
     if (bucket <= config.max_positions && (result.buckets.empty() || result.buckets.back() < max_tokens))
       result.buckets.push_back(bucket);
@@ -75,22 +83,32 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   const auto build = [&](const EncoderWeights& from, std::size_t slots) {
     std::vector<circuit::Program> programs;
     for (int bucket : result.buckets) {
-      const EncoderLayout layout(config, static_cast<std::size_t>(bucket), slots);
-      programs.push_back(EncoderBuilder(layout, from).build());
+      const auto tokens = static_cast<std::size_t>(bucket);
+      if (protocol == Protocol::the_x) {
+        const EncoderLayout layout(config, tokens, slots);
+        programs.push_back(EncoderBuilder(layout, from).build());
+      } else {
+        const OneRoundLayout layout(config, tokens, slots);
+        programs.push_back(OneRoundBuilder(layout, from).build());
+      }
     }
     return programs;
   };
-  const double range = std::max(config.thex->max_relu_input, config.thex->max_logit);
+  const double range = protocol == Protocol::the_x ? std::max(config.thex->max_relu_input, config.thex->max_logit)
+                                                   : config.thex->max_logit;
   if (!(range > 0) || !std::isfinite(range))
     throw Error(ErrorCode::model,
-                "config.json has no calibrated range (thex.max_relu_input): run `thex convert` again");
+                "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
   // Planned without weights on both sides; the server's then take their place.
   result.plan = circuit::make_plan(
       [&](std::size_t slots) { return build(EncoderWeights(config), slots); },
-      {.max_value = kRangeMargin * range, .min_precision_bits = kMinLogitBits, .assumed = assumed_magnitudes(config)});
+      {.max_value = kRangeMargin * range,
+       .min_log_scale = protocol == Protocol::the_x ? 33 : kOneRoundLogScale,
+       .min_precision_bits = kMinLogitBits,
+       .assumed = assumed_magnitudes(config)});
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = static_cast<int>(result.plan.programs.front().steps.size()) - 1;
-  result.ledger = ledger(config, result.buckets, result.rounds);
+  result.ledger = ledger(config, protocol, result.buckets, result.rounds);
   return result;
 }
 

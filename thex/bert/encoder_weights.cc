@@ -24,6 +24,28 @@ Entries table(std::vector<double> values, std::size_t rows, std::size_t columns)
   };
 }
 
+// left (rows x inner) * right (inner x columns).
+Entries product(const Entries& left, const Entries& right, std::size_t rows, std::size_t inner, std::size_t columns) {
+  std::vector<double> a(rows * inner), b(inner * columns), c(rows * columns, 0.0);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = left(i / inner, i % inner);
+  for (std::size_t i = 0; i < b.size(); ++i) b[i] = right(i / columns, i % columns);
+  for (std::size_t r = 0; r < rows; ++r)
+    for (std::size_t k = 0; k < inner; ++k)
+      for (std::size_t j = 0; j < columns; ++j) c[r * columns + j] += a[r * inner + k] * b[k * columns + j];
+  return table(std::move(c), rows, columns);
+}
+
+// matrix (rows x inner) * v + bias.
+Components image(const Entries& matrix, const Components& v, const Components& bias, std::size_t rows,
+                 std::size_t inner) {
+  std::vector<double> out(rows);
+  for (std::size_t r = 0; r < rows; ++r) {
+    out[r] = bias(r);
+    for (std::size_t c = 0; c < inner; ++c) out[r] += matrix(r, c) * v(c);
+  }
+  return [out = std::move(out)](std::size_t p) { return p < out.size() ? out[p] : 0.0; };
+}
+
 }  // namespace
 
 const Tensor& EncoderWeights::tensor(const std::string& name) const {
@@ -53,11 +75,15 @@ Components EncoderWeights::vector(const std::string& name, double factor) const 
   };
 }
 
+double EncoderWeights::score_factor() const {
+  return (config_.thex && config_.thex->softmax == Softmax::power ? 0.25 : 0.5) / std::sqrt(config_.head_dim());
+}
+
 Entries EncoderWeights::query(int layer) const {
-  return matrix(layer_name(layer, "attention.self.query.weight"), 0.5 / std::sqrt(config_.head_dim()));
+  return matrix(layer_name(layer, "attention.self.query.weight"), score_factor());
 }
 Components EncoderWeights::query_bias(int layer) const {
-  return vector(layer_name(layer, "attention.self.query.bias"), 0.5 / std::sqrt(config_.head_dim()));
+  return vector(layer_name(layer, "attention.self.query.bias"), score_factor());
 }
 Entries EncoderWeights::key(int layer) const { return matrix(layer_name(layer, "attention.self.key.weight")); }
 Components EncoderWeights::key_bias(int layer) const { return vector(layer_name(layer, "attention.self.key.bias")); }
@@ -110,6 +136,40 @@ Components EncoderWeights::output_constant(int layer) const {
   return normed_constant(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
 }
 
+Entries EncoderWeights::intermediate_of_input(int layer) const {
+  if (!model_) return nullptr;
+  return [w1 = intermediate(layer), gamma = attention_residual(layer)](std::size_t unit, std::size_t c) {
+    return w1(unit, c) * gamma(c);
+  };
+}
+Entries EncoderWeights::intermediate_of_attention(int layer) const {
+  if (!model_) return nullptr;
+  const auto ffn = static_cast<std::size_t>(config_.ffn), hidden = static_cast<std::size_t>(config_.hidden);
+  return product(intermediate(layer), attention_output(layer), ffn, hidden, hidden);
+}
+Components EncoderWeights::intermediate_constant(int layer) const {
+  if (!model_) return nullptr;
+  return image(intermediate(layer), attention_constant(layer), intermediate_bias(layer),
+               static_cast<std::size_t>(config_.ffn), static_cast<std::size_t>(config_.hidden));
+}
+
+Entries EncoderWeights::query_of_intermediate(int layer) const {
+  if (!model_) return nullptr;
+  const auto ffn = static_cast<std::size_t>(config_.ffn), hidden = static_cast<std::size_t>(config_.hidden);
+  return product(query(layer), output(layer - 1), hidden, hidden, ffn);
+}
+Entries EncoderWeights::query_of_residual(int layer) const {
+  if (!model_) return nullptr;
+  return [wq = query(layer), gamma = output_residual(layer - 1)](std::size_t r, std::size_t c) {
+    return wq(r, c) * gamma(c);
+  };
+}
+Components EncoderWeights::query_constant(int layer) const {
+  if (!model_) return nullptr;
+  const auto hidden = static_cast<std::size_t>(config_.hidden);
+  return image(query(layer), output_constant(layer - 1), query_bias(layer), hidden, hidden);
+}
+
 Entries EncoderWeights::logits_of_residual() const {
   if (!model_) return nullptr;
   return [classifier = matrix("classifier.weight"), gamma = output_residual(config_.layers - 1)](
@@ -118,27 +178,14 @@ Entries EncoderWeights::logits_of_residual() const {
 
 Entries EncoderWeights::logits_of_intermediate() const {
   if (!model_) return nullptr;
-  const std::size_t labels = config_.labels.size(), ffn = static_cast<std::size_t>(config_.ffn),
-                    hidden = static_cast<std::size_t>(config_.hidden);
-  const Entries classifier = matrix("classifier.weight"), w2 = output(config_.layers - 1);
-  std::vector<double> merged(labels * ffn, 0.0);
-  for (std::size_t l = 0; l < labels; ++l)
-    for (std::size_t c = 0; c < hidden; ++c)
-      for (std::size_t u = 0; u < ffn; ++u) merged[l * ffn + u] += classifier(l, c) * w2(c, u);
-  return table(std::move(merged), labels, ffn);
+  return product(matrix("classifier.weight"), output(config_.layers - 1), config_.labels.size(),
+                 static_cast<std::size_t>(config_.hidden), static_cast<std::size_t>(config_.ffn));
 }
 
 Components EncoderWeights::logits_constant() const {
   if (!model_) return nullptr;
-  const Entries classifier = matrix("classifier.weight");
-  const Components bias = vector("classifier.bias"), constant = output_constant(config_.layers - 1);
-  std::vector<double> merged(config_.labels.size());
-  for (std::size_t l = 0; l < merged.size(); ++l) {
-    merged[l] = bias(l);
-    for (std::size_t c = 0; c < static_cast<std::size_t>(config_.hidden); ++c)
-      merged[l] += classifier(l, c) * constant(c);
-  }
-  return [merged = std::move(merged)](std::size_t p) { return p < merged.size() ? merged[p] : 0.0; };
+  return image(matrix("classifier.weight"), output_constant(config_.layers - 1), vector("classifier.bias"),
+               config_.labels.size(), static_cast<std::size_t>(config_.hidden));
 }
 
 }  // namespace thex::bert

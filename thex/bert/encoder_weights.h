@@ -1,5 +1,5 @@
 // The encoder's weights as matrix entries for the circuit, with everything folded in that costs nothing there: the
-// score factor 1/(2 sqrt(d)) into the query, gamma' into the matrix before it, the last feed-forward matrix into the
+// factor of the scores into the query, gamma' into the matrix before it, the last feed-forward matrix into the
 // classifier.
 //
 // Without a model (client, planner) every function is empty: the circuit has the same shape, and no values.
@@ -20,7 +20,7 @@ class EncoderWeights {
   const ModelConfig& config() const { return config_; }
 
   // Matrices: (output, input) entry, zero outside their shape. Vectors: component p, zero beyond their length.
-  circuit::Entries query(int layer) const;  // times 1/(2 sqrt(d)): the product with a key is x/2
+  circuit::Entries query(int layer) const;  // times 1/(2 sqrt(d)): the product with a key is x/2; of a power, x/4
   circuit::Components query_bias(int layer) const;
   circuit::Entries key(int layer) const;
   circuit::Components key_bias(int layer) const;
@@ -41,6 +41,14 @@ class EncoderWeights {
   circuit::Entries output(int layer) const;
   circuit::Components output_residual(int layer) const;
   circuit::Components output_constant(int layer) const;
+  // The same steps without a level between them. W1 X1 + b1 = A X + B a + c:
+  circuit::Entries intermediate_of_input(int layer) const;      // A = W1 gamma1
+  circuit::Entries intermediate_of_attention(int layer) const;  // B = W1 gamma1 Wo
+  circuit::Components intermediate_constant(int layer) const;   // c = W1 (gamma1 bo + beta1) + b1
+  // The query of X', from the hidden units h of layer - 1 and its X1:
+  circuit::Entries query_of_intermediate(int layer) const;  // Wq gamma2 W2
+  circuit::Entries query_of_residual(int layer) const;      // Wq gamma2
+  circuit::Components query_constant(int layer) const;      // Wq (gamma2 b2 + beta2) + bq
   // logits = C h + D X1 + e after the last layer
   circuit::Entries logits_of_intermediate() const;  // Wc gamma2 W2
   circuit::Entries logits_of_residual() const;      // Wc gamma2
@@ -53,6 +61,7 @@ class EncoderWeights {
   circuit::Components vector(const std::string& name, double factor = 1.0) const;
   circuit::Entries normed(const std::string& norm, const std::string& dense) const;
   circuit::Components normed_constant(const std::string& norm, const std::string& dense) const;
+  double score_factor() const;
 
   ModelConfig config_;
   std::shared_ptr<const Model> model_;

@@ -55,7 +55,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   const auto back = [&](bool everywhere) {
     std::vector<std::vector<SlotSource>> all;
     for (std::size_t i = 0; i < sums.size(); ++i)
-      all.push_back(sources([&](EncoderLayout::Position at) {
+      all.push_back(sources([&](RowLayout::Position at) {
         const std::size_t head = at.column / d, place = at.column % d;
         if (at.part == 1 || head >= layout_.heads || (!everywhere && place >= 2 * kUnits)) return SlotSource{};
         const std::int32_t token =

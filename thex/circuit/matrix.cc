@@ -56,6 +56,22 @@ Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked) {
   return d;
 }
 
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part, std::size_t stacked) {
+  const std::size_t width = 2 * size;
+  Diagonals d{.period = width * stacked};
+  for (int k = 1 - static_cast<int>(size); k < static_cast<int>(size); ++k) {
+    Components f;
+    if (entries)
+      f = [entries, size, width, k](std::size_t p) {
+        const std::size_t block = p / width, row = p % width;
+        const std::size_t column = row + static_cast<std::size_t>(k);  // beyond size, or wrapped around zero: outside
+        return row < size && column < size ? entries(row + block * size, column) : 0.0;
+      };
+    d.at.emplace(static_cast<int>(part * size) + k, std::move(f));
+  }
+  return d;
+}
+
 LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : baby_(baby) {
   for (std::size_t i = 0; i < maps.size(); ++i)
     for (const auto& [delta, diagonal] : maps[i].at) {

@@ -33,6 +33,9 @@ struct Diagonals {
 // column).
 Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1);
 
+// The same on rows [x0|x1] that hold two vectors: the result is [M x_part | 0], with 2 * size - 1 diagonals.
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part, std::size_t stacked = 1);
+
 class LinearMap {
  public:
   // One set of diagonals for each input; all share their giant steps. `baby`: number of baby steps, a power of two.

@@ -202,7 +202,11 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
     std::vector<double> v(program.slots, 0.0);
     for (std::size_t i = 0; i < v.size(); ++i) {
       const SlotSource& from = sources[i];
-      if (from.input < 0 || (from.token >= 0 && from.token >= sentence_length)) continue;
+      if (from.input == kZeroSource || (from.token >= 0 && from.token >= sentence_length)) continue;
+      if (from.input == kInverseLengthSource) {
+        v[i] = 1.0 / sentence_length;
+        continue;
+      }
       const auto& source = inputs[static_cast<std::size_t>(from.input)];
       if (static_cast<std::size_t>(from.slot) >= source.size()) misuse(s.label, "source slot out of range");
       const double x = source[static_cast<std::size_t>(from.slot)];

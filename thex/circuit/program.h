@@ -51,9 +51,12 @@ struct Node {
   std::string label;         // "layer0.query": for errors and profiles
 };
 
+// SlotSource::input that is no vector of the step: zero, and (in step 0) one divided by the length of the sentence.
+inline constexpr std::int32_t kZeroSource = -1, kInverseLengthSource = -2;
+
 // Where one slot of a fresh encryption comes from.
 struct SlotSource {
-  std::int32_t input = -1;  // which vector of the step; -1: the slot is zero
+  std::int32_t input = kZeroSource;  // which vector of the step, or one of the above
   std::int32_t slot = 0;    // its slot
   std::int32_t token =
       -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never

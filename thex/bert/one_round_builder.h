@@ -1,0 +1,59 @@
+// One encoder program of the protocol one-round under construction: nothing comes back from the client, so every
+// nonlinearity is a polynomial (Softmax::power, Activation::square).
+//
+// A full layer takes 8 levels: queries, keys and values - their products - two squarings - the sum of values - the
+// first feed-forward matrix, to which the attention's output matrix is multiplied - its square - the second one. The
+// last layer takes 8 too, and the choice of its query none: it comes from the layer before on a way as short as the
+// keys'.
+#pragma once
+
+#include <vector>
+
+#include "thex/bert/one_round_layout.h"
+#include "thex/bert/row_builder.h"
+
+namespace thex::bert {
+
+class OneRoundBuilder : RowBuilder {
+ public:
+  OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights)
+      : RowBuilder(layout, weights), layout_(layout) {}
+
+  circuit::Program build() &&;
+
+ private:
+  // What goes from layer to layer, for each block.
+  struct State {
+    Blocks x;                    // doubled; in the first layer with several copies [x | shifted x]
+    bool shifted = false;        // that
+    std::vector<Blocks> hidden;  // the last layer's hidden units, doubled pieces; none before the first layer
+    Blocks x1;                   // and its X1, single
+  };
+
+  State encrypted_input();
+  // Rows [context | 0], heads interleaved.
+  Blocks attention(int layer, const State& state);
+  Value cls_attention(int layer, const State& state);
+  // (u + 1)^4 of scores that are summed over the features: valid in the first half of a row.
+  Value power(int layer, Value product);
+  Value sum_over_features(Value product);
+  // Feed-forward units and X1 of each block, from the layer's input and its context.
+  State feed_forward(int layer, const State& state, const Blocks& context);
+  Blocks full_layer_output(int layer, const State& state);
+  Value cls_logits(int layer, const State& state, Value context);
+
+  // A matrix on the x that a state holds: on its first half, or on the shifted copies.
+  circuit::Diagonals of_input(const State& state, const circuit::Entries& m, std::size_t part = 0) const;
+  // Matrix rows (outputs) or columns (inputs), or vector components, in the order of interleaved heads.
+  circuit::Entries interleaved_rows(const circuit::Entries& m) const;
+  circuit::Entries interleaved_columns(const circuit::Entries& m) const;
+  circuit::Components interleaved(const circuit::Components& v) const;
+  Value linear(std::span<const Value> inputs, std::vector<circuit::Diagonals> maps, int baby,
+               const circuit::Components& constant, std::size_t size);
+
+  const OneRoundLayout& layout_;
+  Blocks weight_of_keys_;  // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
+  Blocks weight_shifted_;  // with the halves exchanged
+};
+
+}  // namespace thex::bert

@@ -1,0 +1,343 @@
+#include <string>
+
+#include "thex/bert/encoder_magnitudes.h"
+#include "thex/bert/one_round_builder.h"
+
+namespace thex::bert {
+
+using circuit::Components;
+using circuit::Diagonals;
+using circuit::Entries;
+using circuit::LinearMap;
+using circuit::SlotSource;
+
+namespace {
+
+// Rotations in one sum of rotations: each stage of a sum over 64 columns adds this many.
+constexpr int kSumRadix = 4;
+
+}  // namespace
+
+Entries OneRoundBuilder::interleaved_rows(const Entries& m) const {
+  if (!m) return nullptr;
+  return [m, layout = layout_](std::size_t r, std::size_t c) {
+    return layout.is_feature(r) ? m(layout.feature(r), c) : 0.0;
+  };
+}
+
+Entries OneRoundBuilder::interleaved_columns(const Entries& m) const {
+  if (!m) return nullptr;
+  return [m, layout = layout_](std::size_t r, std::size_t c) {
+    return layout.is_feature(c) ? m(r, layout.feature(c)) : 0.0;
+  };
+}
+
+Components OneRoundBuilder::interleaved(const Components& v) const {
+  if (!v) return nullptr;
+  return [v, layout = layout_](std::size_t p) {
+    return p < layout.half && layout.is_feature(p) ? v(layout.feature(p)) : 0.0;
+  };
+}
+
+Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::size_t part) const {
+  return state.shifted ? circuit::dense_half(layout_.half, m, part) : circuit::dense(layout_.half, m);
+}
+
+Value OneRoundBuilder::linear(std::span<const Value> inputs, std::vector<Diagonals> maps, int baby,
+                              const Components& constant, std::size_t size) {
+  const LinearMap map(b_, std::move(maps), baby);
+  return b_.add_plain(map.apply(b_, inputs), row_vector(constant, size));
+}
+
+OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
+  State state;
+  state.shifted = layout_.copies > 1;
+  const auto token_of = [&](std::size_t block, RowLayout::Position at) {
+    return block * layout_.tokens + (at.part == 1 ? layout_.shifted_token(at.row) : at.row % layout_.tokens);
+  };
+  std::vector<std::vector<SlotSource>> all;
+  for (std::size_t block = 0; block < layout_.blocks; ++block)
+    all.push_back(sources([&](RowLayout::Position at) {
+      const std::size_t token = token_of(block, at);
+      if (at.column >= layout_.hidden) return SlotSource{};
+      return SlotSource{0, static_cast<std::int32_t>(token * layout_.hidden + at.column),
+                        static_cast<std::int32_t>(token)};
+    }));
+  for (std::size_t block = 0; block < layout_.blocks; ++block)
+    all.push_back(sources([&](RowLayout::Position at) {
+      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at))};
+    }));
+  const std::vector<Value> fresh = b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
+  const auto middle = fresh.begin() + static_cast<std::ptrdiff_t>(layout_.blocks);
+  state.x.assign(fresh.begin(), middle);
+  weight_of_keys_.assign(middle, fresh.end());
+  weight_shifted_ = weight_of_keys_;
+  if (state.shifted)
+    for (Value& weight : weight_shifted_) weight = b_.rotate(weight, static_cast<int>(layout_.half));
+  return state;
+}
+
+Value OneRoundBuilder::sum_over_features(Value product) {
+  const int last = static_cast<int>(layout_.head_slots);
+  int stride = static_cast<int>(layout_.half);
+  while (stride > last) {
+    int count = kSumRadix;
+    while (stride / count < last) count /= 2;
+    stride /= count;
+    const std::vector<Value> same(static_cast<std::size_t>(count), product);
+    std::vector<int> steps;
+    for (int k = 0; k < count; ++k) steps.push_back(k * stride);
+    product = b_.sum_of_rotations(same, steps);
+  }
+  return product;
+}
+
+Value OneRoundBuilder::power(int layer, Value product) {
+  label(layer, "scores");
+  const std::size_t half = layout_.half;
+  const Value u =
+      b_.add_plain(sum_over_features(product), mask(layout_.width, [=](std::size_t p) { return p < half; }));
+  label(layer, "power");
+  const Value square = b_.multiply(u, u);
+  return b_.multiply(square, square);
+}
+
+Blocks OneRoundBuilder::attention(int layer, const State& state) {
+  const std::size_t part = state.shifted ? 1 : 0, shifts = layout_.tokens / (state.shifted ? layout_.copies : 1);
+  const int row = static_cast<int>(layout_.width);
+  const Entries query_rows = interleaved_rows(weights_.query(layer)), key_rows = interleaved_rows(weights_.key(layer)),
+                value_rows = interleaved_rows(weights_.value(layer));
+  label(layer, "query");
+  const LinearMap query_map(b_, {of_input(state, query_rows)}, kBaby);
+  const circuit::PlainId query_bias = row_vector(interleaved(weights_.query_bias(layer)), layout_.half);
+  label(layer, "key");
+  const LinearMap key_map(b_, {of_input(state, key_rows, part)}, kBaby);
+  const circuit::PlainId key_bias = row_vector(interleaved(weights_.key_bias(layer)), layout_.half);
+  label(layer, "value");
+  const LinearMap value_map(b_, {of_input(state, value_rows, part)}, kBaby);
+  const circuit::PlainId value_bias = row_vector(interleaved(weights_.value_bias(layer)), layout_.half);
+
+  Blocks queries, keys, values;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    const Value x = state.x[block];
+    label(layer, "query");
+    queries.push_back(doubled(b_.add_plain(query_map.apply(b_, x), query_bias)));
+    label(layer, "key");
+    keys.push_back(doubled(b_.add_plain(key_map.apply(b_, x), key_bias)));
+    label(layer, "value");
+    // Padding has weight zero: whatever else happens in its rows reaches no other row.
+    const Value weight = state.shifted ? weight_shifted_[block] : weight_of_keys_[block];
+    values.push_back(b_.multiply(b_.add_plain(value_map.apply(b_, x), value_bias), weight));
+  }
+
+  std::vector<std::vector<std::pair<Value, Value>>> terms(layout_.blocks);
+  for (std::size_t key_block = 0; key_block < layout_.blocks; ++key_block) {
+    Value key = keys[key_block], value = values[key_block];
+    for (std::size_t shift = 0; shift < shifts; ++shift) {
+      if (shift > 0) {
+        label(layer, "key");
+        key = b_.rotate(key, row);
+        label(layer, "value");
+        value = b_.rotate(value, row);
+      }
+      for (std::size_t query_block = 0; query_block < layout_.blocks; ++query_block) {
+        label(layer, "scores");
+        terms[query_block].emplace_back(power(layer, b_.multiply(queries[query_block], key)), value);
+      }
+    }
+  }
+  label(layer, "value_sum");
+  Blocks context;
+  for (const auto& of_block : terms) {
+    const Value sum = b_.product_sum(of_block);
+    const int period = static_cast<int>(layout_.tokens) * row;
+    context.push_back(
+        state.shifted ? circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period) : sum);
+  }
+  return context;
+}
+
+OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
+  const std::size_t half = layout_.half;
+  label(layer, "intermediate");
+  std::vector<LinearMap> maps;
+  std::vector<circuit::PlainId> constants;
+  const Entries of_layer_input = weights_.intermediate_of_input(layer),
+                of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
+  const Components constant = weights_.intermediate_constant(layer);
+  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
+    maps.emplace_back(b_,
+                      std::vector<Diagonals>{of_input(state, row_piece(of_layer_input, m)),
+                                             circuit::dense(half, row_piece(of_context, m))},
+                      kBaby);
+    constants.push_back(row_vector(piece(constant, m), half));
+  }
+  label(layer, "attention_output");
+  const LinearMap output(
+      b_,
+      {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
+       circuit::dense(half, interleaved_columns(weights_.attention_output(layer)))},
+      kBaby);
+  const circuit::PlainId output_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
+
+  State next;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    label(layer, "intermediate");
+    const Value inputs[] = {state.x[block], doubled(context[block])};
+    Blocks pieces;
+    for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
+      label(layer, "intermediate");
+      const Value u = b_.add_plain(maps[m].apply(b_, inputs), constants[m]);
+      label(layer, "square");
+      pieces.push_back(doubled(b_.multiply(u, u)));
+    }
+    next.hidden.push_back(std::move(pieces));
+    label(layer, "attention_output");
+    next.x1.push_back(b_.add_plain(output.apply(b_, inputs), output_constant));
+  }
+  return next;
+}
+
+// X' of a layer, doubled.
+Blocks OneRoundBuilder::full_layer_output(int layer, const State& state) {
+  label(layer, "output");
+  const LinearMap map =
+      feed_forward_map(weights_.output(layer),
+                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
+  Blocks x;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    Blocks inputs = state.hidden[block];
+    inputs.push_back(state.x1[block]);
+    x.push_back(doubled(b_.add_plain(map.apply(b_, inputs), constant)));
+  }
+  return x;
+}
+
+// The first token's context, in every row. Only its query is needed; row t holds the score of key t.
+Value OneRoundBuilder::cls_attention(int layer, const State& state) {
+  const std::size_t half = layout_.half;
+  label(layer, "query");
+  Value query;
+  if (state.hidden.empty()) {
+    query = linear(std::span(&state.x[0], 1), {of_input(state, interleaved_rows(weights_.query(layer)))}, kBaby,
+                   interleaved(weights_.query_bias(layer)), half);
+  } else {
+    const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
+                                           circuit::dense(half, interleaved_rows(weights_.query_of_residual(layer))));
+    Blocks inputs = state.hidden[0];
+    inputs.push_back(doubled(state.x1[0]));
+    query = b_.add_plain(map.apply(b_, inputs), row_vector(interleaved(weights_.query_constant(layer)), half));
+  }
+  query = doubled(first_token(query));
+  label(layer, "key");
+  const LinearMap key_map(b_, {of_input(state, interleaved_rows(weights_.key(layer)))}, kBaby);
+  const circuit::PlainId key_bias = row_vector(interleaved(weights_.key_bias(layer)), half);
+  label(layer, "value");
+  const LinearMap value_map(b_, {of_input(state, interleaved_rows(weights_.value(layer)))}, kBaby);
+  const circuit::PlainId value_bias = row_vector(interleaved(weights_.value_bias(layer)), half);
+  std::vector<std::pair<Value, Value>> terms;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    label(layer, "key");
+    const Value key = doubled(b_.add_plain(key_map.apply(b_, state.x[block]), key_bias));
+    label(layer, "value");
+    const Value value =
+        b_.multiply(b_.add_plain(value_map.apply(b_, state.x[block]), value_bias), weight_of_keys_[block]);
+    label(layer, "scores");
+    terms.emplace_back(power(layer, b_.multiply(query, key)), value);
+  }
+  label(layer, "value_sum");
+  const int row = static_cast<int>(layout_.width), period = row * static_cast<int>(layout_.tokens);
+  return circuit::rotate_and_sum(b_, b_.product_sum(terms), period / 2, row);
+}
+
+// Rows share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits in the end, label
+// l in column l, and nothing else.
+Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) {
+  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels;
+  b_.set_label("cls_token");
+  const Value x_cls = first_token(state.x[0]);
+  label(layer, "intermediate");
+  const Value inputs[] = {x_cls, doubled(context)};
+  const auto stacked = [&](const Entries& m, bool input) {
+    if (!input || !state.shifted) return circuit::dense(half, m, pieces);
+    return circuit::dense_half(half, m, 0, pieces);
+  };
+  const LinearMap map(b_,
+                      {stacked(weights_.intermediate_of_input(layer), true),
+                       stacked(interleaved_columns(weights_.intermediate_of_attention(layer)), false)},
+                      kBaby);
+  Components constant = weights_.intermediate_constant(layer);
+  if (constant)
+    constant = [constant, half, width](std::size_t p) {
+      return p % width < half ? constant(p / width * half + p % width) : 0.0;
+    };
+  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
+  label(layer, "square");
+  const Value hidden = doubled(b_.multiply(u, u));
+  label(layer, "attention_output");
+  const Value x1 =
+      linear(inputs,
+             {Diagonals{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
+              circuit::dense(half, interleaved_columns(weights_.attention_output(layer)))},
+             kBaby, weights_.attention_constant(layer), layout_.hidden);
+
+  b_.set_label("classifier");
+  // Row t reads piece t mod pieces; X1 is read in the first row of a group only.
+  const auto by_row = [&](const Entries& m, bool first_row_only) {
+    Diagonals d{.period = width * pieces};
+    for (std::size_t k = 0; k < half; ++k) {
+      Components f;
+      if (m)
+        f = [=](std::size_t p) {
+          const std::size_t row = p / width, l = p % width;
+          if (l >= labels || (first_row_only && row > 0)) return 0.0;
+          return m(l, (l + k) % half + (first_row_only ? 0 : row * half));
+        };
+      d.at.emplace(static_cast<int>(k), std::move(f));
+    }
+    return d;
+  };
+  const Value last_inputs[] = {hidden, doubled(x1)};
+  const LinearMap classifier(
+      b_, {by_row(weights_.logits_of_intermediate(), false), by_row(weights_.logits_of_residual(), true)}, kBaby);
+  Value logits = classifier.apply(b_, last_inputs);
+  if (pieces > 1)
+    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(width * pieces / 2), static_cast<int>(width));
+  return b_.add_plain(logits, row_vector(weights_.logits_constant(), labels));
+}
+
+circuit::Program OneRoundBuilder::build() && {
+  State state = encrypted_input();
+  const int last = weights_.config().layers - 1;
+  const bool tokens = weights_.config().task == Task::token_classification;
+  for (int layer = 0; layer < last; ++layer) {
+    state = feed_forward(layer, state, attention(layer, state));
+    state.x = full_layer_output(layer, state);
+  }
+  std::vector<SlotSource> outputs;
+  if (!tokens) {
+    const Value logits = cls_logits(last, state, cls_attention(last, state));
+    for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, static_cast<std::int32_t>(l), -1});
+    return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
+  }
+  state = feed_forward(last, state, attention(last, state));
+  b_.set_label("classifier");
+  const LinearMap map =
+      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(layout_.half, weights_.logits_of_residual()));
+  const circuit::PlainId constant = row_vector(weights_.logits_constant(), layout_.labels);
+  Blocks results;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    Blocks inputs = state.hidden[block];
+    inputs.push_back(doubled(state.x1[block]));
+    results.push_back(b_.add_plain(map.apply(b_, inputs), constant));
+  }
+  for (std::size_t token = 0; token < layout_.bucket; ++token)
+    for (std::size_t l = 0; l < layout_.labels; ++l)
+      outputs.push_back({static_cast<std::int32_t>(token / layout_.tokens),
+                         static_cast<std::int32_t>(layout_.slot(token % layout_.tokens, 0, l)),
+                         static_cast<std::int32_t>(token)});
+  return std::move(b_).finish(results, std::move(outputs));
+}
+
+}  // namespace thex::bert

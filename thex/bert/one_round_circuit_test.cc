@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "thex/bert/encoder_circuit.h"
+#include "thex/bert/one_round_builder.h"
+#include "thex/bert/reference.h"
+#include "thex/bert/testing.h"
+#include "thex/circuit/clear.h"
+
+namespace thex::bert {
+namespace {
+
+struct Shape {
+  int layers, hidden, heads, ffn, labels;
+  Task task = Task::classification;
+};
+
+std::shared_ptr<Model> polynomial_model(const Shape& shape, unsigned seed) {
+  ModelConfig c = testing::small_config();
+  c.layers = shape.layers, c.hidden = shape.hidden, c.heads = shape.heads, c.ffn = shape.ffn;
+  c.max_positions = 128, c.activation = Activation::square, c.pooler = false;
+  c.task = shape.task;
+  c.labels.clear();
+  for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
+  c.thex = HeSection{.softmax = Softmax::power, .norm = Norm::affine, .max_relu_input = 10, .max_logit = 10};
+  return std::make_shared<Model>(testing::random_model(c, seed));
+}
+
+std::vector<std::int32_t> random_ids(int count, unsigned seed) {
+  std::mt19937 engine(seed);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+  for (auto& id : ids) id = static_cast<std::int32_t>(engine() % 50);
+  return ids;
+}
+
+class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};
+
+// The circuit on doubles equals the clear reference for every length, whatever the packing.
+TEST_P(OneRoundCircuit, EqualsTheReference) {
+  const auto& [shape, slots] = GetParam();
+  const auto model = polynomial_model(shape, 11);
+  const EncoderWeights weights(model);
+  for (const int bucket : {16, 64, 128}) {
+    const OneRoundLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
+    const circuit::Program program = OneRoundBuilder(layout, weights).build();
+    EXPECT_EQ(program.steps.size(), 1u) << "nothing comes back";
+    for (const int length : {3, bucket}) {
+      const auto ids = random_ids(length, static_cast<unsigned>(length));
+      const std::vector<std::int32_t> types(ids.size(), 0);
+      const ForwardResult expected = forward(*model, ids, types);
+      const circuit::ClearResult got = circuit::run_clear(program, embed(*model, ids, types), length);
+      ASSERT_EQ(got.logits.size(), expected.logits.size());
+      for (std::size_t l = 0; l < got.logits.size(); ++l)
+        EXPECT_NEAR(got.logits[l], expected.logits[l], 1e-8 * (1 + std::abs(expected.logits[l])))
+            << "bucket " << bucket << ", length " << length << ", label " << l;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, OneRoundCircuit,
+    ::testing::Values(std::make_tuple(Shape{1, 64, 2, 128, 2}, 4096u), std::make_tuple(Shape{2, 64, 2, 256, 3}, 1024u),
+                      std::make_tuple(Shape{2, 128, 2, 512, 2}, 16384u),
+                      std::make_tuple(Shape{2, 96, 3, 200, 5}, 4096u), std::make_tuple(Shape{3, 64, 1, 100, 8}, 2048u),
+                      std::make_tuple(Shape{2, 64, 2, 128, 1, Task::regression}, 2048u),
+                      std::make_tuple(Shape{2, 64, 2, 192, 9, Task::token_classification}, 4096u),
+                      std::make_tuple(Shape{1, 96, 3, 200, 5, Task::token_classification}, 2048u)));
+
+TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
+  for (const Shape& shape : {Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 2}, Shape{3, 64, 2, 128, 2},
+                             Shape{2, 64, 2, 128, 5, Task::token_classification}}) {
+    const auto model = polynomial_model(shape, 3);
+    for (const std::size_t bucket : {16u, 64u}) {
+      const OneRoundLayout layout(model->config, bucket, 4096);
+      const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model->config)).build();
+      // The only query of a single layer is chosen on the way.
+      const bool chosen = shape.layers == 1 && shape.task == Task::classification;
+      EXPECT_EQ(circuit::assign_levels(program).depth, 8 * shape.layers + (chosen ? 1 : 0)) << shape.layers;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace thex::bert

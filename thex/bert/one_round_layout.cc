@@ -1,0 +1,19 @@
+#include "thex/bert/one_round_layout.h"
+
+#include <bit>
+#include <string>
+
+namespace thex::bert {
+
+OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count)
+    : RowLayout(config, bucket_tokens, slot_count) {
+  head_slots = std::bit_ceil(heads);
+  copies = rows / tokens;
+  require(head_slots * std::bit_ceil(head_dim) == half,
+          std::to_string(heads) + " heads of size " + std::to_string(head_dim) + ", padded to powers of two, are " +
+              std::to_string(head_slots * std::bit_ceil(head_dim)) + " columns and not the " + std::to_string(half) +
+              " of hidden_size " + std::to_string(hidden));
+  require(copies <= tokens, "length bucket " + std::to_string(bucket) + " in " + std::to_string(slots) + " slots");
+}
+
+}  // namespace thex::bert

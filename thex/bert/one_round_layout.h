@@ -1,0 +1,29 @@
+// The rows of the protocol one-round.
+//
+// Queries, keys and values have their heads interleaved: feature i of head h is in column i * head_slots + h. Sums over
+// the features of a head are then cyclic rotations of a doubled row, which leave the sum in every column of the head:
+// no masks, so no levels.
+//
+// A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
+// the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.
+#pragma once
+
+#include "thex/bert/row_layout.h"
+
+namespace thex::bert {
+
+struct OneRoundLayout : RowLayout {
+  std::size_t head_slots = 0;  // heads, padded to a power of two
+  std::size_t copies = 0;      // repetitions of the T tokens in a ciphertext: R / T
+
+  // Throws Error(model) naming the field whose value this packing cannot hold.
+  OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count);
+
+  // Whether a column holds a feature of a head, and which one of the model's.
+  bool is_feature(std::size_t column) const { return column % head_slots < heads && column / head_slots < head_dim; }
+  std::size_t feature(std::size_t column) const { return column % head_slots * head_dim + column / head_slots; }
+  // The token of a row of shifted copies.
+  std::size_t shifted_token(std::size_t row) const { return (row + row / tokens * (tokens / copies)) % tokens; }
+};
+
+}  // namespace thex::bert

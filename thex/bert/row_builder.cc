@@ -1,0 +1,68 @@
+#include "thex/bert/row_builder.h"
+
+#include <string>
+
+namespace thex::bert {
+
+using circuit::Components;
+using circuit::Entries;
+using circuit::LinearMap;
+using circuit::PlainId;
+using circuit::SlotSource;
+
+void RowBuilder::label(int layer, const char* step) { b_.set_label("layer" + std::to_string(layer) + "." + step); }
+
+PlainId RowBuilder::row_vector(const Components& f, std::size_t size) {
+  if (!f) return b_.plain({rows_.width, nullptr});
+  return b_.plain(circuit::vector_of(rows_.width, [f, size](std::size_t p) { return p < size ? f(p) : 0.0; }));
+}
+
+PlainId RowBuilder::mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value) {
+  return b_.plain(circuit::vector_of(period, [inside, value](std::size_t p) { return inside(p) ? value : 0.0; }));
+}
+
+std::vector<SlotSource> RowBuilder::sources(const std::function<SlotSource(RowLayout::Position)>& f) const {
+  std::vector<SlotSource> all(rows_.slots);
+  for (std::size_t s = 0; s < all.size(); ++s) all[s] = f(rows_.position(s));
+  return all;
+}
+
+Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
+Value RowBuilder::doubled(Value single) { return b_.add(single, next_half(single)); }
+
+Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
+  label(layer, name);
+  const LinearMap map(b_, {circuit::dense(rows_.half, m)}, kBaby);
+  return b_.add_plain(map.apply(b_, x), row_vector(bias, rows_.hidden));
+}
+
+Value RowBuilder::first_token(Value x) {
+  const std::size_t width = rows_.width, period = rows_.tokens * width;
+  const Value only = b_.multiply_plain(x, mask(period, [=](std::size_t p) { return p < width; }));
+  return circuit::rotate_and_sum(b_, only, static_cast<int>(period / 2), static_cast<int>(width));
+}
+
+Entries RowBuilder::row_piece(const Entries& w, std::size_t m) const {
+  if (!w) return nullptr;
+  return [w, offset = m * rows_.half](std::size_t r, std::size_t c) { return w(r + offset, c); };
+}
+
+Entries RowBuilder::column_piece(const Entries& w, std::size_t m) const {
+  if (!w) return nullptr;
+  return [w, offset = m * rows_.half](std::size_t r, std::size_t c) { return w(r, c + offset); };
+}
+
+Components RowBuilder::piece(const Components& v, std::size_t m) const {
+  if (!v) return nullptr;
+  return [v, offset = m * rows_.half](std::size_t p) { return v(p + offset); };
+}
+
+LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, circuit::Diagonals of_residual) {
+  std::vector<circuit::Diagonals> maps;
+  for (std::size_t m = 0; m < rows_.ffn_pieces; ++m)
+    maps.push_back(circuit::dense(rows_.half, column_piece(of_hidden, m)));
+  maps.push_back(std::move(of_residual));
+  return {b_, std::move(maps), kBabyManyInputs};
+}
+
+}  // namespace thex::bert

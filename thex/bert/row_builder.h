@@ -1,0 +1,55 @@
+// Pieces of encoder programs that both protocols share.
+//
+// A "row value" is one ciphertext in the packing of row_layout.h; a matrix of bucket x hidden is `blocks` of them.
+// "doubled" means rows [x|x], "single" [x|0].
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "thex/bert/encoder_weights.h"
+#include "thex/bert/row_layout.h"
+#include "thex/circuit/matrix.h"
+#include "thex/circuit/program.h"
+
+namespace thex::bert {
+
+using circuit::Value;
+using Blocks = std::vector<Value>;
+
+class RowBuilder {
+ protected:
+  // Both must outlive the builder.
+  RowBuilder(const RowLayout& layout, const EncoderWeights& weights)
+      : rows_(layout), weights_(weights), b_(layout.slots) {}
+
+  // Baby steps of a 128-wide matrix: few distinct rotations, shared by every matrix of the model.
+  static constexpr int kBaby = 16;
+  // With several inputs each baby step is paid for every input, a giant step once.
+  static constexpr int kBabyManyInputs = 8;
+
+  // m x + bias, single.
+  Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
+  Value doubled(Value single);
+  Value next_half(Value single);  // [0 | x]
+  // A vector of `size` components in every row.
+  circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
+  circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
+  std::vector<circuit::SlotSource> sources(const std::function<circuit::SlotSource(RowLayout::Position)>& f) const;
+  // The first token's row in every row, of rows of any kind.
+  Value first_token(Value x);
+  // H-wide piece number m of a matrix's rows, of its columns, of a vector.
+  circuit::Entries row_piece(const circuit::Entries& w, std::size_t m) const;
+  circuit::Entries column_piece(const circuit::Entries& w, std::size_t m) const;
+  circuit::Components piece(const circuit::Components& v, std::size_t m) const;
+  // of_hidden (the hidden units, in H-wide doubled pieces) + of_residual (x1, the last input).
+  circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, circuit::Diagonals of_residual);
+  void label(int layer, const char* step);
+
+  const RowLayout& rows_;
+  const EncoderWeights& weights_;
+  circuit::Builder b_;
+};
+
+}  // namespace thex::bert
