@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <stdexcept>
 
 #include "thex/bert/encoder_circuit.h"
 #include "thex/bert/one_round_builder.h"
 #include "thex/bert/reference.h"
 #include "thex/bert/testing.h"
+#include "thex/circuit/ckks_executor.h"
 #include "thex/circuit/clear.h"
+#include "thex/circuit/client_turn.h"
+#include "thex/ckks/secret/secret.h"
 
 namespace thex::bert {
 namespace {
@@ -27,6 +31,15 @@ std::shared_ptr<Model> polynomial_model(const Shape& shape, unsigned seed) {
   for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
   c.thex = HeSection{.softmax = Softmax::power, .norm = Norm::affine, .max_relu_input = 10, .max_logit = 10};
   return std::make_shared<Model>(testing::random_model(c, seed));
+}
+
+// The same with values that stay near one: polynomials of random weights grow.
+std::shared_ptr<Model> calm_polynomial_model(const Shape& shape, unsigned seed) {
+  auto model = polynomial_model(shape, seed);
+  for (auto& [name, tensor] : model->tensors)
+    if (name.starts_with("encoder."))
+      for (float& value : tensor.data) value *= 0.6f;
+  return model;
 }
 
 std::vector<std::int32_t> random_ids(int count, unsigned seed) {
@@ -81,6 +94,40 @@ TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
     }
   }
 }
+
+class OneRoundEncrypted : public ::testing::TestWithParam<Shape> {};
+
+TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
+  const auto model = calm_polynomial_model(GetParam(), 5);
+  const int length = 11;
+  const auto ids = random_ids(length, 9);
+  const std::vector<std::int32_t> types(ids.size(), 0);
+  const ForwardResult expected = forward(*model, ids, types);
+  double largest = 0;
+  for (double logit : expected.logits) largest = std::max(largest, std::abs(logit));
+  model->config.thex->max_logit = largest;
+  const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
+  EXPECT_EQ(inference.protocol, "one-round");
+  EXPECT_EQ(inference.rounds, 0);
+  const circuit::Plan& plan = inference.plan;
+  ring::Prng prng(ring::Seed{1});
+  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
+  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+  const ckks::Evaluator evaluator(plan.context);
+  const circuit::ClientTurn client(plan, 0, key, length);
+  std::vector<ckks::Ciphertext> inputs;
+  for (const auto& c : client.first(embed(*model, ids, types))) inputs.push_back(evaluator.expand(c));
+  const circuit::CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
+  const auto no_exchange = [](std::size_t, std::vector<ckks::Ciphertext>) -> std::vector<ckks::Ciphertext> {
+    throw std::logic_error("there is no second round");
+  };
+  const std::vector<double> logits = client.result(executor.run(keys, std::move(inputs), no_exchange, 2));
+  ASSERT_EQ(logits.size(), expected.logits.size());
+  for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 2e-2);
+}
+INSTANTIATE_TEST_SUITE_P(Tasks, OneRoundEncrypted,
+                         ::testing::Values(Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 1, Task::regression},
+                                           Shape{1, 64, 2, 192, 9, Task::token_classification}));
 
 }  // namespace
 }  // namespace thex::bert
