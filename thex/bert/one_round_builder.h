@@ -36,7 +36,7 @@ class OneRoundBuilder : RowBuilder {
   Value cls_attention(int layer, const State& state);
   // (u + 1)^4 of scores that are summed over the features: valid in the first half of a row.
   Value power(int layer, Value product);
-  Value sum_over_features(Value product);
+  void drop_shifted(State& state);
   // Feed-forward units and X1 of each block, from the layer's input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);
   Blocks full_layer_output(int layer, const State& state);

@@ -11,13 +11,6 @@ using circuit::Entries;
 using circuit::LinearMap;
 using circuit::SlotSource;
 
-namespace {
-
-// Rotations in one sum of rotations: each stage of a sum over 64 columns adds this many.
-constexpr int kSumRadix = 4;
-
-}  // namespace
-
 Entries OneRoundBuilder::interleaved_rows(const Entries& m) const {
   if (!m) return nullptr;
   return [m, layout = layout_](std::size_t r, std::size_t c) {
@@ -77,26 +70,12 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
   return state;
 }
 
-Value OneRoundBuilder::sum_over_features(Value product) {
-  const int last = static_cast<int>(layout_.head_slots);
-  int stride = static_cast<int>(layout_.half);
-  while (stride > last) {
-    int count = kSumRadix;
-    while (stride / count < last) count /= 2;
-    stride /= count;
-    const std::vector<Value> same(static_cast<std::size_t>(count), product);
-    std::vector<int> steps;
-    for (int k = 0; k < count; ++k) steps.push_back(k * stride);
-    product = b_.sum_of_rotations(same, steps);
-  }
-  return product;
-}
-
 Value OneRoundBuilder::power(int layer, Value product) {
   label(layer, "scores");
   const std::size_t half = layout_.half;
-  const Value u =
-      b_.add_plain(sum_over_features(product), mask(layout_.width, [=](std::size_t p) { return p < half; }));
+  const Value score =
+      circuit::rotate_and_sum(b_, product, static_cast<int>(half / 2), static_cast<int>(layout_.head_slots));
+  const Value u = b_.add_plain(score, mask(layout_.width, [=](std::size_t p) { return p < half; }));
   label(layer, "power");
   const Value square = b_.multiply(u, u);
   return b_.multiply(square, square);
@@ -130,31 +109,58 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     values.push_back(b_.multiply(b_.add_plain(value_map.apply(b_, x), value_bias), weight));
   }
 
-  std::vector<std::vector<std::pair<Value, Value>>> terms(layout_.blocks);
-  for (std::size_t key_block = 0; key_block < layout_.blocks; ++key_block) {
-    Value key = keys[key_block], value = values[key_block];
-    for (std::size_t shift = 0; shift < shifts; ++shift) {
-      if (shift > 0) {
-        label(layer, "key");
-        key = b_.rotate(key, row);
-        label(layer, "value");
-        value = b_.rotate(value, row);
-      }
-      for (std::size_t query_block = 0; query_block < layout_.blocks; ++query_block) {
-        label(layer, "scores");
-        terms[query_block].emplace_back(power(layer, b_.multiply(queries[query_block], key)), value);
-      }
-    }
+  // Query t meets key t + s for every shift s = inner + outer: keys and values move by the inner part, queries back by
+  // the outer one, and the sums of values forward again.
+  std::size_t inner = 1;
+  while (inner * inner < shifts) inner *= 2;
+  std::vector<Blocks> moved_keys, moved_values;  // by shift, then block
+  // One step after the other: few rotation keys.
+  for (std::size_t shift = 0; shift < inner; ++shift) {
+    const auto next = [&](const Blocks& from, const std::vector<Blocks>& before) {
+      if (shift == 0) return from;
+      Blocks to;
+      for (Value v : before.back()) to.push_back(b_.rotate(v, row));
+      return to;
+    };
+    label(layer, "key");
+    moved_keys.push_back(next(keys, moved_keys));
+    label(layer, "value");
+    moved_values.push_back(next(values, moved_values));
   }
-  label(layer, "value_sum");
   Blocks context;
-  for (const auto& of_block : terms) {
-    const Value sum = b_.product_sum(of_block);
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    const int outer_step = row * static_cast<int>(inner);
+    Blocks sums;
+    Value query = queries[block];
+    for (std::size_t outer = 0; outer < shifts; outer += inner) {
+      label(layer, "query");
+      if (outer > 0) query = b_.rotate(query, -outer_step);
+      std::vector<std::pair<Value, Value>> terms;
+      for (std::size_t shift = 0; shift < inner; ++shift)
+        for (std::size_t of_keys = 0; of_keys < layout_.blocks; ++of_keys) {
+          label(layer, "scores");
+          terms.emplace_back(power(layer, b_.multiply(query, moved_keys[shift][of_keys])),
+                             moved_values[shift][of_keys]);
+        }
+      label(layer, "value_sum");
+      sums.push_back(b_.product_sum(terms));
+    }
+    Value sum = sums.back();
+    for (std::size_t k = sums.size() - 1; k-- > 0;) sum = b_.add(b_.rotate(sum, outer_step), sums[k]);
     const int period = static_cast<int>(layout_.tokens) * row;
     context.push_back(
         state.shifted ? circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period) : sum);
   }
   return context;
+}
+
+// After attention the shifted copies have no more use.
+void OneRoundBuilder::drop_shifted(State& state) {
+  if (!state.shifted) return;
+  b_.set_label("embeddings");
+  const circuit::PlainId first = mask(layout_.width, [half = layout_.half](std::size_t p) { return p < half; });
+  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, first));
+  state.shifted = false;
 }
 
 OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
@@ -167,7 +173,7 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
   const Components constant = weights_.intermediate_constant(layer);
   for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
     maps.emplace_back(b_,
-                      std::vector<Diagonals>{of_input(state, row_piece(of_layer_input, m)),
+                      std::vector<Diagonals>{circuit::dense(half, row_piece(of_layer_input, m)),
                                              circuit::dense(half, row_piece(of_context, m))},
                       kBaby);
     constants.push_back(row_vector(piece(constant, m), half));
@@ -259,13 +265,9 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   const Value x_cls = first_token(state.x[0]);
   label(layer, "intermediate");
   const Value inputs[] = {x_cls, doubled(context)};
-  const auto stacked = [&](const Entries& m, bool input) {
-    if (!input || !state.shifted) return circuit::dense(half, m, pieces);
-    return circuit::dense_half(half, m, 0, pieces);
-  };
   const LinearMap map(b_,
-                      {stacked(weights_.intermediate_of_input(layer), true),
-                       stacked(interleaved_columns(weights_.intermediate_of_attention(layer)), false)},
+                      {circuit::dense(half, weights_.intermediate_of_input(layer), pieces),
+                       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), pieces)},
                       kBaby);
   Components constant = weights_.intermediate_constant(layer);
   if (constant)
@@ -312,16 +314,22 @@ circuit::Program OneRoundBuilder::build() && {
   const int last = weights_.config().layers - 1;
   const bool tokens = weights_.config().task == Task::token_classification;
   for (int layer = 0; layer < last; ++layer) {
-    state = feed_forward(layer, state, attention(layer, state));
+    const Blocks context = attention(layer, state);
+    drop_shifted(state);
+    state = feed_forward(layer, state, context);
     state.x = full_layer_output(layer, state);
   }
   std::vector<SlotSource> outputs;
   if (!tokens) {
-    const Value logits = cls_logits(last, state, cls_attention(last, state));
+    const Value context = cls_attention(last, state);
+    drop_shifted(state);
+    const Value logits = cls_logits(last, state, context);
     for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, static_cast<std::int32_t>(l), -1});
     return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
   }
-  state = feed_forward(last, state, attention(last, state));
+  const Blocks context = attention(last, state);
+  drop_shifted(state);
+  state = feed_forward(last, state, context);
   b_.set_label("classifier");
   const LinearMap map =
       feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(layout_.half, weights_.logits_of_residual()));

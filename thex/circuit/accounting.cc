@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "thex/circuit/cost_model.h"
@@ -22,6 +23,7 @@ class Accountant {
   void all() {
     const Fusion fusion = find_fusion(program_, plan_.level);
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
+      enter(static_cast<NodeId>(id));
       if (fusion.nodes[id].how == Fusion::How::alone) node(program_.nodes[id], plan_.level[id]);
       if (fusion.nodes[id].how == Fusion::How::sum) {
         const RotationSum& sum = program_.rotation_sums[fusion.nodes[id].index];
@@ -29,10 +31,39 @@ class Accountant {
         spend(2 * cost_.divide(plan_.level[id]));
       }
     }
-    for (const TransformGroup& g : fusion.groups) group(g);
+    for (const TransformGroup& g : fusion.groups) {
+      enter(program_.transforms[g.transforms[0]].output);
+      group(g);
+    }
+    leave();
   }
 
+  const std::vector<StepCost>& steps() const { return steps_; }
+
  private:
+  // What is accounted from here on belongs to the node's step.
+  void enter(NodeId id) {
+    leave();
+    const auto i = static_cast<std::size_t>(id);
+    const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[i].label, steps_.size());
+    if (inserted) steps_.push_back({.label = program_.nodes[i].label});
+    current_ = it->second;
+    steps_[current_].level = std::max(steps_[current_].level, plan_.level[i] + consumed_levels(program_.nodes[i].op));
+    before_ = plan_.counts;
+    seconds_before_ = plan_.estimated_seconds;
+  }
+
+  void leave() {
+    if (steps_.empty()) return;
+    StepCost& step = steps_[current_];
+    step.rotations += plan_.counts.rotations - before_.rotations;
+    step.plain_products += plan_.counts.plain_products - before_.plain_products;
+    step.ciphertext_products += plan_.counts.ciphertext_products - before_.ciphertext_products;
+    step.seconds += plan_.estimated_seconds - seconds_before_;
+    before_ = plan_.counts;
+    seconds_before_ = plan_.estimated_seconds;
+  }
+
   void spend(double seconds) { plan_.estimated_seconds += seconds; }
 
   // One that is not divided by P yet; steps = 0 costs no key.
@@ -105,6 +136,11 @@ class Accountant {
   ProgramPlan& plan_;
   ckks::KeyRequirements& keys_;
   CostModel cost_;
+  std::vector<StepCost> steps_;
+  std::map<std::string, std::size_t> step_of_label_;
+  std::size_t current_ = 0;
+  OperationCounts before_;
+  double seconds_before_ = 0;
   std::map<std::pair<NodeId, int>, int> hoisted_;  // rotations of one value at one level share their digits
 };
 
@@ -112,6 +148,16 @@ class Accountant {
 
 void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys) {
   Accountant(program, plan, spec, keys).all();
+}
+
+std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
+  ProgramPlan scratch = plan;
+  scratch.counts = {};
+  scratch.estimated_seconds = 0;
+  ckks::KeyRequirements keys;
+  Accountant accountant(program, scratch, spec, keys);
+  accountant.all();
+  return accountant.steps();
 }
 
 std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {

@@ -2,14 +2,27 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "thex/circuit/planner.h"
 #include "thex/circuit/program.h"
 
 namespace thex::circuit {
 
+// What the nodes of one label cost.
+struct StepCost {
+  std::string label;
+  int level = 0;  // the highest at which they compute
+  std::size_t rotations = 0, plain_products = 0, ciphertext_products = 0;
+  double seconds = 0;
+};
+
 // Adds to plan.counts, plan.estimated_seconds and keys.
 void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys);
+
+// The same, label by label in the order of the program.
+std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec);
 
 // Memory of the encoded plain vectors: a compact plaintext of period H takes 2H words a limb, and special limbs too
 // where a linear transform rotates.

@@ -56,16 +56,14 @@ Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked) {
   return d;
 }
 
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part, std::size_t stacked) {
-  const std::size_t width = 2 * size;
-  Diagonals d{.period = width * stacked};
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part) {
+  Diagonals d{.period = 2 * size};
   for (int k = 1 - static_cast<int>(size); k < static_cast<int>(size); ++k) {
     Components f;
     if (entries)
-      f = [entries, size, width, k](std::size_t p) {
-        const std::size_t block = p / width, row = p % width;
+      f = [entries, size, k](std::size_t row) {
         const std::size_t column = row + static_cast<std::size_t>(k);  // beyond size, or wrapped around zero: outside
-        return row < size && column < size ? entries(row + block * size, column) : 0.0;
+        return row < size && column < size ? entries(row, column) : 0.0;
       };
     d.at.emplace(static_cast<int>(part * size) + k, std::move(f));
   }

@@ -34,7 +34,7 @@ struct Diagonals {
 Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1);
 
 // The same on rows [x0|x1] that hold two vectors: the result is [M x_part | 0], with 2 * size - 1 diagonals.
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part, std::size_t stacked = 1);
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part);
 
 class LinearMap {
  public:

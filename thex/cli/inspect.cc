@@ -22,8 +22,20 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  bool json = false, simulate = false;
+  bool json = false, simulate = false, steps = false;
 };
+
+Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
+  Json all = Json::array();
+  for (const circuit::StepCost& s : circuit::step_costs(plan.programs[bucket], plan.program_plans[bucket], plan.spec))
+    all.push_back({{"step", s.label},
+                   {"level", s.level},
+                   {"rotations", s.rotations},
+                   {"plain_products", s.plain_products},
+                   {"ciphertext_products", s.ciphertext_products},
+                   {"estimated_seconds", s.seconds}});
+  return all;
+}
 
 Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder) {
   Json json;
@@ -80,7 +92,7 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
   for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
     const std::size_t bytes = circuit::plaintext_bytes(p.programs[i], b, p.spec);
-    weights += bytes;
+    weights = std::max(weights, bytes);
     json["buckets"].push_back({{"tokens", plan.buckets[i]},
                                {"depth", b.depth},
                                {"predicted_logit_bits", b.result_bits ? Json(*b.result_bits) : Json(nullptr)},
@@ -91,15 +103,27 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
                                {"ciphertext_products", b.counts.ciphertext_products},
                                {"plain_products", b.counts.plain_products},
                                {"rescales", b.counts.rescales},
-                               {"weight_bytes", bytes}});
+                               {"weight_bytes", bytes},
+                               {"steps", steps_json(p, i)}});
   }
-  json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_all_buckets", weights}};
+  json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_largest_bucket", weights}};
   json["ledger"] = ledger_json(plan);
   return json;
 }
 
+void print_steps(const bert::InferencePlan& plan) {
+  for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
+    std::cout << fmt::format("\n{:<28}  level  rotations  products by weights  by ciphertexts  est. s\n",
+                             fmt::format("{} tokens", plan.buckets[i]));
+    for (const circuit::StepCost& s :
+         circuit::step_costs(plan.plan.programs[i], plan.plan.program_plans[i], plan.plan.spec))
+      std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level, s.rotations,
+                               s.plain_products, s.ciphertext_products, s.seconds);
+  }
+}
+
 void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan,
-                bool simulated) {
+                bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n", folder.string(),
                            c.layers, c.hidden, c.heads, c.ffn, bert::name_of(c.task), c.labels.size());
   if (!plan) {
@@ -132,6 +156,7 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
                    : c.thex->layers.empty() ? "assuming values near 1 and independent errors; see --simulate"
                                             : "from calibrated sizes, assuming independent errors; see --simulate")
             << ledger_text(*plan);
+  if (steps) print_steps(*plan);
 }
 
 void run(const Options& o) {
@@ -145,7 +170,7 @@ void run(const Options& o) {
   } else if (config.he_friendly()) {
     plan = std::make_unique<bert::InferencePlan>(bert::plan_inference(config, o.model.max_tokens));
   }
-  if (!o.json) return print_text(config, folder, plan.get(), o.simulate);
+  if (!o.json) return print_text(config, folder, plan.get(), o.simulate, o.steps);
   Json json;
   json["model"] = model_json(config, folder);
   if (plan) json.update(plan_json(*plan, o.simulate, !config.thex->layers.empty()));
@@ -160,6 +185,7 @@ void add_inspect(CLI::App& app, Command& command) {
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   sub->add_flag("--simulate", o->simulate,
                 "Predict the precision by simulated runs with the model's weights, instead of from assumed sizes");
+  sub->add_flag("--steps", o->steps, "Also what each step of the circuits costs");
   add_model_options(*sub, o->model);
   command.app = sub;
   command.run = [o] { run(*o); };
