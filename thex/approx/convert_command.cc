@@ -23,6 +23,7 @@ std::string text_of(double value) {
 
 std::vector<std::pair<std::string, std::string>> options_of(const WorkflowOptions& o) {
   return {{"profile", o.profile == Profile::paper ? "paper" : "default"},
+          {"protocol", bert::name_of(o.protocol)},
           {"epochs", std::to_string(o.epochs)},
           {"norm_epochs", std::to_string(o.norm_epochs)},
           {"final_epochs", std::to_string(o.final_epochs)},
@@ -67,8 +68,9 @@ ConversionReport report_of(const WorkflowResult& r, const CommonArguments& a, co
   report.max_relu_input = r.ranges.max_relu_input();
   report.max_logit = r.ranges.logit;
   const EstimationReport& e = r.estimation_report;
-  report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
-                       e.mse_exact_reciprocal, e.mse_reciprocal_part, e.worst_relative};
+  if (o.protocol == bert::Protocol::the_x)
+    report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
+                         e.mse_exact_reciprocal, e.mse_reciprocal_part, e.worst_relative};
   return report;
 }
 
@@ -90,9 +92,12 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
                  s.dev.metric - r.stages.front().dev.metric, s.what.c_str());
   const Ranges& g = r.ranges;
   std::fprintf(stderr,
-               "\nranges: u %.2f, T %.1f and %.1f, FFN %.1f, logits %.2f; cubes %.1f, sums %.3g..%.1f, P.V %.2f, "
-               "hidden %.1f; max_relu_input %.1f\n",
-               g.u, g.t1, g.t2, g.ffn, g.logit, g.cube, g.min_sum, g.sum, g.context, g.hidden, g.max_relu_input());
+               "\nranges: scores %.2f, coefficients %.1f, their sums %.3g..%.1f, P.V %.2f, FFN %.1f, hidden %.1f, "
+               "logits %.2f",
+               g.u, g.cube, g.min_sum, g.sum, g.context, g.ffn, g.hidden, g.logit);
+  if (r.module.softmax == bert::Softmax::estimation)
+    std::fprintf(stderr, ", T %.1f and %.1f; largest ReLU input %.1f", g.t1, g.t2, g.max_relu_input());
+  std::fprintf(stderr, "\n");
 }
 
 // Variants that bring a training split to this many examples, unless the user asks for another number: a student

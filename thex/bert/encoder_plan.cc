@@ -24,7 +24,7 @@ constexpr double kRangeMargin = 1.5;
 constexpr double kMinLogitBits = 8;
 
 // Sixteen products in a row, four of them squarings, lose about 16 bits.
-constexpr int kOneRoundLogScale = 38;
+constexpr int kOneRoundLogScale = 40;
 
 // What the client learns in the end.
 std::string outputs(const ModelConfig& config) {

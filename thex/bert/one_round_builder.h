@@ -34,8 +34,10 @@ class OneRoundBuilder : RowBuilder {
   // Rows [context | 0], heads interleaved.
   Blocks attention(int layer, const State& state);
   Value cls_attention(int layer, const State& state);
-  // (u + 1)^4 of scores that are summed over the features: valid in the first half of a row.
-  Value power(int layer, Value product);
+  // The sum over a head's features of a product of a query and a key, valid in the first half of a row.
+  Value summed(Value product);
+  // (score + 1)^4.
+  Value power(int layer, Value score);
   void drop_shifted(State& state);
   // Feed-forward units and X1 of each block, from the layer's input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);

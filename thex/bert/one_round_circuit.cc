@@ -11,6 +11,20 @@ using circuit::Entries;
 using circuit::LinearMap;
 using circuit::SlotSource;
 
+namespace {
+
+Entries scaled(const Entries& m, double factor) {
+  if (!m || factor == 1) return m;
+  return [m, factor](std::size_t r, std::size_t c) { return factor * m(r, c); };
+}
+
+Components scaled(const Components& v, double factor) {
+  if (!v || factor == 1) return v;
+  return [v, factor](std::size_t p) { return factor * v(p); };
+}
+
+}  // namespace
+
 Entries OneRoundBuilder::interleaved_rows(const Entries& m) const {
   if (!m) return nullptr;
   return [m, layout = layout_](std::size_t r, std::size_t c) {
@@ -70,13 +84,13 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
   return state;
 }
 
-Value OneRoundBuilder::power(int layer, Value product) {
-  label(layer, "scores");
-  const std::size_t half = layout_.half;
-  const Value score =
-      circuit::rotate_and_sum(b_, product, static_cast<int>(half / 2), static_cast<int>(layout_.head_slots));
-  const Value u = b_.add_plain(score, mask(layout_.width, [=](std::size_t p) { return p < half; }));
+Value OneRoundBuilder::summed(Value product) {
+  return circuit::rotate_and_sum(b_, product, static_cast<int>(layout_.half / 2), static_cast<int>(layout_.head_slots));
+}
+
+Value OneRoundBuilder::power(int layer, Value score) {
   label(layer, "power");
+  const Value u = b_.add_plain(score, mask(layout_.width, [half = layout_.half](std::size_t p) { return p < half; }));
   const Value square = b_.multiply(u, u);
   return b_.multiply(square, square);
 }
@@ -84,11 +98,19 @@ Value OneRoundBuilder::power(int layer, Value product) {
 Blocks OneRoundBuilder::attention(int layer, const State& state) {
   const std::size_t part = state.shifted ? 1 : 0, shifts = layout_.tokens / (state.shifted ? layout_.copies : 1);
   const int row = static_cast<int>(layout_.width);
-  const Entries query_rows = interleaved_rows(weights_.query(layer)), key_rows = interleaved_rows(weights_.key(layer)),
-                value_rows = interleaved_rows(weights_.value(layer));
+  // Query t meets key t + s for every shift s = inner + outer: keys and values move by the inner part, queries back by
+  // the outer one, and the sums of values forward again.
+  std::size_t inner = 1;
+  while (inner * inner < shifts) inner *= 2;
+  // Two keys are compared as one pair, whose parts come back doubled: the query is halved.
+  const bool pairs = inner * layout_.blocks > 1;
+  const double query_factor = pairs ? 0.5 : 1;
+  const Entries query_rows = scaled(interleaved_rows(weights_.query(layer)), query_factor),
+                key_rows = interleaved_rows(weights_.key(layer)), value_rows = interleaved_rows(weights_.value(layer));
   label(layer, "query");
   const LinearMap query_map(b_, {of_input(state, query_rows)}, kBaby);
-  const circuit::PlainId query_bias = row_vector(interleaved(weights_.query_bias(layer)), layout_.half);
+  const circuit::PlainId query_bias =
+      row_vector(scaled(interleaved(weights_.query_bias(layer)), query_factor), layout_.half);
   label(layer, "key");
   const LinearMap key_map(b_, {of_input(state, key_rows, part)}, kBaby);
   const circuit::PlainId key_bias = row_vector(interleaved(weights_.key_bias(layer)), layout_.half);
@@ -109,24 +131,23 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     values.push_back(b_.multiply(b_.add_plain(value_map.apply(b_, x), value_bias), weight));
   }
 
-  // Query t meets key t + s for every shift s = inner + outer: keys and values move by the inner part, queries back by
-  // the outer one, and the sums of values forward again.
-  std::size_t inner = 1;
-  while (inner * inner < shifts) inner *= 2;
-  std::vector<Blocks> moved_keys, moved_values;  // by shift, then block
-  // One step after the other: few rotation keys.
-  for (std::size_t shift = 0; shift < inner; ++shift) {
-    const auto next = [&](const Blocks& from, const std::vector<Blocks>& before) {
-      if (shift == 0) return from;
-      Blocks to;
-      for (Value v : before.back()) to.push_back(b_.rotate(v, row));
-      return to;
-    };
-    label(layer, "key");
-    moved_keys.push_back(next(keys, moved_keys));
-    label(layer, "value");
-    moved_values.push_back(next(values, moved_values));
-  }
+  Blocks moved_keys, moved_values;  // by shift, then block
+  for (std::size_t shift = 0; shift < inner; ++shift)
+    for (std::size_t block = 0; block < layout_.blocks; ++block) {
+      // One step after the other: few rotation keys.
+      const auto next = [&](const Blocks& from, const Blocks& before) {
+        return shift == 0 ? from[block] : b_.rotate(before[before.size() - layout_.blocks], row);
+      };
+      label(layer, "key");
+      moved_keys.push_back(next(keys, moved_keys));
+      label(layer, "value");
+      moved_values.push_back(next(values, moved_values));
+    }
+  label(layer, "key");
+  Blocks compared;  // keys, or pairs of them
+  for (std::size_t k = 0; k < moved_keys.size(); k += pairs ? 2 : 1)
+    compared.push_back(pairs ? b_.pair(moved_keys[k], moved_keys[k + 1]) : moved_keys[k]);
+
   Blocks context;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const int outer_step = row * static_cast<int>(inner);
@@ -135,13 +156,19 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     for (std::size_t outer = 0; outer < shifts; outer += inner) {
       label(layer, "query");
       if (outer > 0) query = b_.rotate(query, -outer_step);
-      std::vector<std::pair<Value, Value>> terms;
-      for (std::size_t shift = 0; shift < inner; ++shift)
-        for (std::size_t of_keys = 0; of_keys < layout_.blocks; ++of_keys) {
-          label(layer, "scores");
-          terms.emplace_back(power(layer, b_.multiply(query, moved_keys[shift][of_keys])),
-                             moved_values[shift][of_keys]);
+      Blocks scores;
+      for (Value key : compared) {
+        label(layer, "scores");
+        const Value score = summed(b_.multiply(query, key));
+        if (pairs) {
+          const auto [first, second] = b_.twice_parts(score);
+          scores.insert(scores.end(), {first, second});
+        } else {
+          scores.push_back(score);
         }
+      }
+      std::vector<std::pair<Value, Value>> terms;
+      for (std::size_t k = 0; k < scores.size(); ++k) terms.emplace_back(power(layer, scores[k]), moved_values[k]);
       label(layer, "value_sum");
       sums.push_back(b_.product_sum(terms));
     }
@@ -250,7 +277,7 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
     const Value value =
         b_.multiply(b_.add_plain(value_map.apply(b_, state.x[block]), value_bias), weight_of_keys_[block]);
     label(layer, "scores");
-    terms.emplace_back(power(layer, b_.multiply(query, key)), value);
+    terms.emplace_back(power(layer, summed(b_.multiply(query, key))), value);
   }
   label(layer, "value_sum");
   const int row = static_cast<int>(layout_.width), period = row * static_cast<int>(layout_.tokens);

@@ -108,6 +108,11 @@ class Accountant {
         rotation(node.steps, level, hoisted_[{node.inputs[0], level}]++ == 0);
         spend(2 * cost_.divide(level));
         break;
+      case Op::conjugate:
+        keys_.conjugation_level = std::max(keys_.conjugation_level, level);
+        ++plan_.counts.rotations;
+        spend(cost_.rotate(level));
+        break;
       case Op::weighted_sum:
         plan_.counts.plain_products += node.inputs.size();
         ++plan_.counts.rescales;
@@ -124,6 +129,9 @@ class Accountant {
       case Op::subtract:
       case Op::add_plain:
       case Op::multiply_integer:
+      case Op::multiply_i:
+      case Op::twice_real:
+      case Op::twice_imaginary:
         spend(2 * (level + 1) * cost_.pass());
         break;
       case Op::fresh:

@@ -369,6 +369,14 @@ struct CkksExecutor::Impl {
         return evaluator.sub(in(0), in(1));
       case Op::multiply_integer:
         return evaluator.mul_scalar(in(0), node.factor, 1.0);
+      case Op::multiply_i:
+        return evaluator.multiply_i(in(0));
+      case Op::conjugate:
+        return evaluator.conjugate(in(0), run.keys);
+      case Op::twice_real:
+        return evaluator.add(in(0), in(1));
+      case Op::twice_imaginary:  // (z - conj z) / i
+        return evaluator.multiply_i(evaluator.sub(in(1), in(0)));
       case Op::add_plain:
         return evaluator.add_plain(in(0), *plaintexts[id][0]);
       case Op::weighted_sum: {

@@ -40,8 +40,10 @@ Program mixed(std::size_t slots) {
   const Value mixed[] = {b.product_sum(terms), y_again};
   const PlainId masks[] = {mask, mask};
   const Value result = b.add(b.weighted_sum(mixed, masks), back);
+  const auto [first, second] = b.twice_parts(b.rotate(b.multiply(back, b.pair(y, x)), 5));
+  const Value of_pair = b.add(first, b.multiply_integer(second, -2));
   // Results of several levels, one twice; outputs of padding are left out.
-  const Value results[] = {result, y, result};
+  const Value results[] = {result, y, of_pair};
   std::vector<SlotSource> outputs;
   for (std::int32_t i = 0; i < 64; ++i) outputs.push_back({i % 3, i, i % 4 == 3 ? 1 : -1});
   return std::move(b).finish(results, std::move(outputs));

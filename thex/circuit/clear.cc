@@ -32,7 +32,7 @@ class Noise {
     }
     double sum = 0;
     for (double x : slots) sum += x * x;
-    mean_squares_[static_cast<std::size_t>(id)] = sum / static_cast<double>(slots.size());
+    mean_squares_[static_cast<std::size_t>(id)] = sum / static_cast<double>(program_.slots);
   }
 
  private:
@@ -150,43 +150,71 @@ class Interpreter {
     const auto in = [&](std::size_t k) -> const std::vector<double>& {
       return values_[static_cast<std::size_t>(node.inputs[k])];
     };
+    // A pair is held as its real and then its imaginary parts.
     const std::size_t n = program_.slots;
-    std::vector<double> out(n, 0.0);
+    const bool real_result = node.op == Op::twice_real || node.op == Op::twice_imaginary;
+    bool pairs = node.op == Op::multiply_i;
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) pairs = pairs || (in(k).size() > n && !real_result);
+    std::vector<double> out(pairs ? 2 * n : n, 0.0);
+    const auto part = [&](std::size_t k, std::size_t i) { return i < in(k).size() ? in(k)[i] : 0.0; };
     switch (node.op) {
       case Op::fresh:
         break;
       case Op::refreshed:
         return in(0);
       case Op::rotate: {
-        const std::size_t shift = static_cast<std::size_t>(node.steps + (node.steps < 0 ? static_cast<int>(n) : 0));
-        std::rotate_copy(in(0).begin(), in(0).begin() + static_cast<std::ptrdiff_t>(shift), in(0).end(), out.begin());
+        const auto shift = static_cast<std::ptrdiff_t>(node.steps + (node.steps < 0 ? static_cast<int>(n) : 0));
+        for (std::size_t begin = 0; begin < out.size(); begin += n) {
+          const auto from = in(0).begin() + static_cast<std::ptrdiff_t>(begin),
+                     to = from + static_cast<std::ptrdiff_t>(n);
+          std::rotate_copy(from, from + shift, to, out.begin() + static_cast<std::ptrdiff_t>(begin));
+        }
         break;
       }
       case Op::add:
-        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + in(1)[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i) + part(1, i);
         break;
       case Op::subtract:
-        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] - in(1)[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i) - part(1, i);
         break;
       case Op::multiply_integer:
-        for (std::size_t i = 0; i < n; ++i) out[i] = node.factor * in(0)[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = node.factor * in(0)[i];
+        break;
+      case Op::multiply_i:
+        for (std::size_t i = 0; i < n; ++i) out[i] = -part(0, n + i), out[n + i] = in(0)[i];
+        break;
+      case Op::conjugate:
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = i < n ? in(0)[i] : -in(0)[i];
+        break;
+      case Op::twice_real:
+        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + in(1)[i];
+        break;
+      case Op::twice_imaginary:
+        for (std::size_t i = 0; i < n; ++i) out[i] = part(0, n + i) - part(1, n + i);
         break;
       case Op::add_plain: {
         const auto& p = plain(node.plains[0]);
-        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + p[i & (p.size() - 1)];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = in(0)[i] + (i < n ? p[i & (p.size() - 1)] : 0.0);
         break;
       }
       case Op::weighted_sum:
         for (std::size_t k = 0; k < node.inputs.size(); ++k) {
           const auto& p = plain(node.plains[k]);
           const auto& x = in(k);
-          for (std::size_t base = 0; base < n; base += p.size())
+          for (std::size_t base = 0; base < x.size(); base += p.size())
             for (std::size_t i = 0; i < p.size(); ++i) out[base + i] += x[base + i] * p[i];
         }
         break;
       case Op::product_sum:
-        for (std::size_t k = 0; k < node.inputs.size(); k += 2)
-          for (std::size_t i = 0; i < n; ++i) out[i] += in(k)[i] * in(k + 1)[i];
+        for (std::size_t k = 0; k < node.inputs.size(); k += 2) {
+          const auto &x = in(k), &y = in(k + 1);
+          for (std::size_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
+          if (!pairs) continue;
+          for (std::size_t i = 0; i < n; ++i) {
+            out[i] -= part(k, n + i) * part(k + 1, n + i);
+            out[n + i] += x[i] * part(k + 1, n + i) + part(k, n + i) * y[i];
+          }
+        }
         break;
     }
     return out;

@@ -44,6 +44,13 @@ class Propagation {
         return node.inputs[0] == node.inputs[1] ? 0 : lowered(0) + lowered(1);
       case Op::multiply_integer:
         return static_cast<double>(node.factor) * node.factor * lowered(0);
+      case Op::multiply_i:
+        return lowered(0);
+      case Op::conjugate:
+        return lowered(0) + noise_.key_switch(level, scale);
+      case Op::twice_real:  // the conjugate carries the same error, and its own
+      case Op::twice_imaginary:
+        return 4 * lowered(0) + std::max(0.0, lowered(1) - lowered(0));
       case Op::add_plain:
         return lowered(0) + noise_.encoding(program_.plains[index(node.plains[0])].period, scale);
       case Op::weighted_sum:
@@ -112,7 +119,12 @@ double mean_square(const Node& node, const NodeInputs& in) {
     case Op::fresh:
     case Op::rotate:
     case Op::refreshed:
+    case Op::multiply_i:
+    case Op::conjugate:
       return x[0];
+    case Op::twice_real:  // both parts of a pair count alike
+    case Op::twice_imaginary:
+      return 2 * x[0];
     case Op::add:
       return node.inputs[0] == node.inputs[1] ? 4 * x[0] : x[0] + x[1];
     case Op::subtract:

@@ -36,6 +36,14 @@ const char* name_of(Op op) {
       return "subtract";
     case Op::multiply_integer:
       return "multiply_integer";
+    case Op::multiply_i:
+      return "multiply_i";
+    case Op::conjugate:
+      return "conjugate";
+    case Op::twice_real:
+      return "twice_real";
+    case Op::twice_imaginary:
+      return "twice_imaginary";
   }
   return "unknown";
 }
@@ -97,6 +105,14 @@ Value Builder::multiply_integer(Value a, int factor) {
   if (factor < -kMaxIntegerFactor || factor > kMaxIntegerFactor)
     misuse(label_, "the integer factor " + std::to_string(factor) + " is outside -2^20..2^20");
   return factor == 1 ? a : push({.op = Op::multiply_integer, .inputs = {a.id()}, .factor = factor});
+}
+
+Value Builder::pair(Value a, Value b) { return add(a, push({.op = Op::multiply_i, .inputs = {b.id()}})); }
+
+std::pair<Value, Value> Builder::twice_parts(Value pair) {
+  const Value conjugate = push({.op = Op::conjugate, .inputs = {pair.id()}});
+  return {push({.op = Op::twice_real, .inputs = {pair.id(), conjugate.id()}}),
+          push({.op = Op::twice_imaginary, .inputs = {pair.id(), conjugate.id()}})};
 }
 
 Value Builder::add_plain(Value a, PlainId b) { return push({.op = Op::add_plain, .inputs = {a.id()}, .plains = {b}}); }

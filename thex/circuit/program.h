@@ -1,7 +1,7 @@
 // A circuit as data: the straight-line program that the transformer code writes once (through Builder) and that three
 // interpreters run: trace (planner.h: levels, keys, memory, time), clear (clear.h: doubles) and ckks (ckks_executor.h).
 //
-// Values are vectors of `slots` numbers. Products rescale at once, so a value's multiplicative depth is the number of
+// Values are vectors of `slots` numbers, real ones but for pairs (Builder::pair). Products rescale at once, so a value's multiplicative depth is the number of
 // products on its longest path from a fresh encryption. Nothing here knows levels, scales or primes: the planner does.
 #pragma once
 
@@ -36,6 +36,10 @@ enum class Op {
               // step `step`
   subtract,   // inputs[0] - inputs[1]
   multiply_integer,  // factor * inputs[0]: exact, and takes no level
+  multiply_i,        // inputs[0] times the imaginary unit: exact, no level. Slots are complex from here ..
+  conjugate,         // the complex conjugate of inputs[0]
+  twice_real,        // .. to here: inputs[1] is the conjugate of inputs[0]; 2 Re
+  twice_imaginary,   // and 2 Im
 };
 
 using NodeId = std::int32_t;
@@ -151,6 +155,11 @@ class Builder {
   Value subtract(Value a, Value b);
   // |factor| <= kMaxIntegerFactor. The modulus must have room for the larger value, as for every other.
   Value multiply_integer(Value a, int factor);
+  // a + i b: two values that are computed with as one. It may be rotated, added, multiplied by real values and by plain
+  // vectors; a result must be real.
+  Value pair(Value a, Value b);
+  // Twice the two values of a pair: one key switch.
+  std::pair<Value, Value> twice_parts(Value pair);
   Value add_plain(Value a, PlainId b);
   Value weighted_sum(std::span<const Value> a, std::span<const PlainId> b);
   Value multiply_plain(Value a, PlainId b);

@@ -51,6 +51,22 @@ TEST(ClearInterpreter, EvaluatesEveryOperation) {
   EXPECT_DOUBLE_EQ(out.logits[2], -(8 + 1) * 8 + 1 * 1 - 1 + 8);
 }
 
+TEST(ClearInterpreter, ComputesWithPairs) {
+  Builder b(8);
+  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value y = b.rotate(x, 1);
+  const PlainId two = b.plain({2, [](std::span<double> v) { v[0] = 2, v[1] = -1; }});
+  Value z = b.pair(x, y);
+  z = b.add(z, b.rotate(z, 2));                         // x_i + x_(i+2), y_i + y_(i+2)
+  z = b.multiply_plain(b.multiply(y, z), two);          // times y_i, times the factor
+  const auto [p, q] = b.twice_parts(b.subtract(z, x));  // x is subtracted from the first only
+  const Value results[] = {p, q};
+  const Program program = std::move(b).finish(results, {{0, 0, -1}, {0, 3, -1}, {1, 0, -1}, {1, 3, -1}});
+  const ClearResult out = run_clear(program, std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8}, 8);
+  EXPECT_EQ(out.logits, (std::vector<double>{2 * (2 * 2 * (1 + 3) - 1), 2 * (-1 * 5 * (4 + 6) - 4), 2 * 2 * 2 * (2 + 4),
+                                             2 * -1 * 5 * (5 + 7)}));
+}
+
 TEST(ClearInterpreter, SubtractsAndMultipliesByIntegers) {
   Builder b(8);
   const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];

@@ -142,6 +142,23 @@ Ciphertext Evaluator::mul_scalar(const Ciphertext& a, double factor, double fact
   return result;
 }
 
+// X^(N/2) is i in every slot, and in the bit-reversed NTT domain psi^(N/2) in the first half and its negative in the
+// second: psi^((2 brv(k) + 1) N/2), and brv(k) is even exactly in the first half.
+Ciphertext Evaluator::multiply_i(const Ciphertext& a) const {
+  check_shape("multiply_i", *context_, a);
+  const std::size_t half = context_->n() / 2;
+  Ciphertext result = like(*context_, a.parts.size(), a.level, a.scale);
+  for (std::size_t i = 0; i < a.parts[0].limbs(); ++i) {
+    const ring::Modulus& q = context_->prime(i);
+    const std::uint64_t unit = context_->ntt(i).roots()[1];
+    for (std::size_t p = 0; p < a.parts.size(); ++p) {
+      kernels().mul_scalar(result.parts[p].limb(i), a.parts[p].limb(i), unit, half, q);
+      kernels().mul_scalar(result.parts[p].limb(i) + half, a.parts[p].limb(i) + half, q.value() - unit, half, q);
+    }
+  }
+  return result;
+}
+
 Ciphertext Evaluator::mul(const Ciphertext& a, const Ciphertext& b) const {
   const Ciphertext* const x = &a;
   const Ciphertext* const y = &b;

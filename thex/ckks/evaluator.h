@@ -50,6 +50,8 @@ class Evaluator {
   // a.level, or a already at `level` with its canonical scale.
   Ciphertext align_to(const Ciphertext& a, int level) const;
 
+  // Every slot times the imaginary unit: exact, level and scale stay.
+  Ciphertext multiply_i(const Ciphertext& a) const;
   // Slot i of the result is slot (i + steps) mod N/2 of the input; steps may be negative.
   Ciphertext rotate(const Ciphertext& a, int steps, const EvaluationKeys& keys) const;
   Ciphertext conjugate(const Ciphertext& a, const EvaluationKeys& keys) const;

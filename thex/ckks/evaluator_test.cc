@@ -131,6 +131,9 @@ TEST_P(EvaluatorOf, RotateConjugateAndHoistedRotate) {
     EXPECT_TRUE(testing::identical(ev.rotate_hoisted(x, digits, static_cast<int>(a.size()), p.keys), x));
     const Slots conjugated = zip(a, a, [](Complex u, Complex) { return std::conj(u); });
     EXPECT_LT(error_of(p.decrypt(ev.conjugate(x, p.keys)), conjugated), bound);
+    const Slots turned = zip(a, a, [](Complex u, Complex) { return u * Complex(0, 1); });
+    EXPECT_LT(error_of(p.decrypt(ev.multiply_i(x)), turned), p.fresh_bound(level));
+    EXPECT_TRUE(testing::identical(ev.multiply_i(ev.multiply_i(x)), ev.negate(x)));
   }
 }
 
