@@ -29,7 +29,10 @@ struct InferencePlan {
   std::string protocol = "the-x";
   std::vector<int> buckets;  // ascending; program i of `plan` serves sentences of up to buckets[i] tokens
   circuit::Plan plan;
-  int rounds = 0;  // client steps after the first message
+  int rounds = 1;  // messages of the client, the first alone or those that follow it
+  // Noise that the server adds to its answers, uniform in [-2^flooding_bits, 2^flooding_bits) (ckks/sanitize.h); below
+  // 0: none, where the client sees more than answers anyway.
+  int flooding_bits = -1;
   std::vector<LedgerEntry> ledger;
 
   // Index of the smallest bucket that holds `tokens`; throws Error(input) when none does.

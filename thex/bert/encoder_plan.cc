@@ -11,6 +11,7 @@
 #include "thex/bert/encoder_circuit.h"
 #include "thex/bert/encoder_magnitudes.h"
 #include "thex/bert/one_round_builder.h"
+#include "thex/ckks/sanitize.h"
 
 namespace thex::bert {
 namespace {
@@ -24,7 +25,15 @@ constexpr double kRangeMargin = 1.5;
 constexpr double kMinLogitBits = 8;
 
 // Sixteen products in a row, four of them squarings, lose about 16 bits.
+// Standard deviation of the noise that covers the computation's in an answer.
+constexpr double kFloodDeviation = 0x1p-9;
 constexpr int kOneRoundLogScale = 40;
+
+// The bits that an answer keeps with the flood, and those that the computation must keep for that.
+double bits_with_flood(double bits) { return -std::log2(std::hypot(std::exp2(-bits), kFloodDeviation)); }
+double bits_besides_flood(double bits) {
+  return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
+}
 
 // What the client learns in the end.
 std::string outputs(const ModelConfig& config) {
@@ -60,7 +69,7 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, co
       {"client",
        outputs(config) + ", the model's shape, embedding tables and tokenizer" + seen_by_client(config, protocol)},
       {"network", "addresses, the length bucket from message sizes, " +
-                      (rounds > 0 ? std::to_string(rounds) + " rounds and their timing" : "one round and its timing")},
+                      (rounds > 1 ? std::to_string(rounds) + " rounds and their timing" : "one round and its timing")},
   };
 }
 
@@ -104,10 +113,16 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
       [&](std::size_t slots) { return build(EncoderWeights(config), slots); },
       {.max_value = kRangeMargin * range,
        .min_log_scale = protocol == Protocol::the_x ? 33 : kOneRoundLogScale,
-       .min_precision_bits = kMinLogitBits,
+       .min_precision_bits = protocol == Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits),
        .assumed = assumed_magnitudes(config)});
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
-  result.rounds = static_cast<int>(result.plan.programs.front().steps.size()) - 1;
+  result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
+  if (protocol == Protocol::one_round) {
+    const ckks::Context& context = *result.plan.context;
+    result.flooding_bits = ckks::flooding_bits(context, context.scale(0), kFloodDeviation);
+    for (circuit::ProgramPlan& levels : result.plan.program_plans)
+      if (levels.result_bits) levels.result_bits = bits_with_flood(*levels.result_bits);
+  }
   result.ledger = ledger(config, protocol, result.buckets, result.rounds);
   return result;
 }

@@ -1,6 +1,7 @@
 // One client of the server, from its hello to its last query.
 #include <fmt/format.h>
 
+#include "thex/ckks/sanitize.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/messages.h"
 #include "thex/protocol/parallel.h"
@@ -154,9 +155,18 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
     }
     return parse(reply.payload, bucket, step);
   };
-  const circuit::CkksExecutor& run = executor(bucket);
-  send(FrameType::result, program.steps.size(),
-       run.run(client_keys, parse(query.payload, bucket, 0), exchange, options.threads));
+  std::vector<ckks::Ciphertext> results =
+      executor(bucket).run(client_keys, parse(query.payload, bucket, 0), exchange, options.threads);
+  if (plan.flooding_bits >= 0) {
+    if (!client_keys.relinearization)
+      throw Error(ErrorCode::internal, "a plan that floods its answers has no relinearisation key");
+    for (ckks::Ciphertext& result : results) {
+      ring::Prng prng;
+      result = ckks::sanitize(*plan.plan.context, std::move(result), *client_keys.relinearization, plan.flooding_bits,
+                              prng);
+    }
+  }
+  send(FrameType::result, program.steps.size(), results);
 }
 
 }  // namespace thex::protocol
