@@ -60,24 +60,13 @@ const Session& session() {
 
 const char* name(circuit::Op op) {
   switch (op) {
-    case circuit::Op::rotate:
-      return "rotate";
-    case circuit::Op::add:
-      return "add";
     case circuit::Op::add_plain:
       return "add_plain/align";
-    case circuit::Op::weighted_sum:
-      return "weighted_sum";
-    case circuit::Op::product_sum:
-      return "product_sum";
     case circuit::Op::refreshed:
-    case circuit::Op::fresh:
       return "fresh";
-    case circuit::Op::subtract:
-    case circuit::Op::multiply_integer:
+    default:
       return circuit::name_of(op);
   }
-  return "?";
 }
 
 void print_profile(std::vector<circuit::NodeTime> profile, double estimated) {

@@ -127,6 +127,13 @@ std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std:
   return batches;
 }
 
+DataSet evenly_spaced(const DataSet& data, std::size_t count) {
+  DataSet out;
+  const std::size_t stride = std::max<std::size_t>(1, data.size() / std::max<std::size_t>(1, count));
+  for (std::size_t i = 0; i < data.size(); i += stride) out.push_back(data[i]);
+  return out;
+}
+
 std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::size_t batch_size) {
   std::vector<std::size_t> order(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

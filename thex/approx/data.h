@@ -53,6 +53,9 @@ struct TaskData {
   int max_length = 128;
 };
 
+// Every k-th example, k the largest that leaves `count` of them, or all.
+DataSet evenly_spaced(const DataSet& data, std::size_t count);
+
 // Indices into `data`, shuffled by (seed, epoch), of examples of similar length; the order of batches is random too.
 std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,
                                                        int epoch);

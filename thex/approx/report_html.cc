@@ -239,7 +239,8 @@ void plan_section(Markup& page, const ConversionReport& r) {
   const PlanBudget& p = *r.plan;
   page.leaf("h2", "Under encryption");
   page.open("dl");
-  term(page, "protocol", fmt::format("{}, {} rounds; plan {}", p.protocol, p.rounds, p.fingerprint));
+  term(page, "protocol",
+       fmt::format("{}, {} {}; plan {}", p.protocol, p.rounds, p.rounds == 1 ? "round" : "rounds", p.fingerprint));
   term(page, "security", fmt::format("{} bits: N = 2^{}, log2(QP) = {:.1f}", p.security_bits, p.log_n, p.log_qp));
   term(page, "levels", fmt::format("{}, scale 2^{}, {} primes a digit", p.levels, p.log_scale, p.digit_limbs));
   term(page, "primes", fmt::format("{} | {} bits", fmt::join(p.q_bits, " "), fmt::join(p.p_bits, " ")));
@@ -286,12 +287,11 @@ void details_section(Markup& page, const ConversionReport& r) {
   if (d.augmented > 0) data += fmt::format("; {} of the training examples are variants", d.augmented);
   if (d.dropped > 0) data += fmt::format("; {} left out because they overlap", d.dropped);
   term(page, "examples", data);
-  if (r.reference_metric) {
-    term(page, "export",
-         fmt::format("{:.2f} in double precision{}", *r.reference_metric,
-                     r.reference_difference
-                         ? fmt::format(", largest difference of a logit {:.1e}", *r.reference_difference)
-                         : ""));
+  if (r.reference_metric || r.reference_difference) {
+    std::string text = r.reference_metric ? fmt::format("{:.2f} in double precision", *r.reference_metric) : "";
+    if (r.reference_difference)
+      text += fmt::format("{}largest difference of a logit {:.1e}", text.empty() ? "" : ", ", *r.reference_difference);
+    term(page, "export", text);
   }
   if (!r.config.labels.empty()) {
     std::string labels;

@@ -49,13 +49,6 @@ void set_estimation(EncoderModule& m, const Parameters& t) {
       m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.to(m.device).clone();
 }
 
-DataSet sample(const DataSet& data, std::size_t count) {
-  DataSet out;
-  const std::size_t stride = std::max<std::size_t>(1, data.size() / std::max<std::size_t>(1, count));
-  for (std::size_t i = 0; i < data.size(); i += stride) out.push_back(data[i]);
-  return out;
-}
-
 class Workflow {
  public:
   Workflow(const EncoderModule& plain, Tensor teacher, const TaskData& data, const WorkflowOptions& o,
@@ -63,7 +56,7 @@ class Workflow {
       : data_(data),
         o_(o),
         log_(log),
-        some_(sample(data.split.train, 6000)),
+        some_(evenly_spaced(data.split.train, 6000)),
         run_(plain.clone(), data, store.with(o.describe()), o.seed, log) {
     const Objective objective = objective_of(data.spec.kind, data.split.train);
     task_ = label_loss(objective);

@@ -35,6 +35,8 @@ struct InferencePlan {
   int flooding_bits = -1;
   std::vector<LedgerEntry> ledger;
 
+  // The standard deviation that the flood gives a logit; 0 without it.
+  double flood_deviation() const;
   // Index of the smallest bucket that holds `tokens`; throws Error(input) when none does.
   std::size_t bucket_for(int tokens) const;
   // 32 hex digits: equal exactly when client and server would run the same protocol on the same ring.

@@ -29,8 +29,7 @@ constexpr double kMinLogitBits = 8;
 constexpr double kFloodDeviation = 0x1p-9;
 constexpr int kOneRoundLogScale = 40;
 
-// The bits that an answer keeps with the flood, and those that the computation must keep for that.
-double bits_with_flood(double bits) { return -std::log2(std::hypot(std::exp2(-bits), kFloodDeviation)); }
+// The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {
   return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
 }
@@ -121,7 +120,8 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     const ckks::Context& context = *result.plan.context;
     result.flooding_bits = ckks::flooding_bits(context, context.scale(0), kFloodDeviation);
     for (circuit::ProgramPlan& levels : result.plan.program_plans)
-      if (levels.result_bits) levels.result_bits = bits_with_flood(*levels.result_bits);
+      if (levels.result_bits)
+        levels.result_bits = -std::log2(std::hypot(std::exp2(-*levels.result_bits), result.flood_deviation()));
   }
   result.ledger = ledger(config, protocol, result.buckets, result.rounds);
   return result;
@@ -139,6 +139,10 @@ const char* name_of(Task task) {
       return "token_classification";
   }
   return "unknown";
+}
+
+double InferencePlan::flood_deviation() const {
+  return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);
 }
 
 std::size_t InferencePlan::bucket_for(int tokens) const {

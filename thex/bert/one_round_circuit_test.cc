@@ -108,7 +108,7 @@ TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
   model->config.thex->max_logit = largest;
   const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
   EXPECT_EQ(inference.protocol, "one-round");
-  EXPECT_EQ(inference.rounds, 0);
+  EXPECT_EQ(inference.rounds, 1);
   const circuit::Plan& plan = inference.plan;
   ring::Prng prng(ring::Seed{1});
   const auto key = ckks::secret::SecretKey::generate(plan.context, prng);

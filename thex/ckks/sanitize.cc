@@ -23,10 +23,13 @@ void write_ntt(const Context& context, const std::vector<Integer>& integers, std
 
 }  // namespace
 
-int flooding_bits(const Context& context, double scale, double slot_deviation) {
+double flooding_deviation(const Context& context, double scale, int flooding_bits) {
   // N coefficients of variance 4^k / 3 give slots of complex variance N 4^k / 3, half of it in the real part.
-  const double deviation = slot_deviation * scale / std::sqrt(static_cast<double>(context.n()) / 2);
-  return static_cast<int>(std::floor(std::log2(deviation * std::sqrt(3.0))));
+  return std::ldexp(std::sqrt(static_cast<double>(context.n()) / 6), flooding_bits) / scale;
+}
+
+int flooding_bits(const Context& context, double scale, double slot_deviation) {
+  return static_cast<int>(std::floor(std::log2(slot_deviation / flooding_deviation(context, scale, 0))));
 }
 
 Ciphertext sanitize(const Context& context, Ciphertext answer, const SwitchingKey& key, int flooding_bits,

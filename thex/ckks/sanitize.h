@@ -17,6 +17,9 @@ namespace thex::ckks {
 // deviation to the real part of a slot of a value at `scale`; below 0 when even the smallest adds more.
 int flooding_bits(const Context& context, double scale, double slot_deviation);
 
+// That deviation, of k bits.
+double flooding_deviation(const Context& context, double scale, int flooding_bits);
+
 // `answer`: two parts at a level whose primes are all in digit 0. `key`: any switching key of the client's secret with
 // two digits at least. Throws Error(crypto), Error(keys).
 Ciphertext sanitize(const Context& context, Ciphertext answer, const SwitchingKey& key, int flooding_bits,

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <optional>
+#include <random>
 
 #include "thex/base/error.h"
 #include "thex/bert/reference.h"
@@ -146,6 +147,11 @@ EvaluationRun Evaluation::simulate() const {
     const circuit::NoiseModel noise{plan.plan.context.get(), &plan.plan.program_plans[bucket], i};
     run.logits[i] =
         circuit::run_clear(plan.plan.programs[bucket], bert::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
+    if (const double flood = plan.flood_deviation(); flood > 0) {
+      std::mt19937_64 engine(i);
+      std::normal_distribution<double> normal(0, flood);
+      for (double& logit : run.logits[i]) logit += normal(engine);
+    }
     progress.step();
   });
   return run;
