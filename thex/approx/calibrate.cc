@@ -94,18 +94,17 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   at::NoGradGuard no_grad;
   Ranges r;
   r.min_sum = 1e30;
-  ForwardOptions options;
-  options.cls_only_last = false;
+  const ForwardOptions options;  // of the last layer what the outputs depend on
   std::vector<LayerMeters> meters(static_cast<std::size_t>(module.config.layers));
   for (const auto& indices : sorted_batches(data, 32)) {
     const Batch batch = collate(data, indices, module.device);
     const Output out = module.forward(batch, options);
-    const Tensor rows = batch.mask.unsqueeze(-1);                      // [B, L, 1]
-    const Tensor query = batch.mask.unsqueeze(1).unsqueeze(-1);        // [B, 1, L, 1]
-    const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);  // [B, 1, L, L]
     for (std::size_t l = 0; l < meters.size(); ++l) {
       const LayerTrace& t = out.layers[l];
       LayerMeters& m = meters[l];
+      const Tensor rows = batch.mask.slice(1, 0, t.ffn.size(1)).unsqueeze(-1);  // [B, Lq, 1]
+      const Tensor query = rows.unsqueeze(1);                                   // [B, 1, Lq, 1]
+      const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);         // [B, 1, Lq, L]
       m.score.add(t.u, pair);
       m.cube.add(t.cubes, pair);
       m.cube_sum.add(t.sum, query);
@@ -123,7 +122,7 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
     if (module.config.task == bert::Task::token_classification)  // those of every token are encrypted
       logits = at::linear(out.layers.back().norm_out[1], module.params.at("classifier.weight"),
                           module.params.at("classifier.bias")) *
-               rows;
+               batch.mask.unsqueeze(-1);
     if (logits.numel() > 0) r.logit = std::max(r.logit, logits.abs().max().item<double>());
   }
   for (const LayerMeters& meter : meters) {

@@ -48,7 +48,7 @@ struct Ranges {
 // The points of a layer with their names, for reports.
 std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer);
 
-// Real tokens only, every query row of every layer.
+// Real tokens only, every query row that the outputs depend on.
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data);
 
 // `count` sentences joined from random ones of `data`, without their inner [CLS] and [SEP], each up to `max_length`

@@ -1,6 +1,7 @@
 // `thex-convert MODEL_DIR`: the THE-X workflow on a plain model folder.
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -107,6 +108,21 @@ constexpr std::size_t kEnoughExamples = 25000;
 // Of all layers' matrices.
 double encoder_weights(const bert::ModelConfig& c) {
   return static_cast<double>(c.layers) * c.hidden * (4.0 * c.hidden + 2.0 * c.ffn);
+}
+
+// Polynomials leave all bounds where they were not trained: texts of every length up to the longest, joined from the
+// training examples, an eighth of them.
+void add_long_examples(DataSet& train, std::size_t max_length, std::uint64_t seed) {
+  const DataSet examples = train;
+  for (std::size_t part = 1; part <= 4; ++part) {
+    DataSet joined =
+        join_to_length(examples, examples.size() / 32, std::max<std::size_t>(8, max_length * part / 4), seed + part);
+    for (Sentence& s : joined) {  // the teacher says what they mean
+      s.label = -1;
+      s.value = std::numeric_limits<double>::quiet_NaN();
+    }
+    train.insert(train.end(), joined.begin(), joined.end());
+  }
 }
 
 void make_quick(WorkflowOptions& o, FineTuneOptions& plain) {
@@ -256,6 +272,10 @@ int run_convert(int argc, char** argv) {
       data.split.train.insert(data.split.train.end(), extra.begin(), extra.end());
     }
     std::string teacher_text = "teacher " + std::to_string(variants);
+    if (o.protocol == bert::Protocol::one_round) {
+      add_long_examples(data.split.train, static_cast<std::size_t>(a.max_length), a.seed + 2);
+      teacher_text += " long";
+    }
     std::optional<EncoderModule> teacher;
     if (!teacher_folder.empty()) {
       const bert::Model larger = bert::load_model(teacher_folder);
