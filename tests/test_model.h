@@ -17,6 +17,7 @@ struct ModelShape {
   double max_relu_input = 40;
   std::uint64_t seed = 1;
   bert::Task task = bert::Task::classification;
+  bert::Protocol protocol = bert::Protocol::the_x;
   std::vector<std::string> labels = {"negative", "positive"};
 };
 
@@ -39,16 +40,18 @@ inline bert::Model write_model(const std::filesystem::path& folder, const ModelS
   config.ffn = shape.ffn;
   config.vocab = count;
   config.max_positions = shape.max_tokens;
-  config.activation = bert::Activation::relu;
+  const bool polynomial = shape.protocol == bert::Protocol::one_round;
+  config.activation = polynomial ? bert::Activation::square : bert::Activation::relu;
   config.pooler = false;
   config.labels = shape.labels;
   config.task = shape.task;
-  config.thex = bert::HeSection{.softmax = bert::Softmax::estimation,
+  config.thex = bert::HeSection{.softmax = polynomial ? bert::Softmax::power : bert::Softmax::estimation,
                                 .norm = bert::Norm::affine,
                                 .max_relu_input = shape.max_relu_input,
                                 .max_logit = shape.max_relu_input};
-  const bert::Model model = shape.layers > 2 ? bert::testing::calm_model(config, shape.seed, shape.max_tokens)
-                                             : bert::testing::random_model(config, shape.seed);
+  const bert::Model model = polynomial         ? bert::testing::calm_polynomial_model(config, shape.seed)
+                            : shape.layers > 2 ? bert::testing::calm_model(config, shape.seed, shape.max_tokens)
+                                               : bert::testing::random_model(config, shape.seed);
   std::filesystem::create_directories(folder);
   const bert::testing::TemporaryFolder words;
   write_file_atomically(words.path() / "vocab.txt", vocab);

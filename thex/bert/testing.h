@@ -94,6 +94,15 @@ inline Model calm_model(const ModelConfig& config, std::uint64_t seed, double to
   return model;
 }
 
+// The same for a model of squares and powers: those of random weights grow.
+inline Model calm_polynomial_model(const ModelConfig& config, std::uint64_t seed) {
+  Model model = random_model(config, seed);
+  for (auto& [name, tensor] : model.tensors)
+    if (name.starts_with("encoder."))
+      for (float& value : tensor.data) value *= 0.6f;
+  return model;
+}
+
 inline ModelConfig small_config() {
   ModelConfig config;
   config.hidden = 16;

@@ -21,8 +21,8 @@ constexpr int kMaxTokens = 32;
 
 // Made once: a model, its client bundle, keys, and a server.
 struct World {
-  World() {
-    testing::write_model(folder.path() / "model", {});
+  explicit World(const testing::ModelShape& shape = {}) {
+    testing::write_model(folder.path() / "model", shape);
     client = std::make_unique<ClientModel>(load_client_model(folder.path() / "model", kMaxTokens));
     keys = std::make_unique<ClientKeys>(generate_keys(client->plan, folder.path() / "keys", false));
     full = bert::load_model(folder.path() / "model", bert::Part::all);
@@ -69,6 +69,30 @@ class Served {
 std::vector<double> clear_logits(const std::string& text) {
   const auto encoding = world().client->encode(text);
   return bert::forward(world().full, encoding.ids, encoding.type_ids).logits;
+}
+
+// One message there, one back, and nothing else; the answer is another one every time.
+TEST(Session, OneRoundGivesTheClearLogits) {
+  const World w({.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  EXPECT_EQ(w.client->plan.protocol, "one-round");
+  EXPECT_EQ(w.client->plan.rounds, 1);
+  EXPECT_GT(w.client->plan.flooding_bits, 0);
+  Served served(*w.server);
+  Session session(std::move(served.client), *w.client, *w.keys);
+  double before = 0;
+  for (const std::string& text :
+       {std::string("a gripping, beautiful film"), std::string("a gripping, beautiful film"), std::string("bad")}) {
+    const auto encoding = w.client->encode(text);
+    const auto expected = bert::forward(w.full, encoding.ids, encoding.type_ids).logits;
+    const Classification result = session.classify(text);
+    ASSERT_EQ(result.logits.size(), 2u);
+    for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(result.logits[i], expected[i], 2e-2) << text;
+    EXPECT_NE(result.logits[0], before);
+    before = result.logits[0];
+    const std::size_t bucket = w.client->plan.bucket_for(result.tokens);
+    EXPECT_EQ(result.bytes_sent, kHeaderBytes + message_bytes(fresh_sizes(w.client->plan, bucket, 0)));
+    EXPECT_EQ(result.bytes_received, kHeaderBytes + message_bytes(step_sizes(w.client->plan, bucket, 1)));
+  }
 }
 
 TEST(Session, EncryptedLogitsAreTheClearOnes) {
