@@ -166,6 +166,16 @@ TEST(EncoderCircuitPlan, PrecisionFollowsTheLayersRanges) {
   }
 }
 
+// What the circuits of BERT-tiny's shape cost: more must not come in unnoticed.
+TEST(EncoderCircuitPlan, BertTinyCostsNoMore) {
+  const InferencePlan plan = plan_inference(he_model({2, 128, 2, 512, 2}, 3)->config, 128);
+  EXPECT_EQ(plan.plan.context->max_level(), 5);
+  EXPECT_LE(plan.plan.keys.rotations.size(), 45u);
+  const std::size_t rotations[] = {390, 440, 893, 2143};
+  for (std::size_t bucket = 0; bucket < 4; ++bucket)
+    EXPECT_LE(plan.plan.program_plans[bucket].counts.rotations, rotations[bucket]);
+}
+
 // Six layers, heads of 32, hidden size and feed-forward layer that are no powers of two.
 TEST(EncoderCircuitPlan, MiniLmShapePlans) {
   ModelConfig config = he_model({6, 64, 2, 128, 2}, 3)->config;

@@ -9,6 +9,7 @@
 #include "thex/bert/one_round_builder.h"
 #include "thex/bert/reference.h"
 #include "thex/bert/testing.h"
+#include "thex/circuit/accounting.h"
 #include "thex/circuit/ckks_executor.h"
 #include "thex/circuit/clear.h"
 #include "thex/circuit/client_turn.h"
@@ -87,6 +88,24 @@ TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
       const bool chosen = shape.layers == 1 && shape.task == Task::classification;
       EXPECT_EQ(circuit::assign_levels(program).depth, 8 * shape.layers + (chosen ? 1 : 0)) << shape.layers;
     }
+  }
+}
+
+// What the circuits of BERT-tiny's shape cost: more must not come in unnoticed.
+TEST(OneRoundCircuitDepth, BertTinyCostsNoMore) {
+  const Shape shape{2, 128, 2, 512, 2};
+  const std::size_t rotations[] = {444, 496, 656, 1589};
+  std::size_t bucket = 0;
+  for (const std::size_t tokens : {16u, 32u, 64u, 128u}) {
+    const OneRoundLayout layout(polynomial_config(shape), tokens, 16384);
+    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(polynomial_config(shape))).build();
+    circuit::ProgramPlan plan = circuit::assign_levels(program);
+    ckks::KeyRequirements keys;
+    circuit::account(program, plan,
+                     {.log_n = 15, .q_bits = std::vector<int>(17, 40), .p_bits = {42, 42, 42, 42}, .digit_limbs = 4},
+                     keys);
+    EXPECT_LE(plan.counts.rotations, rotations[bucket++]);
+    EXPECT_LE(keys.rotations.size(), 30u);
   }
 }
 

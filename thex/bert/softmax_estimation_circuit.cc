@@ -11,7 +11,7 @@ using circuit::SlotSource;
 
 namespace {
 constexpr std::size_t kUnits = kEstimationWidth;
-constexpr int kBaby = 4;
+constexpr int kUnitBaby = 4;
 }  // namespace
 
 // Sum of all coefficients of a query: rows [s, .. | ..] with the head's sum in its first `copies` columns of the first
@@ -46,7 +46,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
       f = [=](std::size_t p) { return unit_column(p) && p % d / copies * copies == shift ? w(p % d, 0) : 0.0; };
     first.at.emplace(-static_cast<int>(shift), f);
   }
-  const circuit::LinearMap first_map(b_, {first}, kBaby);
+  const circuit::LinearMap first_map(b_, {first}, kUnitBaby);
   const circuit::PlainId first_bias = unit_bias(weights_.estimation_bias(layer, 0));
   std::vector<Value> sent;
   for (Value s : sums) sent.push_back(b_.add_plain(first_map.apply(b_, s), first_bias));
@@ -75,7 +75,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
       f = [=](std::size_t p) { return unit_column(p) ? w(p % d, (p % d + k) % kUnits) : 0.0; };
     second.at.emplace(static_cast<int>(k), f);
   }
-  const circuit::LinearMap second_map(b_, {second}, kBaby);
+  const circuit::LinearMap second_map(b_, {second}, kUnitBaby);
   const circuit::PlainId second_bias = unit_bias(weights_.estimation_bias(layer, 2));
   sent.clear();
   for (Value v : units) sent.push_back(b_.add_plain(second_map.apply(b_, v), second_bias));
@@ -93,7 +93,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
       };
     third.at.emplace(shift, f);
   }
-  const circuit::LinearMap third_map(b_, {third}, 2 * kBaby);
+  const circuit::LinearMap third_map(b_, {third}, 2 * kUnitBaby);
   circuit::Components bias = weights_.estimation_bias(layer, 4);
   if (bias) bias = [bias](std::size_t) { return bias(0); };
   const circuit::PlainId third_bias = row_vector(bias, hidden);
