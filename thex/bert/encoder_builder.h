@@ -21,9 +21,7 @@ class EncoderBuilder : RowBuilder {
   // encoder_circuit.cc: the layers
   Blocks embeddings();
   std::vector<Blocks> feed_forward(int layer, const Blocks& x);
-  Blocks full_layer(int layer, const Blocks& x);
   Value cls_layer(int layer, const Blocks& x);
-  Blocks token_layer(int layer, const Blocks& x);
 
   // attention_circuit.cc: rows [attention | 0] before the output projection
   Blocks attention(int layer, const Blocks& x);

@@ -80,32 +80,6 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   return inputs;
 }
 
-Blocks EncoderBuilder::full_layer(int layer, const Blocks& x) {
-  const std::vector<Blocks> inputs = feed_forward(layer, x);
-  label(layer, "output");
-  const LinearMap map =
-      feed_forward_map(weights_.output(layer),
-                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
-  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
-  Blocks next;
-  for (const Blocks& of_block : inputs) next.push_back(doubled(b_.add_plain(map.apply(b_, of_block), constant)));
-  return next;
-}
-
-// The last layer of a token classifier: a full layer whose output matrix is merged with the classifier. Label l of a
-// token is in column l of its row. All other columns are zero because the diagonals are: the client learns no partial
-// sum.
-Blocks EncoderBuilder::token_layer(int layer, const Blocks& x) {
-  const std::vector<Blocks> inputs = feed_forward(layer, x);
-  b_.set_label("classifier");
-  const LinearMap map =
-      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(layout_.half, weights_.logits_of_residual()));
-  const circuit::PlainId constant = row_vector(weights_.logits_constant(), layout_.labels);
-  Blocks logits;
-  for (const Blocks& of_block : inputs) logits.push_back(b_.add_plain(map.apply(b_, of_block), constant));
-  return logits;
-}
-
 // The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
 Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   b_.set_label("cls_token");
@@ -173,17 +147,12 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
 circuit::Program EncoderBuilder::build() && {
   Blocks x = embeddings();
   const int last = weights_.config().layers - 1;
-  for (int layer = 0; layer < last; ++layer) x = full_layer(layer, x);
-  std::vector<SlotSource> outputs;
+  for (int layer = 0; layer < last; ++layer) x = layer_output(layer, feed_forward(layer, x));
   if (weights_.config().task == Task::token_classification) {
-    const Blocks results = token_layer(last, x);
-    for (std::size_t token = 0; token < layout_.bucket; ++token)
-      for (std::size_t l = 0; l < layout_.labels; ++l)
-        outputs.push_back({static_cast<std::int32_t>(token / layout_.tokens),
-                           static_cast<std::int32_t>(layout_.slot(token % layout_.tokens, 0, l)),
-                           static_cast<std::int32_t>(token)});
-    return std::move(b_).finish(results, std::move(outputs));
+    const Blocks results = token_logits(feed_forward(last, x));
+    return std::move(b_).finish(results, token_logit_slots());
   }
+  std::vector<SlotSource> outputs;
   const Value result = cls_layer(last, x);
   for (std::size_t l = 0; l < layout_.labels; ++l)
     outputs.push_back({0, static_cast<std::int32_t>(layout_.label_slot(l)), -1});

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "thex/base/error.h"
 #include "thex/bert/encoder_builder.h"
@@ -17,6 +16,8 @@
 
 namespace thex::bert {
 namespace {
+
+using testing::random_ids;
 
 struct Shape {
   int layers, hidden, heads, ffn, labels;
@@ -32,13 +33,6 @@ std::shared_ptr<Model> he_model(const Shape& shape, unsigned seed) {
   for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
   c.thex = HeSection{.softmax = Softmax::estimation, .norm = Norm::affine, .max_relu_input = 40, .max_logit = 40};
   return std::make_shared<Model>(testing::random_model(c, seed));
-}
-
-std::vector<std::int32_t> random_ids(int count, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
-  for (auto& id : ids) id = static_cast<std::int32_t>(engine() % 50);
-  return ids;
 }
 
 class EncoderCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};

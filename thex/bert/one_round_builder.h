@@ -41,7 +41,8 @@ class OneRoundBuilder : RowBuilder {
   void drop_shifted(State& state);
   // Feed-forward units and X1 of each block, from the layer's input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);
-  Blocks full_layer_output(int layer, const State& state);
+  // As the end of a layer takes them.
+  std::vector<Blocks> pieces_and_x1(const State& state, bool double_x1);
   Value cls_logits(int layer, const State& state, Value context);
 
   // A matrix on the x that a state holds: on its first half, or on the shifted copies.

@@ -231,20 +231,11 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
   return next;
 }
 
-// X' of a layer, doubled.
-Blocks OneRoundBuilder::full_layer_output(int layer, const State& state) {
-  label(layer, "output");
-  const LinearMap map =
-      feed_forward_map(weights_.output(layer),
-                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
-  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
-  Blocks x;
-  for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    Blocks inputs = state.hidden[block];
-    inputs.push_back(state.x1[block]);
-    x.push_back(doubled(b_.add_plain(map.apply(b_, inputs), constant)));
-  }
-  return x;
+std::vector<Blocks> OneRoundBuilder::pieces_and_x1(const State& state, bool double_x1) {
+  std::vector<Blocks> all = state.hidden;
+  for (std::size_t block = 0; block < all.size(); ++block)
+    all[block].push_back(double_x1 ? doubled(state.x1[block]) : state.x1[block]);
+  return all;
 }
 
 // The first token's context, in every row. Only its query is needed; row t holds the score of key t.
@@ -258,9 +249,8 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   } else {
     const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
                                            circuit::dense(half, interleaved_rows(weights_.query_of_residual(layer))));
-    Blocks inputs = state.hidden[0];
-    inputs.push_back(doubled(state.x1[0]));
-    query = b_.add_plain(map.apply(b_, inputs), row_vector(interleaved(weights_.query_constant(layer)), half));
+    query = b_.add_plain(map.apply(b_, pieces_and_x1(state, true)[0]),
+                         row_vector(interleaved(weights_.query_constant(layer)), half));
   }
   query = doubled(first_token(query));
   label(layer, "key");
@@ -344,35 +334,20 @@ circuit::Program OneRoundBuilder::build() && {
     const Blocks context = attention(layer, state);
     drop_shifted(state);
     state = feed_forward(layer, state, context);
-    state.x = full_layer_output(layer, state);
+    state.x = layer_output(layer, pieces_and_x1(state, false));
   }
-  std::vector<SlotSource> outputs;
-  if (!tokens) {
-    const Value context = cls_attention(last, state);
+  if (tokens) {
+    const Blocks context = attention(last, state);
     drop_shifted(state);
-    const Value logits = cls_logits(last, state, context);
-    for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, static_cast<std::int32_t>(l), -1});
-    return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
+    const Blocks results = token_logits(pieces_and_x1(feed_forward(last, state, context), true));
+    return std::move(b_).finish(results, token_logit_slots());
   }
-  const Blocks context = attention(last, state);
+  const Value context = cls_attention(last, state);
   drop_shifted(state);
-  state = feed_forward(last, state, context);
-  b_.set_label("classifier");
-  const LinearMap map =
-      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(layout_.half, weights_.logits_of_residual()));
-  const circuit::PlainId constant = row_vector(weights_.logits_constant(), layout_.labels);
-  Blocks results;
-  for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    Blocks inputs = state.hidden[block];
-    inputs.push_back(doubled(state.x1[block]));
-    results.push_back(b_.add_plain(map.apply(b_, inputs), constant));
-  }
-  for (std::size_t token = 0; token < layout_.bucket; ++token)
-    for (std::size_t l = 0; l < layout_.labels; ++l)
-      outputs.push_back({static_cast<std::int32_t>(token / layout_.tokens),
-                         static_cast<std::int32_t>(layout_.slot(token % layout_.tokens, 0, l)),
-                         static_cast<std::int32_t>(token)});
-  return std::move(b_).finish(results, std::move(outputs));
+  const Value logits = cls_logits(last, state, context);
+  std::vector<SlotSource> outputs;
+  for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, static_cast<std::int32_t>(l), -1});
+  return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
 }
 
 }  // namespace thex::bert

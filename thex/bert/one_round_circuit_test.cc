@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 #include <stdexcept>
 
 #include "thex/bert/encoder_circuit.h"
@@ -17,6 +16,8 @@
 
 namespace thex::bert {
 namespace {
+
+using testing::random_ids;
 
 struct Shape {
   int layers, hidden, heads, ffn, labels;
@@ -36,13 +37,6 @@ ModelConfig polynomial_config(const Shape& shape) {
 
 std::shared_ptr<Model> polynomial_model(const Shape& shape, unsigned seed) {
   return std::make_shared<Model>(testing::random_model(polynomial_config(shape), seed));
-}
-
-std::vector<std::int32_t> random_ids(int count, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
-  for (auto& id : ids) id = static_cast<std::int32_t>(engine() % 50);
-  return ids;
 }
 
 class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "thex/bert/encoder_magnitudes.h"
+
 namespace thex::bert {
 
 using circuit::Components;
@@ -63,6 +65,37 @@ LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, circuit::Diagon
     maps.push_back(circuit::dense(rows_.half, column_piece(of_hidden, m)));
   maps.push_back(std::move(of_residual));
   return {b_, std::move(maps), kBabyManyInputs};
+}
+
+Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
+  label(layer, "output");
+  const LinearMap map =
+      feed_forward_map(weights_.output(layer),
+                       {.period = rows_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const PlainId constant = row_vector(weights_.output_constant(layer), rows_.hidden);
+  Blocks next;
+  for (const Blocks& inputs : pieces_and_x1) next.push_back(doubled(b_.add_plain(map.apply(b_, inputs), constant)));
+  return next;
+}
+
+Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
+  b_.set_label("classifier");
+  const LinearMap map =
+      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(rows_.half, weights_.logits_of_residual()));
+  const PlainId constant = row_vector(weights_.logits_constant(), rows_.labels);
+  Blocks logits;
+  for (const Blocks& inputs : pieces_and_x1) logits.push_back(b_.add_plain(map.apply(b_, inputs), constant));
+  return logits;
+}
+
+std::vector<SlotSource> RowBuilder::token_logit_slots() const {
+  std::vector<SlotSource> outputs;
+  for (std::size_t token = 0; token < rows_.bucket; ++token)
+    for (std::size_t l = 0; l < rows_.labels; ++l)
+      outputs.push_back({static_cast<std::int32_t>(token / rows_.tokens),
+                         static_cast<std::int32_t>(rows_.slot(token % rows_.tokens, 0, l)),
+                         static_cast<std::int32_t>(token)});
+  return outputs;
 }
 
 }  // namespace thex::bert

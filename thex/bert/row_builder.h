@@ -45,6 +45,11 @@ class RowBuilder {
   circuit::Components piece(const circuit::Components& v, std::size_t m) const;
   // of_hidden (the hidden units, in H-wide doubled pieces) + of_residual (x1, the last input).
   circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, circuit::Diagonals of_residual);
+  // The end of a layer, for each block from its pieces and x1: X', doubled (x1 single or doubled), or the logits of
+  // every token, label l in column l of its row and zero elsewhere (x1 doubled).
+  Blocks layer_output(int layer, const std::vector<Blocks>& pieces_and_x1);
+  Blocks token_logits(const std::vector<Blocks>& pieces_and_x1);
+  std::vector<circuit::SlotSource> token_logit_slots() const;
   void label(int layer, const char* step);
 
   const RowLayout& rows_;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -101,6 +102,14 @@ inline Model calm_polynomial_model(const ModelConfig& config, std::uint64_t seed
     if (name.starts_with("encoder."))
       for (float& value : tensor.data) value *= 0.6f;
   return model;
+}
+
+// Ids of small_config's vocabulary.
+inline std::vector<std::int32_t> random_ids(int count, std::uint64_t seed) {
+  std::mt19937_64 engine(seed);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+  for (auto& id : ids) id = static_cast<std::int32_t>(engine() % 50);
+  return ids;
 }
 
 inline ModelConfig small_config() {
