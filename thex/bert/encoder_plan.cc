@@ -1,4 +1,4 @@
-// Parameters, programs and leakage ledger of a model under the `the-x` protocol.
+// Parameters, programs and leakage ledger of a model under its protocol.
 #include <sodium.h>
 
 #include <algorithm>
@@ -24,9 +24,9 @@ constexpr double kRangeMargin = 1.5;
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
 
-// Sixteen products in a row, four of them squarings, lose about 16 bits.
 // Standard deviation of the noise that covers the computation's in an answer.
 constexpr double kFloodDeviation = 0x1p-9;
+// Sixteen products in a row, four of them squarings, lose many bits.
 constexpr int kOneRoundLogScale = 40;
 
 // The bits that the computation must keep for an answer to keep so many with the flood.
@@ -35,7 +35,7 @@ double bits_besides_flood(double bits) {
 }
 
 // What the client learns in the end.
-std::string outputs(const ModelConfig& config) {
+std::string outputs(const ModelConfig& config, Protocol protocol) {
   const std::size_t labels = config.labels.size();
   switch (config.task) {
     case Task::classification:
@@ -45,7 +45,8 @@ std::string outputs(const ModelConfig& config) {
     case Task::token_classification:
       break;
   }
-  return "the " + std::to_string(labels) + " logits of every token (of padding: a constant of the model)";
+  return "the " + std::to_string(labels) + " logits of every token (of padding: " +
+         (protocol == Protocol::the_x ? "a constant of the model)" : "what follows from its own sentence)");
 }
 
 // What the client sees beyond the outputs.
@@ -65,8 +66,8 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, co
       {"server", "the length bucket (" + sizes +
                      " tokens), the time of the query, the client's evaluation keys; nothing of the text, the "
                      "activations or the result"},
-      {"client",
-       outputs(config) + ", the model's shape, embedding tables and tokenizer" + seen_by_client(config, protocol)},
+      {"client", outputs(config, protocol) + ", the model's shape, embedding tables and tokenizer" +
+                     seen_by_client(config, protocol)},
       {"network", "addresses, the length bucket from message sizes, " +
                       (rounds > 1 ? std::to_string(rounds) + " rounds and their timing" : "one round and its timing")},
   };

@@ -17,7 +17,9 @@ namespace thex::bert {
 class OneRoundBuilder : RowBuilder {
  public:
   OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights)
-      : RowBuilder(layout, weights), layout_(layout) {}
+      : RowBuilder(layout, weights),
+        layout_(layout),
+        first_half_(mask(layout.width, [half = layout.half](std::size_t p) { return p < half; })) {}
 
   circuit::Program build() &&;
 
@@ -29,6 +31,19 @@ class OneRoundBuilder : RowBuilder {
     std::vector<Blocks> hidden;  // the last layer's hidden units, doubled pieces; none before the first layer
     Blocks x1;                   // and its X1, single
   };
+
+  // A linear map of one or more values and what is added to it; the result is single.
+  struct Affine {
+    circuit::LinearMap map;
+    circuit::PlainId constant;
+  };
+  Value apply(const Affine& affine, std::span<const Value> inputs);
+  Value apply(const Affine& affine, Value input) { return apply(affine, std::span(&input, 1)); }
+  // Queries, keys or values, heads interleaved, of the x that a state holds (part: see of_input).
+  Affine of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, std::size_t part = 0,
+                  double factor = 1);
+  // X1 of a layer's input and its context, doubled.
+  Affine attention_output(int layer);
 
   State encrypted_input();
   // Rows [context | 0], heads interleaved.
@@ -51,12 +66,11 @@ class OneRoundBuilder : RowBuilder {
   circuit::Entries interleaved_rows(const circuit::Entries& m) const;
   circuit::Entries interleaved_columns(const circuit::Entries& m) const;
   circuit::Components interleaved(const circuit::Components& v) const;
-  Value linear(std::span<const Value> inputs, std::vector<circuit::Diagonals> maps, int baby,
-               const circuit::Components& constant, std::size_t size);
 
   const OneRoundLayout& layout_;
-  Blocks weight_of_keys_;  // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
-  Blocks weight_shifted_;  // with the halves exchanged
+  const circuit::PlainId first_half_;  // one in the first half of every row
+  Blocks weight_of_keys_;              // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
+  Blocks weight_shifted_;              // with the halves exchanged
 };
 
 }  // namespace thex::bert

@@ -50,10 +50,24 @@ Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::s
   return state.shifted ? circuit::dense_half(layout_.half, m, part) : circuit::dense(layout_.half, m);
 }
 
-Value OneRoundBuilder::linear(std::span<const Value> inputs, std::vector<Diagonals> maps, int baby,
-                              const Components& constant, std::size_t size) {
-  const LinearMap map(b_, std::move(maps), baby);
-  return b_.add_plain(map.apply(b_, inputs), row_vector(constant, size));
+OneRoundBuilder::Affine OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
+                                                  std::size_t part, double factor) {
+  return {LinearMap(b_, {of_input(state, scaled(interleaved_rows(m), factor), part)}, kBaby),
+          row_vector(scaled(interleaved(bias), factor), layout_.half)};
+}
+
+OneRoundBuilder::Affine OneRoundBuilder::attention_output(int layer) {
+  return {
+      LinearMap(
+          b_,
+          {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
+           circuit::dense(layout_.half, interleaved_columns(weights_.attention_output(layer)))},
+          kBaby),
+      row_vector(weights_.attention_constant(layer), layout_.hidden)};
+}
+
+Value OneRoundBuilder::apply(const Affine& affine, std::span<const Value> inputs) {
+  return b_.add_plain(affine.map.apply(b_, inputs), affine.constant);
 }
 
 OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
@@ -90,7 +104,7 @@ Value OneRoundBuilder::summed(Value product) {
 
 Value OneRoundBuilder::power(int layer, Value score) {
   label(layer, "power");
-  const Value u = b_.add_plain(score, mask(layout_.width, [half = layout_.half](std::size_t p) { return p < half; }));
+  const Value u = b_.add_plain(score, first_half_);
   const Value square = b_.multiply(u, u);
   return b_.multiply(square, square);
 }
@@ -104,31 +118,21 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   while (inner * inner < shifts) inner *= 2;
   // Two keys are compared as one pair, whose parts come back doubled: the query is halved.
   const bool pairs = inner * layout_.blocks > 1;
-  const double query_factor = pairs ? 0.5 : 1;
-  const Entries query_rows = scaled(interleaved_rows(weights_.query(layer)), query_factor),
-                key_rows = interleaved_rows(weights_.key(layer)), value_rows = interleaved_rows(weights_.value(layer));
-  label(layer, "query");
-  const LinearMap query_map(b_, {of_input(state, query_rows)}, kBaby);
-  const circuit::PlainId query_bias =
-      row_vector(scaled(interleaved(weights_.query_bias(layer)), query_factor), layout_.half);
-  label(layer, "key");
-  const LinearMap key_map(b_, {of_input(state, key_rows, part)}, kBaby);
-  const circuit::PlainId key_bias = row_vector(interleaved(weights_.key_bias(layer)), layout_.half);
-  label(layer, "value");
-  const LinearMap value_map(b_, {of_input(state, value_rows, part)}, kBaby);
-  const circuit::PlainId value_bias = row_vector(interleaved(weights_.value_bias(layer)), layout_.half);
+  const Affine query_map = of_heads(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.5 : 1.0);
+  const Affine key_map = of_heads(state, weights_.key(layer), weights_.key_bias(layer), part);
+  const Affine value_map = of_heads(state, weights_.value(layer), weights_.value_bias(layer), part);
 
   Blocks queries, keys, values;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const Value x = state.x[block];
     label(layer, "query");
-    queries.push_back(doubled(b_.add_plain(query_map.apply(b_, x), query_bias)));
+    queries.push_back(doubled(apply(query_map, x)));
     label(layer, "key");
-    keys.push_back(doubled(b_.add_plain(key_map.apply(b_, x), key_bias)));
+    keys.push_back(doubled(apply(key_map, x)));
     label(layer, "value");
     // Padding has weight zero: whatever else happens in its rows reaches no other row.
     const Value weight = state.shifted ? weight_shifted_[block] : weight_of_keys_[block];
-    values.push_back(b_.multiply(b_.add_plain(value_map.apply(b_, x), value_bias), weight));
+    values.push_back(b_.multiply(apply(value_map, x), weight));
   }
 
   Blocks moved_keys, moved_values;  // by shift, then block
@@ -185,33 +189,24 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
 void OneRoundBuilder::drop_shifted(State& state) {
   if (!state.shifted) return;
   b_.set_label("embeddings");
-  const circuit::PlainId first = mask(layout_.width, [half = layout_.half](std::size_t p) { return p < half; });
-  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, first));
+  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, first_half_));
   state.shifted = false;
 }
 
 OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
   const std::size_t half = layout_.half;
   label(layer, "intermediate");
-  std::vector<LinearMap> maps;
-  std::vector<circuit::PlainId> constants;
+  std::vector<Affine> maps;
   const Entries of_layer_input = weights_.intermediate_of_input(layer),
                 of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
   const Components constant = weights_.intermediate_constant(layer);
-  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
-    maps.emplace_back(b_,
-                      std::vector<Diagonals>{circuit::dense(half, row_piece(of_layer_input, m)),
-                                             circuit::dense(half, row_piece(of_context, m))},
-                      kBaby);
-    constants.push_back(row_vector(piece(constant, m), half));
-  }
-  label(layer, "attention_output");
-  const LinearMap output(
-      b_,
-      {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
-       circuit::dense(half, interleaved_columns(weights_.attention_output(layer)))},
-      kBaby);
-  const circuit::PlainId output_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
+  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m)
+    maps.push_back(
+        {LinearMap(b_,
+                   {circuit::dense(half, row_piece(of_layer_input, m)), circuit::dense(half, row_piece(of_context, m))},
+                   kBaby),
+         row_vector(piece(constant, m), half)});
+  const Affine output = attention_output(layer);
 
   State next;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
@@ -220,13 +215,13 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
     Blocks pieces;
     for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
       label(layer, "intermediate");
-      const Value u = b_.add_plain(maps[m].apply(b_, inputs), constants[m]);
+      const Value u = apply(maps[m], inputs);
       label(layer, "square");
       pieces.push_back(doubled(b_.multiply(u, u)));
     }
     next.hidden.push_back(std::move(pieces));
     label(layer, "attention_output");
-    next.x1.push_back(b_.add_plain(output.apply(b_, inputs), output_constant));
+    next.x1.push_back(apply(output, inputs));
   }
   return next;
 }
@@ -244,8 +239,7 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   label(layer, "query");
   Value query;
   if (state.hidden.empty()) {
-    query = linear(std::span(&state.x[0], 1), {of_input(state, interleaved_rows(weights_.query(layer)))}, kBaby,
-                   interleaved(weights_.query_bias(layer)), half);
+    query = apply(of_heads(state, weights_.query(layer), weights_.query_bias(layer)), state.x[0]);
   } else {
     const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
                                            circuit::dense(half, interleaved_rows(weights_.query_of_residual(layer))));
@@ -253,19 +247,14 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
                          row_vector(interleaved(weights_.query_constant(layer)), half));
   }
   query = doubled(first_token(query));
-  label(layer, "key");
-  const LinearMap key_map(b_, {of_input(state, interleaved_rows(weights_.key(layer)))}, kBaby);
-  const circuit::PlainId key_bias = row_vector(interleaved(weights_.key_bias(layer)), half);
-  label(layer, "value");
-  const LinearMap value_map(b_, {of_input(state, interleaved_rows(weights_.value(layer)))}, kBaby);
-  const circuit::PlainId value_bias = row_vector(interleaved(weights_.value_bias(layer)), half);
+  const Affine key_map = of_heads(state, weights_.key(layer), weights_.key_bias(layer));
+  const Affine value_map = of_heads(state, weights_.value(layer), weights_.value_bias(layer));
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     label(layer, "key");
-    const Value key = doubled(b_.add_plain(key_map.apply(b_, state.x[block]), key_bias));
+    const Value key = doubled(apply(key_map, state.x[block]));
     label(layer, "value");
-    const Value value =
-        b_.multiply(b_.add_plain(value_map.apply(b_, state.x[block]), value_bias), weight_of_keys_[block]);
+    const Value value = b_.multiply(apply(value_map, state.x[block]), weight_of_keys_[block]);
     label(layer, "scores");
     terms.emplace_back(power(layer, summed(b_.multiply(query, key))), value);
   }
@@ -295,11 +284,7 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   label(layer, "square");
   const Value hidden = doubled(b_.multiply(u, u));
   label(layer, "attention_output");
-  const Value x1 =
-      linear(inputs,
-             {Diagonals{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
-              circuit::dense(half, interleaved_columns(weights_.attention_output(layer)))},
-             kBaby, weights_.attention_constant(layer), layout_.hidden);
+  const Value x1 = apply(attention_output(layer), inputs);
 
   b_.set_label("classifier");
   // Row t reads piece t mod pieces; X1 is read in the first row of a group only.
