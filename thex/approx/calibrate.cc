@@ -236,9 +236,7 @@ void drop_pooler(EncoderModule& module, const DataSet& data) {
   const Tensor fit = at::linalg_solve(square + at::diag(ridge), product);
   module.params["classifier.weight"] = fit.slice(0, 0, features - 1).t().contiguous().to(torch::kFloat32);
   module.params["classifier.bias"] = fit[features - 1].contiguous().to(torch::kFloat32);
-  module.config.pooler = false;
-  module.params.erase("pooler.dense.weight");
-  module.params.erase("pooler.dense.bias");
+  module.remove_pooler();
 }
 
 }  // namespace thex::approx

@@ -129,6 +129,12 @@ EncoderModule::EncoderModule(const bert::Model& model, torch::Device dev)
   }
 }
 
+void EncoderModule::remove_pooler() {
+  config.pooler = false;
+  params.erase("pooler.dense.weight");
+  params.erase("pooler.dense.bias");
+}
+
 EncoderModule EncoderModule::clone() const {
   EncoderModule copy = *this;
   for (auto& [name, value] : copy.params) value = value.detach().clone();

@@ -81,6 +81,8 @@ class EncoderModule {
 
   // As a checkpoint; affine norms take the LayerNorm names. Throws Error(usage) when norms are mixed.
   bert::Model to_model() const;
+  // The classifier then sits on [CLS] itself.
+  void remove_pooler();
   // A copy that shares nothing with this one.
   EncoderModule clone() const;
 

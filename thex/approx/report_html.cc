@@ -239,8 +239,7 @@ void plan_section(Markup& page, const ConversionReport& r) {
   const PlanBudget& p = *r.plan;
   page.leaf("h2", "Under encryption");
   page.open("dl");
-  term(page, "protocol",
-       fmt::format("{}, {} {}; plan {}", p.protocol, p.rounds, p.rounds == 1 ? "round" : "rounds", p.fingerprint));
+  term(page, "protocol", fmt::format("{}, {}; plan {}", p.protocol, bert::rounds_text(p.rounds), p.fingerprint));
   term(page, "security", fmt::format("{} bits: N = 2^{}, log2(QP) = {:.1f}", p.security_bits, p.log_n, p.log_qp));
   term(page, "levels", fmt::format("{}, scale 2^{}, {} primes a digit", p.levels, p.log_scale, p.digit_limbs));
   term(page, "primes", fmt::format("{} | {} bits", fmt::join(p.q_bits, " "), fmt::join(p.p_bits, " ")));

@@ -73,9 +73,7 @@ class Workflow {
         if (o_.profile == Profile::standard) {
           drop_pooler(m, some_);
         } else {
-          m.config.pooler = false;
-          m.params.erase("pooler.dense.weight");
-          m.params.erase("pooler.dense.bias");
+          m.remove_pooler();
         }
         fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
       });

@@ -28,6 +28,18 @@ WorkflowOptions quick() {
   return o;
 }
 
+// A plain model that has learned the task.
+EncoderModule learned(const TaskData& data) {
+  EncoderModule plain(testing::small_config(), 5, torch::kCPU);
+  TrainOptions t;
+  t.epochs = 6;
+  t.learning_rate = t.embedding_rate = 3e-3;
+  const Score score = train(
+      plain, data, t, label_loss({}), [](const std::string&) { return true; }, kSilent);
+  EXPECT_GT(score.metric, 80);
+  return plain;
+}
+
 TEST(Checkpoint, ComesBackExactlyAndOnlyForItsFingerprint) {
   const testing::TemporaryFolder folder;
   EncoderModule m(testing::small_config(), 5, torch::kCPU);
@@ -52,13 +64,7 @@ TEST(Checkpoint, ComesBackExactlyAndOnlyForItsFingerprint) {
 
 TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
   const TaskData data = votes();
-  EncoderModule plain(testing::small_config(), 5, torch::kCPU);
-  TrainOptions t;
-  t.epochs = 6;
-  t.learning_rate = t.embedding_rate = 3e-3;
-  const Score learned = train(
-      plain, data, t, label_loss({}), [](const std::string&) { return true; }, kSilent);
-  ASSERT_GT(learned.metric, 80);
+  const EncoderModule plain = learned(data);
   const torch::Tensor logits = predict(plain, data.split.train);
   const testing::TemporaryFolder folder;
   const CheckpointStore store(folder.path(), "test");
@@ -181,14 +187,7 @@ TEST(Stages, EveryTaskBecomesFriendlyWithATeacher) {
 
 TEST(Stages, OneRoundNeedsPolynomialsAlone) {
   const TaskData data = votes();
-  EncoderModule plain(testing::small_config(), 5, torch::kCPU);
-  TrainOptions t;
-  t.epochs = 6;
-  t.learning_rate = t.embedding_rate = 3e-3;
-  ASSERT_GT(train(
-                plain, data, t, label_loss({}), [](const std::string&) { return true; }, kSilent)
-                .metric,
-            80);
+  const EncoderModule plain = learned(data);
   const testing::TemporaryFolder folder;
   const CheckpointStore store(folder.path(), "test");
   WorkflowOptions o = quick();

@@ -19,6 +19,9 @@ inline constexpr int kBuckets[] = {16, 32, 64, 128};
 // "classification", "regression" or "token_classification".
 const char* name_of(Task task);
 
+// "1 round", "8 rounds".
+std::string rounds_text(int rounds);
+
 struct LedgerEntry {
   std::string who;   // "client", "server", "network"
   std::string what;  // what it learns

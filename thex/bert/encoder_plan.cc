@@ -68,8 +68,8 @@ std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, co
                      "activations or the result"},
       {"client", outputs(config, protocol) + ", the model's shape, embedding tables and tokenizer" +
                      seen_by_client(config, protocol)},
-      {"network", "addresses, the length bucket from message sizes, " +
-                      (rounds > 1 ? std::to_string(rounds) + " rounds and their timing" : "one round and its timing")},
+      {"network", "addresses, the length bucket from message sizes, " + rounds_text(rounds) +
+                      (rounds == 1 ? " and its timing" : " and their timing")},
   };
 }
 
@@ -141,6 +141,8 @@ const char* name_of(Task task) {
   }
   return "unknown";
 }
+
+std::string rounds_text(int rounds) { return std::to_string(rounds) + (rounds == 1 ? " round" : " rounds"); }
 
 double InferencePlan::flood_deviation() const {
   return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);

@@ -14,11 +14,14 @@ namespace {
 
 class Accountant {
  public:
-  Accountant(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys)
+  // `steps`: where what each label costs goes; the plan's counts are zero then.
+  Accountant(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys,
+             std::vector<StepCost>* steps = nullptr)
       : program_(program),
         plan_(plan),
         keys_(keys),
-        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())} {}
+        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())},
+        steps_(steps) {}
 
   void all() {
     const Fusion fusion = find_fusion(program_, plan_.level);
@@ -38,24 +41,23 @@ class Accountant {
     leave();
   }
 
-  const std::vector<StepCost>& steps() const { return steps_; }
-
  private:
   // What is accounted from here on belongs to the node's step.
   void enter(NodeId id) {
+    if (steps_ == nullptr) return;
     leave();
     const auto i = static_cast<std::size_t>(id);
-    const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[i].label, steps_.size());
-    if (inserted) steps_.push_back({.label = program_.nodes[i].label});
+    const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[i].label, steps_->size());
+    if (inserted) steps_->push_back({.label = program_.nodes[i].label});
     current_ = it->second;
-    steps_[current_].level = std::max(steps_[current_].level, plan_.level[i] + consumed_levels(program_.nodes[i].op));
-    before_ = plan_.counts;
-    seconds_before_ = plan_.estimated_seconds;
+    int& level = (*steps_)[current_].level;
+    level = std::max(level, plan_.level[i] + consumed_levels(program_.nodes[i].op));
   }
 
+  // What was accounted since the last call is the current step's.
   void leave() {
-    if (steps_.empty()) return;
-    StepCost& step = steps_[current_];
+    if (steps_ == nullptr || steps_->empty()) return;
+    StepCost& step = (*steps_)[current_];
     step.rotations += plan_.counts.rotations - before_.rotations;
     step.plain_products += plan_.counts.plain_products - before_.plain_products;
     step.ciphertext_products += plan_.counts.ciphertext_products - before_.ciphertext_products;
@@ -144,7 +146,7 @@ class Accountant {
   ProgramPlan& plan_;
   ckks::KeyRequirements& keys_;
   CostModel cost_;
-  std::vector<StepCost> steps_;
+  std::vector<StepCost>* steps_;
   std::map<std::string, std::size_t> step_of_label_;
   std::size_t current_ = 0;
   OperationCounts before_;
@@ -163,9 +165,9 @@ std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan
   scratch.counts = {};
   scratch.estimated_seconds = 0;
   ckks::KeyRequirements keys;
-  Accountant accountant(program, scratch, spec, keys);
-  accountant.all();
-  return accountant.steps();
+  std::vector<StepCost> steps;
+  Accountant(program, scratch, spec, keys, &steps).all();
+  return steps;
 }
 
 std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {

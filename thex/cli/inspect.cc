@@ -132,8 +132,8 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
   }
   const circuit::Plan& p = plan->plan;
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
-  std::cout << fmt::format("protocol  {}, {} {}; plan {}\n", plan->protocol, plan->rounds,
-                           plan->rounds == 1 ? "round" : "rounds", plan->fingerprint());
+  std::cout << fmt::format("protocol  {}, {}; plan {}\n", plan->protocol, bert::rounds_text(plan->rounds),
+                           plan->fingerprint());
   std::cout << fmt::format("security  {} bits: N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(), p.spec.log_n,
                            p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),

@@ -105,9 +105,9 @@ std::string result_details(const protocol::Classification& r, const protocol::Cl
       "  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, client's ReLU {:.3f}, server {:.3f}, network {:.3f}, "
       "decrypt {:.3f}\n",
       t.total, t.embed, t.encrypt, t.relu, t.server, t.network, t.decrypt);
-  out += fmt::format("  traffic   {} sent, {} received, {} {}; {} tokens, padded to {}\n",
+  out += fmt::format("  traffic   {} sent, {} received, {}; {} tokens, padded to {}\n",
                      megabytes(static_cast<double>(r.bytes_sent)), megabytes(static_cast<double>(r.bytes_received)),
-                     model.plan.rounds, model.plan.rounds == 1 ? "round" : "rounds", r.tokens, r.bucket);
+                     bert::rounds_text(model.plan.rounds), r.tokens, r.bucket);
   out += fmt::format("  security  {} bits: N = 2^{}, log2(QP) = {:.0f}; protocol {}\n", context.security_bits(),
                      context.log_n(), context.log_qp(), model.plan.protocol);
   return out;
