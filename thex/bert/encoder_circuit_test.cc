@@ -6,31 +6,19 @@
 #include <cmath>
 
 #include "thex/base/error.h"
+#include "thex/bert/circuit_testing.h"
 #include "thex/bert/encoder_builder.h"
-#include "thex/bert/reference.h"
-#include "thex/bert/testing.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/client_turn.h"
-#include "thex/ckks/secret/secret.h"
 
 namespace thex::bert {
 namespace {
 
+using testing::expect_equals_reference;
 using testing::random_ids;
-
-struct Shape {
-  int layers, hidden, heads, ffn, labels;
-  Task task = Task::classification;
-};
+using testing::Shape;
 
 std::shared_ptr<Model> he_model(const Shape& shape, unsigned seed) {
-  ModelConfig c = testing::small_config();
-  c.layers = shape.layers, c.hidden = shape.hidden, c.heads = shape.heads, c.ffn = shape.ffn;
-  c.max_positions = 128, c.activation = Activation::relu, c.pooler = false;
-  c.task = shape.task;
-  c.labels.clear();
-  for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
+  ModelConfig c = testing::config_of(shape);
+  c.activation = Activation::relu;
   c.thex = HeSection{.softmax = Softmax::estimation, .norm = Norm::affine, .max_relu_input = 40, .max_logit = 40};
   return std::make_shared<Model>(testing::random_model(c, seed));
 }
@@ -46,16 +34,7 @@ TEST_P(EncoderCircuit, EqualsTheReference) {
     const EncoderLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
     const circuit::Program program = EncoderBuilder(layout, weights).build();
     EXPECT_EQ(program.steps.size(), 1u + 4u * static_cast<std::size_t>(shape.layers)) << "four rounds a layer";
-    for (const int length : {3, bucket}) {
-      const auto ids = random_ids(length, static_cast<unsigned>(length));
-      const std::vector<std::int32_t> types(ids.size(), 0);
-      const ForwardResult expected = forward(*model, ids, types);
-      const circuit::ClearResult got = circuit::run_clear(program, embed(*model, ids, types), length);
-      ASSERT_EQ(got.logits.size(), expected.logits.size());
-      for (std::size_t l = 0; l < got.logits.size(); ++l)
-        EXPECT_NEAR(got.logits[l], expected.logits[l], 1e-8 * (1 + std::abs(expected.logits[l])))
-            << "bucket " << bucket << ", length " << length << ", label " << l;
-    }
+    expect_equals_reference(*model, program, bucket);
   }
 }
 INSTANTIATE_TEST_SUITE_P(
@@ -228,26 +207,11 @@ class EncoderCircuitEncrypted : public ::testing::TestWithParam<Shape> {};
 TEST_P(EncoderCircuitEncrypted, OneSentenceEndToEnd) {
   const auto model = he_model(GetParam(), 5);
   const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
-  const circuit::Plan& plan = inference.plan;
-  ring::Prng prng(ring::Seed{1});
-  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
-  const ckks::Evaluator evaluator(plan.context);
-  const int length = 11;
-  const auto ids = random_ids(length, 9);
-  const std::vector<std::int32_t> types(ids.size(), 0);
-  const circuit::ClientTurn client(plan, 0, key, length);
-  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
-    std::vector<ckks::Ciphertext> out;
-    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
-    return out;
-  };
-  const circuit::CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
-  const std::vector<ckks::Ciphertext> result = executor.run(
-      keys, expand(client.first(embed(*model, ids, types))),
-      [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) { return expand(client.answer(step, inputs)); }, 2);
-  const std::vector<double> logits = client.result(result);
-  const ForwardResult expected = forward(*model, ids, types);
+  const auto ids = random_ids(11, 9);
+  int exchanges = 0;
+  const std::vector<double> logits = testing::encrypted_logits(inference, *model, ids, exchanges);
+  EXPECT_EQ(exchanges, inference.rounds);
+  const ForwardResult expected = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
   ASSERT_EQ(logits.size(), expected.logits.size());
   for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 1e-3);
 }

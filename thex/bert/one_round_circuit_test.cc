@@ -2,35 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
-#include "thex/bert/encoder_circuit.h"
+#include "thex/bert/circuit_testing.h"
 #include "thex/bert/one_round_builder.h"
-#include "thex/bert/reference.h"
-#include "thex/bert/testing.h"
 #include "thex/circuit/accounting.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/client_turn.h"
-#include "thex/ckks/secret/secret.h"
 
 namespace thex::bert {
 namespace {
 
+using testing::expect_equals_reference;
 using testing::random_ids;
-
-struct Shape {
-  int layers, hidden, heads, ffn, labels;
-  Task task = Task::classification;
-};
+using testing::Shape;
 
 ModelConfig polynomial_config(const Shape& shape) {
-  ModelConfig c = testing::small_config();
-  c.layers = shape.layers, c.hidden = shape.hidden, c.heads = shape.heads, c.ffn = shape.ffn;
-  c.max_positions = 128, c.activation = Activation::square, c.pooler = false;
-  c.task = shape.task;
-  c.labels.clear();
-  for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
+  ModelConfig c = testing::config_of(shape);
+  c.activation = Activation::square;
   c.thex = HeSection{.softmax = Softmax::power, .norm = Norm::affine, .max_relu_input = 10, .max_logit = 10};
   return c;
 }
@@ -50,16 +36,7 @@ TEST_P(OneRoundCircuit, EqualsTheReference) {
     const OneRoundLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
     const circuit::Program program = OneRoundBuilder(layout, weights).build();
     EXPECT_EQ(program.steps.size(), 1u) << "nothing comes back";
-    for (const int length : {3, bucket}) {
-      const auto ids = random_ids(length, static_cast<unsigned>(length));
-      const std::vector<std::int32_t> types(ids.size(), 0);
-      const ForwardResult expected = forward(*model, ids, types);
-      const circuit::ClearResult got = circuit::run_clear(program, embed(*model, ids, types), length);
-      ASSERT_EQ(got.logits.size(), expected.logits.size());
-      for (std::size_t l = 0; l < got.logits.size(); ++l)
-        EXPECT_NEAR(got.logits[l], expected.logits[l], 1e-8 * (1 + std::abs(expected.logits[l])))
-            << "bucket " << bucket << ", length " << length << ", label " << l;
-    }
+    expect_equals_reference(*model, program, bucket);
   }
 }
 INSTANTIATE_TEST_SUITE_P(
@@ -107,29 +84,17 @@ class OneRoundEncrypted : public ::testing::TestWithParam<Shape> {};
 
 TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
   const auto model = std::make_shared<Model>(testing::calm_polynomial_model(polynomial_config(GetParam()), 5));
-  const int length = 11;
-  const auto ids = random_ids(length, 9);
-  const std::vector<std::int32_t> types(ids.size(), 0);
-  const ForwardResult expected = forward(*model, ids, types);
+  const auto ids = random_ids(11, 9);
+  const ForwardResult expected = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
   double largest = 0;
   for (double logit : expected.logits) largest = std::max(largest, std::abs(logit));
   model->config.thex->max_logit = largest;
   const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
   EXPECT_EQ(inference.protocol, "one-round");
   EXPECT_EQ(inference.rounds, 1);
-  const circuit::Plan& plan = inference.plan;
-  ring::Prng prng(ring::Seed{1});
-  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
-  const ckks::Evaluator evaluator(plan.context);
-  const circuit::ClientTurn client(plan, 0, key, length);
-  std::vector<ckks::Ciphertext> inputs;
-  for (const auto& c : client.first(embed(*model, ids, types))) inputs.push_back(evaluator.expand(c));
-  const circuit::CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
-  const auto no_exchange = [](std::size_t, std::vector<ckks::Ciphertext>) -> std::vector<ckks::Ciphertext> {
-    throw std::logic_error("there is no second round");
-  };
-  const std::vector<double> logits = client.result(executor.run(keys, std::move(inputs), no_exchange, 2));
+  int exchanges = 0;
+  const std::vector<double> logits = testing::encrypted_logits(inference, *model, ids, exchanges);
+  EXPECT_EQ(exchanges, 0) << "nothing comes back";
   ASSERT_EQ(logits.size(), expected.logits.size());
   for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 2e-2);
 }
