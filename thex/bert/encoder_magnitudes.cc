@@ -83,7 +83,9 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   const double output_weight = kNormGain * weight / std::sqrt(static_cast<double>(pieces));
   const double unit = 1 / std::sqrt(static_cast<double>(kEstimationWidth));
   const bool polynomial = config.protocol() == Protocol::one_round;
-  const double query_factor = 1 / ((polynomial ? 4 : 2) * std::sqrt(static_cast<double>(config.head_dim())));
+  // As EncoderWeights scales queries and keys.
+  const double root = std::sqrt(static_cast<double>(config.head_dim()));
+  const double query_factor = polynomial ? std::sqrt(0.25 / root) : 0.5 / root;
   const auto ranges = [config](const circuit::Program& program, int layer) {
     return assumed_ranges(config, layer, tokens_of(program, config));
   };
@@ -91,7 +93,7 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   assumed.weight_of = [=](const circuit::Program& program, const circuit::Node& node) {
     const Step step = step_of(node.label);
     if (node.label == "classifier") return weight * M_SQRT2;  // all slots that are read
-    if (step.name == "query") return weight * query_factor;
+    if (step.name == "query" || (polynomial && step.name == "key")) return weight * query_factor;
     if (step.name == "attention_output") return weight * kNormGain;
     if (step.name == "output") return output_weight;
     if (!step.name.starts_with("estimation.")) return weight;

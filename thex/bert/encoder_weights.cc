@@ -75,18 +75,27 @@ Components EncoderWeights::vector(const std::string& name, double factor) const 
   };
 }
 
-double EncoderWeights::score_factor() const {
-  return (config_.thex && config_.thex->softmax == Softmax::power ? 0.25 : 0.5) / std::sqrt(config_.head_dim());
+// Of a power both sides are scaled: the smaller they are, the less either's error counts.
+double EncoderWeights::query_factor() const {
+  const double root = std::sqrt(config_.head_dim());
+  return config_.thex && config_.thex->softmax == Softmax::power ? std::sqrt(0.25 / root) : 0.5 / root;
+}
+double EncoderWeights::key_factor() const {
+  return config_.thex && config_.thex->softmax == Softmax::power ? query_factor() : 1;
 }
 
 Entries EncoderWeights::query(int layer) const {
-  return matrix(layer_name(layer, "attention.self.query.weight"), score_factor());
+  return matrix(layer_name(layer, "attention.self.query.weight"), query_factor());
 }
 Components EncoderWeights::query_bias(int layer) const {
-  return vector(layer_name(layer, "attention.self.query.bias"), score_factor());
+  return vector(layer_name(layer, "attention.self.query.bias"), query_factor());
 }
-Entries EncoderWeights::key(int layer) const { return matrix(layer_name(layer, "attention.self.key.weight")); }
-Components EncoderWeights::key_bias(int layer) const { return vector(layer_name(layer, "attention.self.key.bias")); }
+Entries EncoderWeights::key(int layer) const {
+  return matrix(layer_name(layer, "attention.self.key.weight"), key_factor());
+}
+Components EncoderWeights::key_bias(int layer) const {
+  return vector(layer_name(layer, "attention.self.key.bias"), key_factor());
+}
 Entries EncoderWeights::value(int layer) const { return matrix(layer_name(layer, "attention.self.value.weight")); }
 Components EncoderWeights::value_bias(int layer) const {
   return vector(layer_name(layer, "attention.self.value.bias"));

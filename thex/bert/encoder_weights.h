@@ -20,7 +20,7 @@ class EncoderWeights {
   const ModelConfig& config() const { return config_; }
 
   // Matrices: (output, input) entry, zero outside their shape. Vectors: component p, zero beyond their length.
-  circuit::Entries query(int layer) const;  // times 1/(2 sqrt(d)): the product with a key is x/2; of a power, x/4
+  circuit::Entries query(int layer) const;  // scaled, like the keys, so that their product is x/2; of a power, x/4
   circuit::Components query_bias(int layer) const;
   circuit::Entries key(int layer) const;
   circuit::Components key_bias(int layer) const;
@@ -61,7 +61,8 @@ class EncoderWeights {
   circuit::Components vector(const std::string& name, double factor = 1.0) const;
   circuit::Entries normed(const std::string& norm, const std::string& dense) const;
   circuit::Components normed_constant(const std::string& norm, const std::string& dense) const;
-  double score_factor() const;
+  double query_factor() const;
+  double key_factor() const;
 
   ModelConfig config_;
   std::shared_ptr<const Model> model_;

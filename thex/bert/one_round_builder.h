@@ -19,7 +19,7 @@ class OneRoundBuilder : RowBuilder {
   OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights)
       : RowBuilder(layout, weights),
         layout_(layout),
-        first_half_(mask(layout.width, [half = layout.half](std::size_t p) { return p < half; })) {}
+        scored_(mask(layout.width, [n = layout.scored](std::size_t p) { return p < n; })) {}
 
   circuit::Program build() &&;
 
@@ -39,18 +39,33 @@ class OneRoundBuilder : RowBuilder {
   };
   Value apply(const Affine& affine, std::span<const Value> inputs);
   Value apply(const Affine& affine, Value input) { return apply(affine, std::span(&input, 1)); }
+  // Which rows of a matrix of queries, keys or values: the first `outputs` beginning with number `first`, cyclically.
+  struct Window {
+    std::size_t first, outputs;
+  };
   // Queries, keys or values, heads interleaved, of the x that a state holds (part: see of_input).
-  Affine of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, std::size_t part = 0,
-                  double factor = 1);
+  Affine of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, Window window,
+                  std::size_t part = 0, double factor = 1);
+  // A query or key in every turn, doubled.
+  using Turns = std::vector<Value>;
+  std::vector<Affine> turned(const State& state, const circuit::Entries& m, const circuit::Components& bias,
+                             std::size_t part = 0, double factor = 1);
+  Turns turns(const std::vector<Affine>& maps, Value x);
+  Turns rotated(Turns values, int steps);
+  // Values where scores are valid, a pair if there are two turns.
+  std::vector<Affine> value_maps(const State& state, int layer, std::size_t part = 0);
+  Value weighted_values(const std::vector<Affine>& maps, Value x, Value weight);
+  // The context, single, of a sum of scored values; `turns` times as large.
+  Value context_of(Value sum);
   // X1 of a layer's input and its context, doubled.
-  Affine attention_output(int layer);
+  Affine attention_output(int layer, const circuit::Diagonals& of_context);
 
   State encrypted_input();
   // Rows [context | 0], heads interleaved.
   Blocks attention(int layer, const State& state);
   Value cls_attention(int layer, const State& state);
-  // The sum over a head's features of a product of a query and a key, valid in the first half of a row.
-  Value summed(Value product);
+  // The sum over a head's features of the product of a query and a key, in the first `scored` columns of a row.
+  Value score(const Turns& query, const Turns& key);
   // (score + 1)^4.
   Value power(int layer, Value score);
   void drop_shifted(State& state);
@@ -61,16 +76,17 @@ class OneRoundBuilder : RowBuilder {
   Value cls_logits(int layer, const State& state, Value context);
 
   // A matrix on the x that a state holds: on its first half, or on the shifted copies.
-  circuit::Diagonals of_input(const State& state, const circuit::Entries& m, std::size_t part = 0) const;
+  circuit::Diagonals of_input(const State& state, const circuit::Entries& m, std::size_t outputs,
+                              std::size_t part) const;
   // Matrix rows (outputs) or columns (inputs), or vector components, in the order of interleaved heads.
   circuit::Entries interleaved_rows(const circuit::Entries& m) const;
-  circuit::Entries interleaved_columns(const circuit::Entries& m) const;
+  circuit::Entries interleaved_columns(const circuit::Entries& m) const;  // of what context_of returns
   circuit::Components interleaved(const circuit::Components& v) const;
 
   const OneRoundLayout& layout_;
-  const circuit::PlainId first_half_;  // one in the first half of every row
-  Blocks weight_of_keys_;              // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
-  Blocks weight_shifted_;              // with the halves exchanged
+  const circuit::PlainId scored_;  // one where scores are valid: in the first half of a doubled row
+  Blocks weight_of_keys_;          // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
+  Blocks weight_shifted_;          // with the halves exchanged
 };
 
 }  // namespace thex::bert

@@ -32,10 +32,11 @@ Entries OneRoundBuilder::interleaved_rows(const Entries& m) const {
   };
 }
 
+// Of a context; see context_of.
 Entries OneRoundBuilder::interleaved_columns(const Entries& m) const {
   if (!m) return nullptr;
-  return [m, layout = layout_](std::size_t r, std::size_t c) {
-    return layout.is_feature(c) ? m(r, layout.feature(c)) : 0.0;
+  return [m, layout = layout_, factor = 1.0 / static_cast<double>(layout_.turns)](std::size_t r, std::size_t c) {
+    return layout.is_feature(c) ? factor * m(r, layout.feature(c)) : 0.0;
   };
 }
 
@@ -46,22 +47,67 @@ Components OneRoundBuilder::interleaved(const Components& v) const {
   };
 }
 
-Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::size_t part) const {
-  return state.shifted ? circuit::dense_half(layout_.half, m, part) : circuit::dense(layout_.half, m);
+Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::size_t outputs, std::size_t part) const {
+  return state.shifted ? circuit::dense_part(layout_.half, outputs, m, part, layout_.parts) : matrix(m, outputs);
 }
 
 OneRoundBuilder::Affine OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
-                                                  std::size_t part, double factor) {
-  return {LinearMap(b_, {of_input(state, scaled(interleaved_rows(m), factor), part)}, kBaby),
-          row_vector(scaled(interleaved(bias), factor), layout_.half)};
+                                                  Window window, std::size_t part, double factor) {
+  const auto place = [window, half = layout_.half](std::size_t row) { return (window.first + row) % half; };
+  Entries entries = scaled(interleaved_rows(m), factor);
+  if (entries)
+    entries = [=, all = std::move(entries)](std::size_t r, std::size_t c) {
+      return r < window.outputs ? all(place(r), c) : 0.0;
+    };
+  Components constant = scaled(interleaved(bias), factor);
+  if (constant) constant = [=, all = std::move(constant)](std::size_t p) { return all(place(p)); };
+  return {LinearMap(b_, {of_input(state, entries, window.outputs, part)}, kBaby), row_vector(constant, window.outputs)};
 }
 
-OneRoundBuilder::Affine OneRoundBuilder::attention_output(int layer) {
+std::vector<OneRoundBuilder::Affine> OneRoundBuilder::turned(const State& state, const Entries& m,
+                                                             const Components& bias, std::size_t part, double factor) {
+  std::vector<Affine> maps;
+  for (std::size_t turn = 0; turn < layout_.turns; ++turn)
+    maps.push_back(of_heads(state, m, bias, {turn * layout_.scored, layout_.half}, part, factor));
+  return maps;
+}
+
+OneRoundBuilder::Turns OneRoundBuilder::turns(const std::vector<Affine>& maps, Value x) {
+  Turns all;
+  for (const Affine& map : maps) all.push_back(doubled(apply(map, x)));
+  return all;
+}
+
+OneRoundBuilder::Turns OneRoundBuilder::rotated(Turns values, int steps) {
+  for (Value& value : values) value = b_.rotate(value, steps);
+  return values;
+}
+
+std::vector<OneRoundBuilder::Affine> OneRoundBuilder::value_maps(const State& state, int layer, std::size_t part) {
+  std::vector<Affine> maps;
+  for (std::size_t turn = 0; turn < layout_.turns; ++turn)
+    maps.push_back(of_heads(state, weights_.value(layer), weights_.value_bias(layer),
+                            {turn * layout_.scored, layout_.scored}, part));
+  return maps;
+}
+
+Value OneRoundBuilder::weighted_values(const std::vector<Affine>& maps, Value x, Value weight) {
+  const Value value = maps.size() == 1 ? apply(maps[0], x) : b_.pair(apply(maps[0], x), apply(maps[1], x));
+  return b_.multiply(value, weight);
+}
+
+Value OneRoundBuilder::context_of(Value sum) {
+  if (layout_.turns == 1) return sum;
+  const auto [first, second] = b_.twice_parts(sum);
+  return b_.add(first, b_.rotate(second, -static_cast<int>(layout_.scored)));
+}
+
+OneRoundBuilder::Affine OneRoundBuilder::attention_output(int layer, const Diagonals& of_context) {
   return {
       LinearMap(
           b_,
           {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
-           circuit::dense(layout_.half, interleaved_columns(weights_.attention_output(layer)))},
+           of_context},
           kBaby),
       row_vector(weights_.attention_constant(layer), layout_.hidden)};
 }
@@ -98,13 +144,16 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
   return state;
 }
 
-Value OneRoundBuilder::summed(Value product) {
-  return circuit::rotate_and_sum(b_, product, static_cast<int>(layout_.half / 2), static_cast<int>(layout_.head_slots));
+Value OneRoundBuilder::score(const Turns& query, const Turns& key) {
+  std::vector<std::pair<Value, Value>> terms;
+  for (std::size_t turn = 0; turn < query.size(); ++turn) terms.emplace_back(query[turn], key[turn]);
+  return circuit::rotate_and_sum(b_, b_.product_sum(terms), static_cast<int>(layout_.scored / 2),
+                                 static_cast<int>(layout_.head_slots));
 }
 
 Value OneRoundBuilder::power(int layer, Value score) {
   label(layer, "power");
-  const Value u = b_.add_plain(score, first_half_);
+  const Value u = b_.add_plain(score, scored_);
   const Value square = b_.multiply(u, u);
   return b_.multiply(square, square);
 }
@@ -118,57 +167,59 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   while (inner * inner < shifts) inner *= 2;
   // Two keys are compared as one pair, whose parts come back doubled: the query is halved.
   const bool pairs = inner * layout_.blocks > 1;
-  const Affine query_map = of_heads(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.5 : 1.0);
-  const Affine key_map = of_heads(state, weights_.key(layer), weights_.key_bias(layer), part);
-  const Affine value_map = of_heads(state, weights_.value(layer), weights_.value_bias(layer), part);
+  const std::vector<Affine> query_maps =
+      turned(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.5 : 1.0);
+  const std::vector<Affine> key_maps = turned(state, weights_.key(layer), weights_.key_bias(layer), part);
+  const std::vector<Affine> values_of = value_maps(state, layer, part);
 
-  Blocks queries, keys, values;
+  std::vector<Turns> queries, keys;
+  Blocks values;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const Value x = state.x[block];
     label(layer, "query");
-    queries.push_back(doubled(apply(query_map, x)));
+    queries.push_back(turns(query_maps, x));
     label(layer, "key");
-    keys.push_back(doubled(apply(key_map, x)));
+    keys.push_back(turns(key_maps, x));
     label(layer, "value");
     // Padding has weight zero: whatever else happens in its rows reaches no other row.
-    const Value weight = state.shifted ? weight_shifted_[block] : weight_of_keys_[block];
-    values.push_back(b_.multiply(apply(value_map, x), weight));
+    values.push_back(weighted_values(values_of, x, state.shifted ? weight_shifted_[block] : weight_of_keys_[block]));
   }
 
-  Blocks moved_keys, moved_values;  // by shift, then block
-  for (std::size_t shift = 0; shift < inner; ++shift)
-    for (std::size_t block = 0; block < layout_.blocks; ++block) {
-      // One step after the other: few rotation keys.
-      const auto next = [&](const Blocks& from, const Blocks& before) {
-        return shift == 0 ? from[block] : b_.rotate(before[before.size() - layout_.blocks], row);
-      };
-      label(layer, "key");
-      moved_keys.push_back(next(keys, moved_keys));
-      label(layer, "value");
-      moved_values.push_back(next(values, moved_values));
-    }
+  // By shift, then block. One step after the other: few rotation keys.
+  std::vector<Turns> moved_keys = keys;
+  Blocks moved_values = values;
+  for (std::size_t k = layout_.blocks; k < inner * layout_.blocks; ++k) {
+    label(layer, "key");
+    moved_keys.push_back(rotated(moved_keys[k - layout_.blocks], row));
+    label(layer, "value");
+    moved_values.push_back(b_.rotate(moved_values[k - layout_.blocks], row));
+  }
   label(layer, "key");
-  Blocks compared;  // keys, or pairs of them
-  for (std::size_t k = 0; k < moved_keys.size(); k += pairs ? 2 : 1)
-    compared.push_back(pairs ? b_.pair(moved_keys[k], moved_keys[k + 1]) : moved_keys[k]);
+  std::vector<Turns> compared;  // keys, or pairs of them
+  for (std::size_t k = 0; k < moved_keys.size(); k += pairs ? 2 : 1) {
+    compared.push_back(moved_keys[k]);
+    if (pairs)
+      for (std::size_t turn = 0; turn < layout_.turns; ++turn)
+        compared.back()[turn] = b_.pair(moved_keys[k][turn], moved_keys[k + 1][turn]);
+  }
 
   Blocks context;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const int outer_step = row * static_cast<int>(inner);
     Blocks sums;
-    Value query = queries[block];
+    Turns query = queries[block];
     for (std::size_t outer = 0; outer < shifts; outer += inner) {
       label(layer, "query");
-      if (outer > 0) query = b_.rotate(query, -outer_step);
+      if (outer > 0) query = rotated(query, -outer_step);
       Blocks scores;
-      for (Value key : compared) {
+      for (const Turns& key : compared) {
         label(layer, "scores");
-        const Value score = summed(b_.multiply(query, key));
+        const Value result = score(query, key);
         if (pairs) {
-          const auto [first, second] = b_.twice_parts(score);
+          const auto [first, second] = b_.twice_parts(result);
           scores.insert(scores.end(), {first, second});
         } else {
-          scores.push_back(score);
+          scores.push_back(result);
         }
       }
       std::vector<std::pair<Value, Value>> terms;
@@ -179,8 +230,8 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     Value sum = sums.back();
     for (std::size_t k = sums.size() - 1; k-- > 0;) sum = b_.add(b_.rotate(sum, outer_step), sums[k]);
     const int period = static_cast<int>(layout_.tokens) * row;
-    context.push_back(
-        state.shifted ? circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period) : sum);
+    if (state.shifted) sum = circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period);
+    context.push_back(context_of(sum));
   }
   return context;
 }
@@ -189,7 +240,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
 void OneRoundBuilder::drop_shifted(State& state) {
   if (!state.shifted) return;
   b_.set_label("embeddings");
-  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, first_half_));
+  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, scored_));
   state.shifted = false;
 }
 
@@ -201,12 +252,9 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
                 of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
   const Components constant = weights_.intermediate_constant(layer);
   for (std::size_t m = 0; m < layout_.ffn_pieces; ++m)
-    maps.push_back(
-        {LinearMap(b_,
-                   {circuit::dense(half, row_piece(of_layer_input, m)), circuit::dense(half, row_piece(of_context, m))},
-                   kBaby),
-         row_vector(piece(constant, m), half)});
-  const Affine output = attention_output(layer);
+    maps.push_back({LinearMap(b_, {matrix(row_piece(of_layer_input, m)), matrix(row_piece(of_context, m))}, kBaby),
+                    row_vector(piece(constant, m), half)});
+  const Affine output = attention_output(layer, matrix(interleaved_columns(weights_.attention_output(layer))));
 
   State next;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
@@ -239,42 +287,45 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   label(layer, "query");
   Value query;
   if (state.hidden.empty()) {
-    query = apply(of_heads(state, weights_.query(layer), weights_.query_bias(layer)), state.x[0]);
+    query = apply(of_heads(state, weights_.query(layer), weights_.query_bias(layer), {0, half}), state.x[0]);
   } else {
     const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
-                                           circuit::dense(half, interleaved_rows(weights_.query_of_residual(layer))));
+                                           matrix(interleaved_rows(weights_.query_of_residual(layer))));
     query = b_.add_plain(map.apply(b_, pieces_and_x1(state, true)[0]),
                          row_vector(interleaved(weights_.query_constant(layer)), half));
   }
-  query = doubled(first_token(query));
-  const Affine key_map = of_heads(state, weights_.key(layer), weights_.key_bias(layer));
-  const Affine value_map = of_heads(state, weights_.value(layer), weights_.value_bias(layer));
+  Turns query_turns = {doubled(first_token(query))};  // the same in all rows: any rotation is cyclic
+  if (layout_.turns == 2) query_turns.push_back(b_.rotate(query_turns[0], static_cast<int>(layout_.scored)));
+  const std::vector<Affine> key_maps = turned(state, weights_.key(layer), weights_.key_bias(layer));
+  const std::vector<Affine> values_of = value_maps(state, layer);
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     label(layer, "key");
-    const Value key = doubled(apply(key_map, state.x[block]));
+    const Turns key = turns(key_maps, state.x[block]);
     label(layer, "value");
-    const Value value = b_.multiply(apply(value_map, state.x[block]), weight_of_keys_[block]);
+    const Value value = weighted_values(values_of, state.x[block], weight_of_keys_[block]);
     label(layer, "scores");
-    terms.emplace_back(power(layer, summed(b_.multiply(query, key))), value);
+    terms.emplace_back(power(layer, score(query_turns, key)), value);
   }
   label(layer, "value_sum");
   const int row = static_cast<int>(layout_.width), period = row * static_cast<int>(layout_.tokens);
-  return circuit::rotate_and_sum(b_, b_.product_sum(terms), period / 2, row);
+  return circuit::rotate_and_sum(b_, context_of(b_.product_sum(terms)), period / 2, row);
 }
 
 // Rows share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits in the end, label
 // l in column l, and nothing else.
 Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) {
-  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels;
+  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels,
+                    parts = layout_.parts;
   b_.set_label("cls_token");
   const Value x_cls = first_token(state.x[0]);
   label(layer, "intermediate");
   const Value inputs[] = {x_cls, doubled(context)};
-  const LinearMap map(b_,
-                      {circuit::dense(half, weights_.intermediate_of_input(layer), pieces),
-                       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), pieces)},
-                      kBaby);
+  const LinearMap map(
+      b_,
+      {circuit::dense(half, weights_.intermediate_of_input(layer), pieces, parts),
+       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), pieces, parts)},
+      kBaby);
   Components constant = weights_.intermediate_constant(layer);
   if (constant)
     constant = [constant, half, width](std::size_t p) {
@@ -284,21 +335,24 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   label(layer, "square");
   const Value hidden = doubled(b_.multiply(u, u));
   label(layer, "attention_output");
-  const Value x1 = apply(attention_output(layer), inputs);
+  const Value x1 = apply(
+      attention_output(layer, circuit::dense(half, interleaved_columns(weights_.attention_output(layer)), 1, parts)),
+      inputs);
 
   b_.set_label("classifier");
-  // Row t reads piece t mod pieces; X1 is read in the first row of a group only.
+  // Row t reads piece t mod pieces; X1 is read in the first row of a group only. Rows differ: only doubled ones are
+  // cyclic.
   const auto by_row = [&](const Entries& m, bool first_row_only) {
     Diagonals d{.period = width * pieces};
-    for (std::size_t k = 0; k < half; ++k) {
+    for (int k = parts == 2 ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
       Components f;
       if (m)
         f = [=](std::size_t p) {
-          const std::size_t row = p / width, l = p % width;
-          if (l >= labels || (first_row_only && row > 0)) return 0.0;
-          return m(l, (l + k) % half + (first_row_only ? 0 : row * half));
+          const std::size_t row = p / width, l = p % width, column = l + static_cast<std::size_t>(k);
+          if (l >= labels || (first_row_only && row > 0) || (parts == 1 && column >= half)) return 0.0;
+          return m(l, column % half + (first_row_only ? 0 : row * half));
         };
-      d.at.emplace(static_cast<int>(k), std::move(f));
+      d.at.emplace(k, std::move(f));
     }
     return d;
   };

@@ -4,15 +4,25 @@
 #include <string>
 
 namespace thex::bert {
+namespace {
+
+std::size_t row_parts(const ModelConfig& config, std::size_t bucket, std::size_t slots) {
+  return RowLayout(config, bucket, slots).blocks == 1 ? 2 : 1;
+}
+
+}  // namespace
 
 OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count)
-    : RowLayout(config, bucket_tokens, slot_count) {
+    : RowLayout(config, bucket_tokens, slot_count, row_parts(config, bucket_tokens, slot_count)) {
   head_slots = std::bit_ceil(heads);
   copies = rows / tokens;
+  turns = parts == 2 ? 1 : 2;
+  scored = half / turns;
   require(head_slots * std::bit_ceil(head_dim) == half,
           std::to_string(heads) + " heads of size " + std::to_string(head_dim) + ", padded to powers of two, are " +
               std::to_string(head_slots * std::bit_ceil(head_dim)) + " columns and not the " + std::to_string(half) +
               " of hidden_size " + std::to_string(hidden));
+  require(head_slots <= scored, std::to_string(heads) + " heads of one column");
   require(copies <= tokens, "length bucket " + std::to_string(bucket) + " in " + std::to_string(slots) + " slots");
 }
 

@@ -4,6 +4,10 @@
 // the features of a head are then cyclic rotations of a doubled row, which leave the sum in every column of the head:
 // no masks, so no levels.
 //
+// A bucket that doubled rows cannot hold in one ciphertext has rows of one part. Queries and keys then come twice, the
+// second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations leave the
+// sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
+//
 // A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.
 #pragma once
@@ -15,6 +19,8 @@ namespace thex::bert {
 struct OneRoundLayout : RowLayout {
   std::size_t head_slots = 0;  // heads, padded to a power of two
   std::size_t copies = 0;      // repetitions of the T tokens in a ciphertext: R / T
+  std::size_t turns = 0;       // of queries and keys: 1 of doubled rows, else 2
+  std::size_t scored = 0;      // first columns in which a score is valid: half / turns
 
   // Throws Error(model) naming the field whose value this packing cannot hold.
   OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count);

@@ -7,6 +7,7 @@
 namespace thex::bert {
 
 using circuit::Components;
+using circuit::Diagonals;
 using circuit::Entries;
 using circuit::LinearMap;
 using circuit::PlainId;
@@ -30,11 +31,15 @@ std::vector<SlotSource> RowBuilder::sources(const std::function<SlotSource(RowLa
 }
 
 Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
-Value RowBuilder::doubled(Value single) { return b_.add(single, next_half(single)); }
+Value RowBuilder::doubled(Value single) { return rows_.parts == 1 ? single : b_.add(single, next_half(single)); }
+
+Diagonals RowBuilder::matrix(const Entries& m, std::size_t outputs) const {
+  return rows_.parts == 1 ? circuit::dense_part(rows_.half, outputs, m, 0, 1) : circuit::dense(rows_.half, m);
+}
 
 Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
   label(layer, name);
-  const LinearMap map(b_, {circuit::dense(rows_.half, m)}, kBaby);
+  const LinearMap map(b_, {matrix(m)}, kBaby);
   return b_.add_plain(map.apply(b_, x), row_vector(bias, rows_.hidden));
 }
 
@@ -59,10 +64,9 @@ Components RowBuilder::piece(const Components& v, std::size_t m) const {
   return [v, offset = m * rows_.half](std::size_t p) { return v(p + offset); };
 }
 
-LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, circuit::Diagonals of_residual) {
-  std::vector<circuit::Diagonals> maps;
-  for (std::size_t m = 0; m < rows_.ffn_pieces; ++m)
-    maps.push_back(circuit::dense(rows_.half, column_piece(of_hidden, m)));
+LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, Diagonals of_residual) {
+  std::vector<Diagonals> maps;
+  for (std::size_t m = 0; m < rows_.ffn_pieces; ++m) maps.push_back(matrix(column_piece(of_hidden, m)));
   maps.push_back(std::move(of_residual));
   return {b_, std::move(maps), kBabyManyInputs};
 }
@@ -80,8 +84,7 @@ Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and
 
 Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
   b_.set_label("classifier");
-  const LinearMap map =
-      feed_forward_map(weights_.logits_of_intermediate(), circuit::dense(rows_.half, weights_.logits_of_residual()));
+  const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), matrix(weights_.logits_of_residual()));
   const PlainId constant = row_vector(weights_.logits_constant(), rows_.labels);
   Blocks logits;
   for (const Blocks& inputs : pieces_and_x1) logits.push_back(b_.add_plain(map.apply(b_, inputs), constant));

@@ -1,7 +1,7 @@
 // Pieces of encoder programs that both protocols share.
 //
 // A "row value" is one ciphertext in the packing of row_layout.h; a matrix of bucket x hidden is `blocks` of them.
-// "doubled" means rows [x|x], "single" [x|0].
+// "doubled" means rows [x|x], "single" [x|0]; rows of one part are both.
 #pragma once
 
 #include <functional>
@@ -31,6 +31,9 @@ class RowBuilder {
 
   // m x + bias, single.
   Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
+  // half x half on a doubled value, half x half with few outputs; the result is single.
+  circuit::Diagonals matrix(const circuit::Entries& m) const { return matrix(m, rows_.half); }
+  circuit::Diagonals matrix(const circuit::Entries& m, std::size_t outputs) const;
   Value doubled(Value single);
   Value next_half(Value single);  // [0 | x]
   // A vector of `size` components in every row.

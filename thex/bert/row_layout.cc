@@ -11,18 +11,20 @@ void RowLayout::require(bool holds, const std::string& reason) {
   if (!holds) throw Error(ErrorCode::model, "the encrypted encoder cannot pack this model: " + reason);
 }
 
-RowLayout::RowLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count)
+RowLayout::RowLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
+                     std::size_t row_parts)
     : slots(slot_count),
       bucket(bucket_tokens),
       hidden(static_cast<std::size_t>(config.hidden)),
       heads(static_cast<std::size_t>(config.heads)),
       head_dim(static_cast<std::size_t>(config.head_dim())),
       ffn(static_cast<std::size_t>(config.ffn)),
-      labels(config.labels.size()) {
+      labels(config.labels.size()),
+      parts(row_parts) {
   require(heads * head_dim == hidden,
           "hidden_size " + std::to_string(hidden) + " is not a multiple of " + std::to_string(heads) + " heads");
   half = std::bit_ceil(hidden);
-  width = 2 * half;
+  width = parts * half;
   rows = slots / width;
   require(rows >= 2, "hidden_size " + std::to_string(hidden) + " needs more than " + std::to_string(slots) + " slots");
   tokens = std::min(bucket, rows);

@@ -2,8 +2,9 @@
 //
 // A ciphertext is R = slots / W rows of W = 2H slots (H: hidden size padded to a power of two). Row t holds token t of
 // its block, normally twice, [x | x]: then a rotation by k < H is a cyclic rotation of the features in the first half.
-// A block has T = min(bucket, R) tokens; a shorter bucket repeats its T rows, so that rotations by rows are cyclic over
-// the tokens.
+// Rows of W = H slots hold it once: twice as many tokens in a ciphertext, and about twice as many diagonals in a
+// matrix. A block has T = min(bucket, R) tokens; a shorter bucket repeats its T rows, so that rotations by rows are
+// cyclic over the tokens.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +21,7 @@ struct RowLayout {
   std::size_t slots = 0;
   std::size_t bucket = 0;  // tokens, padded
   std::size_t hidden = 0, heads = 0, head_dim = 0, ffn = 0, labels = 0;
+  std::size_t parts = 0;       // halves in a row: 2, or 1
   std::size_t half = 0;        // H
   std::size_t width = 0;       // W
   std::size_t rows = 0;        // R
@@ -29,10 +31,10 @@ struct RowLayout {
   std::size_t ffn_blocks = 0;  // the same, up to a power of two: rows that share the last layer's FFN
 
   // Throws Error(model) naming the field whose value rows cannot hold.
-  RowLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count);
+  RowLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t row_parts = 2);
 
   struct Position {
-    std::size_t row, part, column;  // part: 0 or 1, the half of the row
+    std::size_t row, part, column;  // part: the half of the row, less than `parts`
   };
   Position position(std::size_t slot) const { return {slot / width, slot % width / half, slot % half}; }
   std::size_t slot(std::size_t row, std::size_t part, std::size_t column) const {

@@ -41,8 +41,8 @@ PlainVector vector_of(std::size_t period, Components f) {
           }};
 }
 
-Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked) {
-  const std::size_t width = 2 * size;
+Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked, std::size_t parts) {
+  const std::size_t width = parts * size;
   Diagonals d{.period = width * stacked};
   for (std::size_t k = 0; k < size; ++k) {
     Components f;
@@ -56,14 +56,15 @@ Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked) {
   return d;
 }
 
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part) {
-  Diagonals d{.period = 2 * size};
-  for (int k = 1 - static_cast<int>(size); k < static_cast<int>(size); ++k) {
+Diagonals dense_part(std::size_t size, std::size_t outputs, const Entries& entries, std::size_t part,
+                     std::size_t parts) {
+  Diagonals d{.period = parts * size};
+  for (int k = 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) {
     Components f;
     if (entries)
-      f = [entries, size, k](std::size_t row) {
+      f = [entries, size, outputs, k](std::size_t row) {
         const std::size_t column = row + static_cast<std::size_t>(k);  // beyond size, or wrapped around zero: outside
-        return row < size && column < size ? entries(row, column) : 0.0;
+        return row < outputs && column < size ? entries(row, column) : 0.0;
       };
     d.at.emplace(static_cast<int>(part * size) + k, std::move(f));
   }

@@ -28,13 +28,15 @@ struct Diagonals {
   double magnitude = 0;          // PlainVector::magnitude of every diagonal
 };
 
-// The size x size matrix on rows of 2 * size slots holding [x|x]; the result is [M x | 0].
-// With `stacked` > 1, row t of the packing uses matrix number t mod stacked: entries(row + (t mod stacked) * size,
-// column).
-Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1);
+// The size x size matrix on rows of 2 * size slots holding [x|x]; the result is [M x | 0]. With `parts` = 1, on rows
+// [x] that are all alike. With `stacked` > 1, row t of the packing uses matrix number t mod stacked: entries(row + (t
+// mod stacked) * size, column).
+Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1, std::size_t parts = 2);
 
-// The same on rows [x0|x1] that hold two vectors: the result is [M x_part | 0], with 2 * size - 1 diagonals.
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part);
+// The outputs x size matrix on rows that hold one or two vectors, [x0] or [x0|x1]: the result is [M x_part | 0], with
+// size + outputs - 1 diagonals.
+Diagonals dense_part(std::size_t size, std::size_t outputs, const Entries& entries, std::size_t part,
+                     std::size_t parts);
 
 class LinearMap {
  public:

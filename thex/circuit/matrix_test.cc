@@ -121,5 +121,53 @@ TEST(RotateAndSum, SumsWindows) {
   EXPECT_NEAR(run_clear(program, x, 1).logits[0], x[3] + x[5] + x[7] + x[9], 1e-12);
 }
 
+double entry_of(std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c * c); }
+
+// Row 1 of the result, of rows that hold `parts` vectors of random numbers.
+std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std::size_t parts,
+                               const std::vector<double>& x) {
+  Builder b(x.size());
+  std::vector<SlotSource> identity(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  const Value v = b.client_step("in", {}, {identity}, 0)[0];
+  const LinearMap map(b, {diagonals}, 2);
+  const Value y = map.apply(b, v);
+  std::vector<std::int32_t> slots;
+  for (std::size_t p = 0; p < parts * size; ++p) slots.push_back(static_cast<std::int32_t>(parts * size + p));
+  return run_clear(std::move(b).finish(y, slots), x, 1).logits;
+}
+
+TEST(Dense, PartsOfRowsAreNotMixed) {
+  const std::size_t size = 8;
+  for (const std::size_t parts : {1u, 2u}) {
+    const std::vector<double> x = random_vector(4 * parts * size, 7);
+    for (std::size_t part = 0; part < parts; ++part) {
+      for (const std::size_t outputs : {3u, 8u}) {
+        const Diagonals d = dense_part(size, outputs, entry_of, part, parts);
+        EXPECT_EQ(d.at.size(), size + outputs - 1);
+        const std::vector<double> y = second_row(d, size, parts, x);
+        for (std::size_t r = 0; r < y.size(); ++r) {
+          double expected = 0;
+          for (std::size_t c = 0; c < size && r < outputs; ++c)
+            expected += entry_of(r, c) * x[(parts + part) * size + c];
+          EXPECT_NEAR(y[r], expected, 1e-10) << parts << " parts, part " << part << ", row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST(Dense, RowsThatAreAlikeAreCyclic) {
+  const std::size_t size = 8;
+  std::vector<double> x = random_vector(4 * size, 8);
+  for (std::size_t i = size; i < x.size(); ++i) x[i] = x[i - size];
+  const std::vector<double> y = second_row(dense(size, entry_of, 1, 1), size, 1, x);
+  for (std::size_t r = 0; r < size; ++r) {
+    double expected = 0;
+    for (std::size_t c = 0; c < size; ++c) expected += entry_of(r, c) * x[c];
+    EXPECT_NEAR(y[r], expected, 1e-10) << r;
+  }
+}
+
 }  // namespace
 }  // namespace thex::circuit
