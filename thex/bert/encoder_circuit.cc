@@ -96,7 +96,7 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
 
   // Row t computes piece t mod `pieces` of the feed-forward layer.
   label(layer, "intermediate");
-  const LinearMap intermediate(b_, {circuit::dense(half, weights_.intermediate(layer), pieces)}, kBaby);
+  const LinearMap intermediate(b_, {circuit::dense(half, weights_.intermediate(layer), {.stacked = pieces})}, kBaby);
   circuit::Components bias = weights_.intermediate_bias(layer);
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };

@@ -64,6 +64,8 @@ class OneRoundBuilder : RowBuilder {
   // Rows [context | 0], heads interleaved.
   Blocks attention(int layer, const State& state);
   Value cls_attention(int layer, const State& state);
+  // The first token's query in every row of its sentence, in every turn.
+  Turns first_query(Value query);
   // The sum over a head's features of the product of a query and a key, in the first `scored` columns of a row.
   Value score(const Turns& query, const Turns& key);
   // (score + 1)^4.

@@ -48,7 +48,7 @@ Components OneRoundBuilder::interleaved(const Components& v) const {
 }
 
 Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::size_t outputs, std::size_t part) const {
-  return state.shifted ? circuit::dense_part(layout_.half, outputs, m, part, layout_.parts) : matrix(m, outputs);
+  return state.shifted ? circuit::dense_half(layout_.half, m, part) : matrix(m, outputs);
 }
 
 OneRoundBuilder::Affine OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
@@ -120,21 +120,23 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
   State state;
   state.shifted = layout_.copies > 1;
   const auto token_of = [&](std::size_t block, RowLayout::Position at) {
-    return block * layout_.tokens + (at.part == 1 ? layout_.shifted_token(at.row) : at.row % layout_.tokens);
+    return block * layout_.tokens + (at.part == 1 ? layout_.shifted_token(at.row) : layout_.token(at.row));
   };
   std::vector<std::vector<SlotSource>> all;
   for (std::size_t block = 0; block < layout_.blocks; ++block)
     all.push_back(sources([&](RowLayout::Position at) {
-      const std::size_t token = token_of(block, at);
+      const std::size_t token = token_of(block, at), sentence = layout_.sentence(at.row);
       if (at.column >= layout_.hidden) return SlotSource{};
-      return SlotSource{0, static_cast<std::int32_t>(token * layout_.hidden + at.column),
-                        static_cast<std::int32_t>(token)};
+      return SlotSource{0, static_cast<std::int32_t>((sentence * layout_.bucket + token) * layout_.hidden + at.column),
+                        static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
     }));
   for (std::size_t block = 0; block < layout_.blocks; ++block)
     all.push_back(sources([&](RowLayout::Position at) {
-      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at))};
+      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at)),
+                        static_cast<std::int32_t>(layout_.sentence(at.row))};
     }));
-  const std::vector<Value> fresh = b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
+  const std::vector<Value> fresh =
+      b_.client_step("embeddings", {}, std::move(all), layout_.sentences * layout_.bucket * layout_.hidden);
   const auto middle = fresh.begin() + static_cast<std::ptrdiff_t>(layout_.blocks);
   state.x.assign(fresh.begin(), middle);
   weight_of_keys_.assign(middle, fresh.end());
@@ -160,7 +162,7 @@ Value OneRoundBuilder::power(int layer, Value score) {
 
 Blocks OneRoundBuilder::attention(int layer, const State& state) {
   const std::size_t part = state.shifted ? 1 : 0, shifts = layout_.tokens / (state.shifted ? layout_.copies : 1);
-  const int row = static_cast<int>(layout_.width);
+  const int next_token = static_cast<int>(layout_.token_step());
   // Query t meets key t + s for every shift s = inner + outer: keys and values move by the inner part, queries back by
   // the outer one, and the sums of values forward again.
   std::size_t inner = 1;
@@ -190,9 +192,9 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   Blocks moved_values = values;
   for (std::size_t k = layout_.blocks; k < inner * layout_.blocks; ++k) {
     label(layer, "key");
-    moved_keys.push_back(rotated(moved_keys[k - layout_.blocks], row));
+    moved_keys.push_back(rotated(moved_keys[k - layout_.blocks], next_token));
     label(layer, "value");
-    moved_values.push_back(b_.rotate(moved_values[k - layout_.blocks], row));
+    moved_values.push_back(b_.rotate(moved_values[k - layout_.blocks], next_token));
   }
   label(layer, "key");
   std::vector<Turns> compared;  // keys, or pairs of them
@@ -205,7 +207,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
 
   Blocks context;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    const int outer_step = row * static_cast<int>(inner);
+    const int outer_step = next_token * static_cast<int>(inner);
     Blocks sums;
     Turns query = queries[block];
     for (std::size_t outer = 0; outer < shifts; outer += inner) {
@@ -229,7 +231,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     }
     Value sum = sums.back();
     for (std::size_t k = sums.size() - 1; k-- > 0;) sum = b_.add(b_.rotate(sum, outer_step), sums[k]);
-    const int period = static_cast<int>(layout_.tokens) * row;
+    const int period = static_cast<int>(layout_.period());
     if (state.shifted) sum = circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period);
     context.push_back(context_of(sum));
   }
@@ -281,7 +283,22 @@ std::vector<Blocks> OneRoundBuilder::pieces_and_x1(const State& state, bool doub
   return all;
 }
 
-// The first token's context, in every row. Only its query is needed; row t holds the score of key t.
+OneRoundBuilder::Turns OneRoundBuilder::first_query(Value query) {
+  const Value first = doubled(first_token(query));
+  if (layout_.turns == 1) return {first};
+  const int turn = static_cast<int>(layout_.scored);
+  if (layout_.sentences == 1) return {first, b_.rotate(first, turn)};  // all rows are alike
+  const auto half_of_first_tokens = [&](std::size_t half) {
+    return mask(layout_.period(), [half, layout = layout_](std::size_t p) {
+      return p < layout.token_step() && p % layout.width / layout.scored == half;
+    });
+  };
+  const Value turned[] = {b_.rotate(query, turn), b_.rotate(query, -turn)};
+  const circuit::PlainId halves[] = {half_of_first_tokens(0), half_of_first_tokens(1)};
+  return {first, every_token(b_.weighted_sum(turned, halves))};
+}
+
+// The first token's context, in every row of its sentence. Only its query is needed; row t holds the score of key t.
 Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   const std::size_t half = layout_.half;
   label(layer, "query");
@@ -294,8 +311,7 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
     query = b_.add_plain(map.apply(b_, pieces_and_x1(state, true)[0]),
                          row_vector(interleaved(weights_.query_constant(layer)), half));
   }
-  Turns query_turns = {doubled(first_token(query))};  // the same in all rows: any rotation is cyclic
-  if (layout_.turns == 2) query_turns.push_back(b_.rotate(query_turns[0], static_cast<int>(layout_.scored)));
+  const Turns query_turns = first_query(query);
   const std::vector<Affine> key_maps = turned(state, weights_.key(layer), weights_.key_bias(layer));
   const std::vector<Affine> values_of = value_maps(state, layer);
   std::vector<std::pair<Value, Value>> terms;
@@ -308,49 +324,52 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
     terms.emplace_back(power(layer, score(query_turns, key)), value);
   }
   label(layer, "value_sum");
-  const int row = static_cast<int>(layout_.width), period = row * static_cast<int>(layout_.tokens);
-  return circuit::rotate_and_sum(b_, context_of(b_.product_sum(terms)), period / 2, row);
+  return every_token(context_of(b_.product_sum(terms)));
 }
 
-// Rows share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits in the end, label
-// l in column l, and nothing else.
+// The tokens' rows share the feed-forward layer: token t computes piece t mod ffn_blocks. All rows hold the logits of
+// their sentence in the end, label l in column l, and nothing else.
 Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) {
-  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels,
-                    parts = layout_.parts;
+  using enum circuit::Rows::Kind;
+  const std::size_t half = layout_.half, width = layout_.width, step = layout_.token_step(),
+                    pieces = layout_.ffn_blocks, labels = layout_.labels;
+  const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : layout_.sentences == 1 ? of_one_alike : of_one;
+  const circuit::Rows stacked{.kind = kind, .stacked = pieces, .neighbours = layout_.sentences};
   b_.set_label("cls_token");
   const Value x_cls = first_token(state.x[0]);
   label(layer, "intermediate");
   const Value inputs[] = {x_cls, doubled(context)};
-  const LinearMap map(
-      b_,
-      {circuit::dense(half, weights_.intermediate_of_input(layer), pieces, parts),
-       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), pieces, parts)},
-      kBaby);
+  const LinearMap map(b_,
+                      {circuit::dense(half, weights_.intermediate_of_input(layer), stacked),
+                       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), stacked)},
+                      kBaby);
   Components constant = weights_.intermediate_constant(layer);
   if (constant)
-    constant = [constant, half, width](std::size_t p) {
-      return p % width < half ? constant(p / width * half + p % width) : 0.0;
+    constant = [=, all = std::move(constant)](std::size_t p) {
+      return p % width < half ? all(p / step * half + p % width) : 0.0;
     };
-  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
+  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(step * pieces, constant)));
   label(layer, "square");
   const Value hidden = doubled(b_.multiply(u, u));
   label(layer, "attention_output");
-  const Value x1 = apply(
-      attention_output(layer, circuit::dense(half, interleaved_columns(weights_.attention_output(layer)), 1, parts)),
-      inputs);
+  const Value x1 =
+      apply(attention_output(
+                layer, circuit::dense(half, interleaved_columns(weights_.attention_output(layer)), {.kind = kind})),
+            inputs);
 
   b_.set_label("classifier");
-  // Row t reads piece t mod pieces; X1 is read in the first row of a group only. Rows differ: only doubled ones are
+  // Token t reads piece t mod pieces; X1 is read by the first of them only. Rows differ now: only doubled ones are
   // cyclic.
-  const auto by_row = [&](const Entries& m, bool first_row_only) {
-    Diagonals d{.period = width * pieces};
-    for (int k = parts == 2 ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
+  const auto by_token = [&](const Entries& m, bool first_only) {
+    Diagonals d{.period = step * pieces};
+    const bool cyclic = kind == of_two;
+    for (int k = cyclic ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
       Components f;
       if (m)
         f = [=](std::size_t p) {
-          const std::size_t row = p / width, l = p % width, column = l + static_cast<std::size_t>(k);
-          if (l >= labels || (first_row_only && row > 0) || (parts == 1 && column >= half)) return 0.0;
-          return m(l, column % half + (first_row_only ? 0 : row * half));
+          const std::size_t token = p / step, l = p % width, column = l + static_cast<std::size_t>(k);
+          if (l >= labels || (first_only && token > 0) || (!cyclic && column >= half)) return 0.0;
+          return m(l, column % half + token * half);
         };
       d.at.emplace(k, std::move(f));
     }
@@ -358,10 +377,10 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   };
   const Value last_inputs[] = {hidden, doubled(x1)};
   const LinearMap classifier(
-      b_, {by_row(weights_.logits_of_intermediate(), false), by_row(weights_.logits_of_residual(), true)}, kBaby);
+      b_, {by_token(weights_.logits_of_intermediate(), false), by_token(weights_.logits_of_residual(), true)}, kBaby);
   Value logits = classifier.apply(b_, last_inputs);
   if (pieces > 1)
-    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(width * pieces / 2), static_cast<int>(width));
+    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(step * pieces / 2), static_cast<int>(step));
   return b_.add_plain(logits, row_vector(weights_.logits_constant(), labels));
 }
 
@@ -385,7 +404,10 @@ circuit::Program OneRoundBuilder::build() && {
   drop_shifted(state);
   const Value logits = cls_logits(last, state, context);
   std::vector<SlotSource> outputs;
-  for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, static_cast<std::int32_t>(l), -1});
+  for (std::size_t sentence = 0; sentence < layout_.sentences; ++sentence)
+    for (std::size_t l = 0; l < layout_.labels; ++l)
+      outputs.push_back(
+          {0, static_cast<std::int32_t>(layout_.slot(sentence, 0, l)), -1, static_cast<std::int32_t>(sentence)});
   return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
 }
 

@@ -48,6 +48,47 @@ INSTANTIATE_TEST_SUITE_P(
                       std::make_tuple(Shape{2, 64, 2, 192, 9, Task::token_classification}, 4096u),
                       std::make_tuple(Shape{1, 96, 3, 200, 5, Task::token_classification}, 2048u)));
 
+// Sentences of a batch do not see each other, and an empty place gives no output.
+TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
+  struct Case {
+    Shape shape;
+    std::size_t slots, bucket, sentences;
+  };
+  for (const Case& c : {Case{{2, 64, 2, 128, 2}, 1024, 16, 1}, Case{{2, 64, 2, 128, 2}, 1024, 8, 2},
+                        Case{{2, 64, 2, 128, 2}, 2048, 8, 4}, Case{{2, 96, 3, 200, 5}, 4096, 16, 2},
+                        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
+                        Case{{2, 64, 2, 192, 9, Task::token_classification}, 4096, 16, 4}}) {
+    const auto model = polynomial_model(c.shape, 11);
+    const OneRoundLayout layout(model->config, c.bucket, c.slots, c.sentences);
+    EXPECT_EQ(layout.copies, 1u);
+    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model)).build();
+    std::vector<double> embeddings(c.sentences * c.bucket * static_cast<std::size_t>(c.shape.hidden), 0.0), expected;
+    std::vector<int> lengths;
+    for (std::size_t s = 0; s < c.sentences; ++s) {
+      const bool empty = s > 0 && s + 1 == c.sentences;
+      lengths.push_back(empty ? 0 : static_cast<int>(std::min(c.bucket, 3 + 5 * s)));
+      if (empty) continue;
+      const auto ids = random_ids(lengths.back(), static_cast<unsigned>(20 + s));
+      const std::vector<std::int32_t> types(ids.size(), 0);
+      const std::vector<double> rows = embed(*model, ids, types);
+      std::copy(rows.begin(), rows.end(),
+                embeddings.begin() + static_cast<std::ptrdiff_t>(s * c.bucket) * c.shape.hidden);
+      const std::vector<double> logits = forward(*model, ids, types).logits;
+      expected.insert(expected.end(), logits.begin(), logits.end());
+    }
+    const std::vector<double> got = circuit::run_clear(program, embeddings, lengths).logits;
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t l = 0; l < got.size(); ++l)
+      EXPECT_NEAR(got[l], expected[l], 1e-8 * (1 + std::abs(expected[l])))
+          << c.sentences << " sentences of " << c.bucket << " tokens in " << c.slots << " slots, output " << l;
+  }
+}
+
+TEST(OneRoundBatch, RefusesWhatLeavesRowsUnused) {
+  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 8, 4096, 2), Error);
+  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 32, 2048, 2), Error);
+}
+
 TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
   for (const Shape& shape : {Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 2}, Shape{3, 64, 2, 128, 2},
                              Shape{2, 64, 2, 128, 5, Task::token_classification}}) {

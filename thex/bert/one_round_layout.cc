@@ -6,16 +6,17 @@
 namespace thex::bert {
 namespace {
 
-std::size_t row_parts(const ModelConfig& config, std::size_t bucket, std::size_t slots) {
-  return RowLayout(config, bucket, slots).blocks == 1 ? 2 : 1;
+std::size_t row_parts(const ModelConfig& config, std::size_t bucket, std::size_t slots, std::size_t batch) {
+  return bucket * batch <= RowLayout(config, bucket, slots).rows ? 2 : 1;
 }
 
 }  // namespace
 
-OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count)
-    : RowLayout(config, bucket_tokens, slot_count, row_parts(config, bucket_tokens, slot_count)) {
+OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
+                               std::size_t batch)
+    : RowLayout(config, bucket_tokens, slot_count, row_parts(config, bucket_tokens, slot_count, batch), batch) {
   head_slots = std::bit_ceil(heads);
-  copies = rows / tokens;
+  copies = rows / tokens / sentences;
   turns = parts == 2 ? 1 : 2;
   scored = half / turns;
   require(head_slots * std::bit_ceil(head_dim) == half,
@@ -24,6 +25,8 @@ OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tok
               " of hidden_size " + std::to_string(hidden));
   require(head_slots <= scored, std::to_string(heads) + " heads of one column");
   require(copies <= tokens, "length bucket " + std::to_string(bucket) + " in " + std::to_string(slots) + " slots");
+  require(copies == 1 || sentences == 1, std::to_string(sentences) + " sentences of " + std::to_string(bucket) +
+                                             " tokens do not fill " + std::to_string(slots) + " slots");
 }
 
 }  // namespace thex::bert

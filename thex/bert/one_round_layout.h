@@ -4,9 +4,9 @@
 // the features of a head are then cyclic rotations of a doubled row, which leave the sum in every column of the head:
 // no masks, so no levels.
 //
-// A bucket that doubled rows cannot hold in one ciphertext has rows of one part. Queries and keys then come twice, the
-// second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations leave the
-// sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
+// A bucket or a batch that doubled rows cannot hold in one ciphertext has rows of one part. Queries and keys then come
+// twice, the second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations
+// leave the sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
 //
 // A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.
@@ -23,12 +23,14 @@ struct OneRoundLayout : RowLayout {
   std::size_t scored = 0;      // first columns in which a score is valid: half / turns
 
   // Throws Error(model) naming the field whose value this packing cannot hold.
-  OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count);
+  OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t batch = 1);
 
   // Whether a column holds a feature of a head, and which one of the model's.
   bool is_feature(std::size_t column) const { return column % head_slots < heads && column / head_slots < head_dim; }
   std::size_t feature(std::size_t column) const { return column % head_slots * head_dim + column / head_slots; }
-  // The token of a row of shifted copies.
+  // The token and the sentence of a row, and the token of a row of shifted copies.
+  std::size_t token(std::size_t row) const { return row / sentences % tokens; }
+  std::size_t sentence(std::size_t row) const { return row % sentences; }
   std::size_t shifted_token(std::size_t row) const { return (row + row / tokens * (tokens / copies)) % tokens; }
 };
 

@@ -33,10 +33,6 @@ std::vector<SlotSource> RowBuilder::sources(const std::function<SlotSource(RowLa
 Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
 Value RowBuilder::doubled(Value single) { return rows_.parts == 1 ? single : b_.add(single, next_half(single)); }
 
-Diagonals RowBuilder::matrix(const Entries& m, std::size_t outputs) const {
-  return rows_.parts == 1 ? circuit::dense_part(rows_.half, outputs, m, 0, 1) : circuit::dense(rows_.half, m);
-}
-
 Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
   label(layer, name);
   const LinearMap map(b_, {matrix(m)}, kBaby);
@@ -44,9 +40,13 @@ Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m
 }
 
 Value RowBuilder::first_token(Value x) {
-  const std::size_t width = rows_.width, period = rows_.tokens * width;
-  const Value only = b_.multiply_plain(x, mask(period, [=](std::size_t p) { return p < width; }));
-  return circuit::rotate_and_sum(b_, only, static_cast<int>(period / 2), static_cast<int>(width));
+  const Value only =
+      b_.multiply_plain(x, mask(rows_.period(), [step = rows_.token_step()](std::size_t p) { return p < step; }));
+  return every_token(only);
+}
+
+Value RowBuilder::every_token(Value x) {
+  return circuit::rotate_and_sum(b_, x, static_cast<int>(rows_.period() / 2), static_cast<int>(rows_.token_step()));
 }
 
 Entries RowBuilder::row_piece(const Entries& w, std::size_t m) const {
@@ -93,11 +93,13 @@ Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
 
 std::vector<SlotSource> RowBuilder::token_logit_slots() const {
   std::vector<SlotSource> outputs;
-  for (std::size_t token = 0; token < rows_.bucket; ++token)
-    for (std::size_t l = 0; l < rows_.labels; ++l)
-      outputs.push_back({static_cast<std::int32_t>(token / rows_.tokens),
-                         static_cast<std::int32_t>(rows_.slot(token % rows_.tokens, 0, l)),
-                         static_cast<std::int32_t>(token)});
+  for (std::size_t sentence = 0; sentence < rows_.sentences; ++sentence)
+    for (std::size_t token = 0; token < rows_.bucket; ++token)
+      for (std::size_t l = 0; l < rows_.labels; ++l)
+        outputs.push_back(
+            {static_cast<std::int32_t>(token / rows_.tokens),
+             static_cast<std::int32_t>(rows_.slot(token % rows_.tokens * rows_.sentences + sentence, 0, l)),
+             static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)});
   return outputs;
 }
 

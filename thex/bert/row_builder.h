@@ -31,17 +31,23 @@ class RowBuilder {
 
   // m x + bias, single.
   Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
-  // half x half on a doubled value, half x half with few outputs; the result is single.
-  circuit::Diagonals matrix(const circuit::Entries& m) const { return matrix(m, rows_.half); }
-  circuit::Diagonals matrix(const circuit::Entries& m, std::size_t outputs) const;
+  // half x half on a doubled value; the result is single.
+  circuit::Diagonals matrix(const circuit::Entries& m, std::size_t outputs = SIZE_MAX) const {
+    return circuit::dense(rows_.half, m, {.kind = row_kind()}, outputs);
+  }
+  circuit::Rows::Kind row_kind() const {
+    return rows_.parts == 2 ? circuit::Rows::Kind::of_two : circuit::Rows::Kind::of_one;
+  }
   Value doubled(Value single);
   Value next_half(Value single);  // [0 | x]
   // A vector of `size` components in every row.
   circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
   circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
   std::vector<circuit::SlotSource> sources(const std::function<circuit::SlotSource(RowLayout::Position)>& f) const;
-  // The first token's row in every row, of rows of any kind.
+  // The first token's row in every row of its sentence, of rows of any kind.
   Value first_token(Value x);
+  // The sum over the tokens of each sentence, in every row of it.
+  Value every_token(Value x);
   // H-wide piece number m of a matrix's rows, of its columns, of a vector.
   circuit::Entries row_piece(const circuit::Entries& w, std::size_t m) const;
   circuit::Entries column_piece(const circuit::Entries& w, std::size_t m) const;

@@ -56,11 +56,11 @@ class Noise {
 
 class Interpreter {
  public:
-  Interpreter(const Program& program, std::span<const double> embeddings, int length,
+  Interpreter(const Program& program, std::span<const double> embeddings, Lengths lengths,
               const std::optional<NoiseModel>& noise, bool keep_all,
               std::shared_ptr<std::vector<std::vector<double>>> plains = nullptr)
       : program_(program),
-        length_(length),
+        lengths_(std::move(lengths)),
         keep_all_(keep_all),
         values_(program.nodes.size()),
         uses_(program.nodes.size()) {
@@ -72,7 +72,7 @@ class Interpreter {
     for (NodeId result : program.results) ++uses_[static_cast<std::size_t>(result)];
     plains_ = plains ? std::move(plains) : std::make_shared<std::vector<std::vector<double>>>(program.plains.size());
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
-    fresh_ = apply_client_step(program, 0, std::span(&clear, 1), length);
+    fresh_ = apply_client_step(program, 0, std::span(&clear, 1), lengths_);
   }
 
   ClearResult run() {
@@ -107,7 +107,7 @@ class Interpreter {
       results.push_back(values_[static_cast<std::size_t>(id)]);
       see(results.back());
     }
-    result_.logits = gather_outputs(program_, results, length_);
+    result_.logits = gather_outputs(program_, results, lengths_);
     return result_;
   }
 
@@ -122,7 +122,7 @@ class Interpreter {
       see(inputs.back());
       release(input);
     }
-    fresh_ = apply_client_step(program_, step, inputs, length_);
+    fresh_ = apply_client_step(program_, step, inputs, lengths_);
   }
 
   void see(const std::vector<double>& v) {
@@ -221,7 +221,7 @@ class Interpreter {
   }
 
   const Program& program_;
-  int length_;
+  Lengths lengths_;
   std::optional<Noise> noise_;
   bool keep_all_;
   std::vector<std::vector<double>> values_, fresh_;
@@ -233,20 +233,20 @@ class Interpreter {
 
 }  // namespace
 
-ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
+ClearResult run_clear(const Program& program, std::span<const double> embeddings, const Lengths& lengths,
                       const std::optional<NoiseModel>& noise) {
-  return Interpreter(program, embeddings, sentence_length, noise, false).run();
+  return Interpreter(program, embeddings, lengths, noise, false).run();
 }
 
 NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, std::span<const double> embeddings,
-                             int sentence_length, int runs) {
+                             const Lengths& lengths, int runs) {
   if (runs < 1) throw Error(ErrorCode::internal, "a simulation of " + std::to_string(runs) + " runs");
-  Interpreter exact(program, embeddings, sentence_length, std::nullopt, false);
+  Interpreter exact(program, embeddings, lengths, std::nullopt, false);
   std::deque<Interpreter> noisy;
   for (int r = 0; r < runs; ++r) {
     NoiseModel model = noise;
     model.seed = noise.seed + static_cast<std::uint64_t>(r) * 0x632be59bd9b4e019;
-    noisy.emplace_back(program, embeddings, sentence_length, model, false, exact.plains());
+    noisy.emplace_back(program, embeddings, lengths, model, false, exact.plains());
   }
   NoiseEstimate estimate;
   std::vector<double> result(program.result_slots.size(), 0.0);
@@ -276,8 +276,8 @@ NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, st
 }
 
 std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
-                                             int sentence_length) {
-  Interpreter interpreter(program, embeddings, sentence_length, std::nullopt, true);
+                                             const Lengths& lengths) {
+  Interpreter interpreter(program, embeddings, lengths, std::nullopt, true);
   interpreter.run();
   return interpreter.take_values();
 }

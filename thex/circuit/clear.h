@@ -26,17 +26,17 @@ struct ClearResult {
   double max_value = 0;         // largest |slot| anywhere
 };
 
-// `embeddings`: sentence_length * hidden values, row-major.
-ClearResult run_clear(const Program& program, std::span<const double> embeddings, int sentence_length,
+// `embeddings`: tokens * hidden values, row-major; in a batch one padded matrix after the other.
+ClearResult run_clear(const Program& program, std::span<const double> embeddings, const Lengths& lengths,
                       const std::optional<NoiseModel>& noise = std::nullopt);
 
 // The errors that `runs` simulated runs show beside an exact one, at every node: correlations, positions and ReLU are
 // as they will be. Of a single slot it is as uncertain as a standard deviation of `runs` samples.
 NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, std::span<const double> embeddings,
-                             int sentence_length, int runs = 4);
+                             const Lengths& lengths, int runs = 4);
 
 // The slot vector of every node; for tests.
 std::vector<std::vector<double>> trace_clear(const Program& program, std::span<const double> embeddings,
-                                             int sentence_length);
+                                             const Lengths& lengths);
 
 }  // namespace thex::circuit

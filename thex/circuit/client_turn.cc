@@ -13,14 +13,14 @@ namespace thex::circuit {
 
 using ckks::secret::WipeLater;
 
-ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, int sentence_length,
+ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, Lengths lengths,
                        int threads)
     : context_(*plan.context),
       program_(plan.programs.at(program)),
       plan_(plan.program_plans.at(program)),
       key_(key),
       encoder_(plan.context),
-      length_(sentence_length),
+      lengths_(std::move(lengths)),
       threads_(threads) {}
 
 void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_t)>& f) const {
@@ -32,7 +32,7 @@ void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_
 std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
                                                              std::span<const std::vector<double>> inputs,
                                                              std::span<const ckks::Plaintext> masked) const {
-  std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, length_);
+  std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, lengths_);
   const WipeLater wipe_vectors(vectors);
   const std::vector<Travelling> targets = to_server(context_, program_, plan_, step);
   std::vector<ckks::SeededCiphertext> out(targets.size());
@@ -87,7 +87,7 @@ std::vector<double> ClientTurn::result(std::span<const ckks::Ciphertext> receive
   std::vector<std::vector<double>> slots(plains.size());
   const WipeLater wipe_slots(slots);
   parallel(slots.size(), [&](std::size_t i) { slots[i] = encoder_.decode_real(plains[i]); });
-  std::vector<double> logits = gather_outputs(program_, slots, length_);
+  std::vector<double> logits = gather_outputs(program_, slots, lengths_);
   for (double x : logits)
     if (!std::isfinite(x)) throw Error(ErrorCode::protocol, "the server sent a result that is not a number");
   return logits;

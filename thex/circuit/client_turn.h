@@ -14,11 +14,11 @@ namespace thex::circuit {
 
 class ClientTurn {
  public:
-  // All arguments must outlive the object. `sentence_length`: tokens of this query; later positions are padding.
-  ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, int sentence_length,
+  // All arguments must outlive the object. `lengths`: tokens of this query; later positions are padding.
+  ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, Lengths lengths,
              int threads = 1);
 
-  // Step 0: `embeddings` is sentence_length * hidden values, row-major.
+  // Step 0: `embeddings` is tokens * hidden values, row-major; in a batch one padded matrix after the other.
   std::vector<ckks::SeededCiphertext> first(std::span<const double> embeddings) const;
   // A later step: what to_client() lists, in that order; returns what to_server() lists.
   // Throws Error(protocol) when a ciphertext is not at its planned level and scale.
@@ -37,7 +37,8 @@ class ClientTurn {
   const ProgramPlan& plan_;
   const ckks::secret::SecretKey& key_;
   ckks::Encoder encoder_;
-  int length_, threads_;
+  Lengths lengths_;
+  int threads_;
 };
 
 }  // namespace thex::circuit

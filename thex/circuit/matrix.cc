@@ -1,5 +1,6 @@
 #include "thex/circuit/matrix.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace thex::circuit {
@@ -41,34 +42,33 @@ PlainVector vector_of(std::size_t period, Components f) {
           }};
 }
 
-Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked, std::size_t parts) {
-  const std::size_t width = parts * size;
-  Diagonals d{.period = width * stacked};
-  for (std::size_t k = 0; k < size; ++k) {
+Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std::size_t outputs) {
+  using enum Rows::Kind;
+  outputs = std::min(outputs, size);
+  const std::size_t width = rows.kind == of_two ? 2 * size : size;
+  const bool cyclic = rows.kind != of_one;
+  Diagonals d{.period = width * rows.stacked * rows.neighbours};
+  for (int k = cyclic ? 0 : 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) {
     Components f;
     if (entries)
-      f = [entries, size, width, k](std::size_t p) {
-        const std::size_t block = p / width, row = p % width;
-        return row < size ? entries(row + block * size, (row + k) % size) : 0.0;
+      f = [=, neighbours = rows.neighbours](std::size_t p) {
+        const std::size_t matrix = p / width / neighbours, row = p % width,
+                          column = row + static_cast<std::size_t>(k);  // wraps around zero: outside
+        return row < outputs && (cyclic || column < size) ? entries(row + matrix * size, column % size) : 0.0;
       };
-    d.at.emplace(static_cast<int>(k), std::move(f));
+    d.at.emplace(k, std::move(f));
   }
   return d;
 }
 
-Diagonals dense_part(std::size_t size, std::size_t outputs, const Entries& entries, std::size_t part,
-                     std::size_t parts) {
-  Diagonals d{.period = parts * size};
-  for (int k = 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) {
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part) {
+  Diagonals d = dense(size, entries, {.kind = Rows::Kind::of_one}), shifted{.period = 2 * size};
+  for (auto& [k, diagonal] : d.at) {
     Components f;
-    if (entries)
-      f = [entries, size, outputs, k](std::size_t row) {
-        const std::size_t column = row + static_cast<std::size_t>(k);  // beyond size, or wrapped around zero: outside
-        return row < outputs && column < size ? entries(row, column) : 0.0;
-      };
-    d.at.emplace(static_cast<int>(part * size) + k, std::move(f));
+    if (diagonal) f = [size, first = std::move(diagonal)](std::size_t p) { return p < size ? first(p) : 0.0; };
+    shifted.at.emplace(static_cast<int>(part * size) + k, std::move(f));
   }
-  return d;
+  return shifted;
 }
 
 LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : baby_(baby) {

@@ -5,6 +5,7 @@
 // Giant steps are taken by Horner's rule, so that they need one rotation key.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <span>
@@ -28,15 +29,22 @@ struct Diagonals {
   double magnitude = 0;          // PlainVector::magnitude of every diagonal
 };
 
-// The size x size matrix on rows of 2 * size slots holding [x|x]; the result is [M x | 0]. With `parts` = 1, on rows
-// [x] that are all alike. With `stacked` > 1, row t of the packing uses matrix number t mod stacked: entries(row + (t
-// mod stacked) * size, column).
-Diagonals dense(std::size_t size, const Entries& entries, std::size_t stacked = 1, std::size_t parts = 2);
+// The rows that a dense matrix is applied to.
+struct Rows {
+  // of_two: [x|x], for a result [M x | 0]. of_one: [x], for a result [M x], with almost twice as many diagonals, unless
+  // they are all alike.
+  enum class Kind { of_two, of_one, of_one_alike } kind = Kind::of_two;
+  // `neighbours` rows at a time use the same matrix, one of `stacked`: row t uses entries(row + m * size, column) with
+  // m = t / neighbours mod stacked.
+  std::size_t stacked = 1, neighbours = 1;
+};
 
-// The outputs x size matrix on rows that hold one or two vectors, [x0] or [x0|x1]: the result is [M x_part | 0], with
-// size + outputs - 1 diagonals.
-Diagonals dense_part(std::size_t size, std::size_t outputs, const Entries& entries, std::size_t part,
-                     std::size_t parts);
+// The size x size matrix on these rows. `outputs`: it has no more rows than that.
+Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows = {}, std::size_t outputs = SIZE_MAX);
+
+// The size x size matrix on rows [x0|x1] that hold two vectors: the result is [M x_part | 0], with 2 * size - 1
+// diagonals.
+Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part);
 
 class LinearMap {
  public:

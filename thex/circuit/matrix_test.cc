@@ -94,9 +94,8 @@ TEST(Dense, StackedMatricesByRow) {
   const Value v = b.client_step("in", {}, {doubled_rows(slots, size)}, 0)[0];
   const LinearMap map(
       b,
-      {dense(
-          size, [](std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c); },
-          2)},
+      {dense(size, [](std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c); },
+             {.stacked = 2})},
       2);
   const Value y = map.apply(b, v);
   const Program program = std::move(b).finish(y, {2, 8 + 2});
@@ -137,23 +136,50 @@ std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std
   return run_clear(std::move(b).finish(y, slots), x, 1).logits;
 }
 
-TEST(Dense, PartsOfRowsAreNotMixed) {
+TEST(Dense, RowsOfOneVectorAreNotMixed) {
   const std::size_t size = 8;
-  for (const std::size_t parts : {1u, 2u}) {
-    const std::vector<double> x = random_vector(4 * parts * size, 7);
-    for (std::size_t part = 0; part < parts; ++part) {
-      for (const std::size_t outputs : {3u, 8u}) {
-        const Diagonals d = dense_part(size, outputs, entry_of, part, parts);
-        EXPECT_EQ(d.at.size(), size + outputs - 1);
-        const std::vector<double> y = second_row(d, size, parts, x);
-        for (std::size_t r = 0; r < y.size(); ++r) {
-          double expected = 0;
-          for (std::size_t c = 0; c < size && r < outputs; ++c)
-            expected += entry_of(r, c) * x[(parts + part) * size + c];
-          EXPECT_NEAR(y[r], expected, 1e-10) << parts << " parts, part " << part << ", row " << r;
-        }
-      }
+  const std::vector<double> x = random_vector(4 * size, 7);
+  for (const std::size_t outputs : {3u, 8u}) {
+    const Diagonals d = dense(size, entry_of, {.kind = Rows::Kind::of_one}, outputs);
+    EXPECT_EQ(d.at.size(), size + outputs - 1);
+    const std::vector<double> y = second_row(d, size, 1, x);
+    for (std::size_t r = 0; r < y.size(); ++r) {
+      double expected = 0;
+      for (std::size_t c = 0; c < size && r < outputs; ++c) expected += entry_of(r, c) * x[size + c];
+      EXPECT_NEAR(y[r], expected, 1e-10) << r;
     }
+  }
+}
+
+TEST(Dense, HalvesOfRowsAreNotMixed) {
+  const std::size_t size = 8;
+  const std::vector<double> x = random_vector(8 * size, 7);
+  for (const std::size_t part : {0u, 1u}) {
+    const std::vector<double> y = second_row(dense_half(size, entry_of, part), size, 2, x);
+    for (std::size_t r = 0; r < y.size(); ++r) {
+      double expected = 0;
+      for (std::size_t c = 0; c < size && r < size; ++c) expected += entry_of(r, c) * x[(2 + part) * size + c];
+      EXPECT_NEAR(y[r], expected, 1e-10) << part << ", row " << r;
+    }
+  }
+}
+
+// Rows 0 0 1 1 0 0 1 1 of matrices.
+TEST(Dense, NeighboursUseTheSameMatrix) {
+  const std::size_t size = 4;
+  const std::vector<double> x = random_vector(8 * size, 7);
+  const Diagonals d = dense(size, entry_of, {.kind = Rows::Kind::of_one, .stacked = 2, .neighbours = 2});
+  EXPECT_EQ(d.period, 4 * size);
+  Builder b(x.size());
+  std::vector<SlotSource> identity(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  const Value v = b.client_step("in", {}, {identity}, 0)[0];
+  const Value y = LinearMap(b, {d}, 2).apply(b, v);
+  const std::vector<double> got = run_clear(std::move(b).finish(y, {1, 4 + 1, 8 + 1, 12 + 1, 16 + 1}), x, 1).logits;
+  for (std::size_t t = 0; t < got.size(); ++t) {
+    double expected = 0;
+    for (std::size_t c = 0; c < size; ++c) expected += entry_of(1 + t / 2 % 2 * size, c) * x[t * size + c];
+    EXPECT_NEAR(got[t], expected, 1e-10) << t;
   }
 }
 
@@ -161,7 +187,7 @@ TEST(Dense, RowsThatAreAlikeAreCyclic) {
   const std::size_t size = 8;
   std::vector<double> x = random_vector(4 * size, 8);
   for (std::size_t i = size; i < x.size(); ++i) x[i] = x[i - size];
-  const std::vector<double> y = second_row(dense(size, entry_of, 1, 1), size, 1, x);
+  const std::vector<double> y = second_row(dense(size, entry_of, {.kind = Rows::Kind::of_one_alike}), size, 1, x);
   for (std::size_t r = 0; r < size; ++r) {
     double expected = 0;
     for (std::size_t c = 0; c < size; ++c) expected += entry_of(r, c) * x[c];

@@ -205,8 +205,17 @@ Program Builder::finish(Value result, const std::vector<std::int32_t>& slots) &&
   return std::move(*this).finish(std::span(&result, 1), std::move(outputs));
 }
 
+int Lengths::of(const SlotSource& source) const {
+  const auto sentence = static_cast<std::size_t>(source.sentence);
+  if (sentence >= tokens_.size())
+    throw Error(ErrorCode::internal, "a batch needs the length of sentence " + std::to_string(sentence) +
+                                         ", there are " + std::to_string(tokens_.size()));
+  return tokens_[sentence];
+}
+
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
-                                                   std::span<const std::vector<double>> inputs, int sentence_length) {
+                                                   std::span<const std::vector<double>> inputs,
+                                                   const Lengths& lengths) {
   const ClientStep& s = program.steps.at(step);
   const std::size_t expected = step == 0 ? 1 : s.inputs.size();
   if (inputs.size() != expected)
@@ -218,9 +227,9 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
     std::vector<double> v(program.slots, 0.0);
     for (std::size_t i = 0; i < v.size(); ++i) {
       const SlotSource& from = sources[i];
-      if (from.input == kZeroSource || (from.token >= 0 && from.token >= sentence_length)) continue;
+      if (from.input == kZeroSource || (from.token >= 0 && from.token >= lengths.of(from))) continue;
       if (from.input == kInverseLengthSource) {
-        v[i] = 1.0 / sentence_length;
+        v[i] = 1.0 / lengths.of(from);
         continue;
       }
       const auto& source = inputs[static_cast<std::size_t>(from.input)];
@@ -235,13 +244,13 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
 }
 
 std::vector<double> gather_outputs(const Program& program, std::span<const std::vector<double>> results,
-                                   int sentence_length) {
+                                   const Lengths& lengths) {
   if (results.size() != program.results.size())
     throw Error(ErrorCode::protocol, "the program has " + std::to_string(program.results.size()) + " results, got " +
                                          std::to_string(results.size()));
   std::vector<double> outputs;
   for (const SlotSource& from : program.result_slots)
-    if (from.token < sentence_length)
+    if (std::max(from.token, 0) < lengths.of(from))
       outputs.push_back(results[static_cast<std::size_t>(from.input)].at(static_cast<std::size_t>(from.slot)));
   return outputs;
 }

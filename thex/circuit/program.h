@@ -1,8 +1,9 @@
 // A circuit as data: the straight-line program that the transformer code writes once (through Builder) and that three
 // interpreters run: trace (planner.h: levels, keys, memory, time), clear (clear.h: doubles) and ckks (ckks_executor.h).
 //
-// Values are vectors of `slots` numbers, real ones but for pairs (Builder::pair). Products rescale at once, so a value's multiplicative depth is the number of
-// products on its longest path from a fresh encryption. Nothing here knows levels, scales or primes: the planner does.
+// Values are vectors of `slots` numbers, real ones but for pairs (Builder::pair). Products rescale at once, so a
+// value's multiplicative depth is the number of products on its longest path from a fresh encryption. Nothing here
+// knows levels, scales or primes: the planner does.
 #pragma once
 
 #include <cstdint>
@@ -61,9 +62,22 @@ inline constexpr std::int32_t kZeroSource = -1, kInverseLengthSource = -2;
 // Where one slot of a fresh encryption comes from.
 struct SlotSource {
   std::int32_t input = kZeroSource;  // which vector of the step, or one of the above
-  std::int32_t slot = 0;    // its slot
+  std::int32_t slot = 0;             // its slot
   std::int32_t token =
       -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
+  std::int32_t sentence = 0;  // whose token, in a batch
+};
+
+// Tokens of the sentence that a program runs on, or of each sentence of a batch; 0: nothing is in its place.
+class Lengths {
+ public:
+  Lengths(int tokens) : tokens_{tokens} {}
+  Lengths(std::vector<int> tokens) : tokens_(std::move(tokens)) {}
+  // Throws Error(internal) when there are fewer sentences.
+  int of(const SlotSource& source) const;
+
+ private:
+  std::vector<int> tokens_;
 };
 
 // What the client computes of each decrypted value.
@@ -73,9 +87,9 @@ enum class ClientFunction {
 };
 
 // One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in
-// clear (token * hidden + column). Every later step decrypts `inputs`, applies its function to each slot and
-// re-encrypts as `sources` say.
-// `refreshed` values travel along in the same messages under a mask: the client re-encrypts what it cannot read.
+// clear (token * hidden + column; in a batch one padded matrix after the other). Every later step decrypts `inputs`,
+// applies its function to each slot and re-encrypts as `sources` say. `refreshed` values travel along in the same
+// messages under a mask: the client re-encrypts what it cannot read.
 struct ClientStep {
   std::string label;
   std::vector<NodeId> inputs;
@@ -193,11 +207,11 @@ class Builder {
 
 // The vectors that the client encrypts in a step: inputs are the decrypted (or, in step 0, clear) vectors of the step.
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
-                                                   std::span<const std::vector<double>> inputs, int sentence_length);
+                                                   std::span<const std::vector<double>> inputs, const Lengths& lengths);
 
-// The outputs of a program from its decrypted results: those of padding are left out. Throws Error(protocol) when the
-// number of results is not the program's.
+// The outputs of a program from its decrypted results: those of padding and empty places are left out. Throws
+// Error(protocol) when the number of results is not the program's.
 std::vector<double> gather_outputs(const Program& program, std::span<const std::vector<double>> results,
-                                   int sentence_length);
+                                   const Lengths& lengths);
 
 }  // namespace thex::circuit
