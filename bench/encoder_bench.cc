@@ -85,7 +85,7 @@ void print_profile(std::vector<circuit::NodeTime> profile, double estimated) {
 void encoder(benchmark::State& state) {
   const Session& s = session();
   const std::size_t bucket = s.inference.bucket_for(static_cast<int>(state.range(0)));
-  const int threads = static_cast<int>(state.range(1)), length = s.inference.buckets[bucket];
+  const int threads = static_cast<int>(state.range(1)), length = s.inference.shapes[bucket].tokens;
   const circuit::Program& program = s.inference.plan.programs[bucket];
   const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
   const ckks::ContextPtr context = s.inference.plan.context;

@@ -110,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (which == 2) bert::Tokenizer::load(files.folder.path() / "vocab.txt");
     if (which == 0 && quickly_planned(config)) {
       const auto client = protocol::load_client_model(files.folder.path(), 16);
-      if (client.plan.buckets.empty() || client.plan.plan.context == nullptr) std::abort();
+      if (client.plan.shapes.empty() || client.plan.plan.context == nullptr) std::abort();
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal || error.code() == ErrorCode::protocol) std::abort();

@@ -85,9 +85,10 @@ PlanBudget budget_of(const bert::InferencePlan& plan) {
   budget.rotation_keys = p.keys.rotations.size();
   budget.key_bytes_wire = p.key_bytes_wire;
   budget.key_bytes_memory = p.key_bytes_memory;
-  for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     const circuit::ProgramPlan& program = p.program_plans[i];
-    budget.buckets.push_back({.tokens = plan.buckets[i],
+    budget.buckets.push_back({.tokens = plan.shapes[i].tokens,
+                              .sentences = plan.shapes[i].sentences,
                               .levels = program.depth,
                               .logit_bits = program.result_bits,
                               .estimated_seconds = program.estimated_seconds,

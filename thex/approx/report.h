@@ -59,9 +59,9 @@ struct EstimationFit {
   double worst_relative = 0;  // largest |T(S) S - 1| on that range
 };
 
-// What a query costs in one length bucket.
+// What a query costs in one length bucket, of one sentence or of a batch.
 struct BucketBudget {
-  int tokens = 0, levels = 0;
+  int tokens = 0, sentences = 1, levels = 0;
   std::optional<double> logit_bits;  // predicted, behind the binary point
   double estimated_seconds = 0;      // server, one thread
   std::size_t bytes_to_server = 0, bytes_to_client = 0, weight_bytes = 0;

@@ -259,10 +259,11 @@ void plan_section(Markup& page, const ConversionReport& r) {
   for (const BucketBudget& b : p.buckets) {
     page.open("tr");
     for (const std::string& cell :
-         {fmt::format("{}", b.tokens), fmt::format("{}", b.levels),
-          b.logit_bits ? fmt::format("{:.0f}", *b.logit_bits) : "", fmt::format("{:.2f} s", b.estimated_seconds),
-          bytes_text(b.bytes_to_server), bytes_text(b.bytes_to_client), bytes_text(b.weight_bytes),
-          fmt::format("{}", b.rotations), fmt::format("{}", b.ciphertext_products + b.plain_products)})
+         {(b.sentences > 1 ? fmt::format("{} x ", b.sentences) : "") + fmt::format("{}", b.tokens),
+          fmt::format("{}", b.levels), b.logit_bits ? fmt::format("{:.0f}", *b.logit_bits) : "",
+          fmt::format("{:.2f} s", b.estimated_seconds), bytes_text(b.bytes_to_server), bytes_text(b.bytes_to_client),
+          bytes_text(b.weight_bytes), fmt::format("{}", b.rotations),
+          fmt::format("{}", b.ciphertext_products + b.plain_products)})
       page.leaf("td", cell, {{"class", "n"}});
     page.close();
   }

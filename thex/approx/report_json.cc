@@ -87,6 +87,7 @@ Json plan_json(const PlanBudget& p) {
   json["buckets"] = Json::array();
   for (const BucketBudget& b : p.buckets) {
     json["buckets"].push_back({{"tokens", b.tokens},
+                               {"sentences", b.sentences},
                                {"depth", b.levels},
                                {"predicted_logit_bits", optional_number(b.logit_bits)},
                                {"estimated_seconds", b.estimated_seconds},

@@ -27,10 +27,18 @@ struct LedgerEntry {
   std::string what;  // what it learns
 };
 
+// What one query holds: up to so many sentences of up to so many tokens.
+struct QueryShape {
+  int tokens = 0, sentences = 1;
+};
+// "16 tokens", "8 x 16 tokens".
+std::string to_string(const QueryShape& shape);
+
 // Everything that client and server agree on before a query: derived from the configuration alone, so both compute it.
 struct InferencePlan {
   std::string protocol = "the-x";
-  std::vector<int> buckets;  // ascending; program i of `plan` serves sentences of up to buckets[i] tokens
+  // Of each program of `plan`: single sentences, the length buckets ascending, then batches, likewise.
+  std::vector<QueryShape> shapes;
   circuit::Plan plan;
   int rounds = 1;  // messages of the client, the first alone or those that follow it
   // Noise that the server adds to its answers, uniform in [-2^flooding_bits, 2^flooding_bits) (ckks/sanitize.h); below
@@ -40,8 +48,12 @@ struct InferencePlan {
 
   // The standard deviation that the flood gives a logit; 0 without it.
   double flood_deviation() const;
-  // Index of the smallest bucket that holds `tokens`; throws Error(input) when none does.
+  // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.
   std::size_t bucket_for(int tokens) const;
+  // Tokens of the largest bucket.
+  int max_tokens() const;
+  // How many programs are for single sentences; the others are for batches.
+  std::size_t bucket_count() const;
   // 32 hex digits: equal exactly when client and server would run the same protocol on the same ring.
   std::string fingerprint() const;
 };

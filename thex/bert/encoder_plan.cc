@@ -58,19 +58,31 @@ std::string seen_by_client(const ModelConfig& config, Protocol protocol) {
          "values pass it under a statistical mask";
 }
 
-std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, const std::vector<int>& buckets,
-                                int rounds) {
+std::vector<LedgerEntry> ledger(const ModelConfig& config, Protocol protocol, const InferencePlan& plan) {
   std::string sizes;
-  for (int b : buckets) sizes += (sizes.empty() ? "" : "/") + std::to_string(b);
+  for (std::size_t i = 0; i < plan.bucket_count(); ++i)
+    sizes += (i == 0 ? "" : "/") + std::to_string(plan.shapes[i].tokens);
+  const bool batches = plan.shapes.size() > plan.bucket_count();
   return {
-      {"server", "the length bucket (" + sizes +
-                     " tokens), the time of the query, the client's evaluation keys; nothing of the text, the "
+      {"server", "the length bucket (" + sizes + " tokens)" +
+                     (batches ? ", whether a query is a batch (not how full it is)" : "") +
+                     ", the time of the query, the client's evaluation keys; nothing of the text, the "
                      "activations or the result"},
       {"client", outputs(config, protocol) + ", the model's shape, embedding tables and tokenizer" +
                      seen_by_client(config, protocol)},
-      {"network", "addresses, the length bucket from message sizes, " + rounds_text(rounds) +
-                      (rounds == 1 ? " and its timing" : " and their timing")},
+      {"network", "addresses, the length bucket from message sizes, " + rounds_text(plan.rounds) +
+                      (plan.rounds == 1 ? " and its timing" : " and their timing")},
   };
+}
+
+// The buckets, then batches: as many sentences of each as fill a ciphertext.
+std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const ModelConfig& config, std::size_t slots) {
+  const std::size_t buckets = shapes.size();
+  for (std::size_t i = 0; i < buckets; ++i) {
+    const int sentences = static_cast<int>(OneRoundLayout::tokens_in(config, slots)) / shapes[i].tokens;
+    if (sentences > 1) shapes.push_back({shapes[i].tokens, sentences});
+  }
+  return shapes;
 }
 
 InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tokens) {
@@ -83,21 +95,24 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   InferencePlan result;
   result.protocol = name_of(protocol);
   for (int bucket : kBuckets)
-    if (bucket <= config.max_positions && (result.buckets.empty() || result.buckets.back() < max_tokens))
-      result.buckets.push_back(bucket);
-  if (result.buckets.empty() || max_tokens < 1)
+    if (bucket <= config.max_positions && (result.shapes.empty() || result.shapes.back().tokens < max_tokens))
+      result.shapes.push_back({bucket});
+  if (result.shapes.empty() || max_tokens < 1)
     throw Error(ErrorCode::model, "max_position_embeddings " + std::to_string(config.max_positions) +
                                       " and max tokens " + std::to_string(max_tokens) +
                                       " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
+  const auto shapes = [&, buckets = result.shapes](std::size_t slots) {
+    return protocol == Protocol::the_x ? buckets : with_batches(buckets, config, slots);
+  };
   const auto build = [&](const EncoderWeights& from, std::size_t slots) {
     std::vector<circuit::Program> programs;
-    for (int bucket : result.buckets) {
-      const auto tokens = static_cast<std::size_t>(bucket);
+    for (const QueryShape& shape : shapes(slots)) {
+      const auto tokens = static_cast<std::size_t>(shape.tokens), sentences = static_cast<std::size_t>(shape.sentences);
       if (protocol == Protocol::the_x) {
         const EncoderLayout layout(config, tokens, slots);
         programs.push_back(EncoderBuilder(layout, from).build());
       } else {
-        const OneRoundLayout layout(config, tokens, slots);
+        const OneRoundLayout layout(config, tokens, slots, sentences);
         programs.push_back(OneRoundBuilder(layout, from).build());
       }
     }
@@ -115,6 +130,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
        .min_log_scale = protocol == Protocol::the_x ? 33 : kOneRoundLogScale,
        .min_precision_bits = protocol == Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits),
        .assumed = assumed_magnitudes(config)});
+  result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
   if (protocol == Protocol::one_round) {
@@ -124,7 +140,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
       if (levels.result_bits)
         levels.result_bits = -std::log2(std::hypot(std::exp2(-*levels.result_bits), result.flood_deviation()));
   }
-  result.ledger = ledger(config, protocol, result.buckets, result.rounds);
+  result.ledger = ledger(config, protocol, result);
   return result;
 }
 
@@ -148,12 +164,23 @@ double InferencePlan::flood_deviation() const {
   return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);
 }
 
+std::string to_string(const QueryShape& shape) {
+  return (shape.sentences > 1 ? std::to_string(shape.sentences) + " x " : "") + std::to_string(shape.tokens) +
+         " tokens";
+}
+
+std::size_t InferencePlan::bucket_count() const {
+  return static_cast<std::size_t>(std::ranges::count(shapes, 1, &QueryShape::sentences));
+}
+
+int InferencePlan::max_tokens() const { return shapes[bucket_count() - 1].tokens; }
+
 std::size_t InferencePlan::bucket_for(int tokens) const {
-  for (std::size_t i = 0; i < buckets.size(); ++i)
-    if (tokens <= buckets[i]) return i;
+  for (std::size_t i = 0; i < bucket_count(); ++i)
+    if (tokens <= shapes[i].tokens) return i;
   throw Error(ErrorCode::input, "the text has " + std::to_string(tokens) +
                                     " tokens; the largest length bucket of this plan is " +
-                                    std::to_string(buckets.back()) + ": shorten it");
+                                    std::to_string(max_tokens()) + ": shorten it");
 }
 
 std::string InferencePlan::fingerprint() const {
@@ -162,7 +189,7 @@ std::string InferencePlan::fingerprint() const {
   text.append(reinterpret_cast<const char*>(context.data()), context.size());
   for (std::size_t i = 0; i < plan.programs.size(); ++i) {
     const circuit::Program& program = plan.programs[i];
-    text += "|" + std::to_string(buckets[i]);
+    text += "|" + std::to_string(shapes[i].tokens) + "x" + std::to_string(shapes[i].sentences);
     for (std::size_t id = 0; id < program.nodes.size(); ++id) {
       const circuit::Node& node = program.nodes[id];
       text += ";" + std::to_string(static_cast<int>(node.op)) + "," + std::to_string(node.steps) + "," +
@@ -172,7 +199,8 @@ std::string InferencePlan::fingerprint() const {
     }
     for (circuit::NodeId result : program.results) text += "=" + std::to_string(result);
     for (const circuit::SlotSource& from : program.result_slots)
-      text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token);
+      text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token) +
+              "," + std::to_string(from.sentence);
   }
   unsigned char hash[16];
   crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);

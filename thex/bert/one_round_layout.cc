@@ -12,6 +12,10 @@ std::size_t row_parts(const ModelConfig& config, std::size_t bucket, std::size_t
 
 }  // namespace
 
+std::size_t OneRoundLayout::tokens_in(const ModelConfig& config, std::size_t slots) {
+  return slots / std::bit_ceil(static_cast<std::size_t>(config.hidden));
+}
+
 OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
                                std::size_t batch)
     : RowLayout(config, bucket_tokens, slot_count, row_parts(config, bucket_tokens, slot_count, batch), batch) {

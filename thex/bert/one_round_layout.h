@@ -25,6 +25,9 @@ struct OneRoundLayout : RowLayout {
   // Throws Error(model) naming the field whose value this packing cannot hold.
   OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t batch = 1);
 
+  // Tokens that fill a ciphertext, whosever they are.
+  static std::size_t tokens_in(const ModelConfig& config, std::size_t slots);
+
   // Whether a column holds a feature of a head, and which one of the model's.
   bool is_feature(std::size_t column) const { return column % head_slots < heads && column / head_slots < head_dim; }
   std::size_t feature(std::size_t column) const { return column % head_slots * head_dim + column / head_slots; }

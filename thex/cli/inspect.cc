@@ -56,15 +56,17 @@ Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder)
 // gives them, in the place of those from assumed magnitudes.
 void simulate_precision(bert::InferencePlan& plan, int hidden) {
   constexpr int kRuns = 4;
-  protocol::parallel_for(plan.buckets.size(), thread_count(0), [&](std::size_t i) {
+  protocol::parallel_for(plan.shapes.size(), thread_count(0), [&](std::size_t i) {
     std::mt19937_64 engine(i);
     std::normal_distribution<double> normal;
-    std::vector<double> embeddings(static_cast<std::size_t>(plan.buckets[i]) * static_cast<std::size_t>(hidden));
+    const auto [tokens, sentences] = plan.shapes[i];
+    std::vector<double> embeddings(static_cast<std::size_t>(tokens * sentences) * static_cast<std::size_t>(hidden));
     for (double& x : embeddings) x = normal(engine);
     circuit::ProgramPlan& levels = plan.plan.program_plans[i];
     const circuit::NoiseModel noise{plan.plan.context.get(), &levels, i};
-    levels.result_bits =
-        circuit::simulate_noise(plan.plan.programs[i], noise, embeddings, plan.buckets[i], kRuns).result_bits();
+    levels.result_bits = circuit::simulate_noise(plan.plan.programs[i], noise, embeddings,
+                                                 std::vector<int>(static_cast<std::size_t>(sentences), tokens), kRuns)
+                             .result_bits();
   });
 }
 
@@ -89,11 +91,12 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
   json["precision"] = simulated ? "simulated" : calibrated ? "calibrated" : "assumed";
   json["buckets"] = Json::array();
   std::size_t weights = 0;
-  for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
     const std::size_t bytes = circuit::plaintext_bytes(p.programs[i], b, p.spec);
     weights = std::max(weights, bytes);
-    json["buckets"].push_back({{"tokens", plan.buckets[i]},
+    json["buckets"].push_back({{"tokens", plan.shapes[i].tokens},
+                               {"sentences", plan.shapes[i].sentences},
                                {"depth", b.depth},
                                {"predicted_logit_bits", b.result_bits ? Json(*b.result_bits) : Json(nullptr)},
                                {"estimated_seconds", b.estimated_seconds},
@@ -112,14 +115,18 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
 }
 
 void print_steps(const bert::InferencePlan& plan) {
-  for (std::size_t i = 0; i < plan.buckets.size(); ++i) {
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     std::cout << fmt::format("\n{:<28}  level  rotations  products by weights  by ciphertexts  est. s\n",
-                             fmt::format("{} tokens", plan.buckets[i]));
+                             bert::to_string(plan.shapes[i]));
     for (const circuit::StepCost& s :
          circuit::step_costs(plan.plan.programs[i], plan.plan.program_plans[i], plan.plan.spec))
       std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level, s.rotations,
                                s.plain_products, s.ciphertext_products, s.seconds);
   }
+}
+
+std::string column(const bert::QueryShape& shape) {
+  return shape.sentences == 1 ? fmt::format("{}", shape.tokens) : fmt::format("{}x{}", shape.sentences, shape.tokens);
 }
 
 void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan,
@@ -142,14 +149,14 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));
   std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
-  for (std::size_t i = 0; i < plan->buckets.size(); ++i) {
+  for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
-    std::cout << fmt::format("{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", plan->buckets[i],
-                             b.depth, b.result_bits ? fmt::format("{:.0f}", *b.result_bits) : "-", b.estimated_seconds,
-                             megabytes(static_cast<double>(b.bytes_to_server)),
-                             megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
-                             b.counts.ciphertext_products + b.counts.plain_products,
-                             megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
+    std::cout << fmt::format(
+        "{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", column(plan->shapes[i]), b.depth,
+        b.result_bits ? fmt::format("{:.0f}", *b.result_bits) : "-", b.estimated_seconds,
+        megabytes(static_cast<double>(b.bytes_to_server)), megabytes(static_cast<double>(b.bytes_to_client)),
+        b.counts.rotations, b.counts.ciphertext_products + b.counts.plain_products,
+        megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",

@@ -112,7 +112,7 @@ void serve(const Options& o) {
     std::cout << "listening on " << listener->address() << std::endl;
   }
   log->info("{}: plan {}, up to {} tokens, {} threads", folder.string(), server.plan().fingerprint(),
-            server.plan().buckets.back(), options.threads);
+            server.plan().max_tokens(), options.threads);
   server.serve(*listener);
 
   const auto s = server.statistics();

@@ -115,7 +115,7 @@ Classification Session::classify(const bert::Encoding& encoding) {
   PhaseTimes& time = result.seconds;
   result.tokens = static_cast<int>(encoding.ids.size());
   const std::size_t bucket = model_.plan.bucket_for(result.tokens);
-  result.bucket = model_.plan.buckets[bucket];
+  result.bucket = model_.plan.shapes[bucket].tokens;
   const circuit::Program& program = model_.plan.plan.programs[bucket];
 
   std::vector<double> embeddings = bert::embed(model_.model, encoding.ids, encoding.type_ids);

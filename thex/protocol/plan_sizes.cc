@@ -37,7 +37,7 @@ std::size_t message_bytes(const std::vector<std::size_t>& sizes) {
 
 std::size_t max_query_bytes(const bert::InferencePlan& plan) {
   std::size_t most = 0;
-  for (std::size_t b = 0; b < plan.buckets.size(); ++b) most = std::max(most, message_bytes(fresh_sizes(plan, b, 0)));
+  for (std::size_t b = 0; b < plan.shapes.size(); ++b) most = std::max(most, message_bytes(fresh_sizes(plan, b, 0)));
   return most;
 }
 

@@ -52,11 +52,11 @@ Server::Impl::Impl(std::shared_ptr<const bert::Model> m, int tokens, ServerOptio
     : model(std::move(m)),
       options(std::move(o)),
       plan(bert::plan_inference(model, tokens)),
-      max_tokens(plan.buckets.back()),
+      max_tokens(plan.max_tokens()),
       plaintexts(std::make_shared<circuit::PlaintextStore>(plan.plan.context)),
       keys(options.key_memory),
       query_slots(std::max(1, options.max_queries)) {
-  for (std::size_t i = 0; i < plan.buckets.size(); ++i) buckets.push_back(std::make_unique<Bucket>());
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) buckets.push_back(std::make_unique<Bucket>());
 }
 
 std::string Server::Impl::describe() const {
@@ -86,10 +86,10 @@ const circuit::CkksExecutor& Server::Impl::executor(std::size_t index) {
     const auto start = Clock::now();
     bucket.executor = std::make_unique<const circuit::CkksExecutor>(plan.plan.context, plan.plan.programs[index],
                                                                     plan.plan.program_plans[index], plaintexts);
-    log(fmt::format(
-        "prepared the circuit for {} tokens: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
-        plan.buckets[index], static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
-        static_cast<double>(plaintexts->bytes()) / 1e6, std::chrono::duration<double>(Clock::now() - start).count()));
+    log(fmt::format("prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
+                    bert::to_string(plan.shapes[index]), static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
+                    static_cast<double>(plaintexts->bytes()) / 1e6,
+                    std::chrono::duration<double>(Clock::now() - start).count()));
   }
   return *bucket.executor;
 }

@@ -130,9 +130,8 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
   const Slot slot(query_slots);
   auto mark = Clock::now();  // when the server's turn began
   const std::size_t bucket = parse_head(query.payload).index;
-  if (bucket >= plan.buckets.size()) {
-    throw Error(ErrorCode::protocol,
-                fmt::format("a query for length bucket {}, there are {}", bucket, plan.buckets.size()));
+  if (bucket >= plan.shapes.size()) {
+    throw Error(ErrorCode::protocol, fmt::format("a query for circuit {}, there are {}", bucket, plan.shapes.size()));
   }
   const circuit::Program& program = plan.plan.programs[bucket];
 
@@ -162,8 +161,8 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
       throw Error(ErrorCode::internal, "a plan that floods its answers has no relinearisation key");
     for (ckks::Ciphertext& result : results) {
       ring::Prng prng;
-      result = ckks::sanitize(*plan.plan.context, std::move(result), *client_keys.relinearization, plan.flooding_bits,
-                              prng);
+      result =
+          ckks::sanitize(*plan.plan.context, std::move(result), *client_keys.relinearization, plan.flooding_bits, prng);
     }
   }
   send(FrameType::result, program.steps.size(), results);
