@@ -50,6 +50,9 @@ struct InferencePlan {
   double flood_deviation() const;
   // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.
   std::size_t bucket_for(int tokens) const;
+  // The program of the smallest batch that holds so many sentences of up to `tokens`; bucket_for() of one sentence.
+  // Throws Error(input) when there is none.
+  std::size_t batch_for(std::size_t sentences, int tokens) const;
   // Tokens of the largest bucket.
   int max_tokens() const;
   // How many programs are for single sentences; the others are for batches.

@@ -183,6 +183,14 @@ std::size_t InferencePlan::bucket_for(int tokens) const {
                                     std::to_string(max_tokens()) + ": shorten it");
 }
 
+std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
+  if (sentences == 1) return bucket_for(tokens);
+  for (std::size_t i = bucket_count(); i < shapes.size(); ++i)
+    if (tokens <= shapes[i].tokens && sentences <= static_cast<std::size_t>(shapes[i].sentences)) return i;
+  throw Error(ErrorCode::input, "this plan has no batch of " + std::to_string(sentences) + " sentences of up to " +
+                                    std::to_string(tokens) + " tokens: ask for them one by one");
+}
+
 std::string InferencePlan::fingerprint() const {
   std::string text = protocol + "/" + std::to_string(kProtocolRevision);
   const auto& context = plan.context->fingerprint();

@@ -109,20 +109,60 @@ Classification Session::classify(std::string_view text, std::optional<std::strin
 }
 
 Classification Session::classify(const bert::Encoding& encoding) {
+  return std::move(classify_batch(std::span(&encoding, 1)).front());
+}
+
+std::vector<Classification> Session::classify_batch(std::span<const bert::Encoding> encodings) {
+  if (encodings.empty()) return {};
+  const auto start = Clock::now();
+  std::size_t longest = 0;
+  for (const bert::Encoding& e : encodings) longest = std::max(longest, e.ids.size());
+  const std::size_t program = model_.plan.batch_for(encodings.size(), static_cast<int>(longest));
+  const bert::QueryShape& shape = model_.plan.shapes[program];
+  const bert::ModelConfig& config = model_.model.config;
+  const std::size_t stride = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(config.hidden);
+  std::vector<double> embeddings(stride * static_cast<std::size_t>(shape.sentences), 0.0);
+  const ckks::secret::WipeLater wipe_embeddings(embeddings);
+  std::vector<int> lengths(static_cast<std::size_t>(shape.sentences), 0);
+  for (std::size_t i = 0; i < encodings.size(); ++i) {
+    std::vector<double> rows = bert::embed(model_.model, encodings[i].ids, encodings[i].type_ids);
+    const ckks::secret::WipeLater wipe_rows(rows);
+    std::copy(rows.begin(), rows.end(), embeddings.begin() + static_cast<std::ptrdiff_t>(i * stride));
+    lengths[i] = static_cast<int>(encodings[i].ids.size());
+  }
+  const double embedding = seconds_since(start);
+  Classification all = query(program, embeddings, lengths);
+  all.seconds.embed = embedding;
+  all.seconds.total += embedding;
+
+  std::vector<Classification> results;
+  auto at = all.logits.begin();
+  for (std::size_t i = 0; i < encodings.size(); ++i) {
+    Classification result{.tokens = lengths[i],
+                          .bucket = shape.tokens,
+                          .seconds = all.seconds,
+                          .bytes_sent = all.bytes_sent,
+                          .bytes_received = all.bytes_received,
+                          .sentences = static_cast<int>(encodings.size())};
+    result.rows = config.labels.empty()                             ? 0
+                  : config.task == bert::Task::token_classification ? encodings[i].ids.size()
+                                                                    : 1;
+    const auto end = at + static_cast<std::ptrdiff_t>(result.rows * config.labels.size());
+    result.logits.assign(at, end);
+    at = end;
+    if (config.task == bert::Task::classification) std::tie(result.label, result.score) = top_label(result.logits);
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+Classification Session::query(std::size_t index, std::span<const double> embeddings, const std::vector<int>& lengths) {
   const auto start = Clock::now();
   const std::uint64_t sent_before = connection_->bytes_sent(), received_before = connection_->bytes_received();
   Classification result;
   PhaseTimes& time = result.seconds;
-  result.tokens = static_cast<int>(encoding.ids.size());
-  const std::size_t bucket = model_.plan.bucket_for(result.tokens);
-  result.bucket = model_.plan.shapes[bucket].tokens;
-  const circuit::Program& program = model_.plan.plan.programs[bucket];
-
-  std::vector<double> embeddings = bert::embed(model_.model, encoding.ids, encoding.type_ids);
-  const ckks::secret::WipeLater wipe_embeddings(embeddings);
-  time.embed = seconds_since(start);
-
-  const circuit::ClientTurn turn(model_.plan.plan, bucket, keys_.secret, result.tokens, options_.threads);
+  const circuit::Program& program = model_.plan.plan.programs[index];
+  const circuit::ClientTurn turn(model_.plan.plan, index, keys_.secret, lengths, options_.threads);
   auto mark = Clock::now();
   double waited = 0;
   const auto transmit = [&](FrameType type, const Bytes& message) {
@@ -131,7 +171,7 @@ Classification Session::classify(const bert::Encoding& encoding) {
     waited += seconds_since(sending);
   };
   const auto wait_for = [&](FrameType type, std::size_t step) {
-    const auto sizes = step_sizes(model_.plan, bucket, step);
+    const auto sizes = step_sizes(model_.plan, index, step);
     const Expected expected[] = {{type, message_bytes(sizes)}};
     const auto waiting = Clock::now();
     const Frame frame = receive(expected);
@@ -146,7 +186,7 @@ Classification Session::classify(const bert::Encoding& encoding) {
     return unpack(frame.payload, sizes);
   };
 
-  const Bytes query = pack(bucket, turn.first(embeddings));
+  const Bytes query = pack(index, turn.first(embeddings));
   time.encrypt = seconds_since(mark);
   transmit(FrameType::query, query);
   for (std::size_t step = 1; step < program.steps.size(); ++step) {
@@ -158,9 +198,6 @@ Classification Session::classify(const bert::Encoding& encoding) {
   const std::vector<ckks::Ciphertext> received = wait_for(FrameType::result, program.steps.size());
   result.logits = turn.result(received);
   time.decrypt = seconds_since(mark);
-  const bert::ModelConfig& config = model_.model.config;
-  result.rows = config.labels.empty() ? 0 : result.logits.size() / config.labels.size();
-  if (config.task == bert::Task::classification) std::tie(result.label, result.score) = top_label(result.logits);
   time.network = std::max(0.0, waited - time.server);
   time.total = seconds_since(start);
   result.bytes_sent = connection_->bytes_sent() - sent_before;

@@ -58,6 +58,7 @@ struct Classification {
   int bucket = 0;  // tokens after padding
   PhaseTimes seconds;
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // of this query, headers included
+  int sentences = 1;                                 // answered by the same query, whose time and traffic these are
 };
 
 struct SessionOptions {
@@ -86,10 +87,15 @@ class Session {
   Classification classify(std::string_view text, std::optional<std::string_view> pair = std::nullopt);
   // For token ids that are there already.
   Classification classify(const bert::Encoding& encoding);
+  // Several sentences in one query, answers in their order. Throws Error(input) when the plan has no batch that holds
+  // them; see batches.h.
+  std::vector<Classification> classify_batch(std::span<const bert::Encoding> encodings);
 
  private:
   Frame receive(std::span<const Expected> expected);
   void handshake();
+  // One query: what it answers, with its cost.
+  Classification query(std::size_t program, std::span<const double> embeddings, const std::vector<int>& lengths);
   Bytes pack(std::size_t index, std::span<const ckks::SeededCiphertext> ciphertexts) const;
   std::vector<ckks::Ciphertext> unpack(ByteView payload, std::span<const std::size_t> sizes) const;
 

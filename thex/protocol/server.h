@@ -18,11 +18,11 @@ namespace thex::protocol {
 struct ServerOptions {
   int threads = 2;  // for one query
   int max_connections = 32;
-  int max_queries = 4;                                // evaluated at the same time; the others wait
-  std::size_t key_memory = std::size_t{1} << 30;      // for the keys of all clients; the least recently used go first
-  std::chrono::milliseconds idle_timeout{600'000};    // a connection without a query
+  int max_queries = 4;                                 // evaluated at the same time; the others wait
+  std::size_t key_memory = std::size_t{1} << 30;       // for the keys of all clients; the least recently used go first
+  std::chrono::milliseconds idle_timeout{600'000};     // a connection without a query
   std::chrono::milliseconds message_timeout{180'000};  // one message, and one turn of the client within a query
-  std::chrono::milliseconds stop_grace{5'000};        // for queries that run when the server is stopped
+  std::chrono::milliseconds stop_grace{5'000};         // for queries that run when the server is stopped
   std::string model_name;
   // One line about what happens, for a log; called from several threads. May be empty.
   std::function<void(const std::string& line)> log;

@@ -95,6 +95,30 @@ TEST(Session, OneRoundGivesTheClearLogits) {
   }
 }
 
+// Several sentences in one query, in places of a batch that has more.
+TEST(Session, BatchesGiveTheClearLogits) {
+  const World w({.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  Served served(*w.server);
+  Session session(std::move(served.client), *w.client, *w.keys);
+  std::vector<bert::Encoding> encodings;
+  for (const char* text : {"a gripping, beautiful film", "bad", "not bad ! it is a dull movie ."})
+    encodings.push_back(w.client->encode(text));
+  const std::vector<Classification> results = session.classify_batch(encodings);
+  ASSERT_EQ(results.size(), encodings.size());
+  for (std::size_t s = 0; s < results.size(); ++s) {
+    const auto expected = bert::forward(w.full, encodings[s].ids, encodings[s].type_ids).logits;
+    ASSERT_EQ(results[s].logits.size(), 2u);
+    for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(results[s].logits[i], expected[i], 2e-2) << s;
+    EXPECT_EQ(results[s].sentences, 3);
+    EXPECT_EQ(results[s].tokens, static_cast<int>(encodings[s].ids.size()));
+    EXPECT_EQ(results[s].bucket, 16);
+  }
+  const std::vector<bert::Encoding> many(1000, encodings[0]);
+  EXPECT_NE(error_of(ErrorCode::input, [&] { session.classify_batch(many); }).find("one by one"), std::string::npos);
+  EXPECT_NO_THROW(session.classify("bad")) << "a session survives it";
+  EXPECT_TRUE(session.classify_batch({}).empty());
+}
+
 TEST(Session, EncryptedLogitsAreTheClearOnes) {
   World& w = world();
   Served served(*w.server);
