@@ -71,6 +71,67 @@ TEST(Output, ClassifyAFileInOrder) {
   expect_classification(Json::parse(in.output), "a good movie");
 }
 
+// Results of batches come in the order of the file, and a run that was cut off goes on after the last one that is
+// whole.
+TEST(Output, ClassifyAFileInBatches) {
+  const auto model = world().folder() / "one-round";
+  write_model(model, {.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  const RunningServer server({}, model.string());
+  const auto file = world().folder() / "many", out = world().folder() / "many.jsonl";
+  const std::vector<std::string> texts = {"good", "it is a dull movie ! the film was not good and not very beautiful",
+                                          "a film", "bad", "not good"};
+  std::string all;
+  for (const std::string& text : texts) all += text + "\n";
+  write_file_atomically(file, all);
+  const std::vector<std::string> command = {"classify", "--server",    server.address, "--model",   model.string(),
+                                            "--input",  file.string(), "--output",     out.string()};
+  const auto results = [&] {
+    std::vector<Json> lines;
+    std::istringstream in(read_file(out, 1 << 20));
+    for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
+    return lines;
+  };
+  const Finished f = world().thex(command);
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_EQ(f.output, "");
+  const std::vector<Json> whole = results();
+  ASSERT_EQ(whole.size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(whole[i]["text"], texts[i]);
+  EXPECT_GE(whole[0]["sentences"], 4) << "the short ones share a query";
+
+  auto one_by_one = command;
+  one_by_one.insert(one_by_one.end() - 2, "--one-by-one");
+  one_by_one.back() = (world().folder() / "single.jsonl").string();
+  ASSERT_EQ(world().thex(one_by_one).status, 0);
+  std::istringstream singles(read_file(one_by_one.back(), 1 << 20));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::string line;
+    ASSERT_TRUE(std::getline(singles, line));
+    const Json single = Json::parse(line);
+    EXPECT_EQ(single["sentences"], 1);
+    for (std::size_t l = 0; l < 2; ++l)
+      EXPECT_NEAR(single["logits"][l].get<double>(), whole[i]["logits"][l].get<double>(), 4e-2) << texts[i];
+  }
+
+  // Two results, and half of the third.
+  std::string kept = read_file(out, 1 << 20);
+  kept = kept.substr(0, kept.find('\n', kept.find('\n') + 1) + 20);
+  write_file_atomically(out, kept);
+  const Finished again = world().thex(command);
+  ASSERT_EQ(again.status, 0) << again.errors;
+  EXPECT_NE(again.errors.find("2 results are there already"), std::string::npos) << again.errors;
+  const std::vector<Json> resumed = results();
+  ASSERT_EQ(resumed.size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(resumed[i]["text"], texts[i]);
+  EXPECT_EQ(resumed[0], whole[0]) << "not asked again";
+
+  write_file_atomically(file, "another text\n" + all);
+  const std::string before = read_file(out, 1 << 20);
+  expect_error(world().thex(command), ErrorCode::input, "many.jsonl:1: not the result of ");
+  EXPECT_EQ(read_file(out, 1 << 20), before);
+  expect_error(world().thex({"classify", "good", "--output", out.string()}), ErrorCode::usage, "--input");
+}
+
 TEST(Output, EvalInAllModes) {
   for (const char* mode : {"plain", "simulate", "encrypted"}) {
     const Finished f = world().thex({"eval", "--mode", mode, "--data", world().data(), "--limit", "3", "--json"});

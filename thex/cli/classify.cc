@@ -11,24 +11,33 @@
 #include "thex/base/error.h"
 #include "thex/base/file.h"
 #include "thex/cli/client_setup.h"
+#include "thex/cli/progress.h"
 #include "thex/cli/query.h"
 #include "thex/cli/report.h"
+#include "thex/cli/results_file.h"
 #include "thex/cli/text_source.h"
 #include "thex/data/layout_options.h"
+#include "thex/protocol/batches.h"
 
 namespace thex::cli {
 namespace {
+
+// Texts of a file that are answered together. Few enough that an interruption loses little.
+constexpr std::size_t kWindow = 128;
 
 struct Options {
   ModelOptions model;
   ServerOptions server;
   data::Layout task;
-  std::string text, pair, input;
-  bool has_text = false, has_pair = false, json = false, ledger = false, details = false;
+  std::string text, pair, input, output;
+  bool has_text = false, has_pair = false, one_by_one = false, json = false, ledger = false, details = false;
 };
 
+using Results = std::vector<std::optional<protocol::Classification>>;
+
 void print(const protocol::Classification& result, const Query& query, const protocol::ClientModel& model,
-           const Options& o) {
+           const Options& o, ResultsFile* file) {
+  if (file) return file->append(to_json(result, query, model).dump());
   if (o.json) {
     std::cout << to_json(result, query, model).dump() << '\n';
   } else {
@@ -39,7 +48,32 @@ void print(const protocol::Classification& result, const Query& query, const pro
   if (!std::cout) throw Error(ErrorCode::file, "cannot write the results to standard output");
 }
 
-void run(const Options& o) {
+// The queries of a window, those with the earliest texts first.
+std::vector<std::vector<std::size_t>> queries_of(const std::vector<Query>& window, const bert::InferencePlan& plan) {
+  std::vector<int> lengths;
+  for (const Query& query : window) lengths.push_back(static_cast<int>(query.encoding.ids.size()));
+  std::vector<std::vector<std::size_t>> queries = protocol::make_batches(plan, lengths);
+  std::ranges::sort(queries, {}, [](const std::vector<std::size_t>& q) { return *std::ranges::min_element(q); });
+  return queries;
+}
+
+// Answers a window and prints what is complete up to the first text that is not.
+void answer(const std::vector<Query>& window, protocol::Session& session, const protocol::ClientModel& model,
+            const Options& o, ResultsFile* file, Progress& progress) {
+  Results results(window.size());
+  std::size_t printed = 0;
+  for (const std::vector<std::size_t>& query : queries_of(window, model.plan)) {
+    std::vector<bert::Encoding> encodings;
+    for (const std::size_t i : query) encodings.push_back(window[i].encoding);
+    std::vector<protocol::Classification> answers = session.classify_batch(encodings);
+    for (std::size_t k = 0; k < query.size(); ++k) results[query[k]] = std::move(answers[k]);
+    for (; printed < window.size() && results[printed]; ++printed)
+      print(*results[printed], window[printed], model, o, file);
+    progress.step(query.size());
+  }
+}
+
+void check_usage(const Options& o) {
   if (o.has_text == !o.input.empty()) {
     throw Error(ErrorCode::usage, "name one text, or a file of them with --input");
   }
@@ -49,29 +83,52 @@ void run(const Options& o) {
   if (o.has_pair && !o.has_text) {
     throw Error(ErrorCode::usage, "--pair goes with one text; name the column of a file with --pair-column");
   }
+  if (!o.output.empty() && (o.input.empty() || o.input == "-")) {
+    throw Error(ErrorCode::usage, "--output goes with a file of texts, --input");
+  }
+}
+
+void run(const Options& o) {
+  check_usage(o);
   ClientSetup setup(o.model);
   const protocol::ClientModel& model = setup.model();
-  const auto query_of = [&](const Text& t) { return at(t, [&] { return make_query(t, model); }); };
   std::unique_ptr<TextSource> source;
-  std::optional<Text> text;
+  std::size_t count = 1;
   if (o.has_text) {
-    text = Text{.text = o.text, .origin = "", .pair = o.has_pair ? std::optional(o.pair) : std::nullopt};
+    source = text_from_argument(o.text, o.has_pair ? std::optional(o.pair) : std::nullopt);
   } else {
     TextLayout layout;
     if (o.task.any())
       layout = data::task_of(o.task, o.input == "-" ? "" : o.input, model.model.config.task, model.model.config.labels);
+    count = 0;
     source = o.input == "-" ? texts_from_stream(std::cin, "standard input", layout)
-                            : texts_from_file(o.input, layout, [&](const Text& t) { make_query(t, model); });
-    text = source->next();
+                            : texts_from_file(o.input, layout, [&](const Text& t) {
+                                make_query(t, model);
+                                ++count;
+                              });
   }
+  std::optional<ResultsFile> file;
+  if (!o.output.empty()) {
+    file.emplace(o.output, *source);
+    if (file->found() > 0) std::cerr << fmt::format("{}: {} results are there already\n", o.output, file->found());
+  }
+  const bool batches = !o.one_by_one && o.input != "-" && model.plan.shapes.size() > model.plan.bucket_count();
+  const auto next_window = [&] {
+    std::vector<Query> window;
+    while (window.size() < (batches ? kWindow : 1)) {
+      const std::optional<Text> text = source->next();
+      if (!text) break;
+      window.push_back(at(*text, [&] { return make_query(*text, model); }));
+    }
+    return window;
+  };
   // Bad input is told before keys are made and a server is started.
-  std::optional<Query> query;
-  if (text) query = query_of(*text);
-  protocol::Session& session = setup.connect(o.server);
-  while (query) {
-    print(session.classify(query->encoding), *query, model, o);
-    text = source ? source->next() : std::nullopt;
-    query = text ? std::optional(query_of(*text)) : std::nullopt;
+  std::vector<Query> window = next_window();
+  if (!window.empty()) {
+    protocol::Session& session = setup.connect(o.server);
+    Progress progress(count < 2 ? 0 : count - (file ? file->found() : 0));
+    for (; !window.empty(); window = next_window())
+      answer(window, session, model, o, file ? &*file : nullptr, progress);
   }
   if (o.ledger && !o.json) std::cout << "\n" << ledger_text(model.plan);
   if (o.ledger && o.json) std::cout << Json{{"ledger", ledger_json(model.plan)}}.dump() << '\n';
@@ -87,6 +144,11 @@ void add_classify(CLI::App& app, Command& command) {
   sub->add_option("-i,--input", o->input,
                   "A file with one text a line, or laid out as the next options say; - for standard input");
   data::add_layout_options(*sub, o->task, false);
+  sub->add_option(
+      "-o,--output", o->output,
+      "Write the results of --input here, one JSON object a text; a run that was interrupted goes on there");
+  sub->add_flag("--one-by-one", o->one_by_one,
+                "Never several texts of a file in one query (otherwise where the plan has batches)");
   sub->add_flag("--details", o->details, "Phases, traffic and security for each line of a file too");
   sub->add_flag("--ledger", o->ledger, "End with the leakage ledger: who learns what");
   sub->add_flag("--json", o->json, "One JSON object a text");

@@ -75,8 +75,10 @@ void run(const Options& o) {
   if (!result.seconds.empty()) {
     double sum = 0;
     for (const double s : result.seconds) sum += s;
+    json["queries"] = result.seconds.size();
     json["mean_query_seconds"] = sum / static_cast<double>(result.seconds.size());
     json["max_query_seconds"] = *std::max_element(result.seconds.begin(), result.seconds.end());
+    json["mean_example_seconds"] = sum / static_cast<double>(evaluation.examples());
     json["bytes_sent"] = result.bytes_sent;
     json["bytes_received"] = result.bytes_received;
   }
@@ -99,6 +101,7 @@ void add_eval(CLI::App& app, Command& command) {
                   "Labelled file (default: the task's dev set in $THEX_DATA, glue/SST-2/dev.tsv)");
   data::add_layout_options(*sub, o->task, true);
   sub->add_option("--limit", o->limit, "Only the first so many examples");
+  sub->add_flag("--one-by-one", o->one_by_one, "encrypted: never several examples in one query");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   add_model_options(*sub, o->model);
   add_server_options(*sub, o->server);

@@ -1,13 +1,10 @@
 #include "thex/cli/evaluation.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
-#include <iostream>
 #include <optional>
 #include <random>
 
@@ -16,31 +13,16 @@
 #include "thex/circuit/clear.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
+#include "thex/cli/progress.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
+#include "thex/protocol/batches.h"
 #include "thex/protocol/parallel.h"
 
 namespace thex::cli {
 namespace {
 
 using bert::Task;
-
-class Progress {
- public:
-  explicit Progress(std::size_t total) : total_(total), terminal_(::isatty(STDERR_FILENO) == 1) {}
-  ~Progress() {
-    if (terminal_) std::cerr << "\r\033[K";
-  }
-  void step() {
-    const std::size_t done = ++done_;
-    if (terminal_) std::cerr << fmt::format("\r{} of {}", done, total_) << std::flush;
-  }
-
- private:
-  std::size_t total_;
-  bool terminal_;
-  std::atomic<std::size_t> done_{0};
-};
 
 // Where the data sets lie within THEX_DATA.
 std::string usual_file(const std::string& task) {
@@ -162,13 +144,23 @@ EvaluationRun Evaluation::encrypted() const {
   protocol::Session& session = setup.connect(options_.server);
   EvaluationRun run = empty();
   Progress progress(examples_.size());
-  for (std::size_t i = 0; i < examples_.size(); ++i) {
-    const auto result = session.classify(encodings_[i].tokens);
-    run.logits[i] = result.logits;
-    run.seconds.push_back(result.seconds.total);
-    run.bytes_sent += result.bytes_sent;
-    run.bytes_received += result.bytes_received;
-    progress.step();
+  std::vector<std::vector<std::size_t>> queries;
+  if (options_.one_by_one) {
+    for (std::size_t i = 0; i < examples_.size(); ++i) queries.push_back({i});
+  } else {
+    std::vector<int> lengths;
+    for (const Encoded& e : encodings_) lengths.push_back(static_cast<int>(e.tokens.ids.size()));
+    queries = protocol::make_batches(setup.model().plan, lengths);
+  }
+  for (const std::vector<std::size_t>& query : queries) {
+    std::vector<bert::Encoding> encodings;
+    for (const std::size_t i : query) encodings.push_back(encodings_[i].tokens);
+    std::vector<protocol::Classification> results = session.classify_batch(encodings);
+    for (std::size_t k = 0; k < query.size(); ++k) run.logits[query[k]] = std::move(results[k].logits);
+    run.seconds.push_back(results[0].seconds.total);
+    run.bytes_sent += results[0].bytes_sent;
+    run.bytes_received += results[0].bytes_received;
+    progress.step(query.size());
   }
   return run;
 }

@@ -27,13 +27,14 @@ struct EvaluationOptions {
   ServerOptions server;
   data::Layout task;
   std::string data;
-  std::size_t limit = 0;  // 0: all examples
+  std::size_t limit = 0;    // 0: all examples
+  bool one_by_one = false;  // encrypted: no batches
 };
 
 // What one mode made of every example.
 struct EvaluationRun {
   std::vector<std::vector<double>> logits;  // labels; tokens x labels, row-major; or one value
-  std::vector<double> seconds;              // encrypted: round trips
+  std::vector<double> seconds;              // encrypted: of each query, from the text to the answer
   std::uint64_t bytes_sent = 0, bytes_received = 0;
 };
 

@@ -79,6 +79,7 @@ Json to_json(const protocol::Classification& r, const Query& query, const protoc
   json["tokens"] = r.tokens;
   json["padded_tokens"] = r.bucket;
   json["rounds"] = model.plan.rounds;
+  json["sentences"] = r.sentences;
   json["seconds"] = {{"embed", r.seconds.embed},     {"encrypt", r.seconds.encrypt}, {"relu", r.seconds.relu},
                      {"network", r.seconds.network}, {"server", r.seconds.server},   {"decrypt", r.seconds.decrypt},
                      {"total", r.seconds.total}};
@@ -101,6 +102,7 @@ std::string result_details(const protocol::Classification& r, const protocol::Cl
   const ckks::Context& context = *model.plan.plan.context;
   const protocol::PhaseTimes& t = r.seconds;
   std::string out;
+  if (r.sentences > 1) out += fmt::format("  batch     {} texts in one query, of which this is\n", r.sentences);
   out += fmt::format(
       "  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, client's ReLU {:.3f}, server {:.3f}, network {:.3f}, "
       "decrypt {:.3f}\n",

@@ -12,16 +12,11 @@ namespace {
 
 class OneText : public TextSource {
  public:
-  explicit OneText(std::string text) : text_(std::move(text)) {}
-  std::optional<Text> next() override {
-    if (done_) return std::nullopt;
-    done_ = true;
-    return Text{text_, ""};
-  }
+  explicit OneText(Text text) : text_(std::move(text)) {}
+  std::optional<Text> next() override { return std::exchange(text_, std::nullopt); }
 
  private:
-  std::string text_;
-  bool done_ = false;
+  std::optional<Text> text_;
 };
 
 class Lines : public TextSource {
@@ -70,7 +65,9 @@ class FileTexts : public TextSource {
 
 }  // namespace
 
-std::unique_ptr<TextSource> text_from_argument(const std::string& text) { return std::make_unique<OneText>(text); }
+std::unique_ptr<TextSource> text_from_argument(const std::string& text, const std::optional<std::string>& pair) {
+  return std::make_unique<OneText>(Text{.text = text, .origin = "", .pair = pair});
+}
 
 std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name, const TextLayout& layout) {
   if (layout) return std::make_unique<Examples>(stream, name, *layout);

@@ -29,7 +29,7 @@ class TextSource {
 // How texts lie in a file: by a task's format and columns (labels are not read); nothing: one text a line.
 using TextLayout = std::optional<data::TaskSpec>;
 
-std::unique_ptr<TextSource> text_from_argument(const std::string& text);
+std::unique_ptr<TextSource> text_from_argument(const std::string& text, const std::optional<std::string>& pair);
 // Reads no further than the text that it gives, so that a pipe is answered line by line. Throws as data::LineReader and
 // data::ExampleReader do.
 std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::string& name, const TextLayout& layout);
