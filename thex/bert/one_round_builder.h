@@ -86,6 +86,9 @@ class OneRoundBuilder : RowBuilder {
   circuit::Components interleaved(const circuit::Components& v) const;
 
   const OneRoundLayout& layout_;
+  // Rows of one part have diagonals below the main one, and several matrices for one input.
+  const circuit::LinearMap::Negative negative_ =
+      layout_.parts == 1 ? circuit::LinearMap::Negative::turned_input : circuit::LinearMap::Negative::giant_steps;
   const circuit::PlainId scored_;  // one where scores are valid: in the first half of a doubled row
   Blocks weight_of_keys_;          // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
   Blocks weight_shifted_;          // with the halves exchanged

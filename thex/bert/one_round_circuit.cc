@@ -61,7 +61,8 @@ OneRoundBuilder::Affine OneRoundBuilder::of_heads(const State& state, const Entr
     };
   Components constant = scaled(interleaved(bias), factor);
   if (constant) constant = [=, all = std::move(constant)](std::size_t p) { return all(place(p)); };
-  return {LinearMap(b_, {of_input(state, entries, window.outputs, part)}, kBaby), row_vector(constant, window.outputs)};
+  return {LinearMap(b_, {of_input(state, entries, window.outputs, part)}, kBaby, negative_),
+          row_vector(constant, window.outputs)};
 }
 
 std::vector<OneRoundBuilder::Affine> OneRoundBuilder::turned(const State& state, const Entries& m,
@@ -108,7 +109,7 @@ OneRoundBuilder::Affine OneRoundBuilder::attention_output(int layer, const Diago
           b_,
           {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
            of_context},
-          kBaby),
+          kBaby, negative_),
       row_vector(weights_.attention_constant(layer), layout_.hidden)};
 }
 
@@ -254,8 +255,9 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
                 of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
   const Components constant = weights_.intermediate_constant(layer);
   for (std::size_t m = 0; m < layout_.ffn_pieces; ++m)
-    maps.push_back({LinearMap(b_, {matrix(row_piece(of_layer_input, m)), matrix(row_piece(of_context, m))}, kBaby),
-                    row_vector(piece(constant, m), half)});
+    maps.push_back(
+        {LinearMap(b_, {matrix(row_piece(of_layer_input, m)), matrix(row_piece(of_context, m))}, kBaby, negative_),
+         row_vector(piece(constant, m), half)});
   const Affine output = attention_output(layer, matrix(interleaved_columns(weights_.attention_output(layer))));
 
   State next;

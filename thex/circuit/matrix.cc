@@ -71,18 +71,30 @@ Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part)
   return shifted;
 }
 
-LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby) : baby_(baby) {
-  for (std::size_t i = 0; i < maps.size(); ++i)
+LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative)
+    : baby_(baby), inputs_(maps.size()) {
+  if (negative == Negative::turned_input) {
+    for (const Diagonals& map : maps)
+      if (!map.at.empty()) turn_ = std::max(turn_, -floor_div(map.at.begin()->first, baby) * baby);
+  }
+  for (std::size_t i = 0; i < maps.size(); ++i) {
+    const bool turn = turn_ > 0 && !maps[i].at.empty() && maps[i].at.begin()->first < 0;
+    if (turn) turned_.push_back(i);
     for (const auto& [delta, diagonal] : maps[i].at) {
-      const int giant = floor_div(delta, baby);
+      const bool from_copy = turn && delta < 0;
+      const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
       PlainVector vector = shifted(maps[i].period, diagonal, giant * baby);
       vector.magnitude = maps[i].magnitude;
       const PlainId plain = builder.plain(std::move(vector));
-      giants_[giant].push_back({.input = i, .steps = delta - giant * baby, .plain = plain});
+      giants_[giant].push_back(
+          {.input = from_copy ? inputs_ + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});
     }
+  }
 }
 
-Value LinearMap::apply(Builder& builder, std::span<const Value> inputs) const {
+Value LinearMap::apply(Builder& builder, std::span<const Value> given) const {
+  std::vector<Value> inputs(given.begin(), given.end());
+  for (const std::size_t i : turned_) inputs.push_back(builder.rotate(given[i], -turn_));
   const auto inner = [&](int giant) { return weighted_sum(builder, inputs, giants_.at(giant)); };
   // Horner from the outermost giant step towards zero, on either side.
   const auto chain = [&](int from, int direction) {

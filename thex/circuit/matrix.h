@@ -48,8 +48,12 @@ Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part)
 
 class LinearMap {
  public:
+  // How diagonals below the main one are reached: by giant steps of their own, or from a turned copy of the input,
+  // whose baby steps cost less where several maps share them.
+  enum class Negative { giant_steps, turned_input };
+
   // One set of diagonals for each input; all share their giant steps. `baby`: number of baby steps, a power of two.
-  LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby);
+  LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative = Negative::giant_steps);
   // sum_i maps[i] (inputs[i]): one level.
   // The nodes are marked as one operation.
   Value apply(Builder& builder, std::span<const Value> inputs) const;
@@ -57,6 +61,9 @@ class LinearMap {
 
  private:
   int baby_;
+  std::size_t inputs_;
+  int turn_ = 0;                     // of the copies, which are inputs number inputs_, inputs_ + 1, ..
+  std::vector<std::size_t> turned_;  // the inputs that they are copies of
   std::map<int, std::vector<FusedTransform::Term>> giants_;  // giant index -> its inner sum
 };
 

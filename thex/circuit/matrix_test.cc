@@ -46,6 +46,8 @@ TEST_P(DenseMatrix, EqualsTheNaiveProductAndClearsTheSecondHalf) {
 }
 INSTANTIATE_TEST_SUITE_P(BabySteps, DenseMatrix, ::testing::Values(1, 2, 4, 8, 16));
 
+double entry_of(std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c * c); }
+
 TEST(LinearMap, SharesGiantStepsBetweenInputs) {
   const std::size_t size = 16, slots = 64;
   const std::vector<double> m = random_vector(size * size, 3), x = random_vector(slots / 2, 4);
@@ -67,24 +69,39 @@ TEST(LinearMap, SharesGiantStepsBetweenInputs) {
 TEST(LinearMap, NegativeAndPositiveOffsets) {
   const std::size_t slots = 64;
   const std::vector<double> x = random_vector(slots, 5);
-  for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
-    Builder b(slots);
-    std::vector<SlotSource> identity(slots);
-    for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
-    const Value v = b.client_step("in", {}, {identity}, 0)[0];
-    Diagonals d{.period = 32};
-    for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
-    const LinearMap map(b, {d}, 4);
-    const Value y = map.apply(b, v);
-    const Program program = std::move(b).finish(y, {0, 13, 40, 63});
-    const ClearResult out = run_clear(program, x, 1);
-    for (std::size_t i = 0; i < 4; ++i) {
-      const int p = program.result_slots[i].slot;
-      double expected = 0;
-      for (int o : offsets) expected += (p % 32 + 0.5 * o) * x[static_cast<std::size_t>((p + o + 64) % 64)];
-      EXPECT_NEAR(out.logits[i], expected, 1e-10);
+  for (const auto negative : {LinearMap::Negative::giant_steps, LinearMap::Negative::turned_input})
+    for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
+      Builder b(slots);
+      std::vector<SlotSource> identity(slots);
+      for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+      const Value v = b.client_step("in", {}, {identity}, 0)[0];
+      Diagonals d{.period = 32};
+      for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
+      const LinearMap map(b, {d}, 4, negative);
+      const Value y = map.apply(b, v);
+      const Program program = std::move(b).finish(y, {0, 13, 40, 63});
+      const ClearResult out = run_clear(program, x, 1);
+      for (std::size_t i = 0; i < 4; ++i) {
+        const int p = program.result_slots[i].slot;
+        double expected = 0;
+        for (int o : offsets) expected += (p % 32 + 0.5 * o) * x[static_cast<std::size_t>((p + o + 64) % 64)];
+        EXPECT_NEAR(out.logits[i], expected, 1e-10);
+      }
     }
-  }
+}
+
+TEST(LinearMap, TurnedInputsTakeFewerGiantSteps) {
+  const std::size_t size = 64, slots = 256;
+  const auto rotations = [&](LinearMap::Negative negative) {
+    Builder b(slots);
+    const Value v = b.client_step("in", {}, {std::vector<SlotSource>(slots)}, 0)[0];
+    const Value y = LinearMap(b, {dense(size, entry_of, {.kind = Rows::Kind::of_one})}, 8, negative).apply(b, v);
+    const Program program = std::move(b).finish(y, {0});
+    EXPECT_EQ(program.transforms.size(), 1u);
+    return std::make_pair(program.transforms[0].inputs.size(), program.transforms[0].at.size());
+  };
+  EXPECT_EQ(rotations(LinearMap::Negative::giant_steps), std::make_pair(std::size_t{1}, std::size_t{16}));
+  EXPECT_EQ(rotations(LinearMap::Negative::turned_input), std::make_pair(std::size_t{2}, std::size_t{8}));
 }
 
 TEST(Dense, StackedMatricesByRow) {
@@ -119,8 +136,6 @@ TEST(RotateAndSum, SumsWindows) {
   const Program program = std::move(b).finish(y, {3});
   EXPECT_NEAR(run_clear(program, x, 1).logits[0], x[3] + x[5] + x[7] + x[9], 1e-12);
 }
-
-double entry_of(std::size_t r, std::size_t c) { return 10.0 * static_cast<double>(r) + static_cast<double>(c * c); }
 
 // Row 1 of the result, of rows that hold `parts` vectors of random numbers.
 std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std::size_t parts,
