@@ -90,6 +90,23 @@ std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& l) {
           {"output_norm", l.output_norm}};
 }
 
+Excess largest_excess(const Ranges& calibrated, const Ranges& other) {
+  Excess largest;
+  const auto compare = [&](double before, double after, const std::string& where) {
+    if (before > 0 && !(after / before <= largest.ratio)) largest = {after / before, where};
+  };
+  for (std::size_t l = 0; l < calibrated.layers.size(); ++l) {
+    const auto before = named(calibrated.layers[l]), after = named(other.layers.at(l));
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const std::string& name = before[i].first;
+      if (name == "score" || name == "t1" || name == "t2" || name == "ffn")
+        compare(before[i].second.max, after[i].second.max, "layer " + std::to_string(l) + ", " + name);
+    }
+  }
+  compare(calibrated.logit, other.logit, "logits");
+  return largest;
+}
+
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   at::NoGradGuard no_grad;
   Ranges r;

@@ -51,6 +51,14 @@ std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& laye
 // Real tokens only, every query row that the outputs depend on.
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data);
 
+// How far values go beyond those that were calibrated: the largest ratio of two largest absolute values, over the
+// inputs of nonlinearities and the logits.
+struct Excess {
+  double ratio = 0;
+  std::string where;  // "layer 1, ffn", "logits"
+};
+Excess largest_excess(const Ranges& calibrated, const Ranges& other);
+
 // `count` sentences joined from random ones of `data`, without their inner [CLS] and [SEP], each up to `max_length`
 // tokens: longer than anything in the data, to see that nothing overflows there. The label is the first sentence's.
 DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_length, std::uint64_t seed);

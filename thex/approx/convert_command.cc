@@ -68,6 +68,9 @@ ConversionReport report_of(const WorkflowResult& r, const CommonArguments& a, co
       report.ranges.push_back({static_cast<int>(l), name, m.rms, m.max, m.p50, m.p99, m.p999});
   report.max_relu_input = r.ranges.max_relu_input();
   report.max_logit = r.ranges.logit;
+  const Excess excess = largest_excess(r.ranges, r.unseen);
+  report.unseen =
+      UnseenRanges{data.split.held_out.size() + data.dev.size(), excess.ratio, excess.where, bert::kRangeMargin};
   const EstimationReport& e = r.estimation_report;
   if (o.protocol == bert::Protocol::the_x)
     report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
@@ -98,7 +101,9 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
                g.u, g.cube, g.min_sum, g.sum, g.context, g.ffn, g.hidden, g.logit);
   if (r.module.softmax == bert::Softmax::estimation)
     std::fprintf(stderr, ", T %.1f and %.1f; largest ReLU input %.1f", g.t1, g.t2, g.max_relu_input());
-  std::fprintf(stderr, "\n");
+  const Excess excess = largest_excess(g, r.unseen);
+  std::fprintf(stderr, "\nheld-out and dev examples reach %.2f times these (%s); there is room for %.1f times\n",
+               excess.ratio, excess.where.c_str(), bert::kRangeMargin);
 }
 
 // Variants that bring a training split to this many examples, unless the user asks for another number: a student
@@ -125,13 +130,14 @@ void add_long_examples(DataSet& train, std::size_t max_length, std::uint64_t see
   }
 }
 
-void make_quick(WorkflowOptions& o, FineTuneOptions& plain) {
+void make_quick(WorkflowOptions& o, FineTuneOptions& plain, int layers) {
   o.epochs = o.norm_epochs = o.final_epochs = 1;
   o.min_steps = 60;
   o.final_steps = 120;
   o.max_steps = 150;
   o.estimation_steps = 400;
   o.patience = 0;
+  o.norm_group = std::max(o.norm_group, (2 * layers + 3) / 4);
   plain.max_steps = 150;
 }
 
@@ -223,7 +229,7 @@ int run_convert(int argc, char** argv) {
                                       "fine-tuned on the task first");
   if (backbone && !teacher_folder.empty())
     throw Error(ErrorCode::usage, "--backbone makes the teacher itself: leave out --teacher");
-  if (a.quick) make_quick(o, plain_options);
+  if (a.quick) make_quick(o, plain_options, model.config.layers);
   o.seed = plain_options.seed = a.seed;
   a.max_length = std::min(a.max_length, model.config.max_positions);
   const auto vocab = folder / "vocab.txt";

@@ -69,7 +69,9 @@ void expect_equal_to_reference(const EncoderModule& m) {
   }
   if (m.softmax == bert::Softmax::estimation) {
     // The reference looks at every query of the last layer, the ranges at those that decide.
-    const double measured = measure_ranges(m, data).max_relu_input();
+    const Ranges ranges = measure_ranges(m, data);
+    EXPECT_EQ(largest_excess(ranges, ranges).ratio, 1);
+    const double measured = ranges.max_relu_input();
     EXPECT_LE(measured, largest * (1 + 1e-4));
     EXPECT_GT(measured, largest * 0.2);
   }
@@ -83,6 +85,19 @@ TEST(EncoderModule, HeFriendlyForwardEqualsTheReference) {
     EXPECT_EQ(m.to_model().config.protocol(), protocol);
     expect_equal_to_reference(m);
   }
+}
+
+TEST(Ranges, LargestExcessNamesThePlace) {
+  Ranges calibrated, other;
+  calibrated.layers.resize(2);
+  calibrated.layers[0].score.max = 2, calibrated.layers[1].score.max = 4, calibrated.layers[1].ffn.max = 10;
+  calibrated.logit = 5;
+  other = calibrated;
+  other.layers[1].ffn.max = 12, other.layers[1].context.max = 1000;  // not an input of a nonlinearity
+  EXPECT_EQ(largest_excess(calibrated, other).ratio, 1.2);
+  EXPECT_EQ(largest_excess(calibrated, other).where, "layer 1, ffn");
+  other.logit = 10;
+  EXPECT_EQ(largest_excess(calibrated, other).where, "logits");
 }
 
 TEST(EncoderModule, ComesBackFromItsCheckpoint) {

@@ -92,6 +92,14 @@ struct Verdict {
   std::vector<std::string> steps;  // what to do next, in the order to try
 };
 
+// How far the held-out and dev examples go beyond the calibrated ranges.
+struct UnseenRanges {
+  std::size_t examples = 0;
+  double ratio = 0;   // the largest, of a value to the calibrated one
+  std::string where;  // "layer 1, ffn"
+  double room = 0;    // the ratio up to which the parameters have room
+};
+
 struct ConversionReport {
   std::string name;    // of the model folder
   std::string source;  // the plain model's folder
@@ -105,6 +113,7 @@ struct ConversionReport {
   std::vector<CurvePoint> curves;   // in the order of training
   std::vector<ReportRange> ranges;  // by layer
   double max_relu_input = 0, max_logit = 0;
+  std::optional<UnseenRanges> unseen;
   std::optional<EstimationFit> estimation;
   // The exported model computed in double precision by thex::bert: its first metric on the dev set, and the largest
   // difference of a logit from libtorch's.

@@ -208,6 +208,11 @@ void ranges_section(Markup& page, const ConversionReport& r) {
       fmt::format("What the client decrypts decides the lowest modulus: the largest ReLU input is {:.3g}, the largest "
                   "logit {:.3g}. Values outside of these sizes lose precision.",
                   r.max_relu_input, r.max_logit));
+  if (r.unseen)
+    page.leaf("p",
+              fmt::format("On {} held-out and dev examples, which were not used for calibration, the largest value "
+                          "is {:.2f} times the calibrated one ({}); the parameters have room for {:.1f} times.",
+                          r.unseen->examples, r.unseen->ratio, r.unseen->where, r.unseen->room));
   if (r.ranges.empty()) return;
   page.leaf("p",
             "Absolute values over the calibration data, logarithmic: bars from the median to 99.9 %, whiskers to the "

@@ -136,6 +136,11 @@ std::string report_json(const ConversionReport& r) {
   json["max_relu_input"] = r.max_relu_input;
   json["max_logit"] = r.max_logit;
   json["ranges"] = ranges_json(r);
+  if (r.unseen)
+    json["unseen_ranges"] = {{"examples", r.unseen->examples},
+                             {"ratio", r.unseen->ratio},
+                             {"where", r.unseen->where},
+                             {"room", r.unseen->room}};
   if (const auto& e = r.estimation) {
     json["softmax_estimation"] = {{"min_sum", e->min_sum},
                                   {"max_sum", e->max_sum},

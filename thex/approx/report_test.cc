@@ -53,6 +53,7 @@ ConversionReport sample(const std::string& text = "sst2") {
       r.ranges.push_back({layer, point, 1.5, 20, 0.9, 4, 9});
   }
   r.max_relu_input = 40, r.max_logit = 6;
+  r.unseen = UnseenRanges{1872, 0.93, "layer 1, " + text, 1.5};
   r.estimation = EstimationFit{0.1, 60, 1e-4, 2e-5, 3e-5, 0.2};
   r.reference_metric = 82.9, r.reference_difference = 1e-5;
   r.seconds = 4000;
@@ -176,6 +177,8 @@ TEST(ReportJson, HoldsEveryField) {
   EXPECT_EQ(j["learning_curves"][4]["epoch"], 2);
   ASSERT_EQ(j["ranges"].size(), 6u);
   EXPECT_EQ(j["ranges"][5]["p999"], 9);
+  EXPECT_EQ(j["unseen_ranges"]["examples"], 1872);
+  EXPECT_EQ(j["unseen_ranges"]["ratio"], 0.93);
   EXPECT_EQ(j["softmax_estimation"]["max_sum"], 60);
   EXPECT_EQ(j["reference"]["dev"], 82.9);
   EXPECT_EQ(j["options"]["epochs"], "3");

@@ -93,7 +93,14 @@ class Workflow {
     DataSet calibration = some_;
     const DataSet joined = join_to_length(data_.split.train, 300, static_cast<std::size_t>(data_.max_length), o_.seed);
     calibration.insert(calibration.end(), joined.begin(), joined.end());
-    return {run_.module, run_.rows, estimation_, estimation_report_, measure_ranges(run_.module, calibration)};
+    DataSet unseen = data_.split.held_out;
+    unseen.insert(unseen.end(), data_.dev.begin(), data_.dev.end());
+    return {run_.module,
+            run_.rows,
+            estimation_,
+            estimation_report_,
+            measure_ranges(run_.module, calibration),
+            measure_ranges(run_.module, unseen)};
   }
 
  private:

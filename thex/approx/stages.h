@@ -61,6 +61,7 @@ struct WorkflowResult {
   EstimationOptions estimation;  // the range that T was fitted for
   EstimationReport estimation_report;
   Ranges ranges;  // over calibration data, joined sentences of max_length included
+  Ranges unseen;  // over held-out and dev examples
 };
 
 // `teacher_table`: predict's table for data.split.train (the plain model's own, or a larger model's); undefined and

@@ -16,6 +16,9 @@ namespace thex::bert {
 
 inline constexpr int kBuckets[] = {16, 32, 64, 128};
 
+// Parameters have room for values so many times as large as the calibrated ones.
+inline constexpr double kRangeMargin = 1.5;
+
 // "classification", "regression" or "token_classification".
 const char* name_of(Task task);
 

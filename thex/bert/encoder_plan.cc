@@ -18,8 +18,6 @@ namespace {
 
 // Raise when a change makes old clients and servers disagree although their configurations agree.
 constexpr int kProtocolRevision = 3;
-// Held-out text may exceed what calibration saw.
-constexpr double kRangeMargin = 1.5;
 
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
