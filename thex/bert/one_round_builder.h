@@ -19,7 +19,9 @@ class OneRoundBuilder : RowBuilder {
   OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights)
       : RowBuilder(layout, weights),
         layout_(layout),
-        scored_(mask(layout.width, [n = layout.scored](std::size_t p) { return p < n; })) {}
+        scored_(mask(layout.width, [n = layout.scored](std::size_t p) { return p < n; })) {
+    paired_pieces_ = true;
+  }
 
   circuit::Program build() &&;
 
@@ -28,7 +30,7 @@ class OneRoundBuilder : RowBuilder {
   struct State {
     Blocks x;                    // doubled; in the first layer with several copies [x | shifted x]
     bool shifted = false;        // that
-    std::vector<Blocks> hidden;  // the last layer's hidden units, doubled pieces; none before the first layer
+    std::vector<Blocks> hidden;  // the last layer's hidden units, doubled pieces in pairs; none before the first layer
     Blocks x1;                   // and its X1, single
   };
 
@@ -43,18 +45,23 @@ class OneRoundBuilder : RowBuilder {
   struct Window {
     std::size_t first, outputs;
   };
-  // Queries, keys or values, heads interleaved, of the x that a state holds (part: see of_input).
-  Affine of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, Window window,
-                  std::size_t part = 0, double factor = 1);
+  // The matrix and the bias of queries, keys or values, heads interleaved, of the x that a state holds (part: see
+  // of_input); as a map, and two of them as the map to a pair.
+  struct OfHeads {
+    circuit::Diagonals matrix;
+    circuit::Components constant;
+  };
+  OfHeads of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, Window window,
+                   std::size_t part = 0, double factor = 1);
+  Affine affine(const OfHeads& of);
+  Affine affine_pair(const OfHeads& first, const OfHeads& second);
   // A query or key in every turn, doubled.
   using Turns = std::vector<Value>;
-  std::vector<Affine> turned(const State& state, const circuit::Entries& m, const circuit::Components& bias,
-                             std::size_t part = 0, double factor = 1);
-  Turns turns(const std::vector<Affine>& maps, Value x);
+  std::vector<OfHeads> turned(const State& state, const circuit::Entries& m, const circuit::Components& bias,
+                              std::size_t part = 0, double factor = 1);
   Turns rotated(Turns values, int steps);
   // Values where scores are valid, a pair if there are two turns.
-  std::vector<Affine> value_maps(const State& state, int layer, std::size_t part = 0);
-  Value weighted_values(const std::vector<Affine>& maps, Value x, Value weight);
+  Affine value_map(const State& state, int layer, std::size_t part = 0);
   // The context, single, of a sum of scored values; `turns` times as large.
   Value context_of(Value sum);
   // X1 of a layer's input and its context, doubled.

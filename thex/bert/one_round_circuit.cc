@@ -11,20 +11,6 @@ using circuit::Entries;
 using circuit::LinearMap;
 using circuit::SlotSource;
 
-namespace {
-
-Entries scaled(const Entries& m, double factor) {
-  if (!m || factor == 1) return m;
-  return [m, factor](std::size_t r, std::size_t c) { return factor * m(r, c); };
-}
-
-Components scaled(const Components& v, double factor) {
-  if (!v || factor == 1) return v;
-  return [v, factor](std::size_t p) { return factor * v(p); };
-}
-
-}  // namespace
-
 Entries OneRoundBuilder::interleaved_rows(const Entries& m) const {
   if (!m) return nullptr;
   return [m, layout = layout_](std::size_t r, std::size_t c) {
@@ -51,32 +37,36 @@ Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::s
   return state.shifted ? circuit::dense_half(layout_.half, m, part) : matrix(m, outputs);
 }
 
-OneRoundBuilder::Affine OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
-                                                  Window window, std::size_t part, double factor) {
+OneRoundBuilder::OfHeads OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
+                                                   Window window, std::size_t part, double factor) {
   const auto place = [window, half = layout_.half](std::size_t row) { return (window.first + row) % half; };
-  Entries entries = scaled(interleaved_rows(m), factor);
+  Entries entries = interleaved_rows(m);
   if (entries)
     entries = [=, all = std::move(entries)](std::size_t r, std::size_t c) {
       return r < window.outputs ? all(place(r), c) : 0.0;
     };
-  Components constant = scaled(interleaved(bias), factor);
-  if (constant) constant = [=, all = std::move(constant)](std::size_t p) { return all(place(p)); };
-  return {LinearMap(b_, {of_input(state, entries, window.outputs, part)}, kBaby, negative_),
-          row_vector(constant, window.outputs)};
+  Components constant = circuit::scaled(interleaved(bias), factor);
+  if (constant)
+    constant = [=, all = std::move(constant)](std::size_t p) { return p < window.outputs ? all(place(p)) : 0.0; };
+  return {circuit::scaled(of_input(state, entries, window.outputs, part), factor), constant};
 }
 
-std::vector<OneRoundBuilder::Affine> OneRoundBuilder::turned(const State& state, const Entries& m,
-                                                             const Components& bias, std::size_t part, double factor) {
-  std::vector<Affine> maps;
+OneRoundBuilder::Affine OneRoundBuilder::affine(const OfHeads& of) {
+  return {LinearMap(b_, {of.matrix}, kBaby, negative_), b_.plain(circuit::vector_of(layout_.width, of.constant))};
+}
+
+OneRoundBuilder::Affine OneRoundBuilder::affine_pair(const OfHeads& first, const OfHeads& second) {
+  return {LinearMap(b_, {circuit::pair_of(first.matrix, second.matrix)}, kBaby, negative_),
+          b_.plain(circuit::complex_vector_of(layout_.width, first.constant, second.constant))};
+}
+
+// Two maps of an input cost little more than one, and their results are parts of a pair, doubled.
+std::vector<OneRoundBuilder::OfHeads> OneRoundBuilder::turned(const State& state, const Entries& m,
+                                                              const Components& bias, std::size_t part, double factor) {
+  std::vector<OfHeads> maps;
   for (std::size_t turn = 0; turn < layout_.turns; ++turn)
     maps.push_back(of_heads(state, m, bias, {turn * layout_.scored, layout_.half}, part, factor));
   return maps;
-}
-
-OneRoundBuilder::Turns OneRoundBuilder::turns(const std::vector<Affine>& maps, Value x) {
-  Turns all;
-  for (const Affine& map : maps) all.push_back(doubled(apply(map, x)));
-  return all;
 }
 
 OneRoundBuilder::Turns OneRoundBuilder::rotated(Turns values, int steps) {
@@ -84,17 +74,12 @@ OneRoundBuilder::Turns OneRoundBuilder::rotated(Turns values, int steps) {
   return values;
 }
 
-std::vector<OneRoundBuilder::Affine> OneRoundBuilder::value_maps(const State& state, int layer, std::size_t part) {
-  std::vector<Affine> maps;
-  for (std::size_t turn = 0; turn < layout_.turns; ++turn)
-    maps.push_back(of_heads(state, weights_.value(layer), weights_.value_bias(layer),
-                            {turn * layout_.scored, layout_.scored}, part));
-  return maps;
-}
-
-Value OneRoundBuilder::weighted_values(const std::vector<Affine>& maps, Value x, Value weight) {
-  const Value value = maps.size() == 1 ? apply(maps[0], x) : b_.pair(apply(maps[0], x), apply(maps[1], x));
-  return b_.multiply(value, weight);
+OneRoundBuilder::Affine OneRoundBuilder::value_map(const State& state, int layer, std::size_t part) {
+  const auto window = [&](std::size_t turn) {
+    return of_heads(state, weights_.value(layer), weights_.value_bias(layer), {turn * layout_.scored, layout_.scored},
+                    part);
+  };
+  return layout_.turns == 1 ? affine(window(0)) : affine_pair(window(0), window(1));
 }
 
 Value OneRoundBuilder::context_of(Value sum) {
@@ -170,22 +155,29 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   while (inner * inner < shifts) inner *= 2;
   // Two keys are compared as one pair, whose parts come back doubled: the query is halved.
   const bool pairs = inner * layout_.blocks > 1;
-  const std::vector<Affine> query_maps =
-      turned(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.5 : 1.0);
-  const std::vector<Affine> key_maps = turned(state, weights_.key(layer), weights_.key_bias(layer), part);
-  const std::vector<Affine> values_of = value_maps(state, layer, part);
+  // Of an even number of maps, two at a time; parts come back doubled.
+  std::vector<OfHeads> of = turned(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.25 : 0.5);
+  for (OfHeads& key : turned(state, weights_.key(layer), weights_.key_bias(layer), part, 0.5)) of.push_back(key);
+  std::vector<Affine> query_and_key_maps;
+  for (std::size_t i = 0; i < of.size(); i += 2) query_and_key_maps.push_back(affine_pair(of[i], of[i + 1]));
+  const Affine values_of = value_map(state, layer, part);
 
   std::vector<Turns> queries, keys;
   Blocks values;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const Value x = state.x[block];
     label(layer, "query");
-    queries.push_back(turns(query_maps, x));
-    label(layer, "key");
-    keys.push_back(turns(key_maps, x));
+    Turns all;
+    for (const Affine& map : query_and_key_maps) {
+      const auto [first, second] = b_.twice_parts(apply(map, x));
+      all.insert(all.end(), {doubled(first), doubled(second)});
+    }
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(layout_.turns);
+    queries.emplace_back(all.begin(), middle);
+    keys.emplace_back(middle, all.end());
     label(layer, "value");
     // Padding has weight zero: whatever else happens in its rows reaches no other row.
-    values.push_back(weighted_values(values_of, x, state.shifted ? weight_shifted_[block] : weight_of_keys_[block]));
+    values.push_back(b_.multiply(apply(values_of, x), state.shifted ? weight_shifted_[block] : weight_of_keys_[block]));
   }
 
   // By shift, then block. One step after the other: few rotation keys.
@@ -250,14 +242,25 @@ void OneRoundBuilder::drop_shifted(State& state) {
 OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
   const std::size_t half = layout_.half;
   label(layer, "intermediate");
-  std::vector<Affine> maps;
+  std::vector<Affine> maps;  // of two pieces each, as a pair; the last one alone where their number is odd
   const Entries of_layer_input = weights_.intermediate_of_input(layer),
                 of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
   const Components constant = weights_.intermediate_constant(layer);
-  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m)
+  const auto row_constant = [&](std::size_t m, double factor) -> Components {
+    if (!constant) return nullptr;
+    return [half, factor, one = piece(constant, m)](std::size_t p) { return p < half ? factor * one(p) : 0.0; };
+  };
+  for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
+    const bool alone = m + 1 == layout_.ffn_pieces;
+    const auto of = [&](const Entries& entries) {
+      const auto one = [&](std::size_t i) { return circuit::scaled(matrix(row_piece(entries, i)), alone ? 1 : 0.5); };
+      return alone ? one(m) : circuit::pair_of(one(m), one(m + 1));
+    };
     maps.push_back(
-        {LinearMap(b_, {matrix(row_piece(of_layer_input, m)), matrix(row_piece(of_context, m))}, kBaby, negative_),
-         row_vector(piece(constant, m), half)});
+        {LinearMap(b_, {of(of_layer_input), of(of_context)}, kBaby, negative_),
+         b_.plain(alone ? circuit::vector_of(layout_.width, row_constant(m, 1))
+                        : circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))});
+  }
   const Affine output = attention_output(layer, matrix(interleaved_columns(weights_.attention_output(layer))));
 
   State next;
@@ -265,11 +268,18 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
     label(layer, "intermediate");
     const Value inputs[] = {state.x[block], doubled(context[block])};
     Blocks pieces;
-    for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) {
+    for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
       label(layer, "intermediate");
-      const Value u = apply(maps[m], inputs);
+      const Value u = apply(maps[m / 2], inputs);
+      const auto square = [&](Value v) { return b_.multiply(v, v); };
+      if (m + 1 == layout_.ffn_pieces) {
+        label(layer, "square");
+        pieces.push_back(doubled(square(u)));
+        continue;
+      }
+      const auto [first, second] = b_.twice_parts(u);
       label(layer, "square");
-      pieces.push_back(doubled(b_.multiply(u, u)));
+      pieces.push_back(doubled(b_.pair(square(first), square(second))));
     }
     next.hidden.push_back(std::move(pieces));
     label(layer, "attention_output");
@@ -306,22 +316,30 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   label(layer, "query");
   Value query;
   if (state.hidden.empty()) {
-    query = apply(of_heads(state, weights_.query(layer), weights_.query_bias(layer), {0, half}), state.x[0]);
+    query = apply(affine(of_heads(state, weights_.query(layer), weights_.query_bias(layer), {0, half})), state.x[0]);
   } else {
     const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
                                            matrix(interleaved_rows(weights_.query_of_residual(layer))));
-    query = b_.add_plain(map.apply(b_, pieces_and_x1(state, true)[0]),
+    query = b_.add_plain(feed_forward_output(map, pieces_and_x1(state, true)[0]),
                          row_vector(interleaved(weights_.query_constant(layer)), half));
   }
   const Turns query_turns = first_query(query);
-  const std::vector<Affine> key_maps = turned(state, weights_.key(layer), weights_.key_bias(layer));
-  const std::vector<Affine> values_of = value_maps(state, layer);
+  const double factor = layout_.turns == 2 ? 0.5 : 1;
+  const std::vector<OfHeads> of = turned(state, weights_.key(layer), weights_.key_bias(layer), 0, factor);
+  const Affine key_map = of.size() == 1 ? affine(of[0]) : affine_pair(of[0], of[1]);
+  const Affine values_of = value_map(state, layer);
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     label(layer, "key");
-    const Turns key = turns(key_maps, state.x[block]);
+    const Value mapped = apply(key_map, state.x[block]);
+    Turns key = {mapped};
+    if (layout_.turns == 2) {
+      const auto [first, second] = b_.twice_parts(mapped);
+      key = {first, second};
+    }
+    for (Value& turn : key) turn = doubled(turn);
     label(layer, "value");
-    const Value value = weighted_values(values_of, state.x[block], weight_of_keys_[block]);
+    const Value value = b_.multiply(apply(values_of, state.x[block]), weight_of_keys_[block]);
     label(layer, "scores");
     terms.emplace_back(power(layer, score(query_turns, key)), value);
   }

@@ -101,12 +101,13 @@ TEST(PlaintextStore, KeepsEqualOnesOnceWhileTheyAreHeld) {
   const auto store = std::make_shared<PlaintextStore>(plan.context);
   const std::vector<double> ones(16, 1.0), halves(16, 0.5), longer(32, 1.0);
   {
-    const auto a = store->get(ones, 1, 1024, false);
-    EXPECT_EQ(a, store->get(ones, 1, 1024, false));
-    for (const auto& other : {store->get(halves, 1, 1024, false), store->get(longer, 1, 1024, false),
-                              store->get(ones, 2, 1024, false), store->get(ones, 1, 2048, false)})
+    const auto a = store->get(ones, false, 1, 1024, false);
+    EXPECT_EQ(a, store->get(ones, false, 1, 1024, false));
+    for (const auto& other : {store->get(halves, false, 1, 1024, false), store->get(longer, false, 1, 1024, false),
+                              store->get(ones, false, 2, 1024, false), store->get(ones, false, 1, 2048, false),
+                              store->get(ones, true, 1, 1024, false)})
       EXPECT_NE(a, other);
-    const auto extended = store->get(ones, 1, 1024, true);
+    const auto extended = store->get(ones, false, 1, 1024, true);
     EXPECT_GT(extended->special.limbs(), 0u);
     EXPECT_EQ(store->bytes(), bytes_of(*a) + bytes_of(*extended));
   }

@@ -140,7 +140,7 @@ class Interpreter {
       const PlainVector& p = program_.plains[static_cast<std::size_t>(id)];
       if (!p.fill)
         throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
-      v.assign(p.period, 0.0);
+      v.assign(p.complex ? 2 * p.period : p.period, 0.0);
       p.fill(v);
     }
     return v;
@@ -155,6 +155,7 @@ class Interpreter {
     const bool real_result = node.op == Op::twice_real || node.op == Op::twice_imaginary;
     bool pairs = node.op == Op::multiply_i;
     for (std::size_t k = 0; k < node.inputs.size(); ++k) pairs = pairs || (in(k).size() > n && !real_result);
+    for (PlainId id : node.plains) pairs = pairs || program_.plains[static_cast<std::size_t>(id)].complex;
     std::vector<double> out(pairs ? 2 * n : n, 0.0);
     const auto part = [&](std::size_t k, std::size_t i) { return i < in(k).size() ? in(k)[i] : 0.0; };
     switch (node.op) {
@@ -193,16 +194,28 @@ class Interpreter {
         for (std::size_t i = 0; i < n; ++i) out[i] = part(0, n + i) - part(1, n + i);
         break;
       case Op::add_plain: {
+        const PlainVector& vector = program_.plains[static_cast<std::size_t>(node.plains[0])];
         const auto& p = plain(node.plains[0]);
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = in(0)[i] + (i < n ? p[i & (p.size() - 1)] : 0.0);
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i);
+        for (std::size_t i = 0; i < n; ++i) out[i] += p[i & (vector.period - 1)];
+        if (vector.complex)
+          for (std::size_t i = 0; i < n; ++i) out[n + i] += p[vector.period + (i & (vector.period - 1))];
         break;
       }
       case Op::weighted_sum:
         for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+          const PlainVector& vector = program_.plains[static_cast<std::size_t>(node.plains[k])];
           const auto& p = plain(node.plains[k]);
           const auto& x = in(k);
-          for (std::size_t base = 0; base < x.size(); base += p.size())
-            for (std::size_t i = 0; i < p.size(); ++i) out[base + i] += x[base + i] * p[i];
+          for (std::size_t base = 0; base < x.size(); base += vector.period)
+            for (std::size_t i = 0; i < vector.period; ++i) out[base + i] += x[base + i] * p[i];
+          if (!vector.complex) continue;
+          const double* const imaginary = p.data() + vector.period;
+          for (std::size_t base = 0; base < n; base += vector.period)
+            for (std::size_t i = 0; i < vector.period; ++i) {
+              out[n + base + i] += x[base + i] * imaginary[i];
+              out[base + i] -= part(k, n + base + i) * imaginary[i];
+            }
         }
         break;
       case Op::product_sum:

@@ -1,6 +1,8 @@
 #include "thex/circuit/matrix.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 #include <utility>
 
 namespace thex::circuit {
@@ -9,11 +11,11 @@ namespace {
 int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
 // The diagonal seen from before the giant rotation by `shift`: slot p carries diagonal[p - shift].
-PlainVector shifted(std::size_t period, const Components& diagonal, int shift) {
-  if (!diagonal) return {period, nullptr};
-  return vector_of(period, [diagonal, shift, period](std::size_t p) {
+Components shifted(std::size_t period, const Components& diagonal, int shift) {
+  if (!diagonal) return nullptr;
+  return [diagonal, shift, period](std::size_t p) {
     return diagonal(static_cast<std::size_t>(static_cast<long>(p) - shift + static_cast<long>(period) * 4) % period);
-  });
+  };
 }
 
 std::vector<NodeId> ids_of(std::span<const Value> values) {
@@ -35,11 +37,55 @@ Value weighted_sum(Builder& builder, std::span<const Value> inputs, const std::v
 
 }  // namespace
 
+Entries scaled(const Entries& entries, double factor) {
+  if (!entries || factor == 1) return entries;
+  return [entries, factor](std::size_t r, std::size_t c) { return factor * entries(r, c); };
+}
+
+Components scaled(const Components& components, double factor) {
+  if (!components || factor == 1) return components;
+  return [components, factor](std::size_t p) { return factor * components(p); };
+}
+
+Diagonals scaled(Diagonals map, double factor) {
+  for (auto* parts : {&map.at, &map.imaginary})
+    for (auto& [delta, diagonal] : *parts) diagonal = scaled(diagonal, factor);
+  map.magnitude *= std::abs(factor);
+  map.gain *= std::abs(factor);
+  return map;
+}
+
 PlainVector vector_of(std::size_t period, Components f) {
   if (!f) return {period, nullptr};
   return {period, [f = std::move(f)](std::span<double> out) {
             for (std::size_t p = 0; p < out.size(); ++p) out[p] = f(p);
           }};
+}
+
+PlainVector complex_vector_of(std::size_t period, Components f, Components g) {
+  PlainVector vector{.period = period, .complex = true};
+  if (f || g)
+    vector.fill = [f = std::move(f), g = std::move(g), period](std::span<double> out) {
+      for (std::size_t p = 0; p < period; ++p) {
+        out[p] = f ? f(p) : 0;
+        out[period + p] = g ? g(p) : 0;
+      }
+    };
+  return vector;
+}
+
+Diagonals pair_of(const Diagonals& a, const Diagonals& b) {
+  // Either's components are defined for all p modulo the longer period.
+  const auto repeated = [](const Diagonals& d) {
+    std::map<int, Components> all;
+    for (const auto& [delta, f] : d.at)
+      all.emplace(delta, f ? [f, period = d.period](std::size_t p) { return f(p % period); } : Components());
+    return all;
+  };
+  Diagonals pair{.period = std::max(a.period, b.period), .at = repeated(a), .imaginary = repeated(b)};
+  pair.magnitude = std::hypot(a.magnitude, b.magnitude);
+  pair.gain = std::hypot(a.gain, b.gain) / std::sqrt(2.0);
+  return pair;
 }
 
 Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std::size_t outputs) {
@@ -73,18 +119,30 @@ Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part)
 
 LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative)
     : baby_(baby), inputs_(maps.size()) {
-  if (negative == Negative::turned_input) {
-    for (const Diagonals& map : maps)
-      if (!map.at.empty()) turn_ = std::max(turn_, -floor_div(map.at.begin()->first, baby) * baby);
-  }
+  const auto lowest = [](const Diagonals& map) {
+    const int real = map.at.empty() ? 0 : map.at.begin()->first;
+    return map.imaginary.empty() ? real : std::min(real, map.imaginary.begin()->first);
+  };
+  if (negative == Negative::turned_input)
+    for (const Diagonals& map : maps) turn_ = std::max(turn_, -floor_div(lowest(map), baby) * baby);
   for (std::size_t i = 0; i < maps.size(); ++i) {
-    const bool turn = turn_ > 0 && !maps[i].at.empty() && maps[i].at.begin()->first < 0;
+    const Diagonals& map = maps[i];
+    const bool turn = turn_ > 0 && lowest(map) < 0;
     if (turn) turned_.push_back(i);
-    for (const auto& [delta, diagonal] : maps[i].at) {
+    std::set<int> deltas;
+    for (const auto& [delta, diagonal] : map.at) deltas.insert(delta);
+    for (const auto& [delta, diagonal] : map.imaginary) deltas.insert(delta);
+    for (const int delta : deltas) {
       const bool from_copy = turn && delta < 0;
       const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
-      PlainVector vector = shifted(maps[i].period, diagonal, giant * baby);
-      vector.magnitude = maps[i].magnitude;
+      const auto part = [&](const std::map<int, Components>& parts) {
+        const auto it = parts.find(delta);
+        return it == parts.end() ? Components() : shifted(map.period, it->second, giant * baby);
+      };
+      PlainVector vector = map.imaginary.empty() ? vector_of(map.period, part(map.at))
+                                                 : complex_vector_of(map.period, part(map.at), part(map.imaginary));
+      vector.magnitude = map.magnitude;
+      vector.gain = map.gain;
       const PlainId plain = builder.plain(std::move(vector));
       giants_[giant].push_back(
           {.input = from_copy ? inputs_ + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});

@@ -20,14 +20,28 @@ using Entries = std::function<double(std::size_t row, std::size_t column)>;
 // Entry p of a vector; empty likewise.
 using Components = std::function<double(std::size_t p)>;
 
-// A plain vector of that period whose component p is f(p).
+// A plain vector of that period whose component p is f(p), or f(p) + i g(p); without weights when both are empty.
 PlainVector vector_of(std::size_t period, Components f);
+PlainVector complex_vector_of(std::size_t period, Components f, Components g);
+
+// The same times a factor; empty when they are.
+Entries scaled(const Entries& entries, double factor);
+Components scaled(const Components& components, double factor);
 
 struct Diagonals {
   std::size_t period = 1;
-  std::map<int, Components> at;  // delta -> diagonal; delta may be negative
-  double magnitude = 0;          // PlainVector::magnitude of every diagonal
+  std::map<int, Components> at;           // delta -> diagonal; delta may be negative
+  double magnitude = 0;                   // PlainVector::magnitude of every diagonal
+  double gain = 1;                        // and PlainVector::gain
+  std::map<int, Components> imaginary{};  // of two maps in one, see pair_of
 };
+
+// The map times a factor.
+Diagonals scaled(Diagonals map, double factor);
+
+// Both maps of the same input at once: a + i b, whose result is a pair (Builder::pair). Of two inputs z = x + i y the
+// first part of pair_of(a, -b) z is a x + b y.
+Diagonals pair_of(const Diagonals& a, const Diagonals& b);
 
 // The rows that a dense matrix is applied to.
 struct Rows {

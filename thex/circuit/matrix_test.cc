@@ -198,6 +198,39 @@ TEST(Dense, NeighboursUseTheSameMatrix) {
   }
 }
 
+// Two maps of an input, and one map of two inputs, each as one of pairs.
+TEST(PairOfMaps, ComputesBoth) {
+  const std::size_t size = 8, slots = 64;
+  const std::vector<double> x = random_vector(2 * slots, 9);
+  Builder b(slots);
+  std::vector<std::vector<SlotSource>> sources(2, std::vector<SlotSource>(slots));
+  for (std::size_t i = 0; i < slots; ++i)
+    for (std::size_t k = 0; k < 2; ++k) sources[k][i] = {0, static_cast<std::int32_t>(k * slots + i), -1};
+  const std::vector<Value> v = b.client_step("in", {}, sources, 0);
+  const auto minus = [](std::size_t r, std::size_t c) { return -entry_of(c, r); };
+  const Diagonals first = dense(size, entry_of, {.kind = Rows::Kind::of_one}),
+                  second = dense(size, minus, {.kind = Rows::Kind::of_one}, 3);
+  const auto [y0, y1] = b.twice_parts(LinearMap(b, {pair_of(first, second)}, 4).apply(b, v[0]));
+  const Value z = b.pair(v[0], v[1]);
+  const Value both = b.twice_first(
+      LinearMap(b, {pair_of(first, second)}, 4, LinearMap::Negative::turned_input).apply(b, std::span(&z, 1)));
+  const Value results[] = {y0, y1, both};
+  std::vector<SlotSource> outputs;
+  for (std::int32_t r = 0; r < 3; ++r)
+    for (std::int32_t i = 0; i < 8; ++i) outputs.push_back({r, 8 + i, -1});
+  const std::vector<double> got = run_clear(std::move(b).finish(results, outputs), x, 1).logits;
+  for (std::size_t r = 0; r < size; ++r) {
+    double first_of_x = 0, second_of_x = 0, second_of_y = 0;
+    for (std::size_t c = 0; c < size; ++c) {
+      first_of_x += entry_of(r, c) * x[size + c];
+      if (r < 3) second_of_x += minus(r, c) * x[size + c], second_of_y += minus(r, c) * x[slots + size + c];
+    }
+    EXPECT_NEAR(got[r], 2 * first_of_x, 1e-9) << r;
+    EXPECT_NEAR(got[8 + r], 2 * second_of_x, 1e-9) << r;
+    EXPECT_NEAR(got[16 + r], 2 * (first_of_x - second_of_y), 1e-9) << r;
+  }
+}
+
 TEST(Dense, RowsThatAreAlikeAreCyclic) {
   const std::size_t size = 8;
   std::vector<double> x = random_vector(4 * size, 8);

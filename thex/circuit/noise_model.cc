@@ -104,11 +104,11 @@ class Propagation {
 };
 
 double plain_mean_square(const PlainVector& plain) {
-  std::vector<double> v(plain.period, 0.0);
+  std::vector<double> v(plain.complex ? 2 * plain.period : plain.period, 0.0);
   plain.fill(v);
   double sum = 0;
   for (double x : v) sum += x * x;
-  return sum / static_cast<double>(v.size());
+  return sum / static_cast<double>(plain.period);
 }
 
 // The mean square of a node's slots when its inputs are independent.
@@ -169,7 +169,9 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   const auto plain_square = [&](const Node& node, PlainId id) {
     const PlainVector& plain = program.plains[index(id)];
     if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
-    if (!plain.fill) return std::pow(assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight, 2);
+    if (!plain.fill)
+      return (plain.complex ? 2 : 1) *
+             std::pow(plain.gain * (assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight), 2);
     if (known[index(id)] < 0) known[index(id)] = plain_mean_square(plain);
     return known[index(id)];
   };

@@ -19,16 +19,18 @@ class PlaintextStore {
  public:
   explicit PlaintextStore(ckks::ContextPtr context);
 
-  // One period of a vector at a level and scale, with residues modulo the special primes if `extended`: the same object
-  // for equal arguments while somebody holds it. Errors are the encoder's.
-  std::shared_ptr<const ckks::Plaintext> get(std::span<const double> values, int level, double scale, bool extended);
+  // One period of a vector at a level and scale (`complex`: the real parts, then the imaginary ones), with residues
+  // modulo the special primes if `extended`: the same object for equal arguments while somebody holds it. Errors are
+  // the encoder's.
+  std::shared_ptr<const ckks::Plaintext> get(std::span<const double> values, bool complex, int level, double scale,
+                                             bool extended);
 
   // Of all that are held.
   std::size_t bytes() const;
 
  private:
-  // The BLAKE2b hash of the values, period, level, bits of the scale, extended.
-  using Key = std::tuple<std::array<std::uint64_t, 4>, std::size_t, int, std::uint64_t, bool>;
+  // The BLAKE2b hash of the values, their number, complex, level, bits of the scale, extended.
+  using Key = std::tuple<std::array<std::uint64_t, 4>, std::size_t, bool, int, std::uint64_t, bool>;
 
   ckks::Encoder encoder_;
   mutable std::mutex mutex_;

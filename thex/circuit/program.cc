@@ -109,6 +109,11 @@ Value Builder::multiply_integer(Value a, int factor) {
 
 Value Builder::pair(Value a, Value b) { return add(a, push({.op = Op::multiply_i, .inputs = {b.id()}})); }
 
+Value Builder::twice_first(Value pair) {
+  const Value conjugate = push({.op = Op::conjugate, .inputs = {pair.id()}});
+  return push({.op = Op::twice_real, .inputs = {pair.id(), conjugate.id()}});
+}
+
 std::pair<Value, Value> Builder::twice_parts(Value pair) {
   const Value conjugate = push({.op = Op::conjugate, .inputs = {pair.id()}});
   return {push({.op = Op::twice_real, .inputs = {pair.id(), conjugate.id()}}),

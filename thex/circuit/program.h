@@ -21,9 +21,11 @@ namespace thex::circuit {
 struct PlainVector {
   std::size_t period = 1;
   std::function<void(std::span<double>)> fill = nullptr;
+  bool complex = false;  // `fill` writes the real parts of one period, then the imaginary ones
   // Root mean square to count with when noise is estimated; 0: that of the values or, without `fill`, what
   // AssumedMagnitudes (planner.h) says. For a mask whose few slots are all that matters: their size, not the mean.
   double magnitude = 0;
+  double gain = 1;  // what AssumedMagnitudes says is multiplied by this
 };
 
 enum class Op {
@@ -170,10 +172,11 @@ class Builder {
   // |factor| <= kMaxIntegerFactor. The modulus must have room for the larger value, as for every other.
   Value multiply_integer(Value a, int factor);
   // a + i b: two values that are computed with as one. It may be rotated, added, multiplied by real values and by plain
-  // vectors; a result must be real.
+  // vectors; a result must be real. A product by a complex plain vector is a pair as well.
   Value pair(Value a, Value b);
-  // Twice the two values of a pair: one key switch.
+  // Twice the two values of a pair: one key switch. Twice the first: the same.
   std::pair<Value, Value> twice_parts(Value pair);
+  Value twice_first(Value pair);
   Value add_plain(Value a, PlainId b);
   Value weighted_sum(std::span<const Value> a, std::span<const PlainId> b);
   Value multiply_plain(Value a, PlainId b);

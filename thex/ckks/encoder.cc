@@ -141,6 +141,10 @@ Plaintext Encoder::encode_extended(std::span<const double> values, int level, do
   return encode_values(values, level, scale, context_->special_count());
 }
 
+Plaintext Encoder::encode_extended(std::span<const std::complex<double>> values, int level, double scale) const {
+  return encode_values(values, level, scale, context_->special_count());
+}
+
 Plaintext Encoder::encode(std::span<const std::complex<double>> values, int level, double scale) const {
   return encode_values(values, level, scale);
 }

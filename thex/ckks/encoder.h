@@ -26,6 +26,7 @@ class Encoder {
   Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
   // The same, with residues modulo the special primes too, as linear_transform.h wants it.
   Plaintext encode_extended(std::span<const double> values, int level, double scale) const;
+  Plaintext encode_extended(std::span<const std::complex<double>> values, int level, double scale) const;
   // The same, with a full (not compact) polynomial, for encryption: it is marked as secret (ring/memory_pool.h).
   Plaintext encode_full(std::span<const double> values, int level, double scale) const;
 
