@@ -82,7 +82,7 @@ class OneRoundBuilder : RowBuilder {
   State feed_forward(int layer, const State& state, const Blocks& context);
   // As the end of a layer takes them.
   std::vector<Blocks> pieces_and_x1(const State& state, bool double_x1);
-  Value cls_logits(int layer, const State& state, Value context);
+  Value cls_logits(int layer, Value x_cls, Value context);
 
   // A matrix on the x that a state holds: on its first half, or on the shifted copies.
   circuit::Diagonals of_input(const State& state, const circuit::Entries& m, std::size_t outputs,

@@ -347,18 +347,15 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   return every_token(context_of(b_.product_sum(terms)));
 }
 
-// The tokens' rows share the feed-forward layer: token t computes piece t mod ffn_blocks. All rows hold the logits of
-// their sentence in the end, label l in column l, and nothing else.
-Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) {
+// All rows are alike and share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits
+// in the end, label l in column l, and nothing else.
+Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
   using enum circuit::Rows::Kind;
-  const std::size_t half = layout_.half, width = layout_.width, step = layout_.token_step(),
-                    pieces = layout_.ffn_blocks, labels = layout_.labels;
-  const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : layout_.sentences == 1 ? of_one_alike : of_one;
-  const circuit::Rows stacked{.kind = kind, .stacked = pieces, .neighbours = layout_.sentences};
-  b_.set_label("cls_token");
-  const Value x_cls = first_token(state.x[0]);
+  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels;
+  const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : of_one_alike;
   label(layer, "intermediate");
   const Value inputs[] = {x_cls, doubled(context)};
+  const circuit::Rows stacked{.kind = kind, .stacked = pieces};
   const LinearMap map(b_,
                       {circuit::dense(half, weights_.intermediate_of_input(layer), stacked),
                        circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), stacked)},
@@ -366,9 +363,9 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   Components constant = weights_.intermediate_constant(layer);
   if (constant)
     constant = [=, all = std::move(constant)](std::size_t p) {
-      return p % width < half ? all(p / step * half + p % width) : 0.0;
+      return p % width < half ? all(p / width * half + p % width) : 0.0;
     };
-  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(step * pieces, constant)));
+  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
   label(layer, "square");
   const Value hidden = doubled(b_.multiply(u, u));
   label(layer, "attention_output");
@@ -378,18 +375,17 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
             inputs);
 
   b_.set_label("classifier");
-  // Token t reads piece t mod pieces; X1 is read by the first of them only. Rows differ now: only doubled ones are
-  // cyclic.
-  const auto by_token = [&](const Entries& m, bool first_only) {
-    Diagonals d{.period = step * pieces};
+  // X1 is read in the first row of a group only. Rows differ now: only doubled ones are cyclic.
+  const auto by_row = [&](const Entries& m, bool first_row_only) {
+    Diagonals d{.period = width * pieces};
     const bool cyclic = kind == of_two;
     for (int k = cyclic ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
       Components f;
       if (m)
         f = [=](std::size_t p) {
-          const std::size_t token = p / step, l = p % width, column = l + static_cast<std::size_t>(k);
-          if (l >= labels || (first_only && token > 0) || (!cyclic && column >= half)) return 0.0;
-          return m(l, column % half + token * half);
+          const std::size_t row = p / width, l = p % width, column = l + static_cast<std::size_t>(k);
+          if (l >= labels || (first_row_only && row > 0) || (!cyclic && column >= half)) return 0.0;
+          return m(l, column % half + row * half);
         };
       d.at.emplace(k, std::move(f));
     }
@@ -397,10 +393,10 @@ Value OneRoundBuilder::cls_logits(int layer, const State& state, Value context) 
   };
   const Value last_inputs[] = {hidden, doubled(x1)};
   const LinearMap classifier(
-      b_, {by_token(weights_.logits_of_intermediate(), false), by_token(weights_.logits_of_residual(), true)}, kBaby);
+      b_, {by_row(weights_.logits_of_intermediate(), false), by_row(weights_.logits_of_residual(), true)}, kBaby);
   Value logits = classifier.apply(b_, last_inputs);
   if (pieces > 1)
-    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(step * pieces / 2), static_cast<int>(step));
+    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(width * pieces / 2), static_cast<int>(width));
   return b_.add_plain(logits, row_vector(weights_.logits_constant(), labels));
 }
 
@@ -422,7 +418,12 @@ circuit::Program OneRoundBuilder::build() && {
   }
   const Value context = cls_attention(last, state);
   drop_shifted(state);
-  const Value logits = cls_logits(last, state, context);
+  b_.set_label("cls_token");
+  state.x = {first_token(state.x[0])};
+  // Every row computes the logits of its sentence: in a batch as tokens do, else with the others.
+  const Value logits = layout_.sentences == 1
+                           ? cls_logits(last, state.x[0], context)
+                           : token_logits(pieces_and_x1(feed_forward(last, state, {context}), true))[0];
   std::vector<SlotSource> outputs;
   for (std::size_t sentence = 0; sentence < layout_.sentences; ++sentence)
     for (std::size_t l = 0; l < layout_.labels; ++l)

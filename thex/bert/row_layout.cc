@@ -37,7 +37,7 @@ RowLayout::RowLayout(const ModelConfig& config, std::size_t bucket_tokens, std::
   blocks = bucket / tokens;
   ffn_pieces = (ffn + half - 1) / half;
   ffn_blocks = std::bit_ceil(ffn_pieces);
-  require(ffn_blocks * sentences <= rows,
+  require(ffn_blocks <= rows,
           "intermediate_size " + std::to_string(ffn) + " needs more than " + std::to_string(slots) + " slots");
   require(labels >= 1 && labels <= kMaxLabels,
           std::to_string(labels) + " labels; between 1 and " + std::to_string(kMaxLabels) + " are supported");

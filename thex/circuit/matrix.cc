@@ -93,12 +93,12 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
   outputs = std::min(outputs, size);
   const std::size_t width = rows.kind == of_two ? 2 * size : size;
   const bool cyclic = rows.kind != of_one;
-  Diagonals d{.period = width * rows.stacked * rows.neighbours};
+  Diagonals d{.period = width * rows.stacked};
   for (int k = cyclic ? 0 : 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) {
     Components f;
     if (entries)
-      f = [=, neighbours = rows.neighbours](std::size_t p) {
-        const std::size_t matrix = p / width / neighbours, row = p % width,
+      f = [=](std::size_t p) {
+        const std::size_t matrix = p / width, row = p % width,
                           column = row + static_cast<std::size_t>(k);  // wraps around zero: outside
         return row < outputs && (cyclic || column < size) ? entries(row + matrix * size, column % size) : 0.0;
       };

@@ -48,9 +48,8 @@ struct Rows {
   // of_two: [x|x], for a result [M x | 0]. of_one: [x], for a result [M x], with almost twice as many diagonals, unless
   // they are all alike.
   enum class Kind { of_two, of_one, of_one_alike } kind = Kind::of_two;
-  // `neighbours` rows at a time use the same matrix, one of `stacked`: row t uses entries(row + m * size, column) with
-  // m = t / neighbours mod stacked.
-  std::size_t stacked = 1, neighbours = 1;
+  // Row t uses matrix number t mod stacked: entries(row + (t mod stacked) * size, column).
+  std::size_t stacked = 1;
 };
 
 // The size x size matrix on these rows. `outputs`: it has no more rows than that.

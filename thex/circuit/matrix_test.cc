@@ -179,25 +179,6 @@ TEST(Dense, HalvesOfRowsAreNotMixed) {
   }
 }
 
-// Rows 0 0 1 1 0 0 1 1 of matrices.
-TEST(Dense, NeighboursUseTheSameMatrix) {
-  const std::size_t size = 4;
-  const std::vector<double> x = random_vector(8 * size, 7);
-  const Diagonals d = dense(size, entry_of, {.kind = Rows::Kind::of_one, .stacked = 2, .neighbours = 2});
-  EXPECT_EQ(d.period, 4 * size);
-  Builder b(x.size());
-  std::vector<SlotSource> identity(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
-  const Value v = b.client_step("in", {}, {identity}, 0)[0];
-  const Value y = LinearMap(b, {d}, 2).apply(b, v);
-  const std::vector<double> got = run_clear(std::move(b).finish(y, {1, 4 + 1, 8 + 1, 12 + 1, 16 + 1}), x, 1).logits;
-  for (std::size_t t = 0; t < got.size(); ++t) {
-    double expected = 0;
-    for (std::size_t c = 0; c < size; ++c) expected += entry_of(1 + t / 2 % 2 * size, c) * x[t * size + c];
-    EXPECT_NEAR(got[t], expected, 1e-10) << t;
-  }
-}
-
 // Two maps of an input, and one map of two inputs, each as one of pairs.
 TEST(PairOfMaps, ComputesBoth) {
   const std::size_t size = 8, slots = 64;
