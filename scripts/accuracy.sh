@@ -74,7 +74,7 @@ run_task() {
     for profile in $profiles; do
       local out="$folder/$profile"
       if [ ! -f "$out/config.json" ]; then
-        step "$out.log" "$build/thex-convert" "$folder/plain" "${common[@]}" --seed "$seed" --profile "$profile" -o "$out"
+        step "$out.log" "$build/thex-convert" "$folder/plain" --protocol the-x "${common[@]}" --seed "$seed" --profile "$profile" -o "$out"
         rm -rf "$out.work"
       fi
     done
@@ -105,7 +105,7 @@ run_large() {
     train="$work/sst2/train-8000.tsv"
   fi
   if [ ! -f "$out/config.json" ]; then
-    step "$out.log" "$build/thex-convert" "$work/$task/teacher" --task "$task" --train "$train" --dev "$dev" --threads "$threads" \
+    step "$out.log" "$build/thex-convert" "$work/$task/teacher" --protocol the-x --task "$task" --train "$train" --dev "$dev" --threads "$threads" \
       --augment 2000 --min-steps 200 --final-steps 400 --norm-group 2 -o "$out"
     rm -rf "$out.work"
   fi

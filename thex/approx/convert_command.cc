@@ -88,6 +88,21 @@ std::optional<PlanBudget> budget(const bert::ModelConfig& config, int max_length
   }
 }
 
+// The same before anything is trained, from sizes that are assumed: a warning in time.
+void warn_without_plan(bert::ModelConfig config, const data::TaskSpec& spec, bert::Protocol protocol, int max_length,
+                       const Log& log) {
+  const bool polynomial = protocol == bert::Protocol::one_round;
+  config.activation = polynomial ? bert::Activation::square : bert::Activation::relu;
+  config.pooler = false;
+  config.task = spec.kind;
+  config.labels = spec.kind == bert::Task::regression ? std::vector<std::string>{"value"} : spec.labels;
+  config.thex = bert::HeSection{.softmax = polynomial ? bert::Softmax::power : bert::Softmax::estimation,
+                                .norm = bert::Norm::affine,
+                                .max_relu_input = 50,
+                                .max_logit = 10};
+  budget(config, max_length, log);
+}
+
 void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
   std::fprintf(stderr, "\n%-20s %10s %10s %10s  %s   (%s, in per cent)\n", "stage", "dev", "held-out", "change", "what",
                data::name(spec.metrics.front()));
@@ -159,7 +174,11 @@ int run_convert(int argc, char** argv) {
   app.add_option("--profile", profile, "paper: THE-X as published, without a teacher; default: what loses least")
       ->check(CLI::IsMember({"paper", "default"}))
       ->capture_default_str();
-  app.add_option("--protocol", protocol)->check(CLI::IsMember({"the-x", "one-round"}))->group("");  // not served yet
+  app.add_option("--protocol", protocol,
+                 "the-x: the client evaluates the ReLUs and sees their inputs, tenths of a second; one-round: nobody "
+                 "sees anything, polynomials in place of all nonlinearities, seconds, few layers")
+      ->check(CLI::IsMember({"the-x", "one-round"}))
+      ->capture_default_str();
   app.add_flag("--backbone", backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
   app.add_option("--plain-epochs", plain_options.epochs, "With --backbone: its epochs (default: by steps)");
@@ -247,6 +266,7 @@ int run_convert(int argc, char** argv) {
   o.protocol = protocol == "the-x" ? bert::Protocol::the_x : bert::Protocol::one_round;
   std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
+  warn_without_plan(model.config, data.spec, o.protocol, std::min(128, a.max_length), log);
   tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);
   nlohmann::ordered_json plain_report;
   const EncoderModule plain = [&] {
