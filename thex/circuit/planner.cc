@@ -81,7 +81,7 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
                   i, *levels.result_bits, options.min_precision_bits, node.label.c_str(), name_of(node.op),
                   estimate.bits(at), estimate.magnitude[static_cast<std::size_t>(at)], plan.spec.log_scale,
                   plan.spec.log_n);
-    throw Error(ErrorCode::crypto, text);
+    throw ImprecisePlan(text);
   }
 }
 

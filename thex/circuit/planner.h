@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/base/error.h"
 #include "thex/circuit/program.h"
 #include "thex/ckks/context.h"
 #include "thex/ckks/keys.h"
@@ -57,6 +58,12 @@ struct AssumedMagnitudes {
   std::function<double(const Program&, const Node&)> at_most;
 };
 
+// Parameters were found, but too few bits of the result would be right for values of the sizes that were assumed.
+class ImprecisePlan : public Error {
+ public:
+  explicit ImprecisePlan(const std::string& message) : Error(ErrorCode::crypto, message) {}
+};
+
 struct PlannerOptions {
   double max_value = 256;  // largest absolute value that the client decrypts (with margin): sizes the lowest prime
   int min_log_n = 12, max_log_n = 16;
@@ -72,8 +79,8 @@ struct PlannerOptions {
 
 // Chooses N, the modulus chain, the digits and the rotation keys for a set of programs that share one key set.
 // `build(slots)` returns the programs for that many slots, or throws when the layout does not fit.
-// Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure, and one that names the step when
-// the result would lose the wanted precision.
+// Throws Error(crypto) with the reason when nothing up to max_log_n is 128-bit secure, and ImprecisePlan, which names
+// the step, when the result would lose the wanted precision.
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options);
 
 // Levels of one program, independent of any ring. Throws Error(internal) when a refreshed value is used otherwise than
