@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# scripts/latency.sh [RUNS]: the round trip of one sentence for each length bucket, client and server as processes on this machine, without key
-# generation and upload. Prints the median of RUNS (9) queries, its phases and the traffic; then the keys and the server's peak memory.
+# scripts/latency.sh [RUNS]: the round trip of one sentence for each length bucket, and of each batch that the plan has, client and server as processes
+# on this machine, without key generation and upload. Prints the median of RUNS (9) queries, its phases and the traffic; then the keys and the server's
+# peak memory. THEX_MODEL names another model than the embedded one.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -25,19 +26,23 @@ done
 address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
 
 field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
-printf '%7s %7s %9s %9s %9s %9s %9s %11s %11s\n' tokens bucket total encrypt relu server network 'MB sent' 'MB received'
-for words in 12 28 60 124; do
-  text="$(printf 'film %.0s' $(seq "$words"))"
-  # One unmeasured query first: the server prepares a bucket's weights when it is first asked for.
-  for _ in $(seq $((runs + 1))); do printf '%s\n' "$text"; done >"$work/texts"
-  "$build/thex" classify --server "$address" --input "$work/texts" --json 2>/dev/null | tail -n +2 |
+printf '%9s %7s %7s %9s %9s %9s %9s %9s %11s %11s\n' sentences tokens bucket total encrypt relu server network 'MB sent' 'MB received'
+"$build/thex" inspect --json | tr '{' '\n' | sed -n 's/^"tokens":\([0-9]*\),"sentences":\([0-9]*\),.*/\1 \2/p' >"$work/shapes"
+while read -r bucket sentences; do
+  text="$(printf 'film %.0s' $(seq "$((bucket - 4))"))"
+  # One unmeasured query first: the server prepares a circuit's weights when it is first asked for.
+  for _ in $(seq $(((runs + 1) * sentences))); do printf '%s\n' "$text"; done >"$work/texts"
+  alone=
+  if [ "$sentences" = 1 ]; then alone=--one-by-one; fi
+  # shellcheck disable=SC2086
+  "$build/thex" classify --server "$address" --input "$work/texts" --json $alone 2>/dev/null | awk -v n="$sentences" 'NR > n && NR % n == 0' |
     awk '{ t = $0; sub(/.*"total":/, "", t); sub(/[,}].*/, "", t); print t "\t" $0 }' | sort -g | sed -n "$(((runs + 1) / 2))p" | cut -f2- >"$work/median"
   line="$(cat "$work/median")"
   get() { printf '%s' "$line" | field "$1"; }
-  awk -v tokens="$(get tokens)" -v bucket="$(get padded_tokens)" -v total="$(get total)" -v e="$(get encrypt)" -v r="$(get relu)" -v s="$(get server)" -v n="$(get network)" \
-    -v up="$(get bytes_sent)" -v down="$(get bytes_received)" \
-    'BEGIN { printf "%7d %7d %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %11.2f %11.2f\n", tokens, bucket, total, e, r, s, n, up / 1e6, down / 1e6 }'
-done
+  awk -v n="$(get sentences)" -v tokens="$(get tokens)" -v bucket="$(get padded_tokens)" -v total="$(get total)" -v e="$(get encrypt)" -v r="$(get relu)" \
+    -v s="$(get server)" -v w="$(get network)" -v up="$(get bytes_sent)" -v down="$(get bytes_received)" \
+    'BEGIN { printf "%9d %7d %7d %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %11.2f %11.2f\n", n, tokens, bucket, total, e, r, s, w, up / 1e6, down / 1e6 }'
+done <"$work/shapes"
 kill -TERM "$server"
 wait "$server" || true
 server=
