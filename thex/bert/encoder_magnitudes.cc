@@ -32,8 +32,10 @@ Step step_of(std::string_view label) {
   return {layer, std::string_view(rest + 1, static_cast<std::size_t>(end - rest - 1))};
 }
 
+// Of one sentence.
 double tokens_of(const circuit::Program& program, const ModelConfig& config) {
-  return static_cast<double>(program.steps[0].values) / config.hidden;
+  const int sentences = program.result_slots.back().sentence + 1;
+  return static_cast<double>(program.steps[0].values) / config.hidden / sentences;
 }
 
 // The largest root mean square that the values of a step have.
@@ -111,6 +113,9 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   assumed.at_most = [=](const circuit::Program& program, const circuit::Node& node) {
     const Step step = step_of(node.label);
     if (step.layer < 0 || node.op == circuit::Op::fresh) return std::numeric_limits<double>::infinity();
+    // Values near 1 or 2 times 1/n in n of the rows, of at least four tokens.
+    if (polynomial && step.name == "value" && node.op == circuit::Op::product_sum)
+      return 1 / std::sqrt(tokens_of(program, config));
     return limit(ranges(program, step.layer), polynomial, step.name);
   };
   return assumed;

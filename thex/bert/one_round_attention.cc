@@ -1,4 +1,6 @@
 // Attention of the protocol one-round: scores as powers, no masks.
+#include <optional>
+
 #include "thex/bert/one_round_builder.h"
 
 namespace thex::bert {
@@ -22,12 +24,8 @@ Components OneRoundBuilder::interleaved(const Components& v) const {
   };
 }
 
-Diagonals OneRoundBuilder::of_input(const State& state, const Entries& m, std::size_t outputs, std::size_t part) const {
-  return state.shifted ? circuit::dense_half(layout_.half, m, part) : matrix(m, outputs);
-}
-
-OneRoundBuilder::OfHeads OneRoundBuilder::of_heads(const State& state, const Entries& m, const Components& bias,
-                                                   Window window, std::size_t part, double factor) {
+OneRoundBuilder::OfHeads OneRoundBuilder::of_heads(const Entries& m, const Components& bias, Window window,
+                                                   double factor) {
   const auto place = [window, half = layout_.half](std::size_t row) { return (window.first + row) % half; };
   Entries entries = interleaved_rows(m);
   if (entries)
@@ -37,7 +35,7 @@ OneRoundBuilder::OfHeads OneRoundBuilder::of_heads(const State& state, const Ent
   Components constant = circuit::scaled(interleaved(bias), factor);
   if (constant)
     constant = [=, all = std::move(constant)](std::size_t p) { return p < window.outputs ? all(place(p)) : 0.0; };
-  return {circuit::scaled(of_input(state, entries, window.outputs, part), factor), constant};
+  return {circuit::scaled(matrix(entries, window.outputs), factor), constant};
 }
 
 OneRoundBuilder::Affine OneRoundBuilder::affine(const OfHeads& of) {
@@ -49,25 +47,63 @@ OneRoundBuilder::Affine OneRoundBuilder::affine_pair(const OfHeads& first, const
           b_.plain(circuit::complex_vector_of(layout_.width, first.constant, second.constant))};
 }
 
-std::vector<OneRoundBuilder::OfHeads> OneRoundBuilder::turned(const State& state, const Entries& m,
-                                                              const Components& bias, std::size_t part, double factor) {
-  std::vector<OfHeads> maps;
-  for (std::size_t turn = 0; turn < layout_.turns; ++turn)
-    maps.push_back(of_heads(state, m, bias, {turn * layout_.scored, layout_.half}, part, factor));
-  return maps;
-}
-
 OneRoundBuilder::Turns OneRoundBuilder::rotated(Turns values, int steps) {
   for (Value& value : values) value = b_.rotate(value, steps);
   return values;
 }
 
-OneRoundBuilder::Affine OneRoundBuilder::value_map(const State& state, int layer, std::size_t part) {
-  const auto window = [&](std::size_t turn) {
-    return of_heads(state, weights_.value(layer), weights_.value_bias(layer), {turn * layout_.scored, layout_.scored},
-                    part);
+// Two maps of an input as one cost little more than one, and their results come back doubled.
+std::vector<OneRoundBuilder::Turns> OneRoundBuilder::queries(int layer, const Blocks& x, double factor) {
+  const auto query = [&](std::size_t turn, double f) {
+    return of_heads(weights_.query(layer), weights_.query_bias(layer), {turn * layout_.scored, layout_.half}, f);
   };
-  return layout_.turns == 1 ? affine(window(0)) : affine_pair(window(0), window(1));
+  const Affine map =
+      layout_.turns == 1 ? affine(query(0, factor)) : affine_pair(query(0, factor / 2), query(1, factor / 2));
+  std::vector<Turns> all;
+  for (const Value& block : x) {
+    label(layer, "query");
+    const Value mapped = doubled(apply(map, block));
+    if (layout_.turns == 1) {
+      all.push_back({mapped});
+      continue;
+    }
+    const auto [first, second] = b_.twice_parts(mapped);
+    all.push_back({first, second});
+  }
+  return all;
+}
+
+OneRoundBuilder::KeysAndValues OneRoundBuilder::keys_and_values(int layer, const Blocks& x, const Blocks& weights) {
+  const auto key = [&](std::size_t turn) {
+    return of_heads(weights_.key(layer), weights_.key_bias(layer), {turn * layout_.scored, layout_.half}, 0.5);
+  };
+  const auto value = [&](std::size_t turn, double factor) {
+    return of_heads(weights_.value(layer), weights_.value_bias(layer), {turn * layout_.scored, layout_.scored}, factor);
+  };
+  const bool one_turn = layout_.turns == 1;
+  const Affine first = affine_pair(key(0), one_turn ? value(0, 0.5) : key(1));
+  std::optional<Affine> pair_of_values;
+  if (!one_turn) pair_of_values = affine_pair(value(0, 1), value(1, 1));
+  KeysAndValues all;
+  for (std::size_t block = 0; block < x.size(); ++block) {
+    label(layer, "key");
+    const Value pair = apply(first, x[block]);
+    Value values;
+    if (one_turn) {
+      const auto [keys, second] = b_.twice_parts(pair);
+      all.keys.push_back({doubled(keys)});
+      values = second;
+    } else {
+      const auto [keys, turned] = b_.twice_parts(doubled(pair));
+      all.keys.push_back({keys, turned});
+      label(layer, "value");
+      values = apply(*pair_of_values, x[block]);
+    }
+    label(layer, "value");
+    // Padding has weight zero: whatever else happens in its rows reaches no other row.
+    all.values.push_back(b_.multiply(values, weights[block]));
+  }
+  return all;
 }
 
 Value OneRoundBuilder::context_of(Value sum) {
@@ -91,7 +127,8 @@ Value OneRoundBuilder::power(int layer, Value score) {
 }
 
 Blocks OneRoundBuilder::attention(int layer, const State& state) {
-  const std::size_t part = state.shifted ? 1 : 0, shifts = layout_.tokens / (state.shifted ? layout_.copies : 1);
+  const bool shifted = !state.shifted.empty();
+  const std::size_t shifts = layout_.tokens / (shifted ? layout_.copies : 1);
   const int next_token = static_cast<int>(layout_.token_step());
   // Query t meets key t + s for every shift s = inner + outer: keys and values move by the inner part, queries back by
   // the outer one, and the sums of values forward again.
@@ -99,30 +136,9 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   while (inner * inner < shifts) inner *= 2;
   // Two keys are compared as one pair, whose parts come back doubled: the query is halved.
   const bool pairs = inner * layout_.blocks > 1;
-  // Two maps of an input as one cost little more than one; parts come back doubled here too.
-  std::vector<OfHeads> of = turned(state, weights_.query(layer), weights_.query_bias(layer), 0, pairs ? 0.25 : 0.5);
-  for (OfHeads& key : turned(state, weights_.key(layer), weights_.key_bias(layer), part, 0.5)) of.push_back(key);
-  std::vector<Affine> query_and_key_maps;
-  for (std::size_t i = 0; i < of.size(); i += 2) query_and_key_maps.push_back(affine_pair(of[i], of[i + 1]));
-  const Affine values_of = value_map(state, layer, part);
-
-  std::vector<Turns> queries, keys;
-  Blocks values;
-  for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    const Value x = state.x[block];
-    label(layer, "query");
-    Turns all;
-    for (const Affine& map : query_and_key_maps) {
-      const auto [first, second] = b_.twice_parts(doubled(apply(map, x)));
-      all.insert(all.end(), {first, second});
-    }
-    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(layout_.turns);
-    queries.emplace_back(all.begin(), middle);
-    keys.emplace_back(middle, all.end());
-    label(layer, "value");
-    // Padding has weight zero: whatever else happens in its rows reaches no other row.
-    values.push_back(b_.multiply(apply(values_of, x), state.shifted ? weight_shifted_[block] : weight_of_keys_[block]));
-  }
+  const std::vector<Turns> queries_of = queries(layer, state.x, pairs ? 0.5 : 1);
+  const auto [keys, values] = shifted ? keys_and_values(layer, state.shifted, weight_shifted_)
+                                      : keys_and_values(layer, state.x, weight_of_keys_);
 
   // By shift, then block. One step after the other: few rotation keys.
   std::vector<Turns> moved_keys = keys;
@@ -146,7 +162,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const int outer_step = next_token * static_cast<int>(inner);
     Blocks sums;
-    Turns query = queries[block];
+    Turns query = queries_of[block];
     for (std::size_t outer = 0; outer < shifts; outer += inner) {
       label(layer, "query");
       if (outer > 0) query = rotated(query, -outer_step);
@@ -169,7 +185,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     Value sum = sums.back();
     for (std::size_t k = sums.size() - 1; k-- > 0;) sum = b_.add(b_.rotate(sum, outer_step), sums[k]);
     const int period = static_cast<int>(layout_.period());
-    if (state.shifted) sum = circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period);
+    if (shifted) sum = circuit::rotate_and_sum(b_, sum, period * static_cast<int>(layout_.copies) / 2, period);
     context.push_back(context_of(sum));
   }
   return context;
@@ -196,7 +212,7 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   label(layer, "query");
   Value query;
   if (state.hidden.empty()) {
-    query = apply(affine(of_heads(state, weights_.query(layer), weights_.query_bias(layer), {0, half})), state.x[0]);
+    query = apply(affine(of_heads(weights_.query(layer), weights_.query_bias(layer), {0, half})), state.x[0]);
   } else {
     const LinearMap map = feed_forward_map(interleaved_rows(weights_.query_of_intermediate(layer)),
                                            matrix(interleaved_rows(weights_.query_of_residual(layer))));
@@ -204,23 +220,11 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
                          row_vector(interleaved(weights_.query_constant(layer)), half));
   }
   const Turns query_turns = first_query(query);
-  const double factor = layout_.turns == 2 ? 0.5 : 1;
-  const std::vector<OfHeads> of = turned(state, weights_.key(layer), weights_.key_bias(layer), 0, factor);
-  const Affine key_map = of.size() == 1 ? affine(of[0]) : affine_pair(of[0], of[1]);
-  const Affine values_of = value_map(state, layer);
+  const auto [keys, values] = keys_and_values(layer, state.x, weight_of_keys_);
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    label(layer, "key");
-    const Value mapped = doubled(apply(key_map, state.x[block]));
-    Turns key = {mapped};
-    if (layout_.turns == 2) {
-      const auto [first, second] = b_.twice_parts(mapped);
-      key = {first, second};
-    }
-    label(layer, "value");
-    const Value value = b_.multiply(apply(values_of, state.x[block]), weight_of_keys_[block]);
     label(layer, "scores");
-    terms.emplace_back(power(layer, score(query_turns, key)), value);
+    terms.emplace_back(power(layer, score(query_turns, keys[block])), values[block]);
   }
   label(layer, "value_sum");
   return every_token(context_of(b_.product_sum(terms)));

@@ -28,8 +28,8 @@ class OneRoundBuilder : RowBuilder {
  private:
   // What goes from layer to layer, for each block.
   struct State {
-    Blocks x;                    // doubled; in the first layer with several copies [x | shifted x]
-    bool shifted = false;        // that
+    Blocks x;                    // doubled
+    Blocks shifted;              // in the first layer with several copies: x with the copies shifted, for the keys
     std::vector<Blocks> hidden;  // the last layer's hidden units, doubled pieces in pairs; none before the first layer
     Blocks x1;                   // and its X1, single
   };
@@ -45,23 +45,27 @@ class OneRoundBuilder : RowBuilder {
   struct Window {
     std::size_t first, outputs;
   };
-  // The matrix and the bias of queries, keys or values, heads interleaved, of the x that a state holds (part: see
-  // of_input); as a map, and two of them as the map to a pair.
+  // The matrix and the bias of queries, keys or values, heads interleaved; as a map, and two of them as the map to a
+  // pair.
   struct OfHeads {
     circuit::Diagonals matrix;
     circuit::Components constant;
   };
-  OfHeads of_heads(const State& state, const circuit::Entries& m, const circuit::Components& bias, Window window,
-                   std::size_t part = 0, double factor = 1);
+  OfHeads of_heads(const circuit::Entries& m, const circuit::Components& bias, Window window, double factor = 1);
   Affine affine(const OfHeads& of);
   Affine affine_pair(const OfHeads& first, const OfHeads& second);
   // A query or key in every turn, doubled.
   using Turns = std::vector<Value>;
-  std::vector<OfHeads> turned(const State& state, const circuit::Entries& m, const circuit::Components& bias,
-                              std::size_t part = 0, double factor = 1);
   Turns rotated(Turns values, int steps);
-  // Values where scores are valid, a pair if there are two turns.
-  Affine value_map(const State& state, int layer, std::size_t part = 0);
+  // The queries of x, doubled, times a factor.
+  std::vector<Turns> queries(int layer, const Blocks& x, double factor);
+  // Keys, doubled, and values times the weights of their tokens. Values stand where scores are valid, a pair if there
+  // are two turns.
+  struct KeysAndValues {
+    std::vector<Turns> keys;
+    Blocks values;
+  };
+  KeysAndValues keys_and_values(int layer, const Blocks& x, const Blocks& weights);
   // The context, single, of a sum of scored values; `turns` times as large.
   Value context_of(Value sum);
   // X1 of a layer's input and its context, doubled.
@@ -77,16 +81,12 @@ class OneRoundBuilder : RowBuilder {
   Value score(const Turns& query, const Turns& key);
   // (score + 1)^4.
   Value power(int layer, Value score);
-  void drop_shifted(State& state);
   // Feed-forward units and X1 of each block, from the layer's input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);
   // As the end of a layer takes them.
   std::vector<Blocks> pieces_and_x1(const State& state, bool double_x1);
   Value cls_logits(int layer, Value x_cls, Value context);
 
-  // A matrix on the x that a state holds: on its first half, or on the shifted copies.
-  circuit::Diagonals of_input(const State& state, const circuit::Entries& m, std::size_t outputs,
-                              std::size_t part) const;
   // Matrix rows (outputs) or columns (inputs), or vector components, in the order of interleaved heads.
   circuit::Entries interleaved_rows(const circuit::Entries& m) const;
   circuit::Entries interleaved_columns(const circuit::Entries& m) const;  // of what context_of returns
@@ -97,8 +97,8 @@ class OneRoundBuilder : RowBuilder {
   const circuit::LinearMap::Negative negative_ =
       layout_.parts == 1 ? circuit::LinearMap::Negative::turned_input : circuit::LinearMap::Negative::giant_steps;
   const circuit::PlainId scored_;  // one where scores are valid: in the first half of a doubled row
-  Blocks weight_of_keys_;          // [1/n | 1/n of the shifted copies] at the rows of real tokens, zero at padding
-  Blocks weight_shifted_;          // with the halves exchanged
+  Blocks weight_of_keys_;          // 1/n at the rows of real tokens, zero at padding
+  Blocks weight_shifted_;          // the same of shifted copies
 };
 
 }  // namespace thex::bert

@@ -32,42 +32,53 @@ Value OneRoundBuilder::apply(const Affine& affine, std::span<const Value> inputs
   return b_.add_plain(affine.map.apply(b_, inputs), affine.constant);
 }
 
+// Embeddings and weights travel as pairs: [x, shifted x] and [1/n, shifted 1/n], or [x, 1/n] where nothing is copied.
 OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
-  State state;
-  state.shifted = layout_.copies > 1;
-  const auto token_of = [&](std::size_t block, RowLayout::Position at) {
-    return block * layout_.tokens + (at.part == 1 ? layout_.shifted_token(at.row) : layout_.token(at.row));
+  using Sources = std::vector<SlotSource>;
+  const auto token_of = [&](std::size_t block, std::size_t row, bool shifted) {
+    return block * layout_.tokens + (shifted ? layout_.shifted_token(row) : layout_.token(row));
   };
-  std::vector<std::vector<SlotSource>> all;
-  for (std::size_t block = 0; block < layout_.blocks; ++block)
-    all.push_back(sources([&](RowLayout::Position at) {
-      const std::size_t token = token_of(block, at), sentence = layout_.sentence(at.row);
+  const auto embeddings = [&](std::size_t block, bool shifted) {
+    return sources([&](RowLayout::Position at) {
+      const std::size_t token = token_of(block, at.row, shifted), sentence = layout_.sentence(at.row);
       if (at.column >= layout_.hidden) return SlotSource{};
       return SlotSource{0, static_cast<std::int32_t>((sentence * layout_.bucket + token) * layout_.hidden + at.column),
                         static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
-    }));
-  for (std::size_t block = 0; block < layout_.blocks; ++block)
-    all.push_back(sources([&](RowLayout::Position at) {
-      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at)),
+    });
+  };
+  const auto weights = [&](std::size_t block, bool shifted) {
+    return sources([&](RowLayout::Position at) {
+      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at.row, shifted)),
                         static_cast<std::int32_t>(layout_.sentence(at.row))};
-    }));
+    });
+  };
+  const auto pair = [](Sources first, const Sources& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  };
+  std::vector<Sources> all;
+  if (layout_.copies > 1) {
+    all = {pair(embeddings(0, false), embeddings(0, true)), pair(weights(0, false), weights(0, true))};
+  } else {
+    for (std::size_t block = 0; block < layout_.blocks; ++block)
+      all.push_back(pair(embeddings(block, false), weights(block, false)));
+  }
   const std::vector<Value> fresh =
       b_.client_step("embeddings", {}, std::move(all), layout_.sentences * layout_.bucket * layout_.hidden);
-  const auto middle = fresh.begin() + static_cast<std::ptrdiff_t>(layout_.blocks);
-  state.x.assign(fresh.begin(), middle);
-  weight_of_keys_.assign(middle, fresh.end());
-  weight_shifted_ = weight_of_keys_;
-  if (state.shifted)
-    for (Value& weight : weight_shifted_) weight = b_.rotate(weight, static_cast<int>(layout_.half));
+  State state;
+  if (layout_.copies > 1) {
+    const auto [x, shifted] = b_.twice_parts(fresh[0]);
+    const auto [weight, weight_shifted] = b_.twice_parts(fresh[1]);
+    state.x = {x}, state.shifted = {shifted};
+    weight_of_keys_ = {weight}, weight_shifted_ = {weight_shifted};
+    return state;
+  }
+  for (const Value& block : fresh) {
+    const auto [x, weight] = b_.twice_parts(block);
+    state.x.push_back(x);
+    weight_of_keys_.push_back(weight);
+  }
   return state;
-}
-
-// After attention the shifted copies have no more use.
-void OneRoundBuilder::drop_shifted(State& state) {
-  if (!state.shifted) return;
-  b_.set_label("embeddings");
-  for (Value& x : state.x) x = doubled(b_.multiply_plain(x, scored_));
-  state.shifted = false;
 }
 
 OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
@@ -185,18 +196,15 @@ circuit::Program OneRoundBuilder::build() && {
   const bool tokens = weights_.config().task == Task::token_classification;
   for (int layer = 0; layer < last; ++layer) {
     const Blocks context = attention(layer, state);
-    drop_shifted(state);
     state = feed_forward(layer, state, context);
     state.x = layer_output(layer, pieces_and_x1(state, false));
   }
   if (tokens) {
     const Blocks context = attention(last, state);
-    drop_shifted(state);
     const Blocks results = token_logits(pieces_and_x1(feed_forward(last, state, context), true));
     return std::move(b_).finish(results, token_logit_slots());
   }
   const Value context = cls_attention(last, state);
-  drop_shifted(state);
   b_.set_label("cls_token");
   state.x = {first_token(state.x[0])};
   // Every row computes the logits of its sentence: in a batch as tokens do, else with the others.

@@ -7,7 +7,7 @@ namespace thex::bert {
 namespace {
 
 std::size_t row_parts(const ModelConfig& config, std::size_t bucket, std::size_t slots, std::size_t batch) {
-  return bucket * batch <= RowLayout(config, bucket, slots).rows ? 2 : 1;
+  return 2 * bucket * batch <= RowLayout(config, bucket, slots).rows ? 2 : 1;
 }
 
 }  // namespace

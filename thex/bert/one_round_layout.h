@@ -4,9 +4,9 @@
 // the features of a head are then cyclic rotations of a doubled row, which leave the sum in every column of the head:
 // no masks, so no levels.
 //
-// A bucket or a batch that doubled rows cannot hold in one ciphertext has rows of one part. Queries and keys then come
-// twice, the second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations
-// leave the sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
+// What fills more than half of the doubled rows has rows of one part instead. Queries and keys then come twice, the
+// second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations leave the
+// sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
 //
 // A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.

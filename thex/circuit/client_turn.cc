@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <string>
 
 #include "thex/base/error.h"
@@ -29,6 +30,15 @@ void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_
   run_tasks(tasks, std::clamp(static_cast<int>(count), 1, threads_));
 }
 
+ckks::Plaintext ClientTurn::encode(std::span<const double> values, const Travelling& t) const {
+  const std::size_t slots = program_.slots;
+  if (values.size() == slots) return encoder_.encode_full(values, t.level, t.scale);
+  std::vector<std::complex<double>> pairs(slots);
+  const ckks::secret::WipeLater wipe_pairs(pairs);
+  for (std::size_t i = 0; i < slots; ++i) pairs[i] = {values[i], values[slots + i]};
+  return encoder_.encode_full(std::span<const std::complex<double>>(pairs), t.level, t.scale);
+}
+
 std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
                                                              std::span<const std::vector<double>> inputs,
                                                              std::span<const ckks::Plaintext> masked) const {
@@ -39,8 +49,8 @@ std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
   parallel(out.size(), [&](std::size_t i) {
     const Travelling& t = targets[i];
     ring::Prng prng;
-    const ckks::Plaintext plain = t.masked ? ckks::lift(context_, masked[i - vectors.size()], t.level)
-                                           : encoder_.encode_full(vectors[i], t.level, t.scale);
+    const ckks::Plaintext plain =
+        t.masked ? ckks::lift(context_, masked[i - vectors.size()], t.level) : encode(vectors[i], t);
     out[i] = ckks::secret::encrypt(key_, plain, prng);
   });
   return out;

@@ -27,6 +27,8 @@ class ClientTurn {
   std::vector<double> result(std::span<const ckks::Ciphertext> received) const;
 
  private:
+  // Of `slots` values, or of the real and the imaginary parts of a pair.
+  ckks::Plaintext encode(std::span<const double> values, const Travelling& t) const;
   std::vector<ckks::SeededCiphertext> encrypt_step(std::size_t step, std::span<const std::vector<double>> inputs,
                                                    std::span<const ckks::Plaintext> masked) const;
   std::vector<ckks::Plaintext> decrypt_all(std::size_t step, std::span<const ckks::Ciphertext> received) const;

@@ -107,16 +107,6 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
   return d;
 }
 
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part) {
-  Diagonals d = dense(size, entries, {.kind = Rows::Kind::of_one}), shifted{.period = 2 * size};
-  for (auto& [k, diagonal] : d.at) {
-    Components f;
-    if (diagonal) f = [size, first = std::move(diagonal)](std::size_t p) { return p < size ? first(p) : 0.0; };
-    shifted.at.emplace(static_cast<int>(part * size) + k, std::move(f));
-  }
-  return shifted;
-}
-
 LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative)
     : baby_(baby), inputs_(maps.size()) {
   const auto lowest = [](const Diagonals& map) {

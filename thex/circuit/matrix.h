@@ -55,10 +55,6 @@ struct Rows {
 // The size x size matrix on these rows. `outputs`: it has no more rows than that.
 Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows = {}, std::size_t outputs = SIZE_MAX);
 
-// The size x size matrix on rows [x0|x1] that hold two vectors: the result is [M x_part | 0], with 2 * size - 1
-// diagonals.
-Diagonals dense_half(std::size_t size, const Entries& entries, std::size_t part);
-
 class LinearMap {
  public:
   // How diagonals below the main one are reached: by giant steps of their own, or from a turned copy of the input,

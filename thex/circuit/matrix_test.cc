@@ -166,19 +166,6 @@ TEST(Dense, RowsOfOneVectorAreNotMixed) {
   }
 }
 
-TEST(Dense, HalvesOfRowsAreNotMixed) {
-  const std::size_t size = 8;
-  const std::vector<double> x = random_vector(8 * size, 7);
-  for (const std::size_t part : {0u, 1u}) {
-    const std::vector<double> y = second_row(dense_half(size, entry_of, part), size, 2, x);
-    for (std::size_t r = 0; r < y.size(); ++r) {
-      double expected = 0;
-      for (std::size_t c = 0; c < size && r < size; ++c) expected += entry_of(r, c) * x[(2 + part) * size + c];
-      EXPECT_NEAR(y[r], expected, 1e-10) << part << ", row " << r;
-    }
-  }
-}
-
 // Two maps of an input, and one map of two inputs, each as one of pairs.
 TEST(PairOfMaps, ComputesBoth) {
   const std::size_t size = 8, slots = 64;

@@ -171,7 +171,9 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
   for (Value v : inputs) step.inputs.push_back(v.id());
   std::vector<Value> fresh;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (sources[i].size() != program_.slots) misuse(label_, "a fresh encryption needs a source for every slot");
+    const bool pair = inputs.empty() && sources[i].size() == 2 * program_.slots;
+    if (!pair && sources[i].size() != program_.slots)
+      misuse(label_, "a fresh encryption needs a source for every slot");
     fresh.push_back(
         push({.op = Op::fresh, .step = static_cast<int>(program_.steps.size()), .output = static_cast<int>(i)}));
     step.outputs.push_back(fresh.back().id());
@@ -229,19 +231,20 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
   std::vector<std::vector<double>> out;
   out.reserve(s.sources.size());
   for (const auto& sources : s.sources) {
-    std::vector<double> v(program.slots, 0.0);
+    std::vector<double> v(sources.size(), 0.0);
+    const double factor = v.size() > program.slots ? 0.5 : 1;
     for (std::size_t i = 0; i < v.size(); ++i) {
       const SlotSource& from = sources[i];
       if (from.input == kZeroSource || (from.token >= 0 && from.token >= lengths.of(from))) continue;
       if (from.input == kInverseLengthSource) {
-        v[i] = 1.0 / lengths.of(from);
+        v[i] = factor / lengths.of(from);
         continue;
       }
       const auto& source = inputs[static_cast<std::size_t>(from.input)];
       if (static_cast<std::size_t>(from.slot) >= source.size()) misuse(s.label, "source slot out of range");
       const double x = source[static_cast<std::size_t>(from.slot)];
       const double r = std::max(x, 0.0);
-      v[i] = step == 0 ? x : s.function == ClientFunction::relu ? r : r * r * r;
+      v[i] = step == 0 ? factor * x : s.function == ClientFunction::relu ? r : r * r * r;
     }
     out.push_back(std::move(v));
   }

@@ -95,9 +95,11 @@ enum class ClientFunction {
 struct ClientStep {
   std::string label;
   std::vector<NodeId> inputs;
-  std::vector<NodeId> outputs;                   // fresh nodes
-  std::vector<std::vector<SlotSource>> sources;  // per output: `slots` entries
-  std::vector<NodeId> refreshed;                 // refreshed nodes
+  std::vector<NodeId> outputs;  // fresh nodes
+  // Per output: `slots` entries, or in step 0 twice as many, the real parts of a pair and then its imaginary ones.
+  // Pairs are encrypted halved: their twice_parts() are what the sources say.
+  std::vector<std::vector<SlotSource>> sources;
+  std::vector<NodeId> refreshed;  // refreshed nodes
   ClientFunction function = ClientFunction::relu;
   std::size_t values = 0;  // numbers (not slots) that the client sees in this step
 };
@@ -188,9 +190,9 @@ class Builder {
   // Marks nodes as one operation.
   void fuse(FusedTransform transform);
 
-  // Step 0 takes no inputs. Returns one value per element of `sources`, then one per element of `refresh`: the same
-  // values with new levels. A refreshed value may only be used in weighted sums, rotated or not (its scale is not the
-  // canonical one).
+  // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
+  // then one per element of `refresh`: the same values with new levels. A refreshed value may only be used in weighted
+  // sums, rotated or not (its scale is not the canonical one).
   std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
                                  std::vector<std::vector<SlotSource>> sources, std::size_t values,
                                  std::span<const Value> refresh = {}, ClientFunction function = ClientFunction::relu);

@@ -150,11 +150,18 @@ Plaintext Encoder::encode(std::span<const std::complex<double>> values, int leve
 }
 
 Plaintext Encoder::encode_full(std::span<const double> values, int level, double scale) const {
-  Plaintext compact = encode_values(values, level, scale);
+  return full(encode_values(values, level, scale));
+}
+
+Plaintext Encoder::encode_full(std::span<const std::complex<double>> values, int level, double scale) const {
+  return full(encode_values(values, level, scale));
+}
+
+Plaintext Encoder::full(Plaintext compact) const {
   compact.poly.mark_secret();
   const std::size_t n = context_->n(), run = n / compact.poly.n();
   if (run == 1) return compact;
-  Plaintext full{ring::Poly(n, compact.poly.limbs()), level, scale};
+  Plaintext full{ring::Poly(n, compact.poly.limbs()), compact.level, compact.scale};
   full.poly.mark_secret();
   for (std::size_t l = 0; l < full.poly.limbs(); ++l) {
     for (std::size_t i = 0; i < compact.poly.n(); ++i) {

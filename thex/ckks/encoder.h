@@ -29,6 +29,7 @@ class Encoder {
   Plaintext encode_extended(std::span<const std::complex<double>> values, int level, double scale) const;
   // The same, with a full (not compact) polynomial, for encryption: it is marked as secret (ring/memory_pool.h).
   Plaintext encode_full(std::span<const double> values, int level, double scale) const;
+  Plaintext encode_full(std::span<const std::complex<double>> values, int level, double scale) const;
 
   // All N/2 slots, divided by the plaintext's scale. Exact at any level: the coefficients are reconstructed in (-Q/2,
   // Q/2]. Temporaries are wiped; the values are the caller's to wipe.
@@ -38,6 +39,7 @@ class Encoder {
  private:
   template <typename Value>
   Plaintext encode_values(std::span<const Value> values, int level, double scale, std::size_t special = 0) const;
+  Plaintext full(Plaintext compact) const;
 
   ContextPtr context_;
   std::shared_ptr<const Embedding> embedding_;
