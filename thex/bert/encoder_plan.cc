@@ -24,8 +24,9 @@ constexpr double kMinLogitBits = 8;
 
 // Standard deviation of the noise that covers the computation's in an answer.
 constexpr double kFloodDeviation = 0x1p-9;
-// Sixteen products in a row, four of them squarings, lose many bits.
-constexpr int kOneRoundLogScale = 40;
+// Scales of one-round to try: digits of six primes fit beside the first, which is faster; sixteen products in a row,
+// four of them squarings, may lose too many bits for it.
+constexpr int kOneRoundLogScales[] = {37, 40};
 
 // The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {
@@ -122,12 +123,22 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(ErrorCode::model,
                 "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
   // Planned without weights on both sides; the server's then take their place.
-  result.plan = circuit::make_plan(
-      [&](std::size_t slots) { return build(EncoderWeights(config), slots); },
-      {.max_value = kRangeMargin * range,
-       .min_log_scale = protocol == Protocol::the_x ? 33 : kOneRoundLogScale,
-       .min_precision_bits = protocol == Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits),
-       .assumed = assumed_magnitudes(config)});
+  const auto plan_at = [&](int log_scale, double bits) {
+    return circuit::make_plan([&](std::size_t slots) { return build(EncoderWeights(config), slots); },
+                              {.max_value = kRangeMargin * range,
+                               .min_log_scale = log_scale,
+                               .min_precision_bits = bits,
+                               .assumed = assumed_magnitudes(config)});
+  };
+  if (protocol == Protocol::the_x) {
+    result.plan = plan_at(33, kMinLogitBits);
+  } else {
+    try {
+      result.plan = plan_at(kOneRoundLogScales[0], bits_besides_flood(kMinLogitBits));
+    } catch (const circuit::ImprecisePlan&) {
+      result.plan = plan_at(kOneRoundLogScales[1], bits_besides_flood(kMinLogitBits));
+    }
+  }
   result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
