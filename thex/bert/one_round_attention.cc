@@ -1,5 +1,5 @@
 // Attention of the protocol one-round: scores as powers, no masks.
-#include <optional>
+#include <utility>
 
 #include "thex/bert/one_round_builder.h"
 
@@ -74,34 +74,26 @@ std::vector<OneRoundBuilder::Turns> OneRoundBuilder::queries(int layer, const Bl
 }
 
 OneRoundBuilder::KeysAndValues OneRoundBuilder::keys_and_values(int layer, const Blocks& x, const Blocks& weights) {
-  const auto key = [&](std::size_t turn) {
-    return of_heads(weights_.key(layer), weights_.key_bias(layer), {turn * layout_.scored, layout_.half}, 0.5);
-  };
-  const auto value = [&](std::size_t turn, double factor) {
-    return of_heads(weights_.value(layer), weights_.value_bias(layer), {turn * layout_.scored, layout_.scored}, factor);
-  };
-  const bool one_turn = layout_.turns == 1;
-  const Affine first = affine_pair(key(0), one_turn ? value(0, 0.5) : key(1));
-  std::optional<Affine> pair_of_values;
-  if (!one_turn) pair_of_values = affine_pair(value(0, 1), value(1, 1));
+  std::vector<Affine> maps;
+  for (std::size_t turn = 0; turn < layout_.turns; ++turn) {
+    const std::size_t first = turn * layout_.scored;
+    maps.push_back(
+        affine_pair(of_heads(weights_.key(layer), weights_.key_bias(layer), {first, layout_.half}, 0.5),
+                    of_heads(weights_.value(layer), weights_.value_bias(layer), {first, layout_.scored}, 0.5)));
+  }
   KeysAndValues all;
   for (std::size_t block = 0; block < x.size(); ++block) {
-    label(layer, "key");
-    const Value pair = apply(first, x[block]);
-    Value values;
-    if (one_turn) {
-      const auto [keys, second] = b_.twice_parts(pair);
-      all.keys.push_back({doubled(keys)});
-      values = second;
-    } else {
-      const auto [keys, turned] = b_.twice_parts(doubled(pair));
-      all.keys.push_back({keys, turned});
-      label(layer, "value");
-      values = apply(*pair_of_values, x[block]);
+    Turns keys, values;
+    for (const Affine& map : maps) {
+      label(layer, "key");
+      const auto [key, value] = b_.twice_parts(apply(map, x[block]));
+      keys.push_back(doubled(key));
+      values.push_back(value);
     }
+    all.keys.push_back(std::move(keys));
     label(layer, "value");
     // Padding has weight zero: whatever else happens in its rows reaches no other row.
-    all.values.push_back(b_.multiply(values, weights[block]));
+    all.values.push_back(b_.multiply(values.size() == 1 ? values[0] : b_.pair(values[0], values[1]), weights[block]));
   }
   return all;
 }
