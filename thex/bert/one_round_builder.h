@@ -20,7 +20,7 @@ class OneRoundBuilder : RowBuilder {
       : RowBuilder(layout, weights),
         layout_(layout),
         scored_(mask(layout.width, [n = layout.scored](std::size_t p) { return p < n; })) {
-    paired_pieces_ = true;
+    paired_pieces_ = layout.ffn_pieces > 1;
   }
 
   circuit::Program build() &&;

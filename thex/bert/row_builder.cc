@@ -84,9 +84,7 @@ LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, Diagonals of_re
 
 Value RowBuilder::feed_forward_output(const LinearMap& map, std::span<const Value> pieces_and_x1) {
   const Value output = map.apply(b_, pieces_and_x1);
-  return paired_pieces_ && rows_.ffn_pieces > 1 ? b_.twice_first(output)
-         : paired_pieces_                       ? b_.add(output, output)
-                                                : output;
+  return paired_pieces_ ? b_.twice_first(output) : output;
 }
 
 Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {

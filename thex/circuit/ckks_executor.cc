@@ -227,11 +227,9 @@ struct CkksExecutor::Impl {
       auto& entry = encoded[{id, level, std::bit_cast<std::uint64_t>(scale), extended}];
       if (!entry) {
         const PlainVector& vector = program.plains[static_cast<std::size_t>(id)];
-        if (!vector.fill)
-          throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
-        auto [it, inserted] = filled.try_emplace(id, vector.complex ? 2 * vector.period : vector.period, 0.0);
-        if (inserted) vector.fill(it->second);
-        entry = plaintext_store->get(it->second, vector.complex, level, scale, extended);
+        std::vector<double>& values = filled[id];
+        if (values.empty()) values = vector.values();
+        entry = plaintext_store->get(values, vector.complex, level, scale, extended);
         if (distinct.insert(entry.get()).second) plaintext_bytes += bytes_of(*entry);
       }
       return entry;

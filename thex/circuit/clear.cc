@@ -136,13 +136,7 @@ class Interpreter {
 
   const std::vector<double>& plain(PlainId id) {
     auto& v = (*plains_)[static_cast<std::size_t>(id)];
-    if (v.empty()) {
-      const PlainVector& p = program_.plains[static_cast<std::size_t>(id)];
-      if (!p.fill)
-        throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
-      v.assign(p.complex ? 2 * p.period : p.period, 0.0);
-      p.fill(v);
-    }
+    if (v.empty()) v = program_.plains[static_cast<std::size_t>(id)].values();
     return v;
   }
 

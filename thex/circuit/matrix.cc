@@ -107,8 +107,7 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
   return d;
 }
 
-LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative)
-    : baby_(baby), inputs_(maps.size()) {
+LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) : baby_(baby) {
   const auto lowest = [](const Diagonals& map) {
     const int real = map.at.empty() ? 0 : map.at.begin()->first;
     return map.imaginary.empty() ? real : std::min(real, map.imaginary.begin()->first);
@@ -135,7 +134,7 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Ne
       vector.gain = map.gain;
       const PlainId plain = builder.plain(std::move(vector));
       giants_[giant].push_back(
-          {.input = from_copy ? inputs_ + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});
+          {.input = from_copy ? maps.size() + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});
     }
   }
 }

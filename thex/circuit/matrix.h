@@ -70,9 +70,8 @@ class LinearMap {
 
  private:
   int baby_;
-  std::size_t inputs_;
-  int turn_ = 0;                     // of the copies, which are inputs number inputs_, inputs_ + 1, ..
-  std::vector<std::size_t> turned_;  // the inputs that they are copies of
+  int turn_ = 0;                                             // of copies of inputs, which come after all inputs
+  std::vector<std::size_t> turned_;                          // the inputs that they are copies of
   std::map<int, std::vector<FusedTransform::Term>> giants_;  // giant index -> its inner sum
 };
 

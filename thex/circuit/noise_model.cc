@@ -104,10 +104,8 @@ class Propagation {
 };
 
 double plain_mean_square(const PlainVector& plain) {
-  std::vector<double> v(plain.complex ? 2 * plain.period : plain.period, 0.0);
-  plain.fill(v);
   double sum = 0;
-  for (double x : v) sum += x * x;
+  for (double x : plain.values()) sum += x * x;
   return sum / static_cast<double>(plain.period);
 }
 

@@ -212,6 +212,13 @@ Program Builder::finish(Value result, const std::vector<std::int32_t>& slots) &&
   return std::move(*this).finish(std::span(&result, 1), std::move(outputs));
 }
 
+std::vector<double> PlainVector::values() const {
+  if (!fill) throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
+  std::vector<double> all(complex ? 2 * period : period, 0.0);
+  fill(all);
+  return all;
+}
+
 int Lengths::of(const SlotSource& source) const {
   const auto sentence = static_cast<std::size_t>(source.sentence);
   if (sentence >= tokens_.size())

@@ -26,6 +26,9 @@ struct PlainVector {
   // AssumedMagnitudes (planner.h) says. For a mask whose few slots are all that matters: their size, not the mean.
   double magnitude = 0;
   double gain = 1;  // what AssumedMagnitudes says is multiplied by this
+
+  // What `fill` writes. Throws Error(internal) without it.
+  std::vector<double> values() const;
 };
 
 enum class Op {
