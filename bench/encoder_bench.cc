@@ -1,7 +1,7 @@
 // One sentence through the encrypted encoder: the server's work, the client's work, and where the server's time goes.
 //
-// BERT-tiny's shape with random weights (times do not depend on values). Arguments: length bucket, server threads.
-// THEX_PROFILE=1 prints the time of each step and operation for the last run to stderr.
+// BERT-tiny's shape with random weights (times do not depend on values). Arguments: tokens and sentences of a query,
+// server threads. THEX_PROFILE=1 prints the time of each step and operation for the last run to stderr.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -21,14 +21,17 @@ namespace {
 
 using namespace thex;
 
-std::shared_ptr<const bert::Model> random_bert_tiny() {
+std::shared_ptr<const bert::Model> random_bert_tiny(bert::Protocol protocol) {
   auto model = std::make_shared<bert::Model>();
   model->config.vocab = 64;
-  model->config.activation = bert::Activation::relu;
+  const bool one_round = protocol == bert::Protocol::one_round;
+  model->config.activation = one_round ? bert::Activation::square : bert::Activation::relu;
   model->config.pooler = false;
   model->config.labels = {"negative", "positive"};
-  model->config.thex = bert::HeSection{
-      .softmax = bert::Softmax::estimation, .norm = bert::Norm::affine, .max_relu_input = 300, .max_logit = 10};
+  model->config.thex = bert::HeSection{.softmax = one_round ? bert::Softmax::power : bert::Softmax::estimation,
+                                       .norm = bert::Norm::affine,
+                                       .max_relu_input = 300,
+                                       .max_logit = 10};
   std::mt19937 engine(1);
   for (const auto& [name, shape] : bert::expected_tensors(model->config)) {
     std::size_t count = 1;
@@ -47,14 +50,17 @@ struct Session {
   ckks::EvaluationKeys keys;
 };
 
+Session make_session(bert::Protocol protocol) {
+  bert::InferencePlan inference = bert::plan_inference(random_bert_tiny(protocol), 128);
+  ring::Prng prng;
+  auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
+  auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
+  return Session{std::move(inference), std::move(key), std::move(keys)};
+}
+
+template <bert::Protocol protocol>
 const Session& session() {
-  static const Session instance = [] {
-    bert::InferencePlan inference = bert::plan_inference(random_bert_tiny(), 128);
-    ring::Prng prng;
-    auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
-    auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
-    return Session{std::move(inference), std::move(key), std::move(keys)};
-  }();
+  static const Session instance = make_session(protocol);
   return instance;
 }
 
@@ -82,16 +88,21 @@ void print_profile(std::vector<circuit::NodeTime> profile, double estimated) {
                    1e3 * t.seconds / static_cast<double>(std::max<std::size_t>(t.count, 1)), 1e3 * t.seconds);
 }
 
+template <bert::Protocol protocol>
 void encoder(benchmark::State& state) {
-  const Session& s = session();
-  const std::size_t bucket = s.inference.bucket_for(static_cast<int>(state.range(0)));
-  const int threads = static_cast<int>(state.range(1)), length = s.inference.shapes[bucket].tokens;
+  const Session& s = session<protocol>();
+  const bert::QueryShape shape{static_cast<int>(state.range(0)), static_cast<int>(state.range(1))};
+  const int threads = static_cast<int>(state.range(2));
+  const auto sentences = static_cast<std::size_t>(shape.sentences);
+  const auto found = std::ranges::find(s.inference.shapes, shape);
+  if (found == s.inference.shapes.end()) return state.SkipWithError("the plan has no such query");
+  const auto bucket = static_cast<std::size_t>(found - s.inference.shapes.begin());
   const circuit::Program& program = s.inference.plan.programs[bucket];
   const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
   const ckks::ContextPtr context = s.inference.plan.context;
   const circuit::CkksExecutor executor(context, program, levels);
   const ckks::Evaluator evaluator(context);
-  const circuit::ClientTurn client(s.inference.plan, bucket, s.key, length);
+  const circuit::ClientTurn client(s.inference.plan, bucket, s.key, std::vector<int>(sentences, shape.tokens));
   double client_seconds = 0;
   const auto timed = [&](const auto& turn) {
     const auto start = std::chrono::steady_clock::now();
@@ -104,7 +115,7 @@ void encoder(benchmark::State& state) {
   const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
     return timed([&] { return client.answer(step, inputs); });
   };
-  std::vector<double> embeddings(static_cast<std::size_t>(length) * 128);
+  std::vector<double> embeddings(sentences * static_cast<std::size_t>(shape.tokens) * 128);
   for (std::size_t i = 0; i < embeddings.size(); ++i) embeddings[i] = std::sin(static_cast<double>(i));
   std::vector<circuit::NodeTime> profile;
   for (auto _ : state) {
@@ -117,9 +128,19 @@ void encoder(benchmark::State& state) {
   state.counters["pool_peak_MB"] = static_cast<double>(ring::pool_statistics().peak_in_use) / 1e6;
   if (std::getenv("THEX_PROFILE")) print_profile(profile, levels.estimated_seconds);
 }
-BENCHMARK(encoder)
-    ->ArgNames({"tokens", "threads"})
-    ->ArgsProduct({{16, 32, 64, 128}, {1, 2}})
+BENCHMARK(encoder<bert::Protocol::the_x>)
+    ->Name("the-x")
+    ->ArgNames({"tokens", "sentences", "threads"})
+    ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(encoder<bert::Protocol::one_round>)
+    ->Name("one-round")
+    ->ArgNames({"tokens", "sentences", "threads"})
+    ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
+    ->ArgsProduct({{16}, {8}, {1, 2}})
+    ->ArgsProduct({{32}, {4}, {1, 2}})
+    ->ArgsProduct({{64}, {2}, {1, 2}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 

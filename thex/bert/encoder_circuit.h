@@ -33,6 +33,7 @@ struct LedgerEntry {
 // What one query holds: up to so many sentences of up to so many tokens.
 struct QueryShape {
   int tokens = 0, sentences = 1;
+  bool operator==(const QueryShape&) const = default;
 };
 // "16 tokens", "8 x 16 tokens".
 std::string to_string(const QueryShape& shape);

@@ -108,7 +108,7 @@ Value OneRoundBuilder::score(const Turns& query, const Turns& key) {
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t turn = 0; turn < query.size(); ++turn) terms.emplace_back(query[turn], key[turn]);
   return circuit::rotate_and_sum(b_, b_.product_sum(terms), static_cast<int>(layout_.scored / 2),
-                                 static_cast<int>(layout_.head_slots));
+                                 static_cast<int>(layout_.head_slots), kFoldsAtOnce);
 }
 
 Value OneRoundBuilder::power(int layer, Value score) {

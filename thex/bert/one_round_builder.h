@@ -92,6 +92,9 @@ class OneRoundBuilder : RowBuilder {
   circuit::Entries interleaved_columns(const circuit::Entries& m) const;  // of what context_of returns
   circuit::Components interleaved(const circuit::Components& v) const;
 
+  // A score's sum takes so many of its rotations in one operation.
+  static constexpr int kFoldsAtOnce = 2;
+
   const OneRoundLayout& layout_;
   // Rows of one part have diagonals below the main one, and several matrices for one input.
   const circuit::LinearMap::Negative negative_ =

@@ -30,7 +30,9 @@ class Accountant {
       if (fusion.nodes[id].how == Fusion::How::alone) node(program_.nodes[id], plan_.level[id]);
       if (fusion.nodes[id].how == Fusion::How::sum) {
         const RotationSum& sum = program_.rotation_sums[fusion.nodes[id].index];
-        for (int steps : sum.steps) rotation(steps, plan_.level[id], true);
+        std::set<NodeId> decomposed;
+        for (std::size_t k = 0; k < sum.steps.size(); ++k)
+          rotation(sum.steps[k], plan_.level[id], sum.steps[k] != 0 && decomposed.insert(sum.inputs[k]).second);
         spend(2 * cost_.divide(plan_.level[id]));
       }
     }

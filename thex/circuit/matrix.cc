@@ -176,8 +176,21 @@ std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs
   return results;
 }
 
-Value rotate_and_sum(Builder& builder, Value x, int first, int last) {
-  for (int s = first; s >= last; s /= 2) x = builder.add(x, builder.rotate(x, s));
+Value rotate_and_sum(Builder& builder, Value x, int first, int last, int at_once) {
+  int left = 0;
+  for (int s = first; s >= last; s /= 2) ++left;
+  for (int s = first; left > 0;) {
+    const int taken = left % at_once == 0 ? at_once : left % at_once;
+    s >>= taken - 1;
+    if (taken == 1) {
+      x = builder.add(x, builder.rotate(x, s));
+    } else {
+      std::vector<int> steps(std::size_t{1} << taken);
+      for (std::size_t k = 0; k < steps.size(); ++k) steps[k] = s * static_cast<int>(k);
+      x = builder.sum_of_rotations(std::vector<Value>(steps.size(), x), steps);
+    }
+    s /= 2, left -= taken;
+  }
   return x;
 }
 

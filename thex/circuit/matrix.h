@@ -81,6 +81,8 @@ std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs
                                  const std::vector<std::vector<FusedTransform::Term>>& outputs);
 
 // x + rot(x, s) + ... over s = first, first/2, ..., last (powers of two): sums windows of 2*first/last strided slots.
-Value rotate_and_sum(Builder& builder, Value x, int first, int last);
+// `at_once`: how many of these steps one operation takes, of rotations that share their digits: fewer key switches for
+// more rotation keys.
+Value rotate_and_sum(Builder& builder, Value x, int first, int last, int at_once = 1);
 
 }  // namespace thex::circuit

@@ -137,6 +137,21 @@ TEST(RotateAndSum, SumsWindows) {
   EXPECT_NEAR(run_clear(program, x, 1).logits[0], x[3] + x[5] + x[7] + x[9], 1e-12);
 }
 
+TEST(RotateAndSum, TakesSeveralStepsAtOnce) {
+  const std::vector<double> x = random_vector(64, 7);
+  std::vector<SlotSource> identity(64);
+  for (std::size_t i = 0; i < 64; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  double expected = 0;
+  for (std::size_t k = 0; k < 16; ++k) expected += x[3 + 2 * k];
+  for (const int at_once : {1, 2, 3, 4, 5}) {
+    Builder b(64);
+    const Value y = rotate_and_sum(b, b.client_step("in", {}, {identity}, 0)[0], 16, 2, at_once);
+    const Program program = std::move(b).finish(y, {3});
+    EXPECT_EQ(program.rotation_sums.size(), at_once == 1 ? 0u : at_once == 2 ? 2u : 1u) << at_once;
+    EXPECT_NEAR(run_clear(program, x, 1).logits[0], expected, 1e-12) << at_once;
+  }
+}
+
 // Row 1 of the result, of rows that hold `parts` vectors of random numbers.
 std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std::size_t parts,
                                const std::vector<double>& x) {

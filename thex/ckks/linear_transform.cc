@@ -1,6 +1,7 @@
 #include "thex/ckks/linear_transform.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -417,18 +418,22 @@ Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* 
     refuse(kName, std::to_string(inputs.size()) + " inputs and " + std::to_string(steps.size()) + " rotations");
   }
   const int level = inputs[0]->level;
-  std::vector<Source> sources(inputs.size());
+  // Several rotations of one input share its digits.
+  std::map<const Ciphertext*, Source> sources;
+  std::vector<Source*> decomposed;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     check_same_scale(kName, inputs[0]->scale, inputs[k]->scale);
-    sources[k].ciphertext = inputs[k];
+    Source& source = sources.try_emplace(inputs[k], Source{inputs[k], std::nullopt}).first->second;
+    if (context.galois_element(steps[k]) != 1 && std::ranges::find(decomposed, &source) == decomposed.end())
+      decomposed.push_back(&source);
   }
-  parallel(sources.size(), [&](std::size_t k) {
-    if (context.galois_element(steps[k]) != 1) {
-      sources[k].digits = decompose(context, inputs[k]->parts[1], level, serial_for);
-    }
+  const bool alone = decomposed.size() == 1;
+  parallel(decomposed.size(), [&](std::size_t k) {
+    Source& source = *decomposed[k];
+    source.digits = decompose(context, source.ciphertext->parts[1], level, alone ? parallel : serial_for);
   });
   std::vector<Rotated> rotated;
-  for (std::size_t k = 0; k < sources.size(); ++k) rotated.emplace_back(context, sources[k], steps[k], keys);
+  for (std::size_t k = 0; k < inputs.size(); ++k) rotated.emplace_back(context, sources.at(inputs[k]), steps[k], keys);
 
   Extended sum(context, level);
   parallel(sum.parts[0].limbs(), [&](std::size_t position) {

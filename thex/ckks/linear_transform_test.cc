@@ -132,6 +132,24 @@ TEST_P(LinearTransforms, SumOfRotations) {
   }
 }
 
+// Rotations of one input share its digits; the result is that of copies of it.
+TEST_P(LinearTransforms, SumOfRotationsOfOneInput) {
+  const int level = p.top();
+  const Slots slots = testing::random_slots(p.context->slots(), 30);
+  const Ciphertext a = p.encrypt(slots, level), b = a, c = a;
+  const std::vector<int> steps = {0, 1, 4};
+  const std::vector<const Ciphertext*> same = {&a, &a, &a}, copies = {&a, &b, &c};
+  const Ciphertext result = sum_of_rotations(*p.context, same, steps, p.keys);
+  EXPECT_TRUE(identical(result, sum_of_rotations(*p.context, copies, steps, p.keys)));
+  EXPECT_TRUE(identical(result, sum_of_rotations(*p.context, same, steps, p.keys, threads_for)));
+  Slots sum(slots.size());
+  for (const int step : steps) {
+    const Slots term = testing::rotated(slots, step);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += term[i];
+  }
+  EXPECT_LT(error_of(p.decrypt(result), sum), 3 * p.fresh_bound(level) + 3 * p.switch_bound(level, result.scale));
+}
+
 INSTANTIATE_TEST_SUITE_P(Parameters, LinearTransforms, ::testing::ValuesIn(testing::specs()), testing::name_of);
 
 TEST(LinearTransformErrors, NameWhatIsWrong) {
