@@ -5,11 +5,11 @@
 
 namespace thex::circuit {
 namespace {
-constexpr double kButterfly = 1.35e-10;         // seconds
-constexpr double kMultiplyAdd = 2.5e-10;        // seconds a word, from memory
-constexpr double kKeyWord = 7e-10;              // a word of a switching key, which streams past from farther away
-constexpr double kConversion = 0.6e-10;         // a word and source of a base conversion
-constexpr double kCachedMultiplyAdd = 0.8e-10;  // a word in the second-level cache
+constexpr double kButterfly = 1.7e-10;          // seconds
+constexpr double kMultiplyAdd = 4e-10;          // seconds a word, from memory
+constexpr double kKeyWord = 1e-9;               // a word of a switching key, which streams past from farther away
+constexpr double kConversion = 0.9e-10;         // a word and source of a base conversion
+constexpr double kCachedMultiplyAdd = 1.2e-10;  // a word in the second-level cache
 }  // namespace
 
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }
