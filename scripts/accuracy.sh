@@ -10,6 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tasks="${TASKS:-sst2 stsb mrpc rte conll2003}" seeds="${SEEDS:-1 2 3}" profiles="${PROFILES:-paper default}"
 large="${LARGE-sst2 stsb mrpc rte}" large_encrypted=20
+glue="sst2 stsb mrpc rte"
 encrypted="${ENCRYPTED:-200}" threads="${THREADS:-2}" work="${WORK:-$root/accuracy.work}"
 data="${THEX_DATA:-$root/../shared/data}"
 build="${THEX_BUILD:-$root/build}"
@@ -127,6 +128,11 @@ stage_scores() {  # TASK PROFILE STAGE
   done
 }
 
+# What every seed lost from its plain model to the saved one, in points.
+drops() {  # TASK PROFILE
+  paste <(stage_scores "$1" "$2" plain) <(stage_scores "$1" "$2" half-precision) | awk 'NF == 2 { print $1 - $2 }'
+}
+
 # A number of a result, formatted by printf; "-" where there is none.
 field() {  # FORMAT FILE JQ
   local value
@@ -160,12 +166,16 @@ END
       count="$(stage_scores "$task" "$profile" half-precision | wc -l)"
       [ "$count" -gt 0 ] || continue
       metric="$(jq -r '.metrics[0]' "$(find "$work/$task" -path "*/$profile/report.json" -print -quit)")"
-      last="$(paste <(stage_scores "$task" "$profile" plain) <(stage_scores "$task" "$profile" half-precision) | awk '{ print $1 - $2 }' | mean_spread)"
+      last="$(drops "$task" "$profile" | mean_spread)"
       printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$metric" "$profile" "$count" \
         "$(stage_scores "$task" "$profile" plain | mean_spread)" "$(stage_scores "$task" "$profile" relu | mean_spread)" \
         "$(stage_scores "$task" "$profile" fine-tuned | mean_spread)" \
         "$(stage_scores "$task" "$profile" half-precision | mean_spread)" "$last"
     done
+  done
+  for profile in $profiles; do
+    for task in $glue; do drops "$task" "$profile" | awk '{ n++; s += $1 } END { if (n) print s / n }'; done |
+      awk -v profile="$profile" '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | %s | | | | | | %.2f |\n", n, profile, s / n }'
   done
   cat <<END
 
@@ -174,7 +184,8 @@ The paper's drops in points, cumulative and averaged over seven GLUE tasks: ReLU
 
 ## Encrypted
 The first $encrypted examples of the dev set through client and server, seed ${seeds%% *}, against the same model in clear on the same examples.
-"agreement": share of equal labels or tags; for regressions the largest difference of a value.
+"agreement": share of equal labels or tags; for regressions the largest difference of a value. Seconds of one query, without key generation, on a machine
+that trained other models meanwhile: \`docs/BENCHMARKS.md\` has undisturbed ones.
 
 | task | profile | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds a query |
 |---|---|---|---|---|---|---|---|---|
