@@ -79,7 +79,7 @@ Diagonals pair_of(const Diagonals& a, const Diagonals& b) {
   const auto repeated = [](const Diagonals& d) {
     std::map<int, Components> all;
     for (const auto& [delta, f] : d.at)
-      all.emplace(delta, f ? [f, period = d.period](std::size_t p) { return f(p % period); } : Components());
+      all.emplace(delta, f ? [f = f, period = d.period](std::size_t p) { return f(p % period); } : Components());
     return all;
   };
   Diagonals pair{.period = std::max(a.period, b.period), .at = repeated(a), .imaginary = repeated(b)};
