@@ -196,12 +196,12 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
   const Tensor v = split(linear(params, layer + "attention.self.value", x));
   const Tensor scores = at::matmul(q, k.transpose(2, 3)) / std::sqrt(static_cast<double>(d));
   const Tensor keys = mask.view({batch, 1, 1, -1});
-  trace.u = scores * (softmax == bert::Softmax::power ? 0.25 : 0.5) + 1;
+  trace.u = scores * (0.5) + 1;
   if (softmax == bert::Softmax::exact) {
     trace.probabilities = at::softmax(scores + (keys - 1) * 1e9, -1);
   } else if (softmax == bert::Softmax::power) {
     const Tensor tokens = keys.sum(-1, true);
-    trace.cubes = trace.u.square().square() * keys;
+    trace.cubes = trace.u.square() * keys;
     trace.sum = trace.cubes.sum(-1, true) / tokens;
     trace.probabilities = trace.cubes / tokens;
   } else {

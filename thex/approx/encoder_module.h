@@ -42,9 +42,9 @@ struct Batch {
 
 // What a forward pass leaves behind for losses and calibration. Rows of padded tokens hold junk: use the masks.
 struct LayerTrace {
-  torch::Tensor u;              // [B, heads, Lq, L] s/2+1, with Softmax::power s/4+1
+  torch::Tensor u;              // [B, heads, Lq, L] s/2+1
   torch::Tensor cubes, sum;     // [B, heads, Lq, L] and [B, heads, Lq, 1]: ReLU(u)^3 and its sum (Softmax::estimation),
-                                // u^4 and its mean (Softmax::power)
+                                // u^2 and its mean (Softmax::power)
   torch::Tensor t1, t2;         // [B, heads, Lq, 16] pre-activations of T
   torch::Tensor probabilities;  // [B, heads, Lq, L]
   torch::Tensor value;          // [B, heads, L, d] V

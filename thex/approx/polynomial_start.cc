@@ -104,7 +104,7 @@ void start_power_softmax(EncoderModule& module, const DataSet& data) {
       const Tensor rows = batch.mask.slice(1, 0, exact.size(2)).unsqueeze(1).unsqueeze(-1);
       const auto total = [&](const Tensor& v) { return (v * rows).sum({0, 2, 3}).to(torch::kFloat64); };
       for (std::size_t i = 0; i < tempers; ++i) {
-        const Tensor p = (scores * (kTempers[i] / 4) + 1).square().square() * (keys / keys.sum(-1, true));
+        const Tensor p = (scores * (kTempers[i] / 2) + 1).square() * (keys / keys.sum(-1, true));
         const Tensor context = at::matmul(p, t.value);
         add(square[l][i], total(context * context));
         add(product[l][i], total(context * exact));

@@ -110,7 +110,7 @@ class Workflow {
       start_square_activation(m, some_);
       fine_tune(m, "square", o_.epochs, o_.min_steps, 1, false);
     });
-    run_.stage("power-softmax", "softmax -> (s/4+1)^4 / n, fine-tuned", [&](EncoderModule& m) {
+    run_.stage("power-softmax", "softmax -> (s/2+1)^2 / n, fine-tuned", [&](EncoderModule& m) {
       start_power_softmax(m, some_);
       fine_tune(m, "power-softmax", o_.epochs, o_.final_steps, 1, false);
     });

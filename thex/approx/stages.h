@@ -38,7 +38,7 @@ struct WorkflowOptions {
   double temperature = 2;
   double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;
-  double score_limit = 3;    // |s/2+1| (|s/4+1| with Softmax::power) beyond it is penalised ("attention overflow")
+  double score_limit = 3;    // |s/2+1| beyond it is penalised ("attention overflow")
   double ffn_limit = 15;     // |FFN pre-activation|
   double hidden_limit = 15;  // |norm inputs| where the norm is affine
   double range_weight = 0.05;

@@ -47,16 +47,28 @@ inline void expect_equals_reference(const Model& model, const circuit::Program& 
   }
 }
 
-// The logits of one sentence in the first bucket, encrypted and decrypted; `exchanges` counts the client's turns
-// between its first message and the answer.
+// The logits of some sentences, one after the other, that travel as program number `program` of the plan says,
+// encrypted and decrypted; `exchanges` counts the client's turns between its first message and the answer.
 inline std::vector<double> encrypted_logits(const InferencePlan& inference, const Model& model,
-                                            const std::vector<std::int32_t>& ids, int& exchanges) {
+                                            const std::vector<std::vector<std::int32_t>>& sentences, int& exchanges,
+                                            std::size_t program = 0) {
   const circuit::Plan& plan = inference.plan;
+  const QueryShape& shape = inference.shapes[program];
+  std::vector<int> lengths(static_cast<std::size_t>(shape.sentences));
+  const auto padded = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(model.config.hidden);
+  std::vector<double> embeddings;
+  for (std::size_t s = 0; s < sentences.size(); ++s) {
+    lengths[s] = static_cast<int>(sentences[s].size());
+    const std::vector<double> one = embed(model, sentences[s], std::vector<std::int32_t>(sentences[s].size(), 0));
+    embeddings.resize(s * padded);
+    embeddings.insert(embeddings.end(), one.begin(), one.end());
+  }
+  if (shape.sentences > 1) embeddings.resize(static_cast<std::size_t>(shape.sentences) * padded);
   ring::Prng prng(ring::Seed{1});
   const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
   const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
   const ckks::Evaluator evaluator(plan.context);
-  const circuit::ClientTurn client(plan, 0, key, static_cast<int>(ids.size()));
+  const circuit::ClientTurn client(plan, program, key, lengths);
   const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
     std::vector<ckks::Ciphertext> out;
     for (const auto& c : seeded) out.push_back(evaluator.expand(c));
@@ -67,8 +79,7 @@ inline std::vector<double> encrypted_logits(const InferencePlan& inference, cons
     ++exchanges;
     return expand(client.answer(step, inputs));
   };
-  const circuit::CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
-  const std::vector<double> embeddings = embed(model, ids, std::vector<std::int32_t>(ids.size(), 0));
+  const circuit::CkksExecutor executor(plan.context, plan.programs[program], plan.program_plans[program]);
   return client.result(executor.run(keys, expand(client.first(embeddings)), exchange, 2));
 }
 

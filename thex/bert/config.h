@@ -16,7 +16,7 @@ enum class Activation {
   relu,
   square
 };  // square: x * x; what a quadratic is, with its coefficients in the weights
-// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/4 + 1)^4 / n for n tokens,
+// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/2 + 1)^2 / n for n tokens,
 // which needs no division by what the server cannot see: exp(x) near 0, and the weights learn the rest.
 enum class Softmax { exact, estimation, power };
 const char* name_of(Softmax softmax);  // "exact", "estimation", "power"
@@ -39,8 +39,8 @@ struct Range {
 
 // What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
 struct LayerRanges {
-  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; with Softmax::power q.k / (4 sqrt(d)) + 1
-  Range cube;            // c = ReLU(u)^3; with Softmax::power u^4
+  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; likewise with Softmax::power
+  Range cube;            // c = ReLU(u)^3; with Softmax::power u^2
   Range cube_sum;        // sum_j c_j, the inputs of T; with Softmax::power the mean
   Range context;         // P V, before the output projection
   Range attention_norm;  // output of the norm after attention

@@ -211,7 +211,7 @@ TEST_P(EncoderCircuitEncrypted, OneSentenceEndToEnd) {
   const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
   const auto ids = random_ids(11, 9);
   int exchanges = 0;
-  const std::vector<double> logits = testing::encrypted_logits(inference, *model, ids, exchanges);
+  const std::vector<double> logits = testing::encrypted_logits(inference, *model, {ids}, exchanges);
   EXPECT_EQ(exchanges, inference.rounds);
   const ForwardResult expected = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
   ASSERT_EQ(logits.size(), expected.logits.size());

@@ -87,7 +87,7 @@ circuit::AssumedMagnitudes assumed_magnitudes(const ModelConfig& config) {
   const bool polynomial = config.protocol() == Protocol::one_round;
   // As EncoderWeights scales queries and keys.
   const double root = std::sqrt(static_cast<double>(config.head_dim()));
-  const double query_factor = polynomial ? std::sqrt(0.25 / root) : 0.5 / root;
+  const double query_factor = polynomial ? std::sqrt(0.5 / root) : 0.5 / root;
   const auto ranges = [config](const circuit::Program& program, int layer) {
     return assumed_ranges(config, layer, tokens_of(program, config));
   };

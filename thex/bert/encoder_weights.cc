@@ -78,7 +78,7 @@ Components EncoderWeights::vector(const std::string& name, double factor) const 
 // Of a power both sides are scaled: the smaller they are, the less either's error counts.
 double EncoderWeights::query_factor() const {
   const double root = std::sqrt(config_.head_dim());
-  return config_.thex && config_.thex->softmax == Softmax::power ? std::sqrt(0.25 / root) : 0.5 / root;
+  return config_.thex && config_.thex->softmax == Softmax::power ? std::sqrt(0.5 / root) : 0.5 / root;
 }
 double EncoderWeights::key_factor() const {
   return config_.thex && config_.thex->softmax == Softmax::power ? query_factor() : 1;

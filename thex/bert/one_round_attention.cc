@@ -26,7 +26,9 @@ Components OneRoundBuilder::interleaved(const Components& v) const {
 
 OneRoundBuilder::OfHeads OneRoundBuilder::of_heads(const Entries& m, const Components& bias, Window window,
                                                    double factor) {
-  const auto place = [window, half = layout_.half](std::size_t row) { return (window.first + row) % half; };
+  const auto place = [window, half = layout_.half](std::size_t row) {
+    return (window.first + row % window.period) % half;
+  };
   Entries entries = interleaved_rows(m);
   if (entries)
     entries = [=, all = std::move(entries)](std::size_t r, std::size_t c) {
@@ -114,11 +116,11 @@ Value OneRoundBuilder::score(const Turns& query, const Turns& key) {
 Value OneRoundBuilder::power(int layer, Value score) {
   label(layer, "power");
   const Value u = b_.add_plain(score, scored_);
-  const Value square = b_.multiply(u, u);
-  return b_.multiply(square, square);
+  return b_.multiply(u, u);
 }
 
 Blocks OneRoundBuilder::attention(int layer, const State& state) {
+  if (layout_.shifts > 0) return {sheared_attention(layer, state)};
   const bool shifted = !state.shifted.empty();
   const std::size_t shifts = layout_.tokens / (shifted ? layout_.copies : 1);
   const int next_token = static_cast<int>(layout_.token_step());

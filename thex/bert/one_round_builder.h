@@ -1,10 +1,10 @@
 // One encoder program of the protocol one-round under construction: nothing comes back from the client, so every
 // nonlinearity is a polynomial (Softmax::power, Activation::square).
 //
-// A full layer takes 8 levels: queries, keys and values - their products - two squarings - the sum of values - the
-// first feed-forward matrix, to which the attention's output matrix is multiplied - its square - the second one. The
-// last layer takes 8 too, and the choice of its query none: it comes from the layer before on a way as short as the
-// keys'.
+// A full layer takes 7 levels: queries, keys and values - their products - their squares - the sum of values - the
+// first feed-forward matrix, to which the attention's output matrix is multiplied - its square - the second one; and
+// one more for scores as matrices, see one_round_sheared.cc. The last layer takes 7 too, and the choice of its query
+// none: it comes from the layer before on a way as short as the keys'.
 #pragma once
 
 #include <vector>
@@ -41,9 +41,10 @@ class OneRoundBuilder : RowBuilder {
   };
   Value apply(const Affine& affine, std::span<const Value> inputs);
   Value apply(const Affine& affine, Value input) { return apply(affine, std::span(&input, 1)); }
-  // Which rows of a matrix of queries, keys or values: the first `outputs` beginning with number `first`, cyclically.
+  // Which rows of a matrix of queries, keys or values: `outputs` of them, the `period` beginning with number `first`,
+  // cyclically, over and over.
   struct Window {
-    std::size_t first, outputs;
+    std::size_t first, outputs, period = SIZE_MAX;
   };
   // The matrix and the bias of queries, keys or values, heads interleaved; as a map, and two of them as the map to a
   // pair.
@@ -74,6 +75,15 @@ class OneRoundBuilder : RowBuilder {
   State encrypted_input();
   // Rows [context | 0], heads interleaved.
   Blocks attention(int layer, const State& state);
+  // The same by matrices of scores, where the layout has them; one_round_sheared.cc.
+  Value sheared_attention(int layer, const State& state);
+  Value sheared(Value x);
+  Blocks score_matrices(int layer, Value query, Value key);
+  Value matrix_context(const Blocks& powers, Value value);
+  // One in the columns where inner sums that are moved by `outer` steps in the end are valid.
+  circuit::PlainId outer_window(std::size_t outer);
+  // x rotated by 0, 1, .. count - 1 times so many steps; rotations of one value share its digits.
+  Blocks multiples(Value x, int steps, std::size_t count);
   Value cls_attention(int layer, const State& state);
   // The first token's query in every row of its sentence, in every turn.
   Turns first_query(Value query);

@@ -56,7 +56,8 @@ TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
   };
   for (const Case& c : {Case{{2, 64, 2, 128, 2}, 1024, 16, 1}, Case{{2, 64, 2, 128, 2}, 1024, 8, 2},
                         Case{{2, 64, 2, 128, 2}, 2048, 8, 4}, Case{{2, 96, 3, 200, 5}, 4096, 16, 2},
-                        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
+                        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{2, 128, 2, 512, 2}, 16384, 32, 4},
+                        Case{{2, 128, 2, 512, 2}, 16384, 64, 2}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
                         Case{{2, 64, 2, 192, 9, Task::token_classification}, 4096, 16, 4}}) {
     const auto model = polynomial_model(c.shape, 11);
     const OneRoundLayout layout(model->config, c.bucket, c.slots, c.sentences);
@@ -89,7 +90,7 @@ TEST(OneRoundBatch, RefusesWhatLeavesRowsUnused) {
   EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 32, 2048, 2), Error);
 }
 
-TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
+TEST(OneRoundCircuitDepth, IsSevenLevelsALayerAndOneToShear) {
   for (const Shape& shape : {Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 2}, Shape{3, 64, 2, 128, 2},
                              Shape{2, 64, 2, 128, 5, Task::token_classification}}) {
     const auto model = polynomial_model(shape, 3);
@@ -98,7 +99,9 @@ TEST(OneRoundCircuitDepth, IsEightLevelsALayer) {
       const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model->config)).build();
       // The only query of a single layer is chosen on the way.
       const bool chosen = shape.layers == 1 && shape.task == Task::classification;
-      EXPECT_EQ(circuit::assign_levels(program).depth, 8 * shape.layers + (chosen ? 1 : 0)) << shape.layers;
+      // Keys and values of full layers are sheared.
+      const int sheared = layout.shifts == 0 ? 0 : shape.layers - (shape.task == Task::classification ? 1 : 0);
+      EXPECT_EQ(circuit::assign_levels(program).depth, 7 * shape.layers + (chosen ? 1 : 0) + sheared) << shape.layers;
     }
   }
 }
@@ -134,7 +137,7 @@ TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
   EXPECT_EQ(inference.protocol, "one-round");
   EXPECT_EQ(inference.rounds, 1);
   int exchanges = 0;
-  const std::vector<double> logits = testing::encrypted_logits(inference, *model, ids, exchanges);
+  const std::vector<double> logits = testing::encrypted_logits(inference, *model, {ids}, exchanges);
   EXPECT_EQ(exchanges, 0) << "nothing comes back";
   ASSERT_EQ(logits.size(), expected.logits.size());
   for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 2e-2);
@@ -142,6 +145,27 @@ TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
 INSTANTIATE_TEST_SUITE_P(Tasks, OneRoundEncrypted,
                          ::testing::Values(Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 1, Task::regression},
                                            Shape{1, 64, 2, 192, 9, Task::token_classification}));
+
+// Three sentences of a batch whose scores are matrices.
+TEST(OneRoundEncryptedBatch, OfShearedRows) {
+  const auto model = std::make_shared<Model>(testing::calm_polynomial_model(polynomial_config({2, 64, 2, 128, 2}), 5));
+  const std::vector<std::vector<std::int32_t>> sentences = {random_ids(16, 1), random_ids(3, 2), random_ids(9, 3)};
+  std::vector<double> expected;
+  for (const auto& ids : sentences) {
+    const ForwardResult result = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
+    expected.insert(expected.end(), result.logits.begin(), result.logits.end());
+  }
+  for (double logit : expected)
+    model->config.thex->max_logit = std::max(model->config.thex->max_logit, std::abs(logit));
+  const InferencePlan inference = plan_inference(std::shared_ptr<const Model>(model), 16);
+  ASSERT_EQ(inference.shapes.size(), 2u);
+  const auto batch = static_cast<std::size_t>(inference.shapes[1].sentences);
+  EXPECT_GT(OneRoundLayout(model->config, 16, inference.plan.programs[1].slots, batch).shifts, 0u);
+  int exchanges = 0;
+  const std::vector<double> logits = testing::encrypted_logits(inference, *model, sentences, exchanges, 1);
+  ASSERT_EQ(logits.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) EXPECT_NEAR(logits[l], expected[l], 2e-2);
+}
 
 }  // namespace
 }  // namespace thex::bert

@@ -23,6 +23,7 @@ OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tok
   copies = rows / tokens / sentences;
   turns = parts == 2 ? 1 : 2;
   scored = half / turns;
+  if (turns == 2 && blocks == 1 && copies == 1 && tokens >= scored / head_slots) shifts = scored / head_slots;
   require(head_slots * std::bit_ceil(head_dim) == half,
           std::to_string(heads) + " heads of size " + std::to_string(head_dim) + ", padded to powers of two, are " +
               std::to_string(head_slots * std::bit_ceil(head_dim)) + " columns and not the " + std::to_string(half) +

@@ -8,6 +8,9 @@
 // second time turned by half a row: the sum of both products repeats after half a row, and cyclic rotations leave the
 // sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
 //
+// Where the tokens fill the rows there are as many shifts of keys as rows of features: scores are one matrix for
+// several shifts, see one_round_sheared.cc.
+//
 // A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.
 #pragma once
@@ -21,6 +24,7 @@ struct OneRoundLayout : RowLayout {
   std::size_t copies = 0;      // repetitions of the T tokens in a ciphertext: R / T
   std::size_t turns = 0;       // of queries and keys: 1 of doubled rows, else 2
   std::size_t scored = 0;      // first columns in which a score is valid: half / turns
+  std::size_t shifts = 0;  // of keys that a sheared matrix of scores holds: scored / head_slots, 0 where none can be
 
   // Throws Error(model) naming the field whose value this packing cannot hold.
   OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t batch = 1);

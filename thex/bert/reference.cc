@@ -141,8 +141,8 @@ class Forward {
 
   static void power_softmax(std::vector<double>& scores) {
     for (double& s : scores) {
-      const double u = s / 4 + 1;
-      s = u * u * u * u / static_cast<double>(scores.size());
+      const double u = s / 2 + 1;
+      s = u * u / static_cast<double>(scores.size());
     }
   }
 

@@ -3,7 +3,7 @@
 //
 // For Softmax::estimation with scores s = q.k/sqrt(d): u = s/2+1, c = ReLU(u)^3, c = 0 at padded keys,
 // P = c * T(sum_j c_j). The sum runs over real tokens only, so the result does not depend on the padding. For
-// Softmax::power P = (s/4+1)^4 / n, n the number of real tokens.
+// Softmax::power P = (s/2+1)^2 / n, n the number of real tokens.
 #pragma once
 
 #include <cstdint>

@@ -212,9 +212,9 @@ TEST(Forward, HandComputedPowerAndSquare) {
   data(model, "encoder.layer.0.intermediate.dense.weight") = {1, -1};
   data(model, "encoder.layer.0.output.dense.weight") = {1, 2};
   data(model, "classifier.weight") = {1, 0, 0, 1};
-  // Tokens (2,0) and (-8,1). Scores of token 0: 4/sqrt(2) and -16/sqrt(2); u: 1 + 1/sqrt(2), 1 - 4/sqrt(2).
+  // Tokens (2,0) and (-8,1). Scores of token 0: 4/sqrt(2) and -16/sqrt(2); u: 1 + 2/sqrt(2), 1 - 8/sqrt(2).
   const auto result = forward_embedded(model, {2, 0, -8, 1});
-  const double p0 = std::pow(1 + std::sqrt(0.5), 4) / 2, p1 = std::pow(1 - 2 * std::sqrt(2.0), 4) / 2;
+  const double p0 = std::pow(1 + std::sqrt(2.0), 2) / 2, p1 = std::pow(1 - 4 * std::sqrt(2.0), 2) / 2;
   const double a0 = 2 + 2 * p0 - 8 * p1, a1 = p1, ffn = (a0 - a1) * (a0 - a1);
   EXPECT_NEAR(result.hidden[1][0], a0 + ffn, 1e-9);
   EXPECT_NEAR(result.hidden[1][1], a1 + 2 * ffn, 1e-9);
