@@ -88,9 +88,10 @@ std::optional<PlanBudget> budget(const bert::ModelConfig& config, int max_length
   }
 }
 
-// The same before anything is trained, from sizes that are assumed: a warning in time.
-void warn_without_plan(bert::ModelConfig config, const data::TaskSpec& spec, bert::Protocol protocol, int max_length,
-                       const Log& log) {
+// The same before anything is trained, from sizes that are assumed: a warning in time. A model that is too deep for one
+// round is refused: the other protocol shows more to the client, which is not for the program to decide.
+void require_plan(bert::ModelConfig config, const data::TaskSpec& spec, bert::Protocol protocol, int max_length,
+                  const Log& log) {
   const bool polynomial = protocol == bert::Protocol::one_round;
   config.activation = polynomial ? bert::Activation::square : bert::Activation::relu;
   config.pooler = false;
@@ -104,6 +105,11 @@ void warn_without_plan(bert::ModelConfig config, const data::TaskSpec& spec, ber
     bert::plan_inference(config, max_length);
   } catch (const circuit::ImprecisePlan&) {  // calibration decides
   } catch (const Error& e) {
+    if (polynomial)
+      throw Error(ErrorCode::model,
+                  std::string("this model does not fit into one round: ") + e.what() +
+                      "; --protocol the-x takes deep models, but shows the client the inputs of every "
+                      "ReLU");
     log(std::string("warning: no plan for encrypted inference: ") + e.what());
   }
 }
@@ -170,9 +176,10 @@ int run_convert(int argc, char** argv) {
   WorkflowOptions o;
   FineTuneOptions plain_options;
   std::filesystem::path folder, teacher_folder;
-  std::string profile = "default", protocol = "the-x";
+  std::string profile = "default";
+  std::optional<std::string> protocol;
   bool backbone = false;
-  std::optional<double> rate, embedding_rate, hard, dropout, word_dropout;
+  std::optional<double> rate, embedding_rate, hard, dropout, word_dropout, score_limit;
   std::optional<std::size_t> batch, asked_variants;
   app.add_option("MODEL_DIR", folder, "Plain model: config.json, model.safetensors, vocab.txt")->required();
   add_common_arguments(app, a);
@@ -180,10 +187,10 @@ int run_convert(int argc, char** argv) {
       ->check(CLI::IsMember({"paper", "default"}))
       ->capture_default_str();
   app.add_option("--protocol", protocol,
-                 "the-x: the client evaluates the ReLUs and sees their inputs, tenths of a second; one-round: nobody "
-                 "sees anything, polynomials in place of all nonlinearities, seconds, few layers")
-      ->check(CLI::IsMember({"the-x", "one-round"}))
-      ->capture_default_str();
+                 "one-round: nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers; "
+                 "the-x: the client evaluates the ReLUs and sees their inputs, tenths of a second (default: one-round; "
+                 "with --profile paper the-x)")
+      ->check(CLI::IsMember({"one-round", "the-x"}));
   app.add_flag("--backbone", backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
   app.add_option("--plain-epochs", plain_options.epochs, "With --backbone: its epochs (default: by steps)");
@@ -228,7 +235,7 @@ int run_convert(int argc, char** argv) {
   app.add_option("--word-dropout", word_dropout, "Of whole words (default: 0)")->check(CLI::Range(0.0, 0.9));
   app.add_option("--length-power", o.length_power, "Weight of long examples: (length/mean)^power")
       ->capture_default_str();
-  app.add_option("--score-limit", o.score_limit, "Penalise |score/2+1| beyond this")->capture_default_str();
+  app.add_option("--score-limit", score_limit, "Penalise |score/2+1| beyond this (default: 6; for the-x 3)");
   app.add_option("--ffn-limit", o.ffn_limit)->capture_default_str();
   app.add_option("--hidden-limit", o.hidden_limit)->capture_default_str();
   app.add_option("--range-weight", o.range_weight, "Weight of the range penalties")->capture_default_str();
@@ -242,6 +249,8 @@ int run_convert(int argc, char** argv) {
   const torch::Device device = prepare(a);
   if (a.work.empty()) a.work = a.out.string() + ".work";
   o.profile = profile == "paper" ? Profile::paper : Profile::standard;
+  o.protocol = protocol.value_or(profile == "paper" ? "the-x" : "one-round") == "the-x" ? bert::Protocol::the_x
+                                                                                        : bert::Protocol::one_round;
   if (o.profile == Profile::paper && (asked_variants.value_or(0) > 0 || hard || !teacher_folder.empty()))
     throw Error(ErrorCode::usage, "--profile paper has no teacher: leave out --teacher, --hard and --augment");
   const bert::Model model = bert::load_model(folder);
@@ -261,17 +270,17 @@ int run_convert(int argc, char** argv) {
   const ResolvedTask task =
       resolve_task(a.task, a.train, backbone ? std::nullopt : std::optional<bert::ModelConfig>(model.config));
   TaskData data = load_task(a, task, tokenizer, log);
-  const WorkflowOptions suited = default_options(o.profile, model.config);
+  const WorkflowOptions suited = default_options(o.profile, o.protocol, model.config);
   o.batch_size = batch.value_or(data.split.train.size() >= 20000 ? 64 : 32);
   o.learning_rate = rate.value_or(suited.learning_rate);
   o.embedding_rate = embedding_rate.value_or(o.learning_rate);
   o.hard = hard.value_or(suited.hard);
   o.dropout = dropout.value_or(suited.dropout);
   o.word_dropout = word_dropout.value_or(suited.word_dropout);
-  o.protocol = protocol == "the-x" ? bert::Protocol::the_x : bert::Protocol::one_round;
+  o.score_limit = score_limit.value_or(suited.score_limit);
   std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
-  warn_without_plan(model.config, data.spec, o.protocol, std::min(128, a.max_length), log);
+  require_plan(model.config, data.spec, o.protocol, std::min(128, a.max_length), log);
   tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);
   nlohmann::ordered_json plain_report;
   const EncoderModule plain = [&] {

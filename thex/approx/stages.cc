@@ -242,9 +242,11 @@ class Workflow {
 
 }  // namespace
 
-WorkflowOptions default_options(Profile profile, const bert::ModelConfig& config) {
+WorkflowOptions default_options(Profile profile, bert::Protocol protocol, const bert::ModelConfig& config) {
   WorkflowOptions o;
   o.profile = profile;
+  o.protocol = protocol;
+  if (protocol == bert::Protocol::one_round) o.score_limit = 6;  // a square tells scores less apart than a cube
   o.learning_rate = o.embedding_rate = config.hidden <= 128 ? 2e-4 : config.hidden <= 384 ? 5e-5 : 3e-5;
   if (profile == Profile::paper) o.dropout = 0.1;
   return o;

@@ -53,7 +53,7 @@ struct WorkflowOptions {
 
 // What suits a profile and a model of this width: a large pre-trained encoder forgets at the rate at which a BERT-tiny
 // learns.
-WorkflowOptions default_options(Profile profile, const bert::ModelConfig& config);
+WorkflowOptions default_options(Profile profile, bert::Protocol protocol, const bert::ModelConfig& config);
 
 struct WorkflowResult {
   EncoderModule module;  // HE-friendly, parameters rounded to half precision

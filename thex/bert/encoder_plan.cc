@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <string>
 
 #include "thex/base/error.h"
@@ -24,9 +25,12 @@ constexpr double kMinLogitBits = 8;
 
 // Standard deviation of the noise that covers the computation's in an answer.
 constexpr double kFloodDeviation = 0x1p-9;
-// Scales of one-round to try: digits of six primes fit beside the first, which is faster; sixteen products in a row,
-// four of them squarings, may lose too many bits for it.
-constexpr int kOneRoundLogScales[] = {37, 40};
+// What to try for one-round, the fastest first: larger digits fit beside a small scale, which may lose too many bits,
+// and fewer levels may do without matrices of scores.
+constexpr struct {
+  int log_scale;
+  bool score_matrices;
+} kOneRoundAttempts[] = {{37, true}, {37, false}, {40, true}, {40, false}};
 
 // The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {
@@ -103,6 +107,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   const auto shapes = [&, buckets = result.shapes](std::size_t slots) {
     return protocol == Protocol::the_x ? buckets : with_batches(buckets, config, slots);
   };
+  bool score_matrices = true;
   const auto build = [&](const EncoderWeights& from, std::size_t slots) {
     std::vector<circuit::Program> programs;
     for (const QueryShape& shape : shapes(slots)) {
@@ -111,7 +116,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
         const EncoderLayout layout(config, tokens, slots);
         programs.push_back(EncoderBuilder(layout, from).build());
       } else {
-        const OneRoundLayout layout(config, tokens, slots, sentences);
+        const OneRoundLayout layout(config, tokens, slots, sentences, score_matrices);
         programs.push_back(OneRoundBuilder(layout, from).build());
       }
     }
@@ -133,11 +138,19 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   if (protocol == Protocol::the_x) {
     result.plan = plan_at(33, kMinLogitBits);
   } else {
-    try {
-      result.plan = plan_at(kOneRoundLogScales[0], bits_besides_flood(kMinLogitBits));
-    } catch (const circuit::ImprecisePlan&) {
-      result.plan = plan_at(kOneRoundLogScales[1], bits_besides_flood(kMinLogitBits));
+    std::exception_ptr imprecise, failed;
+    for (const auto& attempt : kOneRoundAttempts) {
+      score_matrices = attempt.score_matrices;
+      try {
+        result.plan = plan_at(attempt.log_scale, bits_besides_flood(kMinLogitBits));
+        break;
+      } catch (const circuit::ImprecisePlan&) {
+        imprecise = std::current_exception();
+      } catch (const Error&) {
+        failed = std::current_exception();
+      }
     }
+    if (!result.plan.context) std::rethrow_exception(imprecise ? imprecise : failed);
   }
   result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());

@@ -167,5 +167,27 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
   for (std::size_t l = 0; l < expected.size(); ++l) EXPECT_NEAR(logits[l], expected[l], 2e-2);
 }
 
+// Six layers have the levels they take without matrices of scores, if not the bits; seven have not.
+TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
+  const auto depths = [](int layers) {
+    ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
+    const InferencePlan inference = plan_inference(config, 128);
+    std::pair<int, int> both{1000, 0};
+    for (const auto& program : inference.plan.program_plans) {
+      both.first = std::min(both.first, program.depth);
+      both.second = std::max(both.second, program.depth);
+    }
+    return both;
+  };
+  EXPECT_EQ(depths(2), std::make_pair(14, 15));
+  EXPECT_THROW(depths(6), circuit::ImprecisePlan);
+  try {
+    depths(7);
+    FAIL() << "seven layers fit";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("49 levels do not fit under 1747 bits"), std::string::npos) << e.what();
+  }
+}
+
 }  // namespace
 }  // namespace thex::bert

@@ -17,13 +17,14 @@ std::size_t OneRoundLayout::tokens_in(const ModelConfig& config, std::size_t slo
 }
 
 OneRoundLayout::OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
-                               std::size_t batch)
+                               std::size_t batch, bool score_matrices)
     : RowLayout(config, bucket_tokens, slot_count, row_parts(config, bucket_tokens, slot_count, batch), batch) {
   head_slots = std::bit_ceil(heads);
   copies = rows / tokens / sentences;
   turns = parts == 2 ? 1 : 2;
   scored = half / turns;
-  if (turns == 2 && blocks == 1 && copies == 1 && tokens >= scored / head_slots) shifts = scored / head_slots;
+  if (score_matrices && turns == 2 && blocks == 1 && copies == 1 && tokens >= scored / head_slots)
+    shifts = scored / head_slots;
   require(head_slots * std::bit_ceil(head_dim) == half,
           std::to_string(heads) + " heads of size " + std::to_string(head_dim) + ", padded to powers of two, are " +
               std::to_string(head_slots * std::bit_ceil(head_dim)) + " columns and not the " + std::to_string(half) +

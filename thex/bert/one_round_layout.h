@@ -26,8 +26,10 @@ struct OneRoundLayout : RowLayout {
   std::size_t scored = 0;      // first columns in which a score is valid: half / turns
   std::size_t shifts = 0;  // of keys that a sheared matrix of scores holds: scored / head_slots, 0 where none can be
 
-  // Throws Error(model) naming the field whose value this packing cannot hold.
-  OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t batch = 1);
+  // `score_matrices`: whether scores may be, which takes a level more in every full layer. Throws Error(model) naming
+  // the field whose value this packing cannot hold.
+  OneRoundLayout(const ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count, std::size_t batch = 1,
+                 bool score_matrices = true);
 
   // Tokens that fill a ciphertext, whosever they are.
   static std::size_t tokens_in(const ModelConfig& config, std::size_t slots);
