@@ -69,8 +69,7 @@ ConversionReport report_of(const WorkflowResult& r, const CommonArguments& a, co
   report.max_relu_input = r.ranges.max_relu_input();
   report.max_logit = r.ranges.logit;
   const Excess excess = largest_excess(r.ranges, r.unseen);
-  report.unseen =
-      UnseenRanges{data.split.held_out.size() + data.dev.size(), excess.ratio, excess.where, bert::kRangeMargin};
+  report.unseen = UnseenRanges{data.split.held_out.size() + data.dev.size(), excess.ratio, excess.where, 0};
   const EstimationReport& e = r.estimation_report;
   if (o.protocol == bert::Protocol::the_x)
     report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
@@ -79,12 +78,19 @@ ConversionReport report_of(const WorkflowResult& r, const CommonArguments& a, co
 }
 
 // What serving will cost, where a plan can be made.
-std::optional<PlanBudget> budget(const bert::ModelConfig& config, int max_length, const Log& log) {
+void add_plan(ConversionReport& report, const WorkflowOptions& o, int max_length, const Log& log) {
   try {
-    return budget_of(bert::plan_inference(config, max_length));
+    const bert::InferencePlan plan = bert::plan_inference(report.config, max_length);
+    report.plan = budget_of(plan);
+    report.unseen->room = plan.largest_value() / report.config.thex->largest_decrypted(o.protocol);
+    char line[200];
+    std::snprintf(
+        line, sizeof line,
+        "held-out and dev examples reach %.2f times the ranges (%s); decrypted values have room for %.1f times",
+        report.unseen->ratio, report.unseen->where.c_str(), report.unseen->room);
+    log(line);
   } catch (const Error& e) {
     log(std::string("warning: no plan for encrypted inference: ") + e.what());
-    return std::nullopt;
   }
 }
 
@@ -127,9 +133,7 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
                g.u, g.cube, g.min_sum, g.sum, g.context, g.ffn, g.hidden, g.logit);
   if (r.module.softmax == bert::Softmax::estimation)
     std::fprintf(stderr, ", T %.1f and %.1f; largest ReLU input %.1f", g.t1, g.t2, g.max_relu_input());
-  const Excess excess = largest_excess(g, r.unseen);
-  std::fprintf(stderr, "\nheld-out and dev examples reach %.2f times these (%s); there is room for %.1f times\n",
-               excess.ratio, excess.where.c_str(), bert::kRangeMargin);
+  std::fprintf(stderr, "\n");
 }
 
 // Variants that bring a training split to this many examples, unless the user asks for another number: a student
@@ -355,7 +359,7 @@ int run_convert(int argc, char** argv) {
   report.reference_difference = agreement.largest_difference;
   report.dev_standard_error =
       standard_error(data.spec, outcomes_of(data.spec, data.dev, predict(result.module, data.dev)), 100, a.seed);
-  report.plan = budget(out.config, std::min(128, a.max_length), log);
+  add_plan(report, o, std::min(128, a.max_length), log);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   report.verdict = judge(report);
   log("verdict: " + report.verdict.summary);

@@ -97,7 +97,7 @@ struct UnseenRanges {
   std::size_t examples = 0;
   double ratio = 0;   // the largest, of a value to the calibrated one
   std::string where;  // "layer 1, ffn"
-  double room = 0;    // the ratio up to which the parameters have room
+  double room = 0;    // how much larger than calibrated decrypted values may be; 0: there is no plan
 };
 
 struct ConversionReport {

@@ -211,8 +211,11 @@ void ranges_section(Markup& page, const ConversionReport& r) {
   if (r.unseen)
     page.leaf("p",
               fmt::format("On {} held-out and dev examples, which were not used for calibration, the largest value "
-                          "is {:.2f} times the calibrated one ({}); the parameters have room for {:.1f} times.",
-                          r.unseen->examples, r.unseen->ratio, r.unseen->where, r.unseen->room));
+                          "is {:.2f} times the calibrated one ({}).",
+                          r.unseen->examples, r.unseen->ratio, r.unseen->where) +
+                  (r.unseen->room > 0
+                       ? fmt::format(" There is room for decrypted values of {:.1f} times theirs.", r.unseen->room)
+                       : ""));
   if (r.ranges.empty()) return;
   page.leaf("p",
             "Absolute values over the calibration data, logarithmic: bars from the median to 99.9 %, whiskers to the "

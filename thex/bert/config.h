@@ -61,6 +61,11 @@ struct HeSection {
   double max_logit = 0;
   // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.
   std::vector<LayerRanges> layers;
+
+  // The larger of them that the client decrypts under the protocol.
+  double largest_decrypted(Protocol protocol) const {
+    return protocol == Protocol::the_x && max_relu_input > max_logit ? max_relu_input : max_logit;
+  }
 };
 
 struct ModelConfig {

@@ -16,7 +16,8 @@ namespace thex::bert {
 
 inline constexpr int kBuckets[] = {16, 32, 64, 128};
 
-// Parameters have room for values so many times as large as the calibrated ones.
+// Parameters are chosen for values so many times as large as the calibrated ones; the lowest prime then has room for
+// twice as much (InferencePlan::largest_value).
 inline constexpr double kRangeMargin = 1.5;
 
 // "classification", "regression" or "token_classification".
@@ -50,6 +51,8 @@ struct InferencePlan {
   int flooding_bits = -1;
   std::vector<LedgerEntry> ledger;
 
+  // Decrypted values beyond it, of either sign, come back as others.
+  double largest_value() const;
   // The standard deviation that the flood gives a logit; 0 without it.
   double flood_deviation() const;
   // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.

@@ -122,8 +122,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     }
     return programs;
   };
-  const double range = protocol == Protocol::the_x ? std::max(config.thex->max_relu_input, config.thex->max_logit)
-                                                   : config.thex->max_logit;
+  const double range = config.thex->largest_decrypted(protocol);
   if (!(range > 0) || !std::isfinite(range))
     throw Error(ErrorCode::model,
                 "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
@@ -181,6 +180,10 @@ const char* name_of(Task task) {
 }
 
 std::string rounds_text(int rounds) { return std::to_string(rounds) + (rounds == 1 ? " round" : " rounds"); }
+
+double InferencePlan::largest_value() const {
+  return static_cast<double>(plan.context->prime(0).value()) / 2 / plan.context->scale(0);
+}
 
 double InferencePlan::flood_deviation() const {
   return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);

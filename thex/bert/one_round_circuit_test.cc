@@ -172,6 +172,7 @@ TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
   const auto depths = [](int layers) {
     ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
     const InferencePlan inference = plan_inference(config, 128);
+    EXPECT_GE(inference.largest_value(), 1.99 * kRangeMargin * config.thex->max_logit);
     std::pair<int, int> both{1000, 0};
     for (const auto& program : inference.plan.program_plans) {
       both.first = std::min(both.first, program.depth);
