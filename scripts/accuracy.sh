@@ -154,7 +154,7 @@ table() {
 Made by `scripts/accuracy.sh`; models of BERT-tiny's shape (2 layers, hidden 128) distilled from a MiniLM-L6 that was fine-tuned on the task (students of
 MRPC and RTE, which have few examples, go on from those of STS-B; for RTE so does the MiniLM).
 First metric of each task on the full dev set, in per cent: mean and standard deviation over seeds (each with its own plain model). "paper" is
-the published recipe, "default" is ours. Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut
+the published recipe, "default" is ours, both for the protocol the-x. Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut
 at 128 tokens.
 
 | task | metric | profile | seeds | plain | ReLU | + softmax | + LayerNorm | drop |
