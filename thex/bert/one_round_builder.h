@@ -7,6 +7,8 @@
 // none: it comes from the layer before on a way as short as the keys'.
 #pragma once
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "thex/bert/one_round_layout.h"
@@ -80,8 +82,11 @@ class OneRoundBuilder : RowBuilder {
   Value sheared(Value x);
   Blocks score_matrices(int layer, Value query, Value key);
   Value matrix_context(const Blocks& powers, Value value);
-  // One in the columns where inner sums that are moved by `outer` steps in the end are valid.
-  circuit::PlainId outer_window(std::size_t outer);
+  // By b: one in the columns of inner sum b that come to lie in the first half of a row.
+  std::vector<circuit::PlainId> outer_windows();
+  // The sum over b of the products terms(b), moved by A b columns.
+  using Products = std::vector<std::pair<Value, Value>>;
+  Value outer_sum(const std::function<Products(std::size_t b)>& terms);
   // x rotated by 0, 1, .. count - 1 times so many steps; rotations of one value share its digits.
   Blocks multiples(Value x, int steps, std::size_t count);
   Value cls_attention(int layer, const State& state);

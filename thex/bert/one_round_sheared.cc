@@ -62,10 +62,23 @@ Value OneRoundBuilder::sheared(Value x) {
   return LinearMap(b_, {masks}, kBabyRows * row).apply(b_, x);
 }
 
-circuit::PlainId OneRoundBuilder::outer_window(std::size_t outer) {
-  const std::size_t first = outer * inner_steps(layout_.shifts) * layout_.head_slots;
-  return mask(layout_.width,
-              [first, count = layout_.scored](std::size_t p) { return p >= first && p < first + count; });
+std::vector<circuit::PlainId> OneRoundBuilder::outer_windows() {
+  std::vector<circuit::PlainId> windows;
+  const std::size_t columns = inner_steps(layout_.shifts) * layout_.head_slots;
+  for (std::size_t first = 0; first < layout_.scored; first += columns)
+    windows.push_back(mask(layout_.width,
+                           [first, count = layout_.scored](std::size_t p) { return p >= first && p < first + count; }));
+  return windows;
+}
+
+Value OneRoundBuilder::outer_sum(const std::function<Products(std::size_t b)>& terms) {
+  const std::size_t inner = inner_steps(layout_.shifts), outer = layout_.shifts / inner;
+  Value sum = b_.product_sum(terms(outer - 1));
+  for (std::size_t b = outer - 1; b-- > 0;) {
+    const Value part = b_.product_sum(terms(b));
+    sum = b_.add(b_.rotate(sum, static_cast<int>(inner * layout_.head_slots)), part);
+  }
+  return sum;
 }
 
 // The scores of a query and a sheared key, pairs of turns; the second half of a row is zero. Matrix m is computed m + 1
@@ -89,21 +102,18 @@ Blocks OneRoundBuilder::score_matrices(int layer, Value query, Value key) {
   }
   label(layer, "query");
   const Blocks queries = multiples(query, matrix_rows, matrices);
+  const std::vector<circuit::PlainId> windows = outer_windows();
   Blocks scores;
   for (std::size_t m = 0; m < matrices; ++m) {
     label(layer, "query");
     const Blocks turned = multiples(queries[(m + 1) % matrices], column, inner);
-    Value sum;
-    for (std::size_t b = outer; b-- > 0;) {
-      std::vector<std::pair<Value, Value>> terms;
+    scores.push_back(b_.twice_first(outer_sum([&](std::size_t b) {
+      Products terms;
       label(layer, "query");
-      for (std::size_t a = 0; a < inner; ++a)
-        terms.emplace_back(b_.multiply_plain(turned[a], outer_window(b)), keys[a][b]);
+      for (std::size_t a = 0; a < inner; ++a) terms.emplace_back(b_.multiply_plain(turned[a], windows[b]), keys[a][b]);
       label(layer, "scores");
-      const Value part = b_.product_sum(terms);
-      sum = b + 1 == outer ? part : b_.add(b_.rotate(sum, static_cast<int>(inner) * column), part);
-    }
-    scores.push_back(b_.twice_first(sum));
+      return terms;
+    })));
   }
   return scores;
 }
@@ -118,11 +128,12 @@ Value OneRoundBuilder::matrix_context(const Blocks& powers, Value value) {
   const int matrix_rows = static_cast<int>(shifts) * row;
   // The values of shift a + A b are G - a - A b rows further down: up by one, A (B - 1 - b) and A - 1 - a.
   const Blocks raised = multiples(b_.rotate(value, row), outer_rows, outer);
+  const std::vector<circuit::PlainId> windows = outer_windows();
   std::vector<Blocks> values;  // by b, then a; zero outside of their window
   for (std::size_t b = 0; b < outer; ++b) {
     Value back = raised[outer - 1 - b];
     for (std::size_t k = 0; k < b; ++k) back = b_.rotate(back, -outer_columns);
-    Blocks moved = multiples(b_.multiply_plain(back, outer_window(b)), row, inner);
+    Blocks moved = multiples(b_.multiply_plain(back, windows[b]), row, inner);
     values.emplace_back(moved.rbegin(), moved.rend());
   }
   Value total;
@@ -131,13 +142,11 @@ Value OneRoundBuilder::matrix_context(const Blocks& powers, Value value) {
     Value next = b_.rotate(powers[(m + 1) % matrices], -static_cast<int>(layout_.scored));
     for (std::size_t bit = 1; bit < matrices; bit *= 2) next = b_.rotate(next, static_cast<int>(bit) * matrix_rows);
     const Blocks turned = multiples(b_.add(powers[m], next), column, inner);
-    Value sum;
-    for (std::size_t b = outer; b-- > 0;) {
-      std::vector<std::pair<Value, Value>> terms;
+    const Value sum = outer_sum([&](std::size_t b) {
+      Products terms;
       for (std::size_t a = 0; a < inner; ++a) terms.emplace_back(turned[a], values[b][a]);
-      const Value part = b_.product_sum(terms);
-      sum = b + 1 == outer ? part : b_.add(b_.rotate(sum, outer_columns), part);
-    }
+      return terms;
+    });
     total = m == 0 ? sum : b_.add(b_.rotate(total, matrix_rows), sum);
   }
   return total;
