@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # scripts/accuracy.sh: what each stage of the workflow costs on SST-2, MRPC, RTE, STS-B and CoNLL-2003 for BERT-tiny's shape, in clear and
-# encrypted, for several seeds and both profiles, and for MiniLM-L6 by the default profile; writes docs/ACCURACY.md from the results. Takes hours;
+# encrypted, for several seeds, by the published recipe and by ours for both protocols, and for MiniLM-L6 by ours; writes docs/ACCURACY.md from the results. Takes hours;
 # a re-run goes on where the last one ended. The data is $THEX_DATA, or shared/data beside the repository.
 #
-#   TASKS="sst2 stsb mrpc rte conll2003"  SEEDS="1 2 3"  PROFILES="paper default"  ENCRYPTED=200  LARGE="sst2 stsb mrpc rte"  THREADS=2  WORK=accuracy.work
+#   TASKS="sst2 stsb mrpc rte conll2003"  SEEDS="1 2 3"  PROFILES="paper default one-round"  ENCRYPTED=200  LARGE="sst2 stsb mrpc rte"  THREADS=2  WORK=accuracy.work
 #   scripts/accuracy.sh --table   only writes the page, from the results that are there
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-tasks="${TASKS:-sst2 stsb mrpc rte conll2003}" seeds="${SEEDS:-1 2 3}" profiles="${PROFILES:-paper default}"
+tasks="${TASKS:-sst2 stsb mrpc rte conll2003}" seeds="${SEEDS:-1 2 3}" profiles="${PROFILES:-paper default one-round}"
 large="${LARGE-sst2 stsb mrpc rte}" large_encrypted=20
 glue="sst2 stsb mrpc rte"
 encrypted="${ENCRYPTED:-200}" threads="${THREADS:-2}" work="${WORK:-$root/accuracy.work}"
@@ -37,6 +37,14 @@ plain_options() {
     mrpc) echo --augment 6000 --min-steps 1500 --rate 2e-4 --embedding-rate 2e-4 --hard 0.1 ;;
     rte) echo --augment 3000 --min-steps 1000 --rate 2e-4 --embedding-rate 2e-4 --hard 0.3 ;;
     *) echo --augment 30000 --min-steps 4000 --hard 0.1 ;;
+  esac
+}
+
+# Options of a conversion: the published recipe ("paper") and ours ("default") for the protocol the-x, and ours for one-round.
+profile_options() {
+  case "$1" in
+    one-round) echo --protocol one-round ;;
+    *) echo --protocol the-x --profile "$1" ;;
   esac
 }
 
@@ -75,7 +83,8 @@ run_task() {
     for profile in $profiles; do
       local out="$folder/$profile"
       if [ ! -f "$out/config.json" ]; then
-        step "$out.log" "$build/thex-convert" "$folder/plain" --protocol the-x "${common[@]}" --seed "$seed" --profile "$profile" -o "$out"
+        # shellcheck disable=SC2046
+        step "$out.log" "$build/thex-convert" "$folder/plain" $(profile_options "$profile") "${common[@]}" --seed "$seed" -o "$out"
         rm -rf "$out.work"
       fi
     done
@@ -119,12 +128,12 @@ mean_spread() {
     if (n > 1) printf "%.2f ± %.2f\n", m, sqrt(v > 0 ? v : 0); else printf "%.2f\n", m }'
 }
 
-# The first metric of one stage in every report of a task and profile.
-stage_scores() {  # TASK PROFILE STAGE
+# The first metric of one stage in every report of a task and profile. Of several names each report has one.
+stage_scores() {  # TASK PROFILE STAGE|STAGE
   local seed report
   for seed in $seeds; do
     report="$work/$1/seed-$seed/$2/report.json"
-    if [ -f "$report" ]; then jq -r --arg stage "$3" '.metrics[0] as $m | .stages[] | select(.name == $stage) | .dev[$m]' "$report"; fi
+    if [ -f "$report" ]; then jq -r --arg stage "$3" '.metrics[0] as $m | .stages[] | select(.name | IN($stage | split("|")[])) | .dev[$m]' "$report"; fi
   done
 }
 
@@ -154,10 +163,10 @@ table() {
 Made by `scripts/accuracy.sh`; models of BERT-tiny's shape (2 layers, hidden 128) distilled from a MiniLM-L6 that was fine-tuned on the task (students of
 MRPC and RTE, which have few examples, go on from those of STS-B; for RTE so does the MiniLM).
 First metric of each task on the full dev set, in per cent: mean and standard deviation over seeds (each with its own plain model). "paper" is
-the published recipe, "default" is ours, both for the protocol the-x. Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut
-at 128 tokens.
+the published recipe and "default" is ours, both for the protocol the-x (ReLU, softmax estimation); "one-round" is ours for the protocol of that name (square, power
+softmax). Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut at 128 tokens.
 
-| task | metric | profile | seeds | plain | ReLU | + softmax | + LayerNorm | drop |
+| task | metric | profile | seeds | plain | activation | + softmax | + LayerNorm | drop |
 |---|---|---|---|---|---|---|---|---|
 END
   for task in $tasks; do
@@ -168,8 +177,8 @@ END
       metric="$(jq -r '.metrics[0]' "$(find "$work/$task" -path "*/$profile/report.json" -print -quit)")"
       last="$(drops "$task" "$profile" | mean_spread)"
       printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$metric" "$profile" "$count" \
-        "$(stage_scores "$task" "$profile" plain | mean_spread)" "$(stage_scores "$task" "$profile" relu | mean_spread)" \
-        "$(stage_scores "$task" "$profile" fine-tuned | mean_spread)" \
+        "$(stage_scores "$task" "$profile" plain | mean_spread)" "$(stage_scores "$task" "$profile" "relu|square" | mean_spread)" \
+        "$(stage_scores "$task" "$profile" "fine-tuned|power-softmax" | mean_spread)" \
         "$(stage_scores "$task" "$profile" half-precision | mean_spread)" "$last"
     done
   done
@@ -184,10 +193,10 @@ The paper's drops in points, cumulative and averaged over seven GLUE tasks: ReLU
 
 ## Encrypted
 The first $encrypted examples of the dev set through client and server, seed ${seeds%% *}, against the same model in clear on the same examples.
-"agreement": share of equal labels or tags; for regressions the largest difference of a value. Seconds of one query, without key generation, on a machine
-that trained other models meanwhile: \`docs/BENCHMARKS.md\` has undisturbed ones.
+"agreement": share of equal labels or tags; for regressions the largest difference of a value. Seconds of one example, without key generation (of one-round, examples that share a query share its time), on a machine that trained
+other models meanwhile: \`docs/BENCHMARKS.md\` has undisturbed ones.
 
-| task | profile | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds a query |
+| task | profile | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds an example |
 |---|---|---|---|---|---|---|---|---|
 END
   for task in $tasks; do
@@ -196,7 +205,7 @@ END
   cat <<END
 
 ## MiniLM-L6
-6 layers, hidden 384, one seed, default profile with \`--augment 2000 --min-steps 200 --final-steps 400 --norm-group 2\`; SST-2 on the first 8,000 training
+6 layers, hidden 384, one seed, protocol the-x, default profile with \`--augment 2000 --min-steps 200 --final-steps 400 --norm-group 2\`; SST-2 on the first 8,000 training
 phrases. Full dev set; encrypted on its first $large_encrypted examples.
 
 | task | metric | plain | converted | drop |
@@ -210,7 +219,7 @@ END
   done
   cat <<END
 
-| task | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds a query |
+| task | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds an example |
 |---|---|---|---|---|---|---|---|
 END
   for task in $large; do encrypted_row "$work/$task/minilm" "$task"; done
@@ -223,7 +232,7 @@ encrypted_row() {
   [ -s "$out.encrypted.json" ] || return 0
   printf '| %s ' "$@" "$(percent "$out.plain.json" .value)" "$(percent "$out.simulate.json" .value)" \
     "$(percent "$out.encrypted.json" .value)" "$(agreement "$out.simulate.json")" "$(agreement "$out.encrypted.json")" \
-    "$(field %.1e "$out.encrypted.json" .max_logit_error)" "$(field %.2f "$out.encrypted.json" .mean_query_seconds)"
+    "$(field %.1e "$out.encrypted.json" .max_logit_error)" "$(field %.2f "$out.encrypted.json" '.mean_example_seconds // .mean_query_seconds')"
   echo '|'
 }
 
