@@ -91,13 +91,14 @@ Work WorkOf::rotate_hoisted() const {
 
 Work WorkOf::linear_transform(double rotations, double giants, double factors) const {
   const double rows = limbs_ + special_;
-  const Work plain_product = {.multiply_adds = 2 * rows * n_};
   const Work giant_step = 0.5 * mod_down() + decompose() + key_product();
   const Work division = 2 * rows * transform() + Work{.multiply_adds = 2 * (limbs_ - 1) * (special_ + 1) * n_,
                                                       .products = 2 * (limbs_ - 1) * n_};
-  return decompose() + rotations * key_product() + factors * plain_product + (giants - 1) * giant_step + division +
-         limbs_moved(4 * limbs_ - 2);
+  return decompose() + rotations * key_product() + factors * transform_product() + (giants - 1) * giant_step +
+         division + limbs_moved(4 * limbs_ - 2);
 }
+
+Work WorkOf::transform_product() const { return {.multiply_adds = 2 * (limbs_ + special_) * n_}; }
 
 Work WorkOf::multiply_relinearize() const {
   return rotate() + Work{.multiply_adds = 4 * limbs_ * n_} + limbs_moved(2 * limbs_);

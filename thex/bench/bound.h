@@ -49,6 +49,7 @@ class WorkOf {
   // ckks/linear_transform.h on one input: baby rotations that are not divided by P, `factors` products with plaintexts
   // (whose bytes are the caller's to add), giants - 1 giant steps that divide c_1 alone, one division by P q_level.
   Work linear_transform(double rotations, double giants, double factors) const;
+  Work transform_product() const;  // one of these factors
   Work multiply_relinearize() const;
   Work rescale() const;
   Work multiply_plain() const;

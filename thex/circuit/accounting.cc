@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "thex/circuit/cost_model.h"
 #include "thex/circuit/fusion.h"
 
 namespace thex::circuit {
@@ -33,7 +32,7 @@ class Accountant {
         std::set<NodeId> decomposed;
         for (std::size_t k = 0; k < sum.steps.size(); ++k)
           rotation(sum.steps[k], plan_.level[id], sum.steps[k] != 0 && decomposed.insert(sum.inputs[k]).second);
-        spend(2 * cost_.divide(plan_.level[id]));
+        at(plan_.level[id]).divisions += 2;
       }
     }
     for (const TransformGroup& g : fusion.groups) {
@@ -41,6 +40,10 @@ class Accountant {
       group(g);
     }
     leave();
+    for (const auto& [level, work] : work_) plan_.estimated_seconds += cost_.of(work, level);
+    if (steps_ == nullptr) return;
+    for (StepCost& step : *steps_)
+      for (const auto& [level, work] : step.work) step.seconds += cost_.of(work, level);
   }
 
  private:
@@ -63,12 +66,11 @@ class Accountant {
     step.rotations += plan_.counts.rotations - before_.rotations;
     step.plain_products += plan_.counts.plain_products - before_.plain_products;
     step.ciphertext_products += plan_.counts.ciphertext_products - before_.ciphertext_products;
-    step.seconds += plan_.estimated_seconds - seconds_before_;
     before_ = plan_.counts;
-    seconds_before_ = plan_.estimated_seconds;
   }
 
-  void spend(double seconds) { plan_.estimated_seconds += seconds; }
+  // The current step's work at a level, or that of the whole program.
+  LevelWork& at(int level) { return steps_ == nullptr ? work_[level] : (*steps_)[current_].work[level]; }
 
   // One that is not divided by P yet; steps = 0 costs no key.
   void rotation(int steps, int level, bool decomposes) {
@@ -76,8 +78,8 @@ class Accountant {
     const auto [it, inserted] = keys_.rotations.emplace(steps, level);
     if (!inserted) it->second = std::max(it->second, level);
     ++plan_.counts.rotations;
-    if (decomposes) spend(cost_.decompose(level));
-    spend(cost_.key_multiply(level));
+    if (decomposes) ++at(level).decompositions;
+    ++at(level).key_products;
   }
 
   void group(const TransformGroup& g) {
@@ -87,7 +89,7 @@ class Accountant {
       const FusedTransform& transform = program_.transforms[t];
       for (const auto& [giant, terms] : transform.at) {
         plan_.counts.plain_products += terms.size();
-        spend(static_cast<double>(terms.size()) * cost_.cached_products(g.level));
+        at(g.level).transform_products += static_cast<double>(terms.size());
         for (const FusedTransform::Term& term : terms) {
           if (term.steps == 0 || !babies.emplace(term.input, term.steps).second) continue;
           rotation(term.steps, g.level, decomposed.insert(term.input).second);
@@ -97,37 +99,46 @@ class Accountant {
       for (int giant = 0; giant < highest; ++giant) giant_step(transform.giant_step, g.level);
       for (int giant = 0; giant > lowest; --giant) giant_step(-transform.giant_step, g.level);
       ++plan_.counts.rescales;
-      spend(2 * cost_.divide(g.level));
+      at(g.level).divisions += 2;
     }
+  }
+
+  void switch_key(int level) {
+    LevelWork& work = at(level);
+    ++work.decompositions;
+    ++work.key_products;
+    work.divisions += 2;
   }
 
   void giant_step(int steps, int level) {
     rotation(steps, level, true);
-    spend(cost_.divide(level));
+    ++at(level).divisions;
   }
 
   void node(const Node& node, int level) {
     switch (node.op) {
       case Op::rotate:
         rotation(node.steps, level, hoisted_[{node.inputs[0], level}]++ == 0);
-        spend(2 * cost_.divide(level));
+        at(level).divisions += 2;
         break;
       case Op::conjugate:
         keys_.conjugation_level = std::max(keys_.conjugation_level, level);
         ++plan_.counts.rotations;
-        spend(cost_.rotate(level));
+        switch_key(level);
         break;
       case Op::weighted_sum:
         plan_.counts.plain_products += node.inputs.size();
         ++plan_.counts.rescales;
-        spend(static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost_.pass() + cost_.rescale(level + 1));
+        at(level + 1).products += static_cast<double>(node.inputs.size()) * 2 * (level + 2);
+        ++at(level + 1).rescales;
         break;
       case Op::product_sum:
         keys_.relinearization_level = std::max(keys_.relinearization_level, level + 1);
         plan_.counts.ciphertext_products += node.inputs.size() / 2;
         ++plan_.counts.relinearizations;
         ++plan_.counts.rescales;
-        spend(static_cast<double>(node.inputs.size()) * 2 * (level + 2) * cost_.pass() + cost_.rotate(level + 1));
+        at(level + 1).products += static_cast<double>(node.inputs.size()) * 2 * (level + 2);
+        switch_key(level + 1);
         break;
       case Op::add:
       case Op::subtract:
@@ -136,7 +147,7 @@ class Accountant {
       case Op::multiply_i:
       case Op::twice_real:
       case Op::twice_imaginary:
-        spend(2 * (level + 1) * cost_.pass());
+        at(level).sums += 2 * (level + 1);
         break;
       case Op::fresh:
       case Op::refreshed:
@@ -152,7 +163,7 @@ class Accountant {
   std::map<std::string, std::size_t> step_of_label_;
   std::size_t current_ = 0;
   OperationCounts before_;
-  double seconds_before_ = 0;
+  std::map<int, LevelWork> work_;
   std::map<std::pair<NodeId, int>, int> hoisted_;  // rotations of one value at one level share their digits
 };
 

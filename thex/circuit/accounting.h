@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "thex/circuit/cost_model.h"
 #include "thex/circuit/planner.h"
 #include "thex/circuit/program.h"
 
@@ -15,7 +17,8 @@ struct StepCost {
   std::string label;
   int level = 0;  // the highest at which they compute
   std::size_t rotations = 0, plain_products = 0, ciphertext_products = 0;
-  double seconds = 0;
+  std::map<int, LevelWork> work;
+  double seconds = 0;  // by the cost model
 };
 
 // Adds to plan.counts, plan.estimated_seconds and keys.

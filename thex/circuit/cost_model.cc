@@ -12,6 +12,11 @@ constexpr double kConversion = 0.9e-10;         // a word and source of a base c
 constexpr double kCachedMultiplyAdd = 1.2e-10;  // a word in the second-level cache
 }  // namespace
 
+double CostModel::of(const LevelWork& w, int level) const {
+  return w.decompositions * decompose(level) + w.key_products * key_multiply(level) + w.divisions * divide(level) +
+         w.rescales * rescale(level) + w.transform_products * cached_products(level) + (w.products + w.sums) * pass();
+}
+
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }
 double CostModel::pass() const { return std::ldexp(1.0, log_n) * kMultiplyAdd; }
 

@@ -7,18 +7,29 @@
 
 namespace thex::circuit {
 
+// The work of a program, in the parts that its operations are made of, at one level.
+struct LevelWork {
+  double decompositions = 0;      // digits of one polynomial
+  double key_products = 0;        // digits times a switching key, both parts, and the automorphism
+  double divisions = 0;           // of one polynomial by P (ModDown)
+  double rescales = 0;            // both parts, to the level below
+  double transform_products = 0;  // both parts with one plaintext factor inside a linear transform
+  double products = 0;            // multiply-adds over one limb
+  double sums = 0;                // sums over one limb
+};
+
 struct CostModel {
   int log_n = 14;
   int digit_limbs = 1;
   int special = 1;
 
   // Seconds.
-  double ntt() const;                    // one limb
-  double pass() const;                   // one multiply-accumulate over one limb
-  double decompose(int level) const;     // the digits of one part
-  double key_multiply(int level) const;  // digits times a switching key, both parts, and the automorphism
-  double divide(int level) const;        // one part by P (ModDown)
-  double rotate(int level) const { return decompose(level) + key_multiply(level) + 2 * divide(level); }
+  double of(const LevelWork& work, int level) const;
+  double ntt() const;                       // one limb
+  double pass() const;                      // one multiply-accumulate over one limb
+  double decompose(int level) const;        // the digits of one part
+  double key_multiply(int level) const;     // digits times a switching key, both parts, and the automorphism
+  double divide(int level) const;           // one part by P (ModDown)
   double rescale(int level) const;          // from `level` to level - 1, two parts
   double cached_products(int level) const;  // one plaintext factor inside a linear transform, two parts
 };
