@@ -20,29 +20,44 @@ namespace {
 constexpr int kMaxLogScale = 40;  // more precision than inference can use
 constexpr int kMaxPrimeBits = 50;
 constexpr int kFastPrimeBits = 46;  // up to here the transforms take fewer reductions
+// P is that many bits above the largest digit: the noise of a key switch is then near that of its rounding.
+constexpr int kKeySwitchMargin = 2;
+
+// A lowest prime of `first` bits, `depth` of the scale's, `alpha` of them in a digit; none when that is above the
+// table.
+std::optional<ckks::ContextSpec> chain_of(int log_n, int depth, int alpha, int scale, int first) {
+  const int digit = first + (alpha - 1) * scale;
+  const int special_count = (digit + kKeySwitchMargin + kFastPrimeBits - 1) / kFastPrimeBits;
+  const int special_bits = std::max(30 * special_count, digit + kKeySwitchMargin);
+  // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
+  if (first + depth * scale + special_bits + 0.01 > ckks::max_log_qp_128(log_n)) return std::nullopt;
+  ckks::ContextSpec chain{.log_n = log_n,
+                          .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
+                          .p_bits = {},
+                          .digit_limbs = alpha,
+                          .log_scale = scale};
+  chain.q_bits[0] = first;
+  for (int i = 0; i < special_count; ++i) chain.p_bits.push_back((special_bits + i) / special_count);
+  return chain;
+}
 
 // The modulus chains for a depth in one ring: for every number of primes in a digit, the one with the largest scale
-// that fits under the 128-bit table. Empty when a scale of 2^min_log_scale does not fit.
+// that fits under the 128-bit table, and with what is left in the lowest prime: values larger than the largest expected
+// one still decrypt. Empty when a scale of 2^min_log_scale does not fit.
 std::vector<ckks::ContextSpec> candidate_chains(int log_n, int depth, const PlannerOptions& options) {
   const int integer_bits =
       static_cast<int>(std::ceil(std::log2(std::max(2.0, options.max_value)))) + 2;  // sign and one bit of margin
-  const int budget = ckks::max_log_qp_128(log_n);
   std::vector<ckks::ContextSpec> all;
   for (int alpha = 1; alpha <= depth + 1; ++alpha) {
     const int largest = std::max(options.min_log_scale, std::min(kMaxLogScale, kFastPrimeBits - integer_bits));
     for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
-      const int first = scale + integer_bits;
-      const int digit = first + (alpha - 1) * scale;
-      const int special_count = (digit + kFastPrimeBits) / kFastPrimeBits;
-      const int special_bits = std::max(30, (digit + special_count) / special_count);
-      // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
-      if (first + depth * scale + special_count * special_bits + 0.01 > budget) continue;
-      all.push_back({.log_n = log_n,
-                     .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
-                     .p_bits = std::vector<int>(static_cast<std::size_t>(special_count), special_bits),
-                     .digit_limbs = alpha,
-                     .log_scale = scale});
-      all.back().q_bits[0] = first;
+      const auto chain = chain_of(log_n, depth, alpha, scale, scale + integer_bits);
+      if (!chain) continue;
+      all.push_back(*chain);
+      for (int first = scale + integer_bits + 1; first <= kFastPrimeBits; ++first) {
+        const auto wider = chain_of(log_n, depth, alpha, scale, first);
+        if (wider && wider->p_bits.size() == chain->p_bits.size()) all.back() = *wider;
+      }
       break;  // the largest scale that fits
     }
   }
