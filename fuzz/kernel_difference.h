@@ -230,7 +230,7 @@ inline std::string real_difference(const Kernels& tested, const Kernels& oracle,
 // Empty when `tested` and `oracle` agree on the computation that the bytes describe; else what differs.
 inline std::string difference(const Kernels& tested, const Kernels& oracle, std::span<const std::uint8_t> bytes) {
   Choices choices(bytes);
-  const std::size_t kernel = choices.below(17);
+  const std::size_t kernel = choices.below(18);
   if (kernel == 12 || kernel == 13) {
     const NttTable* const table = some_table(choices);
     if (table == nullptr) return "";
@@ -306,8 +306,9 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   static constexpr std::size_t kCounts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 200, 1024};
   const std::size_t count = kCounts[choices.below(std::size(kCounts))], distinct = std::min<std::size_t>(count, 6);
   if (kernel == 11) return conversion_difference(tested, oracle, choices, std::min(count, kMaxConversionSources), n);
-  const std::size_t run =
-      kernel == 10 ? std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1) : 1;
+  const std::size_t run = kernel == 10 || kernel == 17
+                              ? std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1)
+                              : 1;
   std::vector<Buffer> a, b;
   for (std::size_t k = 0; k < distinct; ++k) {
     a.push_back(values(choices, n, q.value()));
@@ -318,11 +319,22 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
     pa.push_back(a[k % distinct].data());
     pb.push_back(b[k % distinct].data());
   }
+  const std::vector<const std::uint64_t*> reversed(pb.rbegin(), pb.rend());
+  const std::size_t several = kernel == 17 ? choices.below(4) : 0;
   const auto sum = [&](const Kernels& k, std::uint64_t* dst) {
     if (kernel == 9) k.inner_product(dst, pa.data(), pb.data(), count, n, q);
     if (kernel == 10) k.inner_product_runs(dst, pa.data(), pb.data(), count, run, n, q);
+    if (kernel == 17) {  // several sums; the last one, of the factors in their order, is compared
+      std::vector<Buffer> others;
+      std::vector<std::uint64_t*> outputs;
+      for (std::size_t o = 0; o < several; ++o) outputs.push_back(others.emplace_back(n).data());
+      outputs.push_back(dst);
+      std::vector<const std::uint64_t* const*> factors(several, reversed.data());
+      factors.push_back(pb.data());
+      k.inner_products_runs(outputs.data(), pa.data(), factors.data(), outputs.size(), count, run, n, q);
+    }
   };
-  Results results(kernel == 9 ? "inner_product" : "inner_product_runs", q, n);
+  Results results(kernel == 9 ? "inner_product" : kernel == 10 ? "inner_product_runs" : "inner_products_runs", q, n);
   sum(tested, results.tested());
   sum(oracle, results.oracle());
   return results.check(", count " + std::to_string(count) + ", run " + std::to_string(run));

@@ -42,6 +42,8 @@ struct Scratch {
   ring::Buffer row;
   ring::Buffer factor;  // P modulo the prime at hand, kChunk times
   std::vector<ConstRow> digit_rows, key_rows;
+  std::vector<const ConstRow*> factors_of;
+  std::vector<Row> out;
 
   void set_factor(std::uint64_t p) { std::fill_n(factor.data(), kChunk, p); }
 };
@@ -198,9 +200,18 @@ class Transforms {
              });
     for (std::size_t t = 0; t < transforms.size(); ++t) {
       for (const auto& [g, terms] : transforms[t].at) {
-        Sum& sum = sums_[t].emplace(g, Sum{{}, Extended(context, level_)}).first->second;
+        Extended& sum = sums_[t].emplace(g, Extended(context, level_)).first->second;
+        std::map<std::size_t, Terms> by_size;  // compact factors of several periods
         for (const LinearTransform::Term& term : terms) {
-          sum.terms[term.factor->poly.n()].push_back({rotation(term), term.factor});
+          Terms& of_size = by_size[term.factor->poly.n()];
+          of_size.rotated.push_back(rotation(term));
+          of_size.factors.push_back(term.factor);
+        }
+        bool first = true;
+        for (auto& [size, of_size] : by_size) {
+          std::vector<Output>& outputs = (first ? products_ : further_)[{size, std::move(of_size.rotated)}];
+          outputs.push_back({&sum, std::move(of_size.factors)});
+          first = false;
         }
       }
     }
@@ -222,14 +233,16 @@ class Transforms {
   }
 
  private:
-  struct Term {
-    std::size_t rotated;  // index into rotated_
-    const Plaintext* factor;
+  struct Terms {
+    std::vector<std::size_t> rotated;  // indices into rotated_
+    std::vector<const Plaintext*> factors;
   };
-  struct Sum {
-    std::map<std::size_t, std::vector<Term>> terms;  // by the size of their factors: compact ones of several periods
-    Extended value;
+  struct Output {
+    Extended* sum;
+    std::vector<const Plaintext*> factors;
   };
+  // Sums of the same rotated inputs, by the size of their factors and the inputs: they are computed together.
+  using Products = std::map<std::pair<std::size_t, std::vector<std::size_t>>, std::vector<Output>>;
 
   void check_terms() const {
     static constexpr const char* kName = "linear_transforms";
@@ -278,51 +291,63 @@ class Transforms {
       const auto source = [&](std::size_t r, std::size_t p) -> ConstRow {
         return extended_ ? part(r, p) : rotated_[r].ciphertext().parts[p].limb(index) + b * kChunk;
       };
-      for (auto& sums : sums_) {
-        for (auto& [g, sum] : sums) inner_sum(sum, position, b, source, scratch);
-      }
+      add_products(products_, true, position, b, source, scratch);
+      add_products(further_, false, position, b, source, scratch);
     }
   }
 
-  // One range of one inner sum; source(r, p): part p of the r-th rotated input in this range.
+  // One range of some inner sums, which it sets or adds to; source(r, p): part p of the r-th rotated input there.
   template <typename Source>
-  void inner_sum(Sum& sum, std::size_t position, std::size_t b, const Source& source, Scratch& scratch) const {
+  void add_products(const Products& products, bool sets, std::size_t position, std::size_t b, const Source& source,
+                    Scratch& scratch) const {
     const auto chain = static_cast<std::size_t>(level_) + 1;
     const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
     std::vector<ConstRow>&factors = scratch.key_rows, &rows = scratch.digit_rows;
-    bool first = true;
-    for (const auto& [size, terms] : sum.terms) {
+    for (const auto& [inputs, outputs] : products) {
+      const auto& [size, rotated] = inputs;
       const std::size_t run = context_.n() / size;
       factors.clear();
-      for (const Term& term : terms) {
-        const ConstRow limb =
-            position < chain ? term.factor->poly.limb(position) : term.factor->special.limb(position - chain);
-        factors.push_back(limb + b * kChunk / run);
+      for (const Output& output : outputs) {
+        for (const Plaintext* factor : output.factors) {
+          const ConstRow limb = position < chain ? factor->poly.limb(position) : factor->special.limb(position - chain);
+          factors.push_back(limb + b * kChunk / run);
+        }
       }
+      std::vector<const ConstRow*>& factors_of = scratch.factors_of;
+      std::vector<Row>& out = scratch.out;
+      factors_of.clear();
+      for (std::size_t o = 0; o < outputs.size(); ++o) factors_of.push_back(factors.data() + o * rotated.size());
       for (std::size_t p = 0; p < 2; ++p) {
         rows.clear();
-        for (const Term& term : terms) rows.push_back(source(term.rotated, p));
-        const Row dst = sum.value.parts[p].limb(position) + b * kChunk;
-        const Row out = first ? dst : scratch.row.data();
-        sum_of_products(out, rows, factors, std::min(run, kChunk), kChunk, q);
-        if (!first) kernels().add(dst, dst, out, kChunk, q);
+        for (const std::size_t r : rotated) rows.push_back(source(r, p));
+        const auto dst = [&](std::size_t o) { return outputs[o].sum->parts[p].limb(position) + b * kChunk; };
+        if (sets) {
+          out.clear();
+          for (std::size_t o = 0; o < outputs.size(); ++o) out.push_back(dst(o));
+          sums_of_products(out, rows, factors_of, std::min(run, kChunk), kChunk, q);
+          continue;
+        }
+        for (std::size_t o = 0; o < outputs.size(); ++o) {
+          const std::span of(factors_of[o], rotated.size());
+          sum_of_products(scratch.row.data(), rows, of, std::min(run, kChunk), kChunk, q);
+          kernels().add(dst(o), dst(o), scratch.row.data(), kChunk, q);
+        }
       }
-      first = false;
     }
   }
 
   // The chain of giant steps from the outermost one to 0, or nothing when there is none on that side; the sum at 0 is
   // added by the positive chain.
   std::optional<Extended> horner(std::size_t t, int direction) {
-    std::map<int, Sum>& sums = sums_[t];
+    std::map<int, Extended>& sums = sums_[t];
     const int outermost = direction > 0 ? sums.rbegin()->first : sums.begin()->first;
     if (outermost * direction < 0 || (outermost == 0 && direction < 0)) return std::nullopt;
-    Extended acc = std::move(sums.at(outermost).value);
+    Extended acc = std::move(sums.at(outermost));
     for (int g = outermost; g != 0;) {
       g -= direction;
       const auto next = sums.find(g);
       const bool adds = next != sums.end() && (g != 0 || direction > 0);
-      giant_step(acc, direction * transforms_[t].giant_step, adds ? &next->second.value : nullptr);
+      giant_step(acc, direction * transforms_[t].giant_step, adds ? &next->second : nullptr);
     }
     return acc;
   }
@@ -398,7 +423,8 @@ class Transforms {
   std::vector<Rotated> rotated_;
   std::vector<std::size_t> order_;  // in which they are made; empty when nothing is rotated
   std::map<std::pair<std::size_t, std::uint64_t>, std::size_t> rotation_of_;
-  std::vector<std::map<int, Sum>> sums_;  // per transform
+  std::vector<std::map<int, Extended>> sums_;  // per transform, by giant step
+  Products products_, further_;                // the first of a sum, and those to be added
 };
 
 }  // namespace

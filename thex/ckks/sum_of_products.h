@@ -11,11 +11,12 @@
 
 namespace thex::ckks {
 
+inline constexpr std::size_t kMaxTerms = 1024;  // of one Kernels::inner_product call
+
 // dst = sum of a[k] * b[k], where each stored value of b[k] stands for `run` equal ones.
 inline void sum_of_products(std::uint64_t* dst, std::span<const std::uint64_t* const> a,
                             std::span<const std::uint64_t* const> b, std::size_t run, std::size_t n,
                             const ring::Modulus& q) {
-  constexpr std::size_t kMaxTerms = 1024;  // of one Kernels::inner_product call
   const auto& kernels = ring::kernels();
   ring::Buffer partial(a.size() > kMaxTerms ? n : 0);
   for (std::size_t begin = 0; begin < a.size(); begin += kMaxTerms) {
@@ -28,6 +29,16 @@ inline void sum_of_products(std::uint64_t* dst, std::span<const std::uint64_t* c
     }
     if (begin != 0) kernels.add(dst, dst, out, n, q);
   }
+}
+
+// dst[o] = sum of a[k] * b[o][k]: several sums of the same rows.
+inline void sums_of_products(std::span<std::uint64_t* const> dst, std::span<const std::uint64_t* const> a,
+                             std::span<const std::uint64_t* const* const> b, std::size_t run, std::size_t n,
+                             const ring::Modulus& q) {
+  if (run > 1 && a.size() <= kMaxTerms) {
+    return ring::kernels().inner_products_runs(dst.data(), a.data(), b.data(), dst.size(), a.size(), run, n, q);
+  }
+  for (std::size_t o = 0; o < dst.size(); ++o) sum_of_products(dst[o], a, std::span(b[o], a.size()), run, n, q);
 }
 
 }  // namespace thex::ckks

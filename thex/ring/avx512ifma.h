@@ -69,6 +69,10 @@ struct SumData {
 void inner_product(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b, std::size_t count,
                    std::size_t run, std::size_t n, const SumData& q);
 
+// Several sums of the same first factors.
+void inner_products(std::uint64_t* const* dst, const std::uint64_t* const* a, const std::uint64_t* const* const* b,
+                    std::size_t outputs, std::size_t count, std::size_t run, std::size_t n, const SumData& q);
+
 constexpr std::size_t kMaxConversionSources = 64;
 void base_convert(std::uint64_t* const* dst, const std::uint64_t* const* src, const std::uint64_t* const* factors,
                   const SumData* q, std::size_t targets, std::size_t count, std::size_t n);

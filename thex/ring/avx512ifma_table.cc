@@ -81,6 +81,11 @@ void inner_product_runs(u64* dst, const u64* const* a, const u64* const* b, std:
   ifma::inner_product(dst, a, b, count, run, n, unpack_sum(q));
 }
 
+void inner_products_runs(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
+                         std::size_t count, std::size_t run, std::size_t n, const Modulus& q) {
+  ifma::inner_products(dst, a, b, outputs, count, run, n, unpack_sum(q));
+}
+
 void add_runs(u64* dst, const u64* acc, const u64* a, std::size_t run, std::size_t n, const Modulus& q) {
   ifma::add_runs(dst, acc, a, run, n, q.value());
 }
@@ -165,6 +170,7 @@ const Kernels kAvx512IfmaKernels = {
     .sub_mul_scalar = sub_mul_scalar,
     .inner_product = inner_product,
     .inner_product_runs = inner_product_runs,
+    .inner_products_runs = inner_products_runs,
     .add_runs = add_runs,
     .permute = ifma::permute,
     .switch_modulus = switch_modulus,

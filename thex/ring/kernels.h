@@ -53,6 +53,11 @@ struct Kernels {
   // (run a power of two >= 1; periodic plaintexts, see ckks/plaintext.h).
   void (*inner_product_runs)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
                              std::size_t count, std::size_t run, std::size_t n, const Modulus& q);
+  // dst[o] = sum over k < count of a[k] * b[o][k] for o < outputs, second factors compact as above: several sums of the
+  // same first factors, which are then read once.
+  void (*inner_products_runs)(std::uint64_t* const* dst, const std::uint64_t* const* a,
+                              const std::uint64_t* const* const* b, std::size_t outputs, std::size_t count,
+                              std::size_t run, std::size_t n, const Modulus& q);
   // dst[i] = a[i / run] + acc[i]: adds a compact polynomial.
   void (*add_runs)(std::uint64_t* dst, const std::uint64_t* acc, const std::uint64_t* a, std::size_t run, std::size_t n,
                    const Modulus& q);

@@ -98,6 +98,53 @@ THEX_INLINE void sum_products(u64* dst, const u64* const* a, std::size_t count, 
   }
 }
 
+// The high sum has count * q^2 / 2^52 at most: below 2^52 for a handful of terms or for smaller primes.
+bool is_wide(std::size_t count, const SumData& q) {
+  return static_cast<double>(count) * static_cast<double>(q.modulus.q) * static_cast<double>(q.modulus.q) >= 0x1p103;
+}
+
+// dst[o] in kRows vectors from i on, of kOutputs sums whose second factors stand for all of them.
+template <bool kWide, int kOutputs>
+THEX_INLINE void sum_products_of_runs(u64* const* dst, const u64* const* a, const u64* const* const* b,
+                                      std::size_t count, std::size_t i, int shift, const Folder& folder) {
+  Vector low[kOutputs][kRows], high[kOutputs][kRows];
+#pragma GCC unroll 2
+  for (int o = 0; o < kOutputs; ++o)
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) low[o][r] = high[o][r] = zero();
+  for (std::size_t k = 0; k < count; ++k) {
+    const u64* const row = a[k] + i;
+    Vector y[kOutputs];
+#pragma GCC unroll 2
+    for (int o = 0; o < kOutputs; ++o) y[o] = broadcast(b[o][k][i >> shift]);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const Vector x = load(row + 8 * r);
+#pragma GCC unroll 2
+      for (int o = 0; o < kOutputs; ++o) {
+        low[o][r] = _mm512_madd52lo_epu64(low[o][r], x, y[o]);
+        high[o][r] = _mm512_madd52hi_epu64(high[o][r], x, y[o]);
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int o = 0; o < kOutputs; ++o)
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) store(dst[o] + i + 8 * r, folder.fold<kWide>(low[o][r], high[o][r]));
+}
+
+// One range of kRows vectors after the other for all outputs: its first factors stay in the first-level cache.
+template <bool kWide>
+void inner_products_of_runs(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
+                            std::size_t count, int shift, std::size_t n, const SumData& q) {
+  const Folder folder(q);
+  for (std::size_t i = 0; i < n; i += 8 * kRows) {
+    std::size_t o = 0;
+    for (; o + 2 <= outputs; o += 2) sum_products_of_runs<kWide, 2>(dst + o, a, b + o, count, i, shift, folder);
+    if (o < outputs) sum_products_of_runs<kWide, 1>(dst + o, a, b + o, count, i, shift, folder);
+  }
+}
+
 template <Spread kSpread>
 void inner_product_spread(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, int shift,
                           std::size_t n, const SumData& q) {
@@ -106,10 +153,8 @@ void inner_product_spread(u64* dst, const u64* const* a, const u64* const* b, st
     if constexpr (kSpread == Spread::each) _mm_prefetch(reinterpret_cast<const char*>(b[k] + i) + kAhead, _MM_HINT_T0);
     return load_spread<kSpread>(b[k], i, shift);
   };
-  // The high sum has count * q^2 / 2^52 at most: below 2^52 for a handful of terms or for smaller primes.
-  const bool wide =
-      static_cast<double>(count) * static_cast<double>(q.modulus.q) * static_cast<double>(q.modulus.q) >= 0x1p103;
-  wide ? sum_products<true>(dst, a, count, n, q, second) : sum_products<false>(dst, a, count, n, q, second);
+  is_wide(count, q) ? sum_products<true>(dst, a, count, n, q, second)
+                    : sum_products<false>(dst, a, count, n, q, second);
 }
 
 }  // namespace
@@ -173,9 +218,21 @@ void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size
       inner_product_spread<Spread::fours>(dst, a, b, count, shift, n, q);
       break;
     default:
+      if (run >= 8 * kRows) return inner_products(&dst, a, &b, 1, count, run, n, q);
       inner_product_spread<Spread::whole>(dst, a, b, count, shift, n, q);
       break;
   }
+}
+
+void inner_products(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
+                    std::size_t count, std::size_t run, std::size_t n, const SumData& q) {
+  if (run < 8 * kRows) {
+    for (std::size_t o = 0; o < outputs; ++o) inner_product(dst[o], a, b[o], count, run, n, q);
+    return;
+  }
+  const int shift = __builtin_ctzll(run);
+  is_wide(count, q) ? inner_products_of_runs<true>(dst, a, b, outputs, count, shift, n, q)
+                    : inner_products_of_runs<false>(dst, a, b, outputs, count, shift, n, q);
 }
 
 void add_runs(u64* dst, const u64* acc, const u64* a, std::size_t run, std::size_t n, u64 q) {

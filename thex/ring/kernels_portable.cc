@@ -121,6 +121,11 @@ void inner_product_runs(u64* dst, const u64* const* a, const u64* const* b, std:
   }
 }
 
+void inner_products_runs(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
+                         std::size_t count, std::size_t run, std::size_t n, const Modulus& q) {
+  for (std::size_t o = 0; o < outputs; ++o) inner_product_runs(dst[o], a, b[o], count, run, n, q);
+}
+
 void add_runs(u64* dst, const u64* acc, const u64* a, std::size_t run, std::size_t n, const Modulus& q) {
   const u64 p = q.value();
   const int shift = std::countr_zero(run);
@@ -193,6 +198,7 @@ const Kernels kPortableKernels = {
     .sub_mul_scalar = sub_mul_scalar,
     .inner_product = inner_product,
     .inner_product_runs = inner_product_runs,
+    .inner_products_runs = inner_products_runs,
     .add_runs = add_runs,
     .permute = permute,
     .switch_modulus = switch_modulus,

@@ -134,6 +134,27 @@ TEST_P(KernelLaws, InnerProducts) {
             for (std::size_t k = 0; k < count; ++k) expected = q.add(expected, q.mul(pa[k][i], pb[k][i / run]));
             ASSERT_EQ(dst.data()[i], expected) << "run " << run;
           }
+          // Several sums of the same first factors, with second factors in other orders.
+          std::vector<Buffer> sums;
+          std::vector<std::uint64_t*> outputs;
+          std::vector<std::vector<const std::uint64_t*>> orders;
+          std::vector<const std::uint64_t* const*> factors;
+          for (std::size_t o = 0; o < 5; ++o) {
+            sums.emplace_back(kN);
+            orders.push_back(pb);
+            std::rotate(orders[o].begin(), orders[o].begin() + static_cast<std::ptrdiff_t>(o % count), orders[o].end());
+          }
+          for (std::size_t o = 0; o < 5; ++o) {
+            outputs.push_back(sums[o].data());
+            factors.push_back(orders[o].data());
+          }
+          for (std::size_t n_outputs = 1; n_outputs <= 5; n_outputs += 2) {
+            table_->inner_products_runs(outputs.data(), pa.data(), factors.data(), n_outputs, count, run, kN, q);
+            for (std::size_t o = 0; o < n_outputs; ++o) {
+              table_->inner_product_runs(dst.data(), pa.data(), orders[o].data(), count, run, kN, q);
+              ASSERT_EQ(to_vector(sums[o]), to_vector(dst)) << "run " << run << ", output " << o;
+            }
+          }
         }
       }
     }
