@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <span>
 #include <string>
 
 #include "thex/base/error.h"
@@ -25,12 +26,14 @@ constexpr double kMinLogitBits = 8;
 
 // Standard deviation of the noise that covers the computation's in an answer.
 constexpr double kFloodDeviation = 0x1p-9;
-// What to try for one-round, the fastest first: larger digits fit beside a small scale, which may lose too many bits,
-// and fewer levels may do without matrices of scores.
-constexpr struct {
+// What to try, the fastest first: larger digits fit beside a small scale, which may lose too many bits, and fewer
+// levels may do without matrices of scores.
+struct Attempt {
   int log_scale;
   bool score_matrices;
-} kOneRoundAttempts[] = {{37, true}, {37, false}, {40, true}, {40, false}};
+};
+constexpr Attempt kTheXAttempts[] = {{33, false}, {36, false}, {39, false}};
+constexpr Attempt kOneRoundAttempts[] = {{37, true}, {37, false}, {40, true}, {40, false}};
 
 // The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {
@@ -127,30 +130,26 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(ErrorCode::model,
                 "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
   // Planned without weights on both sides; the server's then take their place.
-  const auto plan_at = [&](int log_scale, double bits) {
-    return circuit::make_plan([&](std::size_t slots) { return build(EncoderWeights(config), slots); },
-                              {.max_value = kRangeMargin * range,
-                               .min_log_scale = log_scale,
-                               .min_precision_bits = bits,
-                               .assumed = assumed_magnitudes(config)});
-  };
-  if (protocol == Protocol::the_x) {
-    result.plan = plan_at(33, kMinLogitBits);
-  } else {
-    std::exception_ptr imprecise, failed;
-    for (const auto& attempt : kOneRoundAttempts) {
-      score_matrices = attempt.score_matrices;
-      try {
-        result.plan = plan_at(attempt.log_scale, bits_besides_flood(kMinLogitBits));
-        break;
-      } catch (const circuit::ImprecisePlan&) {
-        imprecise = std::current_exception();
-      } catch (const Error&) {
-        failed = std::current_exception();
-      }
+  const double bits = protocol == Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits);
+  const std::span<const Attempt> attempts =
+      protocol == Protocol::the_x ? std::span<const Attempt>(kTheXAttempts) : kOneRoundAttempts;
+  std::exception_ptr imprecise, failed;
+  for (const Attempt& attempt : attempts) {
+    score_matrices = attempt.score_matrices;
+    try {
+      result.plan = circuit::make_plan([&](std::size_t slots) { return build(EncoderWeights(config), slots); },
+                                       {.max_value = kRangeMargin * range,
+                                        .min_log_scale = attempt.log_scale,
+                                        .min_precision_bits = bits,
+                                        .assumed = assumed_magnitudes(config)});
+      break;
+    } catch (const circuit::ImprecisePlan&) {
+      imprecise = std::current_exception();
+    } catch (const Error&) {
+      failed = std::current_exception();
     }
-    if (!result.plan.context) std::rethrow_exception(imprecise ? imprecise : failed);
   }
+  if (!result.plan.context) std::rethrow_exception(imprecise ? imprecise : failed);
   result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
