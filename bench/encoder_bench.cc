@@ -35,6 +35,17 @@ std::shared_ptr<const bert::Model> random_bert_tiny(bert::Protocol protocol) {
                                        .norm = bert::Norm::affine,
                                        .max_relu_input = 300,
                                        .max_logit = 10};
+  // Sizes as in a converted model: they decide the plan's scale.
+  const bert::LayerRanges first = {.score = {1.1, 7},
+                                   .cube = {1.8, 50},
+                                   .cube_sum = {1.4, 6},
+                                   .context = {0.37, 6},
+                                   .attention_norm = {1, 15},
+                                   .ffn = {0.5, 4},
+                                   .output_norm = {0.8, 8}};
+  bert::LayerRanges last = first;
+  last.context = {1.1, 9};
+  if (one_round) model->config.thex->layers = {first, last};
   std::mt19937 engine(1);
   for (const auto& [name, shape] : bert::expected_tensors(model->config)) {
     std::size_t count = 1;

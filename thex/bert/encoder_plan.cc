@@ -33,7 +33,7 @@ struct Attempt {
   bool score_matrices;
 };
 constexpr Attempt kTheXAttempts[] = {{33, false}, {36, false}, {39, false}};
-constexpr Attempt kOneRoundAttempts[] = {{37, true}, {37, false}, {40, true}, {40, false}};
+constexpr Attempt kOneRoundAttempts[] = {{35, true}, {37, true}, {35, false}, {37, false}, {40, true}, {40, false}};
 
 // The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {

@@ -133,16 +133,18 @@ THEX_INLINE void sum_products_of_runs(u64* const* dst, const u64* const* a, cons
     for (int r = 0; r < kRows; ++r) store(dst[o] + i + 8 * r, folder.fold<kWide>(low[o][r], high[o][r]));
 }
 
-// One range of kRows vectors after the other for all outputs: its first factors stay in the first-level cache.
+// Two sums at a time: the first factors, which come from the second-level cache, are read half as often.
 template <bool kWide>
 void inner_products_of_runs(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
                             std::size_t count, int shift, std::size_t n, const SumData& q) {
   const Folder folder(q);
-  for (std::size_t i = 0; i < n; i += 8 * kRows) {
-    std::size_t o = 0;
-    for (; o + 2 <= outputs; o += 2) sum_products_of_runs<kWide, 2>(dst + o, a, b + o, count, i, shift, folder);
-    if (o < outputs) sum_products_of_runs<kWide, 1>(dst + o, a, b + o, count, i, shift, folder);
-  }
+  constexpr std::size_t kStep = 8 * kRows;
+  std::size_t o = 0;
+  for (; o + 2 <= outputs; o += 2)
+    for (std::size_t i = 0; i < n; i += kStep)
+      sum_products_of_runs<kWide, 2>(dst + o, a, b + o, count, i, shift, folder);
+  if (o == outputs) return;
+  for (std::size_t i = 0; i < n; i += kStep) sum_products_of_runs<kWide, 1>(dst + o, a, b + o, count, i, shift, folder);
 }
 
 template <Spread kSpread>
