@@ -90,7 +90,7 @@ PlanBudget budget_of(const bert::InferencePlan& plan) {
     budget.buckets.push_back({.tokens = plan.shapes[i].tokens,
                               .sentences = plan.shapes[i].sentences,
                               .levels = program.depth,
-                              .logit_bits = program.result_bits,
+                              .logit_bits = plan.logit_bits(i),
                               .estimated_seconds = program.estimated_seconds,
                               .bytes_to_server = program.bytes_to_server,
                               .bytes_to_client = program.bytes_to_client,

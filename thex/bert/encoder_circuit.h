@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,12 @@ struct InferencePlan {
   double largest_value() const;
   // The standard deviation that the flood gives a logit; 0 without it.
   double flood_deviation() const;
+  // Bits behind the binary point that the logits of a program keep, the flood included; none where they were not
+  // predicted.
+  std::optional<double> logit_bits(std::size_t program) const;
+  // By how many bits the flood's deviation exceeds that of the computation's noise, in the worst program; none without
+  // a flood or a prediction.
+  std::optional<double> flood_bits_above_noise() const;
   // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.
   std::size_t bucket_for(int tokens) const;
   // The program of the smallest batch that holds so many sentences of up to `tokens`; bucket_for() of one sentence.

@@ -156,9 +156,6 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   if (protocol == Protocol::one_round) {
     const ckks::Context& context = *result.plan.context;
     result.flooding_bits = ckks::flooding_bits(context, context.scale(0), kFloodDeviation);
-    for (circuit::ProgramPlan& levels : result.plan.program_plans)
-      if (levels.result_bits)
-        levels.result_bits = -std::log2(std::hypot(std::exp2(-*levels.result_bits), result.flood_deviation()));
   }
   result.ledger = ledger(config, protocol, result);
   return result;
@@ -186,6 +183,23 @@ double InferencePlan::largest_value() const {
 
 double InferencePlan::flood_deviation() const {
   return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);
+}
+
+std::optional<double> InferencePlan::logit_bits(std::size_t program) const {
+  const std::optional<double> computed = plan.program_plans.at(program).result_bits;
+  if (!computed) return std::nullopt;
+  return -std::log2(std::hypot(std::exp2(-*computed), flood_deviation()));
+}
+
+std::optional<double> InferencePlan::flood_bits_above_noise() const {
+  if (flooding_bits < 0) return std::nullopt;
+  std::optional<double> least;
+  for (const circuit::ProgramPlan& levels : plan.program_plans) {
+    if (!levels.result_bits) return std::nullopt;
+    const double above = *levels.result_bits + std::log2(flood_deviation());
+    least = least ? std::min(*least, above) : above;
+  }
+  return least;
 }
 
 std::string to_string(const QueryShape& shape) {

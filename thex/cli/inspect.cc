@@ -88,17 +88,23 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
   json["keys"] = {{"rotations", p.keys.rotations.size()},
                   {"wire_bytes", protocol::key_bytes(plan)},
                   {"memory_bytes", p.key_bytes_memory}};
+  if (plan.flooding_bits >= 0) {
+    const std::optional<double> above = plan.flood_bits_above_noise();
+    json["flooding"] = {{"deviation", plan.flood_deviation()},
+                        {"bits_above_noise", above ? Json(*above) : Json(nullptr)}};
+  }
   json["precision"] = simulated ? "simulated" : calibrated ? "calibrated" : "assumed";
   json["buckets"] = Json::array();
   std::size_t weights = 0;
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
     const std::size_t bytes = circuit::plaintext_bytes(p.programs[i], b, p.spec);
+    const std::optional<double> bits = plan.logit_bits(i);
     weights = std::max(weights, bytes);
     json["buckets"].push_back({{"tokens", plan.shapes[i].tokens},
                                {"sentences", plan.shapes[i].sentences},
                                {"depth", b.depth},
-                               {"predicted_logit_bits", b.result_bits ? Json(*b.result_bits) : Json(nullptr)},
+                               {"predicted_logit_bits", bits ? Json(*bits) : Json(nullptr)},
                                {"estimated_seconds", b.estimated_seconds},
                                {"bytes_to_server", b.bytes_to_server},
                                {"bytes_to_client", b.bytes_to_client},
@@ -151,12 +157,19 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
   std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
   for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
-    std::cout << fmt::format(
-        "{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", column(plan->shapes[i]), b.depth,
-        b.result_bits ? fmt::format("{:.0f}", *b.result_bits) : "-", b.estimated_seconds,
-        megabytes(static_cast<double>(b.bytes_to_server)), megabytes(static_cast<double>(b.bytes_to_client)),
-        b.counts.rotations, b.counts.ciphertext_products + b.counts.plain_products,
-        megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
+    const std::optional<double> bits = plan->logit_bits(i);
+    std::cout << fmt::format("{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n",
+                             column(plan->shapes[i]), b.depth, bits ? fmt::format("{:.0f}", *bits) : "-",
+                             b.estimated_seconds, megabytes(static_cast<double>(b.bytes_to_server)),
+                             megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
+                             b.counts.ciphertext_products + b.counts.plain_products,
+                             megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
+  }
+  if (plan->flooding_bits >= 0) {
+    const std::optional<double> above = plan->flood_bits_above_noise();
+    std::cout << fmt::format("(bits: with noise of 2^{:.1f} that the server adds to every logit on purpose{})\n",
+                             std::log2(plan->flood_deviation()),
+                             above ? fmt::format(", {:.0f} bits or more above that of the computation", *above) : "");
   }
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
