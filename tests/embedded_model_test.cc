@@ -1,4 +1,4 @@
-// The model that comes with the repository, through real client and server processes.
+// The models that come with the repository, through real client and server processes.
 #include <cmath>
 
 #include "tests/cli_world.h"
@@ -8,11 +8,22 @@
 namespace thex::testing {
 namespace {
 
-const std::filesystem::path kModel = std::filesystem::path(THEX_SOURCE_DIR) / "models/bert-tiny-sst2";
+// The folder's name and the protocol it is served by.
+class EmbeddedModel : public ::testing::TestWithParam<std::pair<const char*, const char*>> {
+ protected:
+  const std::filesystem::path model_folder = std::filesystem::path(THEX_SOURCE_DIR) / "models" / GetParam().first;
+};
+INSTANTIATE_TEST_SUITE_P(Protocols, EmbeddedModel,
+                         ::testing::Values(std::pair{"bert-tiny-sst2", "one-round"},
+                                           std::pair{"bert-tiny-sst2-the-x", "the-x"}),
+                         [](const auto& p) { return std::string(p.param.second) == "the-x" ? "TheX" : "OneRound"; });
 
-TEST(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
+TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   const bert::testing::TemporaryFolder folder;
-  const Environment environment = {{"THEX_HOME", folder.path().string()}, {"THEX_MODEL", ""}};
+  // The first of them is what every command takes that is given no model.
+  const bool is_default = std::string(GetParam().first) == "bert-tiny-sst2";
+  const Environment environment = {{"THEX_HOME", folder.path().string()},
+                                   {"THEX_MODEL", is_default ? "" : model_folder.string()}};
   const std::vector<std::string> texts = {
       "a gripping, beautiful film", "the plot is thin and the jokes fall flat",
       "an utterly charming story that never loses its warmth, its wit or its nerve , and a joy to watch"};
@@ -22,8 +33,8 @@ TEST(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   const Finished f =
       run({CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json"}, environment);
   ASSERT_EQ(f.status, 0) << f.errors;
-  const bert::Model model = bert::load_model(kModel);
-  const auto tokenizer = bert::Tokenizer::load(kModel / "vocab.txt");
+  const bert::Model model = bert::load_model(model_folder);
+  const auto tokenizer = bert::Tokenizer::load(model_folder / "vocab.txt");
   EXPECT_EQ(model.config.labels, (std::vector<std::string>{"negative", "positive"}));
   std::istringstream results(f.output);
   for (const std::string& text : texts) {
@@ -36,12 +47,13 @@ TEST(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
     for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(json["logits"][i], expected[i], 1e-2) << text;
     EXPECT_EQ(json["label"], expected[1] > expected[0] ? "positive" : "negative");
     EXPECT_EQ(json["security_bits"], 128);
+    EXPECT_EQ(json["protocol"], GetParam().second);
   }
 }
 
-TEST(EmbeddedModel, KnowsGoodFromBad) {
-  const bert::Model model = bert::load_model(kModel);
-  const auto tokenizer = bert::Tokenizer::load(kModel / "vocab.txt");
+TEST_P(EmbeddedModel, KnowsGoodFromBad) {
+  const bert::Model model = bert::load_model(model_folder);
+  const auto tokenizer = bert::Tokenizer::load(model_folder / "vocab.txt");
   for (const auto& [text, label] :
        {std::pair{"a gripping, beautiful film", 1}, std::pair{"a dull, lifeless mess", 0}}) {
     const auto encoding = tokenizer.encode(text);
