@@ -167,9 +167,11 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
   }
   if (plan->flooding_bits >= 0) {
     const std::optional<double> above = plan->flood_bits_above_noise();
+    const std::string than = !above       ? ""
+                             : *above < 1 ? "; that of the computation may be as large"
+                                          : fmt::format(", {:.0f} bits or more above that of the computation", *above);
     std::cout << fmt::format("(bits: with noise of 2^{:.1f} that the server adds to every logit on purpose{})\n",
-                             std::log2(plan->flood_deviation()),
-                             above ? fmt::format(", {:.0f} bits or more above that of the computation", *above) : "");
+                             std::log2(plan->flood_deviation()), than);
   }
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
