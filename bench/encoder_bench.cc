@@ -1,6 +1,6 @@
 // One sentence through the encrypted encoder: the server's work, the client's work, and where the server's time goes.
 //
-// BERT-tiny's shape with random weights (times do not depend on values). Arguments: tokens and sentences of a query,
+// The embedded models (times do not depend on values). Arguments: tokens and sentences of a query,
 // server threads. THEX_PROFILE=1 prints the time of each step and operation of the last run to stderr, beside the least
 // time that the step's counted work could take on this machine (thex/bench/bound.h).
 #include <benchmark/benchmark.h>
@@ -10,8 +10,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
-#include <random>
 
 #include "thex/bench/bound.h"
 #include "thex/bert/encoder_circuit.h"
@@ -24,38 +24,10 @@ namespace {
 
 using namespace thex;
 
-std::shared_ptr<const bert::Model> random_bert_tiny(bert::Protocol protocol) {
-  auto model = std::make_shared<bert::Model>();
-  model->config.vocab = 64;
-  const bool one_round = protocol == bert::Protocol::one_round;
-  model->config.activation = one_round ? bert::Activation::square : bert::Activation::relu;
-  model->config.pooler = false;
-  model->config.labels = {"negative", "positive"};
-  model->config.thex = bert::HeSection{.softmax = one_round ? bert::Softmax::power : bert::Softmax::estimation,
-                                       .norm = bert::Norm::affine,
-                                       .max_relu_input = 300,
-                                       .max_logit = 10};
-  // Sizes as in a converted model: they decide the plan's scale.
-  const bert::LayerRanges first = {.score = {1.1, 7},
-                                   .cube = {1.8, 50},
-                                   .cube_sum = {1.4, 6},
-                                   .context = {0.37, 6},
-                                   .attention_norm = {1, 15},
-                                   .ffn = {0.5, 4},
-                                   .output_norm = {0.8, 8}};
-  bert::LayerRanges last = first;
-  last.context = {1.1, 9};
-  if (one_round) model->config.thex->layers = {first, last};
-  std::mt19937 engine(1);
-  for (const auto& [name, shape] : bert::expected_tensors(model->config)) {
-    std::size_t count = 1;
-    for (const auto d : shape) count *= static_cast<std::size_t>(d);
-    bert::Tensor tensor{shape, std::vector<float>(count)};
-    std::normal_distribution<float> gauss(0, 0.05F);
-    for (float& v : tensor.data) v = gauss(engine);
-    model->tensors.emplace(name, std::move(tensor));
-  }
-  return model;
+std::shared_ptr<const bert::Model> embedded_model(bert::Protocol protocol) {
+  const char* const folder = protocol == bert::Protocol::one_round ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
+  return std::make_shared<const bert::Model>(
+      bert::load_model(std::filesystem::path(THEX_SOURCE_DIR) / "models" / folder, bert::Part::server));
 }
 
 struct Session {
@@ -65,7 +37,7 @@ struct Session {
 };
 
 Session make_session(bert::Protocol protocol) {
-  bert::InferencePlan inference = bert::plan_inference(random_bert_tiny(protocol), 128);
+  bert::InferencePlan inference = bert::plan_inference(embedded_model(protocol), 128);
   ring::Prng prng;
   auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
   auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
