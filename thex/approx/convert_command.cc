@@ -9,6 +9,7 @@
 #include "thex/approx/convert_cli.h"
 #include "thex/approx/plain_model.h"
 #include "thex/approx/report.h"
+#include "thex/approx/required_plan.h"
 #include "thex/approx/stages.h"
 #include "thex/approx/verify.h"
 #include "thex/base/error.h"
@@ -90,32 +91,6 @@ void add_plan(ConversionReport& report, const WorkflowOptions& o, int max_length
         report.unseen->ratio, report.unseen->where.c_str(), report.unseen->room);
     log(line);
   } catch (const Error& e) {
-    log(std::string("warning: no plan for encrypted inference: ") + e.what());
-  }
-}
-
-// The same before anything is trained, from sizes that are assumed: a warning in time. A model that is too deep for one
-// round is refused: the other protocol shows more to the client, which is not for the program to decide.
-void require_plan(bert::ModelConfig config, const data::TaskSpec& spec, bert::Protocol protocol, int max_length,
-                  const Log& log) {
-  const bool polynomial = protocol == bert::Protocol::one_round;
-  config.activation = polynomial ? bert::Activation::square : bert::Activation::relu;
-  config.pooler = false;
-  config.task = spec.kind;
-  config.labels = spec.kind == bert::Task::regression ? std::vector<std::string>{"value"} : spec.labels;
-  config.thex = bert::HeSection{.softmax = polynomial ? bert::Softmax::power : bert::Softmax::estimation,
-                                .norm = bert::Norm::affine,
-                                .max_relu_input = 50,
-                                .max_logit = 10};
-  try {
-    bert::plan_inference(config, max_length);
-  } catch (const circuit::ImprecisePlan&) {  // calibration decides
-  } catch (const Error& e) {
-    if (polynomial)
-      throw Error(ErrorCode::model,
-                  std::string("this model does not fit into one round: ") + e.what() +
-                      "; --protocol the-x takes deep models, but shows the client the inputs of every "
-                      "ReLU");
     log(std::string("warning: no plan for encrypted inference: ") + e.what());
   }
 }
@@ -284,7 +259,10 @@ int run_convert(int argc, char** argv) {
   o.score_limit = score_limit.value_or(suited.score_limit);
   std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
-  require_plan(model.config, data.spec, o.protocol, std::min(128, a.max_length), log);
+  bert::ModelConfig wanted = model.config;
+  wanted.task = data.spec.kind;
+  wanted.labels = data.spec.kind == bert::Task::regression ? std::vector<std::string>{"value"} : data.spec.labels;
+  require_plan(std::move(wanted), o.protocol, std::min(128, a.max_length), log);
   tell_resources(model.config, o.batch_size, a.max_length, o.hidden > 0, a.work, 12, log);
   nlohmann::ordered_json plain_report;
   const EncoderModule plain = [&] {
