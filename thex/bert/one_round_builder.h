@@ -94,7 +94,7 @@ class OneRoundBuilder : RowBuilder {
   Turns first_query(Value query);
   // The sum over a head's features of the product of a query and a key, in the first `scored` columns of a row.
   Value score(const Turns& query, const Turns& key);
-  // (score + 1)^4.
+  // (score + 1)^2.
   Value power(int layer, Value score);
   // Feed-forward units and X1 of each block, from the layer's input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);

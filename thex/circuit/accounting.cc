@@ -176,7 +176,6 @@ void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec&
 std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
   ProgramPlan scratch = plan;
   scratch.counts = {};
-  scratch.estimated_seconds = 0;
   ckks::KeyRequirements keys;
   std::vector<StepCost> steps;
   Accountant(program, scratch, spec, keys, &steps).all();

@@ -9,7 +9,6 @@
 #include "thex/base/error.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/clear.h"
-#include "thex/circuit/cost_model.h"
 #include "thex/circuit/noise_model.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/serialization.h"
