@@ -111,9 +111,10 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
   std::fprintf(stderr, "\n");
 }
 
-// Variants that bring a training split to this many examples, unless the user asks for another number: a student
-// follows its teacher on text that the teacher was not fitted to.
-constexpr std::size_t kEnoughExamples = 25000;
+// What a smaller training split is filled up to with variants, unless the user asks for another number of them: a
+// student follows its teacher on text that the teacher was not fitted to. Polynomials have more to learn, but the
+// longer way is not needed for it: their epochs are as long and draw other examples each time.
+constexpr std::size_t kEnoughExamples = 25000, kEnoughForPolynomials = 100000;
 
 // Of all layers' matrices.
 double encoder_weights(const bert::ModelConfig& c) {
@@ -220,7 +221,9 @@ int run_convert(int argc, char** argv) {
   app.add_option("--range-weight", o.range_weight, "Weight of the range penalties")->capture_default_str();
   app.add_option("--augment", asked_variants,
                  "Variants of training examples for the teacher to label, see augment.h (default: as many as make " +
-                     std::to_string(kEnoughExamples) + " examples)");
+                     std::to_string(kEnoughExamples) + " examples; for one-round " +
+                     std::to_string(kEnoughForPolynomials) + ", of which an epoch sees " +
+                     std::to_string(kEnoughExamples) + ")");
   if (const int status = parse(app, argc, argv); status >= 0) return status;
 
   const auto started = std::chrono::steady_clock::now();
@@ -283,7 +286,9 @@ int run_convert(int argc, char** argv) {
     if (asked_variants) {
       variants = *asked_variants;
     } else if (!a.quick && data.split.train.size() < kEnoughExamples && can_vary(data.split.train, more)) {
-      variants = kEnoughExamples - data.split.train.size();
+      const bool polynomials = o.protocol == bert::Protocol::one_round;
+      variants = (polynomials ? kEnoughForPolynomials : kEnoughExamples) - data.split.train.size();
+      if (polynomials) o.epoch_examples = kEnoughExamples;
     }
     if (variants > 0) {
       more.count = variants;

@@ -214,6 +214,7 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
     trace.t2 = t.pre2;
     trace.probabilities = c * t.value;
   }
+  trace.key = k;
   trace.value = v;
   trace.context =
       at::matmul(trace.probabilities, v).transpose(1, 2).reshape({batch, query_rows.size(1), config.hidden});

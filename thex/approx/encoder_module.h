@@ -47,7 +47,7 @@ struct LayerTrace {
                                 // u^2 and its mean (Softmax::power)
   torch::Tensor t1, t2;         // [B, heads, Lq, 16] pre-activations of T
   torch::Tensor probabilities;  // [B, heads, Lq, L]
-  torch::Tensor value;          // [B, heads, L, d] V
+  torch::Tensor key, value;     // [B, heads, L, d] K and V
   torch::Tensor context;        // [B, Lq, H] P.V, heads side by side
   torch::Tensor ffn;            // [B, Lq, F] FFN pre-activation
   torch::Tensor norm_in[2];     // [B, Lq, H] inputs of the attention and the output norm

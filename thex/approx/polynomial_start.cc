@@ -49,6 +49,24 @@ Tensor fit_parabolas(const UnitMoments& m) {
   return at::cat({line, bounded.unsqueeze(1)}, 1);
 }
 
+// Every head's keys have mean zero over the real tokens of `data`; the exact softmax stays what it was.
+void centre_keys(EncoderModule& module, const DataSet& data) {
+  std::vector<Tensor> sums(static_cast<std::size_t>(module.config.layers));
+  double tokens = 0;
+  for (const auto& indices : sorted_batches(data, 64)) {
+    const Batch batch = collate(data, indices, module.device);
+    const Output out = module.forward(batch, {});
+    const Tensor rows = batch.mask.unsqueeze(1).unsqueeze(-1);
+    tokens += rows.sum().item<double>();
+    for (std::size_t l = 0; l < sums.size(); ++l)
+      add(sums[l], (out.layers[l].key * rows).sum(2).sum(0).to(torch::kFloat64).reshape({-1}));
+  }
+  for (std::size_t l = 0; l < sums.size(); ++l) {
+    Tensor& bias = module.params.at(layer_prefix(static_cast<int>(l)) + "attention.self.key.bias");
+    bias = (bias - sums[l] / tokens).to(torch::kFloat32).contiguous();
+  }
+}
+
 }  // namespace
 
 void start_square_activation(EncoderModule& module, const DataSet& data) {
@@ -89,6 +107,7 @@ void start_power_softmax(EncoderModule& module, const DataSet& data) {
   if (module.softmax != bert::Softmax::exact) throw Error(ErrorCode::usage, "the softmax is replaced already");
   if (data.empty()) throw Error(ErrorCode::input, "no examples to fit the softmax on");
   at::NoGradGuard no_grad;
+  centre_keys(module, data);
   constexpr std::size_t tempers = std::size(kTempers);
   const auto layers = static_cast<std::size_t>(module.config.layers);
   // Per layer and factor: sums of <P V, P V> and <P V, exact P V>, [heads] each.

@@ -12,8 +12,10 @@ namespace thex::approx {
 // second.
 void start_square_activation(EncoderModule& module, const DataSet& data);
 
-// The softmax becomes Softmax::power. Each head's scores are scaled by the factor, out of a few, and its values by the
-// gain with which P V comes nearest to the exact softmax's over `data`. Throws Error(usage) unless it is exact.
+// The softmax becomes Softmax::power. A vector added to all keys changes no softmax, but a power: keys are centred at
+// their mean over `data`, so that scores lie about zero, where the power is near the exponential. Then each head's
+// scores are scaled by the factor, out of a few, and its values by the gain with which P V comes nearest to the exact
+// softmax's. Throws Error(usage) unless it is exact.
 void start_power_softmax(EncoderModule& module, const DataSet& data);
 
 }  // namespace thex::approx

@@ -42,6 +42,17 @@ TEST(PolynomialStart, NearTheFunctionNothingChanges) {
   EXPECT_THROW(start_square_activation(m, {}), Error);
 }
 
+// What all keys share is invisible to a softmax, so the power must not see it either.
+TEST(PolynomialStart, WhatAllKeysShareChangesNothing) {
+  const DataSet data = testing::vote_data(300, 40, 15, 2), others = testing::vote_data(50, 40, 15, 5);
+  EncoderModule shifted = module_with(0.05, 0.3);
+  for (int l = 0; l < shifted.config.layers; ++l) shifted.params.at(layer_prefix(l) + "attention.self.key.bias") += 20;
+  const torch::Tensor before = predict(shifted, others);
+  EncoderModule m = shifted.clone();
+  start_power_softmax(m, data);
+  EXPECT_LT(relative_difference(predict(m, others), before), 0.02);
+}
+
 // Units that bend downwards keep their sign; lines do not become infinitely steep.
 TEST(PolynomialStart, AnyParabolaCanBeFolded) {
   const DataSet data = testing::vote_data(200, 40, 15, 2);

@@ -131,7 +131,10 @@ class Workflow {
   TrainOptions options(const std::string& name, int epochs, long steps) {
     TrainOptions t;
     t.name = name;
-    t.epochs = epochs_for(data_.split.train.size(), o_.batch_size, steps, epochs);
+    t.epoch_examples = o_.epoch_examples;
+    std::size_t examples = data_.split.train.size();
+    if (t.epoch_examples > 0) examples = std::min(examples, t.epoch_examples);
+    t.epochs = epochs_for(examples, o_.batch_size, steps, epochs);
     t.patience = o_.patience;
     t.batch_size = o_.batch_size;
     t.weight_decay = o_.weight_decay;
@@ -254,11 +257,12 @@ WorkflowOptions default_options(Profile profile, bert::Protocol protocol, const 
 
 std::string WorkflowOptions::describe() const {
   char b[500];
-  std::snprintf(b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
-                static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps,
-                final_steps, patience, norm_group, learning_rate, embedding_rate, weight_decay, batch_size, hard,
-                hidden, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit,
-                range_weight, estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
+  std::snprintf(
+      b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %zu %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
+      static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps, final_steps,
+      patience, norm_group, learning_rate, embedding_rate, weight_decay, batch_size, epoch_examples, hard, hidden,
+      temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight,
+      estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
   return b;
 }
 

@@ -33,8 +33,9 @@ struct WorkflowOptions {
   double embedding_rate = 2e-4;
   double weight_decay = 0.01;
   std::size_t batch_size = 64;
-  double hard = 0;    // share of the hard labels in the loss, the rest is the teacher's
-  double hidden = 0;  // weight of the distillation of the plain model's layer outputs
+  std::size_t epoch_examples = 0;  // see TrainOptions
+  double hard = 0;                 // share of the hard labels in the loss, the rest is the teacher's
+  double hidden = 0;               // weight of the distillation of the plain model's layer outputs
   double temperature = 2;
   double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;

@@ -55,8 +55,10 @@ class Training {
       value.set_requires_grad(true);
       moving_[name] = value;
     }
-    const auto per_epoch = static_cast<long>((data.split.train.size() + o_.batch_size - 1) / o_.batch_size);
-    total_ = per_epoch * o_.epochs;
+    std::size_t examples = data.split.train.size();
+    if (o_.epoch_examples > 0) examples = std::min(examples, o_.epoch_examples);
+    per_epoch_ = static_cast<long>((examples + o_.batch_size - 1) / o_.batch_size);
+    total_ = per_epoch_ * o_.epochs;
     if (o_.max_steps > 0) total_ = std::min(total_, o_.max_steps);
   }
 
@@ -88,7 +90,7 @@ class Training {
     double sum = 0, all = 0;
     long count = 0, steps = 0;
     for (const auto& indices : shuffled_batches(data_.split.train, o_.batch_size, o_.seed, epoch_)) {
-      if (step_ >= total_) break;
+      if (step_ >= total_ || steps == per_epoch_) break;
       const Batch batch = collate(data_.split.train, indices, module_.device, o_.length_power, mean_);
       const Output out = module_.forward(batch, forward);
       const Tensor value = loss_(out, batch);
@@ -215,7 +217,7 @@ class Training {
   Adam adam_;
   const double mean_;
   Parameters moving_, kept_;
-  long total_ = 0, step_ = 0, steps_here_ = 0;
+  long per_epoch_ = 0, total_ = 0, step_ = 0, steps_here_ = 0;
   int epoch_ = 0, stale_ = 0;
   bool done_ = false;
   double mean_loss_ = 0;

@@ -33,7 +33,8 @@ struct TrainOptions {
   double warmup = 0.1;           // share of the steps
   double weight_decay = 0.01;
   double clip = 1.0;
-  double length_power = 0;  // weight of long examples, see collate
+  double length_power = 0;         // weight of long examples, see collate
+  std::size_t epoch_examples = 0;  // an epoch ends after so many of the examples, others each time; 0: after all
   std::uint64_t seed = 1;
   long max_steps = 0;         // 0: no limit; else stop there (tests, quick looks)
   bool keep_last = false;     // the last epoch's parameters stay, not the best one's: for losses that the metric says

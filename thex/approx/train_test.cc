@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <set>
+#include <vector>
 
 #include "thex/approx/memory.h"
 #include "thex/approx/plain_model.h"
@@ -54,6 +56,29 @@ TEST(Train, LearnsEveryTask) {
     EXPECT_GT(after.metric, before.metric + 5) << c.spec.name;
     EXPECT_LT(after.loss, before.loss) << c.spec.name;
   }
+}
+
+TEST(Train, AnEpochMaySeeOtherExamplesEachTime) {
+  const TaskData data = testing::task_data(testing::vote_task(), testing::vote_data(900, 40, 13, 1), {}, 50);
+  TrainOptions o = quick(3);
+  o.epoch_examples = 100;
+  const Loss task = label_loss(objective_of(data.spec.kind, data.split.train));
+  std::vector<std::set<std::int64_t>> steps;
+  const Loss watching = [&](const Output& out, const Batch& batch) {
+    const torch::Tensor index = batch.index.to(torch::kCPU).contiguous();
+    steps.emplace_back(index.data_ptr<std::int64_t>(), index.data_ptr<std::int64_t>() + index.numel());
+    return task(out, batch);
+  };
+  EncoderModule m(testing::config_for(data.spec), 5, torch::kCPU);
+  train(m, data, o, watching, kAll, kSilent);
+  ASSERT_EQ(steps.size(), 3U * 4);  // 100 examples are four batches of 32
+  std::set<std::int64_t> first, all;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    all.insert(steps[i].begin(), steps[i].end());
+    if (i < 4) first.insert(steps[i].begin(), steps[i].end());
+  }
+  EXPECT_LE(first.size(), 128U);
+  EXPECT_GT(all.size(), 2 * first.size());
 }
 
 // The parameters after training with an interruption in the third epoch, at any place of it.
