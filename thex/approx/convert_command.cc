@@ -197,7 +197,8 @@ int run_convert(int argc, char** argv) {
   app.add_option("--norm-group", o.norm_group, "LayerNorms replaced together: more are faster, but scores may overflow")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-  app.add_option("--rate", rate, "Learning rate (default: 2e-4 up to hidden size 128, 5e-5 to 384, 3e-5 above)")
+  app.add_option("--rate", rate,
+                 "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above)")
       ->check(CLI::PositiveNumber);
   app.add_option("--embedding-rate", embedding_rate, "Of the word embeddings; 0 freezes them (default: --rate)")
       ->check(CLI::NonNegativeNumber);
