@@ -164,7 +164,7 @@ Made by `scripts/accuracy.sh`; models of BERT-tiny's shape (2 layers, hidden 128
 MRPC and RTE, which have few examples, go on from those of STS-B; for RTE so does the MiniLM).
 First metric of each task on the full dev set, in per cent: mean and standard deviation over seeds (each with its own plain model). "paper" is
 the published recipe and "default" is ours, both for the protocol the-x (ReLU, softmax estimation); "one-round" is ours for the protocol of that name (square, power
-softmax). Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut at 128 tokens.
+softmax; SST-2 in `models/bert-tiny-sst2/README.md`). Epochs are chosen on examples held out from the training file, never on the dev set. Examples are cut at 128 tokens.
 
 | task | metric | profile | seeds | plain | activation | + softmax | + LayerNorm | drop |
 |---|---|---|---|---|---|---|---|---|
