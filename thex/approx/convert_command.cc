@@ -35,6 +35,7 @@ std::vector<std::pair<std::string, std::string>> options_of(const WorkflowOption
           {"norm_group", std::to_string(o.norm_group)},
           {"rate", text_of(o.learning_rate)},
           {"embedding_rate", text_of(o.embedding_rate)},
+          {"affine_rate", text_of(o.affine_rate)},
           {"weight_decay", text_of(o.weight_decay)},
           {"batch", std::to_string(o.batch_size)},
           {"hard", text_of(o.hard)},
@@ -112,8 +113,8 @@ void print_table(const WorkflowResult& r, const data::TaskSpec& spec) {
 }
 
 // What a smaller training split is filled up to with variants, unless the user asks for another number of them: a
-// student follows its teacher on text that the teacher was not fitted to. Polynomials have more to learn, but the
-// longer way is not needed for it: their epochs are as long and draw other examples each time.
+// student follows its teacher on text that the teacher was not fitted to. Polynomials, which have more to learn, get
+// more of them in epochs of the same length, which draw other examples each time.
 constexpr std::size_t kEnoughExamples = 25000, kEnoughForPolynomials = 100000;
 
 // Of all layers' matrices.
@@ -261,6 +262,7 @@ int run_convert(int argc, char** argv) {
   o.dropout = dropout.value_or(suited.dropout);
   o.word_dropout = word_dropout.value_or(suited.word_dropout);
   o.score_limit = score_limit.value_or(suited.score_limit);
+  o.affine_rate = suited.affine_rate;
   std::size_t variants = 0;
   CheckpointStore store(a.work, fingerprint_of_text(data_fingerprint(a, task) + fingerprint_of_model(model)));
   bert::ModelConfig wanted = model.config;

@@ -57,7 +57,6 @@ class Workflow {
         o_(o),
         log_(log),
         some_(evenly_spaced(data.split.train, 6000)),
-        affine_rate_(o.protocol == bert::Protocol::one_round ? 0.3 : 0.75),
         run_(plain.clone(), data, store.with(o.describe()), o.seed, log) {
     const Objective objective = objective_of(data.spec.kind, data.split.train);
     task_ = label_loss(objective);
@@ -227,20 +226,17 @@ class Workflow {
           fit_affine_norms(m, some_, {i});
           m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
         }
-        fine_tune(m, name, o_.norm_epochs, o_.min_steps, affine_rate_, true);
+        fine_tune(m, name, o_.norm_epochs, o_.min_steps, o_.affine_rate, true);
       });
     }
     run_.stage("final", "fine-tuned",
-               [&](EncoderModule& m) { fine_tune(m, "final", o_.final_epochs, o_.final_steps, affine_rate_, true); });
+               [&](EncoderModule& m) { fine_tune(m, "final", o_.final_epochs, o_.final_steps, o_.affine_rate, true); });
   }
 
   const TaskData& data_;
   const WorkflowOptions& o_;
   const Log& log_;
   const DataSet some_;
-  // Of the learning rate where LayerNorms are affine: nothing holds polynomials back there, and at 6e-4 one batch in a
-  // few hundred threw them off.
-  const double affine_rate_;
   StageRunner run_;
   Loss task_;
   EstimationOptions estimation_;
@@ -253,10 +249,16 @@ WorkflowOptions default_options(Profile profile, bert::Protocol protocol, const 
   WorkflowOptions o;
   o.profile = profile;
   o.protocol = protocol;
-  const bool polynomials = protocol == bert::Protocol::one_round;
-  if (polynomials) o.score_limit = 6;                   // a square tells scores less apart than a cube
-  const double small_rate = polynomials ? 6e-4 : 2e-4;  // attention by a power has more to learn anew
-  o.learning_rate = o.embedding_rate = config.hidden <= 128 ? small_rate : config.hidden <= 384 ? 5e-5 : 3e-5;
+  o.learning_rate = o.embedding_rate = config.hidden <= 128 ? 2e-4 : config.hidden <= 384 ? 5e-5 : 3e-5;
+  if (protocol == bert::Protocol::one_round) {
+    o.score_limit = 6;  // a square tells scores less apart than a cube
+    if (config.hidden <= 128) {
+      // Attention by a power has more to learn anew. Without LayerNorms nothing holds polynomials back: at 4.5e-4 one
+      // batch in a few hundred threw them off.
+      o.learning_rate = o.embedding_rate = 6e-4;
+      o.affine_rate = 0.3;
+    }
+  }
   if (profile == Profile::paper) o.dropout = 0.1;
   return o;
 }
@@ -264,10 +266,10 @@ WorkflowOptions default_options(Profile profile, bert::Protocol protocol, const 
 std::string WorkflowOptions::describe() const {
   char b[500];
   std::snprintf(
-      b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %zu %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
+      b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %g %zu %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
       static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps, final_steps,
-      patience, norm_group, learning_rate, embedding_rate, weight_decay, batch_size, epoch_examples, hard, hidden,
-      temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight,
+      patience, norm_group, learning_rate, embedding_rate, affine_rate, weight_decay, batch_size, epoch_examples, hard,
+      hidden, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight,
       estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
   return b;
 }

@@ -31,6 +31,7 @@ struct WorkflowOptions {
   int norm_group = 1;  // LayerNorms replaced together: more are faster, but scores may overflow
   double learning_rate = 2e-4;
   double embedding_rate = 2e-4;
+  double affine_rate = 0.75;  // share of both rates where LayerNorms are affine
   double weight_decay = 0.01;
   std::size_t batch_size = 64;
   std::size_t epoch_examples = 0;  // see TrainOptions
