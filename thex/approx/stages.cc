@@ -132,9 +132,7 @@ class Workflow {
     TrainOptions t;
     t.name = name;
     t.epoch_examples = o_.epoch_examples;
-    std::size_t examples = data_.split.train.size();
-    if (t.epoch_examples > 0) examples = std::min(examples, t.epoch_examples);
-    t.epochs = epochs_for(examples, o_.batch_size, steps, epochs);
+    t.epochs = epochs_for(data_.split.train.size(), o_.batch_size, steps, epochs, t.epoch_examples);
     t.patience = o_.patience;
     t.batch_size = o_.batch_size;
     t.weight_decay = o_.weight_decay;

@@ -55,9 +55,7 @@ class Training {
       value.set_requires_grad(true);
       moving_[name] = value;
     }
-    std::size_t examples = data.split.train.size();
-    if (o_.epoch_examples > 0) examples = std::min(examples, o_.epoch_examples);
-    per_epoch_ = static_cast<long>((examples + o_.batch_size - 1) / o_.batch_size);
+    per_epoch_ = steps_per_epoch(data.split.train.size(), o_.batch_size, o_.epoch_examples);
     total_ = per_epoch_ * o_.epochs;
     if (o_.max_steps > 0) total_ = std::min(total_, o_.max_steps);
   }
@@ -257,8 +255,13 @@ Curve curve_from(const std::string& text) {
 
 std::string training_state_name(const std::string& training) { return "epoch-of-" + training; }
 
-int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least) {
-  const auto per_epoch = static_cast<long>(std::max<std::size_t>(1, (examples + batch_size - 1) / batch_size));
+long steps_per_epoch(std::size_t examples, std::size_t batch_size, std::size_t epoch_examples) {
+  if (epoch_examples > 0) examples = std::min(examples, epoch_examples);
+  return static_cast<long>((examples + batch_size - 1) / batch_size);
+}
+
+int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least, std::size_t epoch_examples) {
+  const long per_epoch = std::max(1L, steps_per_epoch(examples, batch_size, epoch_examples));
   return static_cast<int>(std::max<long>(at_least, (steps + per_epoch - 1) / per_epoch));
 }
 

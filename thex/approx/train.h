@@ -51,8 +51,11 @@ struct TrainOptions {
   ForwardOptions forward;
 };
 
+// Of `batch_size`, see TrainOptions::epoch_examples.
+long steps_per_epoch(std::size_t examples, std::size_t batch_size, std::size_t epoch_examples);
+
 // The epochs that make at least `steps` steps of `batch_size`, and at least `at_least`.
-int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least);
+int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least, std::size_t epoch_examples = 0);
 
 // The name of that checkpoint; the caller removes it once the result is safe.
 std::string training_state_name(const std::string& training);

@@ -231,6 +231,7 @@ TEST(Train, EpochsFollowFromSteps) {
   EXPECT_EQ(epochs_for(1001, 100, 95, 1), 9);
   EXPECT_EQ(epochs_for(100000, 64, 400, 2), 2);
   EXPECT_EQ(epochs_for(0, 64, 3, 1), 3);
+  EXPECT_EQ(epochs_for(100000, 100, 95, 1, 1000), 10);
 }
 
 TEST(Memory, GrowsWithWhatItDependsOn) {
