@@ -2,9 +2,11 @@
 
 #include <sodium.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -64,10 +66,23 @@ class Pool {
     statistics_.bytes_held -= block;
     std::free(memory);
 #else
-    // A free block holds the link to the next one, so that releasing never allocates and never throws.
-    void*& head = free_.find(block)->second;
-    std::memcpy(memory, &head, sizeof head);
-    head = memory;
+    statistics_.bytes_free += block;
+    free_.find(block)->second.warm.push(memory);
+#endif
+  }
+
+  void trim([[maybe_unused]] std::size_t keep) {
+#ifndef THEX_POOL_BYPASS
+    const std::lock_guard lock(mutex_);
+    for (auto it = free_.rbegin(); it != free_.rend(); ++it) {  // the largest first: the fewest calls
+      const auto& [block, lists] = *it;
+      while (statistics_.bytes_free > keep && !lists.warm.empty()) {
+        void* const memory = it->second.warm.pop();
+        give_back_pages(memory, block);
+        it->second.cold.push(memory);
+        statistics_.bytes_free -= block;
+      }
+    }
 #endif
   }
 
@@ -91,13 +106,41 @@ class Pool {
     return memory;
   }
 #else
-  void* take(std::size_t block) {
-    void*& head = free_.try_emplace(block, nullptr).first->second;
-    if (head != nullptr) {
-      void* memory = head;
+  // Free blocks of one size. A block holds the link to the next one, so that releasing never allocates and never
+  // throws.
+  struct FreeList {
+    void* head = nullptr;
+    bool empty() const { return head == nullptr; }
+    void push(void* memory) {
+      std::memcpy(memory, &head, sizeof head);
+      head = memory;
+    }
+    void* pop() {
+      void* const memory = head;
       std::memcpy(&head, memory, sizeof head);
       return memory;
     }
+  };
+  struct FreeLists {
+    FreeList warm;  // as they were left
+    FreeList cold;  // their pages were given back
+  };
+
+  // All whole pages of a block but the first, which holds the link.
+  static void give_back_pages(void* memory, std::size_t block) {
+    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<std::uintptr_t>(memory), end = (begin + block) / page * page;
+    const std::uintptr_t from = (begin + sizeof(void*) + page - 1) / page * page;
+    if (from < end) madvise(reinterpret_cast<void*>(from), end - from, MADV_DONTNEED);
+  }
+
+  void* take(std::size_t block) {
+    FreeLists& lists = free_[block];
+    if (!lists.warm.empty()) {
+      statistics_.bytes_free -= block;
+      return lists.warm.pop();
+    }
+    if (!lists.cold.empty()) return lists.cold.pop();
     if (block >= kHugePage) return fresh(block);
     if (slab_left_ < block) {
       slab_ = static_cast<char*>(fresh(kSlab));
@@ -117,7 +160,7 @@ class Pool {
     return memory;
   }
 
-  std::map<std::size_t, void*> free_;  // block size -> list of free blocks
+  std::map<std::size_t, FreeLists> free_;  // by block size
   char* slab_ = nullptr;
   std::size_t slab_left_ = 0;
 #endif
@@ -181,5 +224,6 @@ void Buffer::wipe() {
 
 PoolStatistics pool_statistics() { return pool().statistics(); }
 void reset_pool_peak() { pool().reset_peak(); }
+void trim_pool(std::size_t keep) { pool().trim(keep); }
 
 }  // namespace thex::ring

@@ -1,5 +1,5 @@
-// One pool for all polynomial memory: 64-byte aligned blocks that are reused, never returned to the operating system
-// while the process runs (a fresh page costs more than the arithmetic on it). Blocks are grouped by size in powers of
+// One pool for all polynomial memory: 64-byte aligned blocks that are reused and go back to the operating system only
+// when that is asked for (a fresh page costs more than the arithmetic on it). Blocks are grouped by size in powers of
 // two and quarter steps; large blocks ask for huge pages. Thread-safe.
 #pragma once
 
@@ -41,6 +41,7 @@ class Buffer {
 struct PoolStatistics {
   std::size_t bytes_in_use = 0;       // blocks handed out, now
   std::size_t bytes_held = 0;         // taken from the system: in use and free for reuse
+  std::size_t bytes_free = 0;         // of these free, with their pages still in memory
   std::size_t peak_in_use = 0;        // the most that was in use since the process began, or since reset_pool_peak()
   std::uint64_t allocations = 0;      // blocks handed out so far
   std::uint64_t system_requests = 0;  // how often the system was asked for memory: stands still in a steady state
@@ -48,5 +49,9 @@ struct PoolStatistics {
 PoolStatistics pool_statistics();
 // Starts the peak anew from what is in use now.
 void reset_pool_peak();
+
+// Gives the pages of free blocks back to the operating system until at most `keep` bytes of them are left; the blocks
+// stay in the pool, and their next users find fresh pages. For a program whose need has shrunk for longer.
+void trim_pool(std::size_t keep = 0);
 
 }  // namespace thex::ring

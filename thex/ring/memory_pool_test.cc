@@ -1,6 +1,8 @@
 #include "thex/ring/memory_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -123,6 +125,48 @@ TEST(Pool, CountsAndReuses) {
   EXPECT_EQ(pool_statistics().system_requests, after.system_requests);
 #endif
 }
+
+#if !defined(__SANITIZE_ADDRESS__)
+
+// Pages of this range that are in memory, by mincore().
+std::size_t resident_bytes(const void* memory, std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
+  std::vector<unsigned char> pages(bytes / page);
+  if (::mincore(reinterpret_cast<void*>(begin), pages.size() * page, pages.data()) != 0) return 0;
+  return page *
+         static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](auto p) { return (p & 1) != 0; }));
+}
+
+TEST(Pool, GivesPagesBackWhenAskedTo) {
+  constexpr std::size_t kWords = std::size_t{1} << 20, kBytes = kWords * 8;
+  trim_pool();
+  EXPECT_EQ(pool_statistics().bytes_free, 0u);
+  const void* place = nullptr;
+  {
+    Buffer large(kWords), small(100'000);
+    place = large.data();
+    std::fill_n(large.data(), kWords, 7);
+    std::fill_n(small.data(), small.size(), 7);
+  }
+  EXPECT_GE(pool_statistics().bytes_free, kBytes + 800'000);
+  EXPECT_GE(resident_bytes(place, kBytes), kBytes / 2) << "kept for reuse";
+  trim_pool(std::size_t{1} << 40);
+  EXPECT_GE(resident_bytes(place, kBytes), kBytes / 2) << "as many as are to be kept";
+  const std::size_t held = pool_statistics().bytes_held;
+  trim_pool();
+  EXPECT_EQ(pool_statistics().bytes_free, 0u);
+  EXPECT_LE(resident_bytes(place, kBytes), std::size_t{65536});
+  // And it is used again.
+  Buffer again(kWords), other(100'000);
+  std::fill_n(again.data(), kWords, 9);
+  std::fill_n(other.data(), other.size(), 8);
+  EXPECT_TRUE(std::all_of(again.data(), again.data() + kWords, [](std::uint64_t x) { return x == 9; }));
+  EXPECT_EQ(again.data(), place);
+  EXPECT_EQ(pool_statistics().bytes_held, held);
+}
+
+#endif
 
 TEST(Pool, PeakIsOfTheTimeSinceItsReset) {
   { const Buffer large(std::size_t{1} << 20); }
