@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "thex/bench/fixture.h"
 #include "thex/ckks/serialization.h"
+#include "thex/measure/fixture.h"
 #include "thex/ring/kernels.h"
 
 namespace {
@@ -16,8 +16,8 @@ using namespace thex::ckks;
 
 constexpr std::pair<int, int> kSizes[] = {{14, 7}, {15, 12}, {16, 24}};
 
-bench::Fixture& setup(benchmark::State& state) {
-  static bench::Fixtures fixtures;
+measure::Fixture& setup(benchmark::State& state) {
+  static measure::Fixtures fixtures;
   const auto [log_n, limbs] = kSizes[state.range(0)];
   state.SetLabel(ring::kernels().name);
   return *fixtures.get(log_n, limbs);
@@ -31,7 +31,7 @@ std::vector<double> diagonal() {
 }
 
 void encode_periodic(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   const std::vector<double> period = diagonal();
   for (auto _ : state) {
     benchmark::DoNotOptimize(s.encoder.encode(std::span<const double>(period), s.a.level, s.a.scale));
@@ -39,18 +39,18 @@ void encode_periodic(benchmark::State& state) {
 }
 
 void decompose(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   for (auto _ : state) benchmark::DoNotOptimize(s.evaluator.decompose(s.a));
 }
 
 void multiply_relinearize_rescale(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   for (auto _ : state) benchmark::DoNotOptimize(s.evaluator.relinearize_rescale(s.evaluator.mul(s.a, s.b), s.keys));
 }
 
 // 32 ciphertexts with periodic plaintexts.
 void inner_product_plain(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   const Plaintext weights =
       s.encoder.encode(std::span<const double>(diagonal()), s.a.level, s.context->scale(s.a.level));
   const std::vector<Ciphertext> inputs(32, s.a);
@@ -61,13 +61,13 @@ void inner_product_plain(benchmark::State& state) {
 }
 
 void parse_seeded_ciphertext(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   const Bytes bytes = serialize(*s.context, secret::encrypt(s.key, s.plaintext, s.prng));
   for (auto _ : state) benchmark::DoNotOptimize(parse_ciphertext(*s.context, bytes));
 }
 
 void make_rotation_key(benchmark::State& state) {
-  bench::Fixture& s = setup(state);
+  measure::Fixture& s = setup(state);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
         secret::make_galois_key(s.key, s.context->galois_element(1), s.context->max_level(), s.prng));

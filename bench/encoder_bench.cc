@@ -2,7 +2,7 @@
 //
 // The embedded models (times do not depend on values). Arguments: tokens and sentences of a query,
 // server threads. THEX_PROFILE=1 prints the time of each step and operation of the last run to stderr, beside the least
-// time that the step's counted work could take on this machine (thex/bench/bound.h).
+// time that the step's counted work could take on this machine (thex/measure/bound.h).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,38 +13,38 @@
 #include <filesystem>
 #include <map>
 
-#include "thex/bench/bound.h"
-#include "thex/bert/encoder_circuit.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/ckks_executor.h"
 #include "thex/circuit/client_turn.h"
 #include "thex/ckks/secret/secret.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/measure/bound.h"
 
 namespace {
 
 using namespace thex;
 
-std::shared_ptr<const bert::Model> embedded_model(bert::Protocol protocol) {
-  const char* const folder = protocol == bert::Protocol::one_round ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
-  return std::make_shared<const bert::Model>(
-      bert::load_model(std::filesystem::path(THEX_SOURCE_DIR) / "models" / folder, bert::Part::server));
+std::shared_ptr<const model::Model> embedded_model(model::Protocol protocol) {
+  const char* const folder = protocol == model::Protocol::one_round ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
+  return std::make_shared<const model::Model>(
+      model::load_model(std::filesystem::path(THEX_SOURCE_DIR) / "models" / folder, model::Part::server));
 }
 
 struct Session {
-  bert::InferencePlan inference;
+  encoder::InferencePlan inference;
   ckks::secret::SecretKey key;
   ckks::EvaluationKeys keys;
 };
 
-Session make_session(bert::Protocol protocol) {
-  bert::InferencePlan inference = bert::plan_inference(embedded_model(protocol), 128);
+Session make_session(model::Protocol protocol) {
+  encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), 128);
   ring::Prng prng;
   auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
   auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
   return Session{std::move(inference), std::move(key), std::move(keys)};
 }
 
-template <bert::Protocol protocol>
+template <model::Protocol protocol>
 const Session& session() {
   static const Session instance = make_session(protocol);
   return instance;
@@ -62,13 +62,13 @@ const char* name(circuit::Op op) {
 }
 
 // One thread: the work is shared out, not less.
-double bound_ms(const bench::Work& work, bench::Machine& machine) {
-  return 1e3 * bench::bound_seconds(work, machine, 1);
+double bound_ms(const measure::Work& work, measure::Machine& machine) {
+  return 1e3 * measure::bound_seconds(work, machine, 1);
 }
 
 void print_bounds(const std::vector<circuit::NodeTime>& profile, const circuit::Program& program,
                   const circuit::ProgramPlan& plan, const circuit::Plan& p) {
-  bench::Machine machine;
+  measure::Machine machine;
   std::map<std::string, double> measured;
   for (const auto& t : profile) measured[t.label] += t.seconds;
   const char* const names[] = {"decompositions",
@@ -78,24 +78,24 @@ void print_bounds(const std::vector<circuit::NodeTime>& profile, const circuit::
                                "plain products in transforms",
                                "other products",
                                "sums"};
-  std::vector<std::pair<double, bench::Work>> parts(std::size(names));
-  bench::Work all;
+  std::vector<std::pair<double, measure::Work>> parts(std::size(names));
+  measure::Work all;
   std::fprintf(stderr, "  %-28s %8s %8s %6s\n", "step", "ms", "bound", "ratio");
   for (const circuit::StepCost& step : circuit::step_costs(program, plan, p.spec)) {
-    bench::Work sum;
+    measure::Work sum;
     for (const auto& [level, w] : step.work) {
-      const bench::WorkOf of(*p.context, level + 1);
+      const measure::WorkOf of(*p.context, level + 1);
       const double n = static_cast<double>(p.context->n());
-      const std::pair<double, bench::Work> counted[] = {
+      const std::pair<double, measure::Work> counted[] = {
           {w.decompositions, of.decompose()},
           {w.key_products, of.key_product()},
           {w.divisions, 0.5 * of.mod_down()},
           {w.rescales, of.rescale()},
           {w.transform_products, of.transform_product()},
-          {w.products, bench::Work{.multiply_adds = n} + of.limbs_moved(1)},
-          {w.sums, bench::Work{.sums = n} + of.limbs_moved(3)}};
+          {w.products, measure::Work{.multiply_adds = n} + of.limbs_moved(1)},
+          {w.sums, measure::Work{.sums = n} + of.limbs_moved(3)}};
       for (std::size_t i = 0; i < parts.size(); ++i) {
-        const bench::Work work = counted[i].first * counted[i].second;
+        const measure::Work work = counted[i].first * counted[i].second;
         sum = sum + work;
         parts[i].first += counted[i].first;
         parts[i].second = parts[i].second + work;
@@ -124,10 +124,10 @@ void print_profile(std::vector<circuit::NodeTime> profile, double estimated) {
                    1e3 * t.seconds / static_cast<double>(std::max<std::size_t>(t.count, 1)), 1e3 * t.seconds);
 }
 
-template <bert::Protocol protocol>
+template <model::Protocol protocol>
 void encoder(benchmark::State& state) {
   const Session& s = session<protocol>();
-  const bert::QueryShape shape{static_cast<int>(state.range(0)), static_cast<int>(state.range(1))};
+  const encoder::QueryShape shape{static_cast<int>(state.range(0)), static_cast<int>(state.range(1))};
   const int threads = static_cast<int>(state.range(2));
   const auto sentences = static_cast<std::size_t>(shape.sentences);
   const auto found = std::ranges::find(s.inference.shapes, shape);
@@ -169,13 +169,13 @@ void encoder(benchmark::State& state) {
     print_bounds(profile, program, levels, s.inference.plan);
   }
 }
-BENCHMARK(encoder<bert::Protocol::the_x>)
+BENCHMARK(encoder<model::Protocol::the_x>)
     ->Name("the-x")
     ->ArgNames({"tokens", "sentences", "threads"})
     ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK(encoder<bert::Protocol::one_round>)
+BENCHMARK(encoder<model::Protocol::one_round>)
     ->Name("one-round")
     ->ArgNames({"tokens", "sentences", "threads"})
     ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})

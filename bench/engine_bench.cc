@@ -1,5 +1,5 @@
-// The cases of thex/bench/engine_cases.h under Google Benchmark; `thex bench` runs the same ones by itself.
-// Counter x_bound: time / the least time that the counted work takes on this machine (thex/bench/bound.h).
+// The cases of thex/measure/engine_cases.h under Google Benchmark; `thex bench` runs the same ones by itself.
+// Counter x_bound: time / the least time that the counted work takes on this machine (thex/measure/bound.h).
 // Run: build-bench/engine_bench; THEX_ISA=portable|avx2|avx512ifma selects the kernels.
 #include <benchmark/benchmark.h>
 
@@ -7,11 +7,11 @@
 #include <memory>
 #include <thread>
 
-#include "thex/bench/engine_cases.h"
+#include "thex/measure/engine_cases.h"
 
 namespace {
 
-using namespace thex::bench;
+using namespace thex::measure;
 
 // Measured once, outside the timed loops.
 Machine& machine() {

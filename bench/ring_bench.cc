@@ -1,5 +1,5 @@
 // Ring kernels for every instruction set that this processor can run, each with the ratio to a bound:
-//   x_compute  time / the least time of its arithmetic (thex/bench/bound.h)
+//   x_compute  time / the least time of its arithmetic (thex/measure/bound.h)
 //   x_memory   time / (bytes that must move / measured transfer rate of one thread on data of this size)
 // A ratio near 1 means that nothing is left to gain. Read the CPU column on a machine that others use too.
 // One limb per iteration; primes of 45 bits (lazy variant of AVX-512) or 50 bits (strict).
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "thex/bench/bound.h"
+#include "thex/measure/bound.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/ntt.h"
 #include "thex/ring/random.h"
@@ -26,8 +26,8 @@ double now() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-bench::Machine& machine(Isa isa) {
-  static std::map<Isa, bench::Machine> machines;
+measure::Machine& machine(Isa isa) {
+  static std::map<Isa, measure::Machine> machines;
   return machines.try_emplace(isa, *kernels_for(isa)).first->second;
 }
 
@@ -39,9 +39,9 @@ Buffer random_residues(std::size_t n, std::uint64_t q) {
 }
 
 // Runs `run` and reports. bytes: moved in one iteration.
-void measure(benchmark::State& state, Isa isa, const bench::Work& work, double bytes, std::size_t working_set,
+void measure(benchmark::State& state, Isa isa, const measure::Work& work, double bytes, std::size_t working_set,
              const auto& run) {
-  const double arithmetic = bench::bound_seconds(work, machine(isa), 1);
+  const double arithmetic = measure::bound_seconds(work, machine(isa), 1);
   const double rate = machine(isa).transfer_rate(static_cast<double>(working_set), 1);
   const double start = now();
   for (auto _ : state) {
@@ -163,8 +163,8 @@ void elementwise(benchmark::State& state, Isa isa, Operation operation) {
   const auto index = automorphism_permutation(15, 5);
   const std::uint64_t w = b.data()[0];
   // In the order of the enumeration.
-  constexpr bench::Work kWork[] = {{.sums = kN}, {.products = kN}, {.products = kN}, {.products = kN},
-                                   {},           {.products = kN}};
+  constexpr measure::Work kWork[] = {{.sums = kN}, {.products = kN}, {.products = kN}, {.products = kN},
+                                     {},           {.products = kN}};
   constexpr double kWords[] = {3, 3, 2, 3, 2.5, 2};  // read or written for one result
   const auto which = static_cast<std::size_t>(operation);
   measure(state, isa, kWork[which], 8.0 * kN * kWords[which], 8 * kN, [&] {

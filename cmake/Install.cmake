@@ -3,11 +3,11 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(thex_libraries
-  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_client thex_bert thex_bert_circuit thex_data
+  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_client thex_checkpoint thex_text thex_model thex_encoder_rows thex_encoder_the_x thex_encoder_one_round thex_encoder thex_data
   thex_protocol thex_server thex_client)
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-        PATTERN "cli" EXCLUDE PATTERN "bench" EXCLUDE PATTERN "approx" EXCLUDE PATTERN "testing.h" EXCLUDE PATTERN "test_support.h" EXCLUDE)
+        PATTERN "cli" EXCLUDE PATTERN "measure" EXCLUDE PATTERN "convert" EXCLUDE PATTERN "testing.h" EXCLUDE PATTERN "test_support.h" EXCLUDE)
 
 # thex runs the other two, so they are not in the path of a user.
 install(TARGETS thex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

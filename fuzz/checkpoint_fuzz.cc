@@ -8,8 +8,8 @@
 
 #include "fuzz/scratch_folder.h"
 #include "fuzz/small_model.h"
-#include "thex/approx/checkpoint.h"
 #include "thex/base/error.h"
+#include "thex/convert/checkpoint.h"
 
 namespace {
 
@@ -17,9 +17,9 @@ using namespace thex;
 
 struct World {
   World() {
-    bert::ModelConfig config = fuzz::small_config();
+    model::ModelConfig config = fuzz::small_config();
     config.thex.reset();
-    store.save_module("module", approx::EncoderModule(config, 1, torch::kCPU), {{"held", "0.5"}});
+    store.save_module("module", convert::EncoderModule(config, 1, torch::kCPU), {{"held", "0.5"}});
     std::ifstream in(folder.path() / "module.safetensors", std::ios::binary);
     valid = {std::istreambuf_iterator<char>(in), {}};
     std::uint64_t header = 0;
@@ -33,9 +33,9 @@ struct World {
     batch.weight = at::ones({1});
   }
   fuzz::ScratchFolder folder;
-  approx::CheckpointStore store{folder.path(), "f"};
+  convert::CheckpointStore store{folder.path(), "f"};
   std::string valid, data;
-  approx::Batch batch;
+  convert::Batch batch;
 };
 
 template <typename F>

@@ -5,18 +5,18 @@
 
 #include "fuzz/scratch_folder.h"
 #include "thex/base/error.h"
-#include "thex/bert/unicode.h"
 #include "thex/cli/text_source.h"
 #include "thex/data/conll.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/metrics.h"
+#include "thex/text/unicode.h"
 
 namespace {
 
-using thex::bert::Task;
 using thex::data::Example;
 using thex::data::Format;
 using thex::data::TaskSpec;
+using thex::model::Task;
 
 // Whether f succeeded; anything but Error(input) is a finding.
 template <typename F>
@@ -35,7 +35,7 @@ void require(bool condition) {
 }
 
 bool is_text(const std::string& text) {
-  return !thex::bert::first_invalid_utf8(text) && text.find('\0') == std::string::npos;
+  return !thex::text::first_invalid_utf8(text) && text.find('\0') == std::string::npos;
 }
 
 // Bits: 0 pairs, 1 a header line of ours before the bytes, 2-3 the format, 4-5 the kind of task, 6 columns by number.

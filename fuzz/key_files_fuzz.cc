@@ -27,7 +27,7 @@ struct World {
     std::fclose(file);
     return bytes;
   }
-  bert::InferencePlan plan = bert::plan_inference(fuzz::small_config(), 16);
+  encoder::InferencePlan plan = encoder::plan_inference(fuzz::small_config(), 16);
   fuzz::ScratchFolder folder;
   std::string secret;
 };

@@ -12,9 +12,9 @@
 
 #include "fuzz/scratch_folder.h"
 #include "fuzz/small_model.h"
-#include "tests/pytorch_writer.h"
+#include "tests/support/pytorch_writer.h"
 #include "thex/base/error.h"
-#include "thex/bert/encoder_circuit.h"
+#include "thex/encoder/inference_plan.h"
 #include "thex/protocol/client.h"
 
 namespace {
@@ -24,7 +24,7 @@ using namespace thex;
 struct Files {
   Files() {
     const std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\n";
-    bert::save_model(fuzz::small_model(), folder.path(), folder.write("tokens", vocab), bert::Dtype::f32);
+    model::save_model(fuzz::small_model(), folder.path(), folder.write("tokens", vocab), checkpoint::Dtype::f32);
     for (std::size_t i = 0; i < std::size(kNames); ++i) {
       std::ifstream in(folder.path() / kNames[i], std::ios::binary);
       contents[i] = {std::istreambuf_iterator<char>(in), {}};
@@ -44,16 +44,16 @@ struct Files {
 };
 
 // A plan of a large model takes long; the planner's own limits are tested elsewhere.
-bool quickly_planned(const bert::ModelConfig& config) {
+bool quickly_planned(const model::ModelConfig& config) {
   return config.layers <= 2 && config.hidden <= 128 && config.ffn <= 256 && config.heads <= 2 &&
          config.labels.size() <= 32;
 }
 
 void load_parts(const Files& files) {
-  for (const bert::Part part : {bert::Part::client, bert::Part::server, bert::Part::all}) {
+  for (const model::Part part : {model::Part::client, model::Part::server, model::Part::all}) {
     try {
-      const bert::Model model = bert::load_model(files.folder.path(), part);
-      for (const auto& [name, shape] : bert::expected_tensors(model.config, part)) {
+      const model::Model model = model::load_model(files.folder.path(), part);
+      for (const auto& [name, shape] : model::expected_tensors(model.config, part)) {
         std::size_t count = 1;
         for (const auto d : shape) count *= static_cast<std::size_t>(d);
         const auto found = model.tensors.find(name);
@@ -73,7 +73,7 @@ void other_weights(const Files& files, bool index, std::string input) {
   if (!index) {
     auto members = files.members;
     members.front().second = std::move(input);
-    input = bert::testing::zip_of(members);
+    input = support::zip_of(members);
   }
   files.folder.write(name, input);
   load_parts(files);
@@ -106,8 +106,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   files.folder.write(Files::kNames[which], written);
   load_parts(files);
   try {
-    const bert::ModelConfig config = bert::load_config(files.folder.path());
-    if (which == 2) bert::Tokenizer::load(files.folder.path() / "vocab.txt");
+    const model::ModelConfig config = model::load_config(files.folder.path());
+    if (which == 2) text::Tokenizer::load(files.folder.path() / "vocab.txt");
     if (which == 0 && quickly_planned(config)) {
       const auto client = protocol::load_client_model(files.folder.path(), 16);
       if (client.plan.shapes.empty() || client.plan.plan.context == nullptr) std::abort();

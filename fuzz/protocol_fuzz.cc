@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "fuzz/small_model.h"
+#include "tests/support/temporary_folder.h"
 #include "thex/base/error.h"
-#include "thex/base/temporary_folder.h"
 #include "thex/protocol/client.h"
 #include "thex/protocol/plan_sizes.h"
 #include "thex/protocol/server.h"
@@ -28,15 +28,15 @@ using thex::fuzz::small_model;
 struct World {
   World()
       : client{small_model(),
-               bert::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
-               bert::plan_inference(small_model().config, 16)} {
+               text::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
+               encoder::plan_inference(small_model().config, 16)} {
     const TemporaryFolder folder;
     keys = std::make_unique<ClientKeys>(generate_keys(client.plan, folder.path(), false));
     ServerOptions options;
     options.threads = 1;
     options.message_timeout = options.idle_timeout = 5s;
     options.key_memory = std::size_t{256} << 20;
-    server = std::make_unique<Server>(std::make_shared<const bert::Model>(small_model()), 16, options);
+    server = std::make_unique<Server>(std::make_shared<const model::Model>(small_model()), 16, options);
     auto [near, far] = connect_in_memory();
     std::thread serving([this, &far = far] { server->handle(*far); });
     { Session(std::move(near), client, *keys, {.threads = 1}); }

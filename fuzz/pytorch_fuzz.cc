@@ -4,16 +4,16 @@
 #include <string>
 
 #include "fuzz/tensor_check.h"
-#include "tests/pytorch_writer.h"
-#include "thex/bert/pytorch.h"
+#include "tests/support/pytorch_writer.h"
+#include "thex/checkpoint/pytorch.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string bytes(reinterpret_cast<const char*>(data), size);
   if (!bytes.empty() && bytes.front() == 'p') {
-    bytes = thex::bert::testing::zip_of(
+    bytes = thex::support::zip_of(
         {{"a/data.pkl", bytes.substr(1)}, {"a/data/0", std::string(64, 'x')}, {"a/data/1", std::string(8, '\0')}});
   }
   thex::fuzz::check_tensors(
-      [&] { return thex::bert::parse_pytorch(std::as_bytes(std::span(bytes.data(), bytes.size()))); });
+      [&] { return thex::checkpoint::parse_pytorch(std::as_bytes(std::span(bytes.data(), bytes.size()))); });
   return 0;
 }

@@ -5,6 +5,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   thex::fuzz::check_tensors(
-      [&] { return thex::bert::parse_safetensors(std::as_bytes(std::span(data, size))).tensors; });
+      [&] { return thex::checkpoint::parse_safetensors(std::as_bytes(std::span(data, size))).tensors; });
   return 0;
 }

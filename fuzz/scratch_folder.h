@@ -9,7 +9,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "thex/base/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace thex::fuzz {
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "thex/base/error.h"
-#include "thex/bert/safetensors.h"
+#include "thex/checkpoint/safetensors.h"
 
 namespace thex::fuzz {
 
@@ -13,7 +13,7 @@ namespace thex::fuzz {
 template <typename Parse>
 void check_tensors(Parse&& parse) {
   try {
-    const bert::TensorMap tensors = parse();
+    const checkpoint::TensorMap tensors = parse();
     for (const auto& [name, tensor] : tensors) {
       std::uint64_t count = 1;
       for (const auto d : tensor.shape) count *= static_cast<std::uint64_t>(d);

@@ -4,13 +4,13 @@
 #include <string_view>
 
 #include "thex/base/error.h"
-#include "thex/bert/tokenizer.h"
+#include "thex/text/tokenizer.h"
 
 namespace {
 
-const thex::bert::Tokenizer& tokenizer(bool lower_case) {
+const thex::text::Tokenizer& tokenizer(bool lower_case) {
   static const auto make = [](bool lower) {
-    return thex::bert::Tokenizer::from_tokens(
+    return thex::text::Tokenizer::from_tokens(
         {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "b", "##b", "the", "##ing", "e", "##e", "\u4e2d",
          "\u00df", "##\u00df", "!", "\u1112"},
         lower);

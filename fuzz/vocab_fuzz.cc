@@ -1,7 +1,7 @@
 // Any bytes as vocab.txt: an Error(model), or a tokenizer whose ids are lines of the file.
 #include "fuzz/scratch_folder.h"
 #include "thex/base/error.h"
-#include "thex/bert/tokenizer.h"
+#include "thex/text/tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const thex::fuzz::ScratchFolder folder;
@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   text += thex::fuzz::text_of(data + 1, size - 1);
   const auto path = folder.write("vocab.txt", text);
   try {
-    const auto tokenizer = thex::bert::Tokenizer::load(path, data[0] & 1);
+    const auto tokenizer = thex::text::Tokenizer::load(path, data[0] & 1);
     for (const auto id : tokenizer.encode("The movie was unbelievably good; a b [MASK] \u4e2d!", "##ing \u00e9").ids) {
       if (id < 0 || id >= tokenizer.vocab_size() || text.find(tokenizer.token(id)) == std::string::npos) std::abort();
     }

@@ -1,7 +1,7 @@
 // thex bench: the shape of its output, and what it refuses.
 #include <set>
 
-#include "tests/cli_world.h"
+#include "tests/support/cli_world.h"
 
 namespace thex::testing {
 namespace {

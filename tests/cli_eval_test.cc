@@ -2,23 +2,23 @@
 // fit.
 #include <algorithm>
 
-#include "tests/cli_world.h"
+#include "tests/support/cli_world.h"
 
 namespace thex::testing {
 namespace {
 
-using bert::Task;
+using model::Task;
 
 const CliWorld& world() { return CliWorld::instance(); }
 
 // The small model with another head: random weights of the size that the task needs.
 std::string model_for(const std::string& name, Task task, const std::vector<std::string>& labels) {
   const auto folder = world().folder() / name;
-  bert::Model model = bert::load_model(world().model());
+  model::Model model = model::load_model(world().model());
   model.config.task = task;
   model.config.labels = labels;
-  const bert::Model random = bert::testing::random_model(model.config, 5);
-  bert::save_model(random, folder, std::filesystem::path(world().model()) / "vocab.txt", bert::Dtype::f32);
+  const model::Model random = support::random_model(model.config, 5);
+  model::save_model(random, folder, std::filesystem::path(world().model()) / "vocab.txt", checkpoint::Dtype::f32);
   return folder.string();
 }
 

@@ -1,7 +1,7 @@
 // What goes wrong: one clear line, an exit status of its own, nothing half-written, no process left over.
 #include <fstream>
 
-#include "tests/cli_world.h"
+#include "tests/support/cli_world.h"
 #include "thex/protocol/transport.h"
 
 namespace thex::testing {

@@ -1,5 +1,5 @@
 // What each command prints: schemas of --json, and that people get the same.
-#include "tests/cli_world.h"
+#include "tests/support/cli_world.h"
 
 namespace thex::testing {
 namespace {
@@ -75,7 +75,7 @@ TEST(Output, ClassifyAFileInOrder) {
 // whole.
 TEST(Output, ClassifyAFileInBatches) {
   const auto model = world().folder() / "one-round";
-  write_model(model, {.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  write_model(model, {.max_relu_input = 4, .protocol = model::Protocol::one_round});
   const RunningServer server({}, model.string());
   const auto file = world().folder() / "many", out = world().folder() / "many.jsonl";
   const std::vector<std::string> texts = {"good", "it is a dull movie ! the film was not good and not very beautiful",
@@ -154,10 +154,10 @@ TEST(Output, EvalInAllModes) {
 // The HE-friendly part is not needed to evaluate a model in clear.
 TEST(Output, EvalOfAPlainFolder) {
   const auto folder = world().folder() / "plain";
-  bert::Model model = bert::load_model(world().model());
+  model::Model model = model::load_model(world().model());
   model.config.thex.reset();
-  model.config.activation = bert::Activation::gelu;
-  bert::save_model(model, folder, std::filesystem::path(world().model()) / "vocab.txt", bert::Dtype::f32);
+  model.config.activation = model::Activation::gelu;
+  model::save_model(model, folder, std::filesystem::path(world().model()) / "vocab.txt", checkpoint::Dtype::f32);
   const Finished f = world().thex({"eval", "--model", folder.string(), "--data", world().data(), "--json"});
   ASSERT_EQ(f.status, 0) << f.errors;
   EXPECT_EQ(Json::parse(f.output)["examples"], 4);

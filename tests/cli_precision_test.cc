@@ -1,7 +1,7 @@
 // thex precision: what it measures is what it predicts.
 #include <cmath>
 
-#include "tests/cli_world.h"
+#include "tests/support/cli_world.h"
 
 namespace thex::testing {
 namespace {

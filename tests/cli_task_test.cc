@@ -1,31 +1,31 @@
 // Pairs, regressions and token classifiers through `thex classify`: what a user sees is what the clear model says.
-#include "tests/cli_world.h"
-#include "thex/bert/reference.h"
-#include "thex/bert/tokenizer.h"
+#include "tests/support/cli_world.h"
+#include "thex/model/reference.h"
+#include "thex/text/tokenizer.h"
 
 namespace thex::testing {
 namespace {
 
 // One small model of each task, on disk.
 struct TaskModel {
-  TaskModel(const std::string& name, bert::Task task, std::vector<std::string> labels)
+  TaskModel(const std::string& name, model::Task task, std::vector<std::string> labels)
       : folder(CliWorld::instance().folder() / name),
         model(write_model(folder, {.max_tokens = 16, .seed = 5, .task = task, .labels = std::move(labels)})),
-        tokenizer(bert::Tokenizer::load(folder / "vocab.txt")) {}
+        tokenizer(text::Tokenizer::load(folder / "vocab.txt")) {}
 
   Finished classify(std::vector<std::string> arguments, const std::string& input = "") const {
     arguments.insert(arguments.begin(), {"classify", "--model", folder.string(), "--max-tokens", "16"});
     return CliWorld::instance().thex(arguments, input);
   }
-  std::vector<double> clear(const bert::Encoding& e) const { return bert::forward(model, e.ids, e.type_ids).logits; }
+  std::vector<double> clear(const text::Encoding& e) const { return model::forward(model, e.ids, e.type_ids).logits; }
 
   std::filesystem::path folder;
-  bert::Model model;
-  bert::Tokenizer tokenizer;
+  model::Model model;
+  text::Tokenizer tokenizer;
 };
 
 const TaskModel& tagger() {
-  static const TaskModel model("tagger", bert::Task::token_classification, {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
+  static const TaskModel model("tagger", model::Task::token_classification, {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"});
   return model;
 }
 
@@ -45,11 +45,11 @@ void expect_logits(const Json& rows, const std::vector<double>& expected, std::s
 
 TEST(Tasks, APairIsOneQuery) {
   const auto& world = CliWorld::instance();
-  const bert::Model model = bert::load_model(world.model());
-  const auto tokenizer = bert::Tokenizer::load(std::filesystem::path(world.model()) / "vocab.txt");
+  const model::Model model = model::load_model(world.model());
+  const auto tokenizer = text::Tokenizer::load(std::filesystem::path(world.model()) / "vocab.txt");
   const auto expected = [&](const std::string& a, const std::string& b) {
-    const bert::Encoding e = tokenizer.encode(a, b);
-    return bert::forward(model, e.ids, e.type_ids).logits;
+    const text::Encoding e = tokenizer.encode(a, b);
+    return model::forward(model, e.ids, e.type_ids).logits;
   };
   const auto check = [&](const Json& json, const std::string& a, const std::string& b) {
     EXPECT_EQ(json["text"], a);
@@ -74,7 +74,7 @@ TEST(Tasks, APairIsOneQuery) {
 }
 
 TEST(Tasks, ARegressionPrintsItsValue) {
-  const TaskModel model("score", bert::Task::regression, {"score"});
+  const TaskModel model("score", model::Task::regression, {"score"});
   const double expected = model.clear(model.tokenizer.encode("a gripping film"))[0];
   const auto lines = json_lines(model.classify({"a gripping film", "--json"}));
   ASSERT_EQ(lines.size(), 1u);
@@ -91,7 +91,7 @@ TEST(Tasks, WordsOfATextAreTagged) {
   const TaskModel& model = tagger();
   const std::string text = "The film, it was dull.";
   const std::vector<std::string> words{"The", "film", ",", "it", "was", "dull", "."};
-  const bert::Encoding e = model.tokenizer.encode_words(words);
+  const text::Encoding e = model.tokenizer.encode_words(words);
   const std::vector<double> logits = model.clear(e);
   ASSERT_EQ(logits.size(), 5 * e.ids.size());
   const auto lines = json_lines(model.classify({text, "--json"}));

@@ -1,9 +1,9 @@
 // The models that come with the repository, through real client and server processes.
 #include <cmath>
 
-#include "tests/cli_world.h"
-#include "thex/bert/reference.h"
-#include "thex/bert/tokenizer.h"
+#include "tests/support/cli_world.h"
+#include "thex/model/reference.h"
+#include "thex/text/tokenizer.h"
 
 namespace thex::testing {
 namespace {
@@ -19,7 +19,7 @@ INSTANTIATE_TEST_SUITE_P(Protocols, EmbeddedModel,
                          [](const auto& p) { return std::string(p.param.second) == "the-x" ? "TheX" : "OneRound"; });
 
 TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
-  const bert::testing::TemporaryFolder folder;
+  const support::TemporaryFolder folder;
   // The first of them is what every command takes that is given no model.
   const bool is_default = std::string(GetParam().first) == "bert-tiny-sst2";
   const Environment environment = {{"THEX_HOME", folder.path().string()},
@@ -33,8 +33,8 @@ TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   const Finished f =
       run({CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json"}, environment);
   ASSERT_EQ(f.status, 0) << f.errors;
-  const bert::Model model = bert::load_model(model_folder);
-  const auto tokenizer = bert::Tokenizer::load(model_folder / "vocab.txt");
+  const model::Model model = model::load_model(model_folder);
+  const auto tokenizer = text::Tokenizer::load(model_folder / "vocab.txt");
   EXPECT_EQ(model.config.labels, (std::vector<std::string>{"negative", "positive"}));
   std::istringstream results(f.output);
   for (const std::string& text : texts) {
@@ -42,7 +42,7 @@ TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
     ASSERT_TRUE(std::getline(results, line));
     const Json json = Json::parse(line);
     const auto encoding = tokenizer.encode(text);
-    const auto expected = bert::forward(model, encoding.ids, encoding.type_ids).logits;
+    const auto expected = model::forward(model, encoding.ids, encoding.type_ids).logits;
     ASSERT_EQ(json["logits"].size(), expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(json["logits"][i], expected[i], 1e-2) << text;
     EXPECT_EQ(json["label"], expected[1] > expected[0] ? "positive" : "negative");
@@ -52,12 +52,12 @@ TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
 }
 
 TEST_P(EmbeddedModel, KnowsGoodFromBad) {
-  const bert::Model model = bert::load_model(model_folder);
-  const auto tokenizer = bert::Tokenizer::load(model_folder / "vocab.txt");
+  const model::Model model = model::load_model(model_folder);
+  const auto tokenizer = text::Tokenizer::load(model_folder / "vocab.txt");
   for (const auto& [text, label] :
        {std::pair{"a gripping, beautiful film", 1}, std::pair{"a dull, lifeless mess", 0}}) {
     const auto encoding = tokenizer.encode(text);
-    const auto logits = bert::forward(model, encoding.ids, encoding.type_ids).logits;
+    const auto logits = model::forward(model, encoding.ids, encoding.type_ids).logits;
     EXPECT_GT(logits[static_cast<std::size_t>(label)], logits[static_cast<std::size_t>(1 - label)]) << text;
   }
 }

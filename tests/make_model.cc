@@ -4,7 +4,7 @@
 #include <iostream>
 #include <string>
 
-#include "tests/test_model.h"
+#include "tests/support/test_model.h"
 
 int main(int argc, char** argv) {
   if (argc != 2 && argc != 8 && argc != 10) {
@@ -22,9 +22,9 @@ int main(int argc, char** argv) {
   }
   if (argc == 10) {
     const std::string task = argv[8];
-    shape.task = task == "tokens"       ? thex::bert::Task::token_classification
-                 : task == "regression" ? thex::bert::Task::regression
-                                        : thex::bert::Task::classification;
+    shape.task = task == "tokens"       ? thex::model::Task::token_classification
+                 : task == "regression" ? thex::model::Task::regression
+                                        : thex::model::Task::classification;
     shape.labels.clear();
     for (int l = 0; l < std::atoi(argv[9]); ++l) shape.labels.push_back("label" + std::to_string(l));
   }

@@ -13,8 +13,8 @@
 #include <memory>
 #include <set>
 
-#include "byte_planes.h"
 #include "seal_world.h"
+#include "tests/support/byte_planes.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::testing::seal {

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "process.h"
 #include "seal_bridge.h"
 #include "seal_format.h"
+#include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 #include "thex/base/file.h"
-#include "thex/base/temporary_folder.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"

@@ -1,4 +1,4 @@
-// Token ids by Hugging Face's own tokenizer, for thex/bert/tokenizer_reference_test.cc.
+// Token ids by Hugging Face's own tokenizer, for thex/text/tokenizer_reference_test.cc.
 //
 //   node tokenizer_ids.mjs tokenizer.json < cases > ids
 //

@@ -1,6 +1,6 @@
-// Fills in the ids of thex/bert/testdata/tokenizer_golden.jsonl with those of Hugging Face's own tokenizer:
+// Fills in the ids of thex/text/testdata/tokenizer_golden.jsonl with those of Hugging Face's own tokenizer:
 //
-//   node update_golden.mjs tokenizer.json ../../thex/bert/testdata/tokenizer_golden.jsonl
+//   node update_golden.mjs tokenizer.json ../../thex/text/testdata/tokenizer_golden.jsonl
 //
 // Each line is {"text": ..., "ids": [...]}, written in ASCII so that no editor changes a character.
 import { readFileSync, writeFileSync } from "node:fs";

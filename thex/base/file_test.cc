@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/temporary_folder.h"
 #include "thex/base/error.h"
-#include "thex/base/temporary_folder.h"
 
 namespace thex {
 namespace {

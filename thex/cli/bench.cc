@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "thex/base/error.h"
-#include "thex/bench/engine_cases.h"
-#include "thex/bench/timing.h"
 #include "thex/cli/command.h"
 #include "thex/cli/report.h"
+#include "thex/measure/engine_cases.h"
+#include "thex/measure/timing.h"
 #include "thex/ring/memory_pool.h"
 
 namespace thex::cli {
@@ -25,8 +25,8 @@ struct Options {
 };
 
 struct Row {
-  bench::Case which;
-  bench::Times times;
+  measure::Case which;
+  measure::Times times;
   double bound = 0;
   // Of the threads, against the same case on one: by the clock, and by processor time, which leaves out what other
   // programs take.
@@ -37,10 +37,10 @@ struct Row {
   std::size_t pool_peak_bytes = 0;  // and at most while it runs
 };
 
-std::vector<bench::Case> chosen_cases(const Options& o) {
-  std::vector<bench::Case> chosen;
+std::vector<measure::Case> chosen_cases(const Options& o) {
+  std::vector<measure::Case> chosen;
   std::set<std::string> names;
-  for (bench::Case& c : bench::engine_cases(thread_count(o.threads))) {
+  for (measure::Case& c : measure::engine_cases(thread_count(o.threads))) {
     names.insert(c.name);
     if (c.label().find(o.filter) != std::string::npos && !(o.quick && c.large)) chosen.push_back(std::move(c));
   }
@@ -53,19 +53,19 @@ std::vector<bench::Case> chosen_cases(const Options& o) {
 }
 
 // `peak` grows to the pool's, setting up included.
-Row measure(bench::Case which, bench::Machine& machine, double budget, std::size_t& peak) {
-  const bench::Prepared prepared = which.prepare();
+Row measure(measure::Case which, measure::Machine& machine, double budget, std::size_t& peak) {
+  const measure::Prepared prepared = which.prepare();
   peak = std::max(peak, ring::pool_statistics().peak_in_use);
   ring::reset_pool_peak();
   Row row{.which = std::move(which)};
-  row.times = bench::measure(prepared.run, budget);
+  row.times = measure::measure(prepared.run, budget);
   for (double* const time : {&row.times.minimum, &row.times.median, &row.times.processor_minimum}) {
     *time /= prepared.operations;
   }
   row.pool_bytes = ring::pool_statistics().bytes_in_use;
   row.pool_peak_bytes = ring::pool_statistics().peak_in_use;
   peak = std::max(peak, row.pool_peak_bytes);
-  row.bound = bench::bound_seconds(prepared.work, machine, row.which.threads) / prepared.operations;
+  row.bound = measure::bound_seconds(prepared.work, machine, row.which.threads) / prepared.operations;
   row.plaintext_bytes = prepared.plaintext_bytes;
   row.encode_seconds = prepared.encode_seconds;
   return row;
@@ -120,7 +120,7 @@ Json to_json(const Row& row) {
   return json;
 }
 
-void print_head(const bench::Machine& machine) {
+void print_head(const measure::Machine& machine) {
   std::cout << fmt::format("machine  {}, {} cores; instruction set {}\n\n", machine.model(), machine.cores(),
                            machine.isa_name())
             << fmt::format("{:<22} {:>4} {:>5} {:>7} {:>10} {:>10} {:>10} {:>10} {:>6}\n", "benchmark", "N", "limbs",
@@ -137,19 +137,19 @@ void print(const Row& row) {
 }
 
 void run(const Options& o) {
-  const std::vector<bench::Case> cases = chosen_cases(o);
-  bench::Machine machine;
+  const std::vector<measure::Case> cases = chosen_cases(o);
+  measure::Machine machine;
   if (!o.json) print_head(machine);
   std::vector<Row> rows;
   std::size_t pool_peak = 0;
-  for (const bench::Case& which : cases) {
+  for (const measure::Case& which : cases) {
     std::cerr << fmt::format("[{}/{}] {}\n", rows.size() + 1, cases.size(), which.label());
     Row row = measure(which, machine, o.quick ? 0.1 : 1.2, pool_peak);
     set_efficiency(row, rows);
     if (!o.json) print(row);
     rows.push_back(std::move(row));
   }
-  const std::size_t resident = bench::peak_resident_bytes();
+  const std::size_t resident = measure::peak_resident_bytes();
   if (!o.json) {
     std::cout << fmt::format(
         "\nleast, median: wall-clock times; cpu: least processor time of all threads; bound: least time of the counted "

@@ -49,7 +49,7 @@ void print(const protocol::Classification& result, const Query& query, const pro
 }
 
 // The queries of a window, those with the earliest texts first.
-std::vector<std::vector<std::size_t>> queries_of(const std::vector<Query>& window, const bert::InferencePlan& plan) {
+std::vector<std::vector<std::size_t>> queries_of(const std::vector<Query>& window, const encoder::InferencePlan& plan) {
   std::vector<int> lengths;
   for (const Query& query : window) lengths.push_back(static_cast<int>(query.encoding.ids.size()));
   std::vector<std::vector<std::size_t>> queries = protocol::make_batches(plan, lengths);
@@ -63,7 +63,7 @@ void answer(const std::vector<Query>& window, protocol::Session& session, const 
   Results results(window.size());
   std::size_t printed = 0;
   for (const std::vector<std::size_t>& query : queries_of(window, model.plan)) {
-    std::vector<bert::Encoding> encodings;
+    std::vector<text::Encoding> encodings;
     for (const std::size_t i : query) encodings.push_back(window[i].encoding);
     std::vector<protocol::Classification> answers = session.classify_batch(encodings);
     for (std::size_t k = 0; k < query.size(); ++k) results[query[k]] = std::move(answers[k]);

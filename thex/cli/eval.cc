@@ -22,13 +22,13 @@ struct Options : EvaluationOptions {
 void add_comparison(Json& json, const Evaluation& evaluation, const EvaluationRun& run) {
   const RunComparison c = evaluation.compare(evaluation.plain(), run);
   json["max_logit_error"] = c.max_logit_error;
-  const bert::Task kind = evaluation.task().kind;
-  if (kind == bert::Task::regression) {
+  const model::Task kind = evaluation.task().kind;
+  if (kind == model::Task::regression) {
     json["max_value_error"] = c.max_logit_error;  // the one logit is the value
     return;
   }
   const double share = c.decisions ? static_cast<double>(c.equal) / static_cast<double>(c.decisions) : 1.0;
-  json[kind == bert::Task::classification ? "label_agreement" : "tag_agreement"] = share;
+  json[kind == model::Task::classification ? "label_agreement" : "tag_agreement"] = share;
   json["margin"] = kMargin;
   json["confident_disagreements"] = c.confident_disagreements;
 }
@@ -70,7 +70,7 @@ void run(const Options& o) {
   json["value"] = scores.at(data::name(task.metrics.front()));
   for (const data::Metric metric : task.metrics) json["metrics"][data::name(metric)] = scores.at(data::name(metric));
   json["examples"] = evaluation.examples();
-  if (task.kind == bert::Task::token_classification) json["words"] = evaluation.words();
+  if (task.kind == model::Task::token_classification) json["words"] = evaluation.words();
   if (o.mode != "plain") add_comparison(json, evaluation, result);
   if (!result.seconds.empty()) {
     double sum = 0;

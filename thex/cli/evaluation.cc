@@ -9,20 +9,20 @@
 #include <random>
 
 #include "thex/base/error.h"
-#include "thex/bert/reference.h"
 #include "thex/circuit/clear.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/progress.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
+#include "thex/model/reference.h"
 #include "thex/protocol/batches.h"
 #include "thex/protocol/parallel.h"
 
 namespace thex::cli {
 namespace {
 
-using bert::Task;
+using model::Task;
 
 // Where the data sets lie within THEX_DATA.
 std::string usual_file(const std::string& task) {
@@ -56,8 +56,8 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     : options_(o),
       folder_(find_model(o.model.model)),
       threads_(thread_count(o.server.threads)),
-      model_(std::make_shared<const bert::Model>(bert::load_model(folder_, bert::Part::all))) {
-  const bert::ModelConfig& config = model_->config;
+      model_(std::make_shared<const model::Model>(model::load_model(folder_, model::Part::all))) {
+  const model::ModelConfig& config = model_->config;
   if (config.labels.empty()) throw Error(ErrorCode::model, folder_.string() + " has no classification head");
   if (config.task != Task::regression && config.labels.size() < 2) {
     throw Error(ErrorCode::model, folder_.string() + " has one label, a classifier needs two");
@@ -72,7 +72,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
     if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
   }
-  const auto tokenizer = bert::Tokenizer::load(folder_ / "vocab.txt", config.do_lower_case);
+  const auto tokenizer = text::Tokenizer::load(folder_ / "vocab.txt", config.do_lower_case);
   const int length = std::min(o.model.max_tokens, config.max_positions);
   std::ifstream stream = data::open_data_file(file);
   data::ExampleReader reader(stream, file, task_);
@@ -89,7 +89,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
   if (examples_.empty()) throw Error(ErrorCode::input, file + ": no examples; is the file complete?");
 }
 
-Evaluation::Encoded Evaluation::encode(const bert::Tokenizer& tokenizer, const data::Example& example,
+Evaluation::Encoded Evaluation::encode(const text::Tokenizer& tokenizer, const data::Example& example,
                                        int length) const {
   Encoded out;
   if (task_.kind != Task::token_classification) {
@@ -112,23 +112,23 @@ EvaluationRun Evaluation::plain() const {
   EvaluationRun run = empty();
   Progress progress(examples_.size());
   protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
-    run.logits[i] = bert::forward(*model_, encodings_[i].tokens.ids, encodings_[i].tokens.type_ids).logits;
+    run.logits[i] = model::forward(*model_, encodings_[i].tokens.ids, encodings_[i].tokens.type_ids).logits;
     progress.step();
   });
   return run;
 }
 
 EvaluationRun Evaluation::simulate() const {
-  const bert::InferencePlan plan = bert::plan_inference(model_, options_.model.max_tokens);
+  const encoder::InferencePlan plan = encoder::plan_inference(model_, options_.model.max_tokens);
   EvaluationRun run = empty();
   Progress progress(examples_.size());
   protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
-    const bert::Encoding& e = encodings_[i].tokens;
+    const text::Encoding& e = encodings_[i].tokens;
     const int tokens = static_cast<int>(e.ids.size());
     const std::size_t bucket = plan.bucket_for(tokens);
     const circuit::NoiseModel noise{plan.plan.context.get(), &plan.plan.program_plans[bucket], i};
     run.logits[i] =
-        circuit::run_clear(plan.plan.programs[bucket], bert::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
+        circuit::run_clear(plan.plan.programs[bucket], model::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
     if (const double flood = plan.flood_deviation(); flood > 0) {
       std::mt19937_64 engine(i);
       std::normal_distribution<double> normal(0, flood);
@@ -153,7 +153,7 @@ EvaluationRun Evaluation::encrypted() const {
     queries = protocol::make_batches(setup.model().plan, lengths);
   }
   for (const std::vector<std::size_t>& query : queries) {
-    std::vector<bert::Encoding> encodings;
+    std::vector<text::Encoding> encodings;
     for (const std::size_t i : query) encodings.push_back(encodings_[i].tokens);
     std::vector<protocol::Classification> results = session.classify_batch(encodings);
     for (std::size_t k = 0; k < query.size(); ++k) run.logits[query[k]] = std::move(results[k].logits);

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "thex/bert/model.h"
-#include "thex/bert/tokenizer.h"
 #include "thex/cli/command.h"
 #include "thex/data/example.h"
 #include "thex/data/layout.h"
 #include "thex/data/metrics.h"
+#include "thex/model/model.h"
+#include "thex/text/tokenizer.h"
 
 namespace thex::cli {
 
@@ -64,19 +64,19 @@ class Evaluation {
 
  private:
   struct Encoded {
-    bert::Encoding tokens;
+    text::Encoding tokens;
     std::vector<std::optional<std::size_t>> first;  // token classification: the first token of each word
   };
 
   EvaluationRun empty() const;
-  Encoded encode(const bert::Tokenizer& tokenizer, const data::Example& example, int length) const;
+  Encoded encode(const text::Tokenizer& tokenizer, const data::Example& example, int length) const;
   int best_label(std::span<const double> logits) const;  // in the task's order
   std::vector<std::span<const double>> decisions(const std::vector<double>& logits, std::size_t example) const;
 
   const EvaluationOptions& options_;
   std::filesystem::path folder_;
   int threads_;
-  std::shared_ptr<const bert::Model> model_;
+  std::shared_ptr<const model::Model> model_;
   data::TaskSpec task_;
   std::vector<int> from_model_;  // the task's label for each output of the model
   int outside_ = 0;              // the label of words without tokens

@@ -7,13 +7,13 @@
 #include <random>
 #include <vector>
 
-#include "thex/bert/encoder_circuit.h"
-#include "thex/bert/model.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/model/model.h"
 #include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 
@@ -37,7 +37,7 @@ Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
   return all;
 }
 
-Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder) {
+Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder) {
   Json json;
   json["path"] = folder.string();
   json["name"] = folder.filename().string();
@@ -47,14 +47,14 @@ Json model_json(const bert::ModelConfig& c, const std::filesystem::path& folder)
   json["ffn"] = c.ffn;
   json["vocab"] = c.vocab;
   json["labels"] = c.labels;
-  json["task"] = bert::name_of(c.task);
+  json["task"] = model::name_of(c.task);
   json["he_friendly"] = c.he_friendly();
   return json;
 }
 
 // The bits of the logits that simulated runs of the model's own circuit keep, on embeddings of the size that LayerNorm
 // gives them, in the place of those from assumed magnitudes.
-void simulate_precision(bert::InferencePlan& plan, int hidden) {
+void simulate_precision(encoder::InferencePlan& plan, int hidden) {
   constexpr int kRuns = 4;
   protocol::parallel_for(plan.shapes.size(), thread_count(0), [&](std::size_t i) {
     std::mt19937_64 engine(i);
@@ -70,7 +70,7 @@ void simulate_precision(bert::InferencePlan& plan, int hidden) {
   });
 }
 
-Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated) {
+Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrated) {
   const circuit::Plan& p = plan.plan;
   const ckks::ContextSpec& spec = p.spec;
   Json json;
@@ -120,10 +120,10 @@ Json plan_json(const bert::InferencePlan& plan, bool simulated, bool calibrated)
   return json;
 }
 
-void print_steps(const bert::InferencePlan& plan) {
+void print_steps(const encoder::InferencePlan& plan) {
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     std::cout << fmt::format("\n{:<28}  level  rotations  products by weights  by ciphertexts  est. s\n",
-                             bert::to_string(plan.shapes[i]));
+                             encoder::to_string(plan.shapes[i]));
     for (const circuit::StepCost& s :
          circuit::step_costs(plan.plan.programs[i], plan.plan.program_plans[i], plan.plan.spec))
       std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level, s.rotations,
@@ -131,21 +131,21 @@ void print_steps(const bert::InferencePlan& plan) {
   }
 }
 
-std::string column(const bert::QueryShape& shape) {
+std::string column(const encoder::QueryShape& shape) {
   return shape.sentences == 1 ? fmt::format("{}", shape.tokens) : fmt::format("{}x{}", shape.sentences, shape.tokens);
 }
 
-void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder, const bert::InferencePlan* plan,
+void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
                 bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n", folder.string(),
-                           c.layers, c.hidden, c.heads, c.ffn, bert::name_of(c.task), c.labels.size());
+                           c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task), c.labels.size());
   if (!plan) {
     std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
     return;
   }
   const circuit::Plan& p = plan->plan;
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
-  std::cout << fmt::format("protocol  {}, {}; plan {}\n", plan->protocol, bert::rounds_text(plan->rounds),
+  std::cout << fmt::format("protocol  {}, {}; plan {}\n", plan->protocol, encoder::rounds_text(plan->rounds),
                            plan->fingerprint());
   std::cout << fmt::format("security  {} bits: N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(), p.spec.log_n,
                            p.context->log_qp());
@@ -184,14 +184,14 @@ void print_text(const bert::ModelConfig& c, const std::filesystem::path& folder,
 
 void run(const Options& o) {
   const auto folder = find_model(o.model.model);
-  const bert::ModelConfig config = bert::load_config(folder);
-  std::unique_ptr<bert::InferencePlan> plan;
+  const model::ModelConfig config = model::load_config(folder);
+  std::unique_ptr<encoder::InferencePlan> plan;
   if (config.he_friendly() && o.simulate) {
-    const auto model = std::make_shared<const bert::Model>(bert::load_model(folder, bert::Part::server));
-    plan = std::make_unique<bert::InferencePlan>(bert::plan_inference(model, o.model.max_tokens));
+    const auto model = std::make_shared<const model::Model>(model::load_model(folder, model::Part::server));
+    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(model, o.model.max_tokens));
     simulate_precision(*plan, config.hidden);
   } else if (config.he_friendly()) {
-    plan = std::make_unique<bert::InferencePlan>(bert::plan_inference(config, o.model.max_tokens));
+    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.max_tokens));
   }
   if (!o.json) return print_text(config, folder, plan.get(), o.simulate, o.steps);
   Json json;

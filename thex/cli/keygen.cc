@@ -6,10 +6,10 @@
 #include <iostream>
 #include <memory>
 
-#include "thex/bert/encoder_circuit.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/encoder/inference_plan.h"
 #include "thex/protocol/key_files.h"
 
 namespace thex::cli {
@@ -22,7 +22,7 @@ struct Options {
 };
 
 void run(const Options& o) {
-  const auto plan = bert::plan_inference(bert::load_config(find_model(o.model.model)), o.model.max_tokens);
+  const auto plan = encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens);
   const std::filesystem::path folder =
       o.output.empty() ? protocol::default_key_folder(plan) : std::filesystem::path(o.output);
   const auto start = std::chrono::steady_clock::now();

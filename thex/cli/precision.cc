@@ -13,8 +13,6 @@
 #include <vector>
 
 #include "thex/base/error.h"
-#include "thex/bert/encoder_circuit.h"
-#include "thex/bert/model.h"
 #include "thex/circuit/ckks_executor.h"
 #include "thex/circuit/clear.h"
 #include "thex/circuit/polynomial.h"
@@ -23,6 +21,8 @@
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/model/model.h"
 
 namespace thex::cli {
 namespace {
@@ -232,8 +232,9 @@ void print_text(const ckks::Context& context, int level, const std::vector<Row>&
 
 void run(const Options& o) {
   const ckks::ContextPtr context =
-      o.log_n > 0 ? context_of(o.log_n)
-                  : bert::plan_inference(bert::load_config(find_model(o.model.model)), o.model.max_tokens).plan.context;
+      o.log_n > 0
+          ? context_of(o.log_n)
+          : encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens).plan.context;
   const int level = o.level < 0 ? context->max_level() : o.level;
   if (level > context->max_level())
     throw Error(ErrorCode::usage,

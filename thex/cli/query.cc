@@ -11,7 +11,7 @@ namespace thex::cli {
 
 Query make_query(const Text& text, const protocol::ClientModel& model) {
   Query query{.text = text.text, .pair = text.pair};
-  if (model.model.config.task != bert::Task::token_classification) {
+  if (model.model.config.task != model::Task::token_classification) {
     query.encoding = model.encode(text.text, text.pair);
     return query;
   }
@@ -21,7 +21,7 @@ Query make_query(const Text& text, const protocol::ClientModel& model) {
   query.words = text.words;
   if (query.words.empty()) {
     query.spans = model.tokenizer.split_words(text.text);
-    for (const bert::TextSpan& span : query.spans)
+    for (const text::TextSpan& span : query.spans)
       query.words.push_back(text.text.substr(span.begin, span.end - span.begin));
   }
   query.encoding = model.encode_words(query.words);
@@ -29,7 +29,7 @@ Query make_query(const Text& text, const protocol::ClientModel& model) {
 }
 
 std::vector<WordTag> word_tags(const protocol::Classification& result, const Query& query,
-                               const bert::ModelConfig& config) {
+                               const model::ModelConfig& config) {
   const std::size_t labels = config.labels.size();
   const auto outside = std::find(config.labels.begin(), config.labels.end(), "O");
   const std::size_t none =
@@ -47,7 +47,7 @@ std::vector<WordTag> word_tags(const protocol::Classification& result, const Que
 }
 
 std::vector<TextEntity> entities(const std::vector<WordTag>& tags, const Query& query,
-                                 const bert::ModelConfig& config) {
+                                 const model::ModelConfig& config) {
   if (!std::all_of(config.labels.begin(), config.labels.end(), data::is_iob)) return {};
   std::vector<std::string> names;
   for (const WordTag& tag : tags) names.push_back(config.labels.at(tag.label));

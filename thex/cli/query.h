@@ -6,19 +6,19 @@
 #include <string>
 #include <vector>
 
-#include "thex/bert/tokenizer.h"
 #include "thex/cli/text_source.h"
 #include "thex/protocol/client.h"
+#include "thex/text/tokenizer.h"
 
 namespace thex::cli {
 
 struct Query {
   std::string text;
   std::optional<std::string> pair;
-  bert::Encoding encoding;
+  text::Encoding encoding;
   // Token classification: the words, and where they lie in `text` (empty when they were given one by one).
   std::vector<std::string> words;
-  std::vector<bert::TextSpan> spans;
+  std::vector<text::TextSpan> spans;
 };
 
 // Throws Error(input) for a text without tokens, not UTF-8 or longer than the largest length bucket, Error(usage) for a
@@ -32,7 +32,7 @@ struct WordTag {
   std::optional<double> score;  // softmax probability
 };
 std::vector<WordTag> word_tags(const protocol::Classification& result, const Query& query,
-                               const bert::ModelConfig& config);
+                               const model::ModelConfig& config);
 
 // An entity of the text: words [begin, end) whose tags are B-type and I-type.
 struct TextEntity {
@@ -40,6 +40,7 @@ struct TextEntity {
   std::size_t begin = 0, end = 0;
   double score = 0;  // mean over its words
 };
-std::vector<TextEntity> entities(const std::vector<WordTag>& tags, const Query& query, const bert::ModelConfig& config);
+std::vector<TextEntity> entities(const std::vector<WordTag>& tags, const Query& query,
+                                 const model::ModelConfig& config);
 
 }  // namespace thex::cli

@@ -8,24 +8,24 @@ namespace thex::cli {
 
 std::string megabytes(double bytes) { return fmt::format("{:.2f} MB", bytes / 1e6); }
 
-std::string label_name(const bert::ModelConfig& config, std::size_t label) {
+std::string label_name(const model::ModelConfig& config, std::size_t label) {
   return label < config.labels.size() ? config.labels[label] : fmt::format("label {}", label);
 }
 
 namespace {
 
 // What the model says, by its task.
-void add_outcome(Json& json, const protocol::Classification& r, const Query& query, const bert::ModelConfig& config) {
+void add_outcome(Json& json, const protocol::Classification& r, const Query& query, const model::ModelConfig& config) {
   switch (config.task) {
-    case bert::Task::classification:
+    case model::Task::classification:
       json["label"] = label_name(config, r.label);
       json["score"] = r.score;
       json["logits"] = r.logits;
       break;
-    case bert::Task::regression:
+    case model::Task::regression:
       json["value"] = r.logits.at(0);
       break;
-    case bert::Task::token_classification: {
+    case model::Task::token_classification: {
       const std::vector<WordTag> tags = word_tags(r, query, config);
       json["words"] = Json::array();
       for (std::size_t w = 0; w < tags.size(); ++w) {
@@ -52,7 +52,7 @@ void add_outcome(Json& json, const protocol::Classification& r, const Query& que
   }
 }
 
-std::string tagged_words(const protocol::Classification& r, const Query& query, const bert::ModelConfig& config) {
+std::string tagged_words(const protocol::Classification& r, const Query& query, const model::ModelConfig& config) {
   const std::vector<WordTag> tags = word_tags(r, query, config);
   std::string out;
   for (std::size_t w = 0; w < tags.size(); ++w)
@@ -68,11 +68,11 @@ std::string tagged_words(const protocol::Classification& r, const Query& query, 
 }  // namespace
 
 Json to_json(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
-  const bert::ModelConfig& config = model.model.config;
+  const model::ModelConfig& config = model.model.config;
   Json json;
   json["text"] = query.text;
   if (query.pair) json["pair"] = *query.pair;
-  json["task"] = bert::name_of(config.task);
+  json["task"] = model::name_of(config.task);
   add_outcome(json, r, query, config);
   json["protocol"] = model.plan.protocol;
   json["security_bits"] = model.plan.plan.context->security_bits();
@@ -89,10 +89,10 @@ Json to_json(const protocol::Classification& r, const Query& query, const protoc
 }
 
 std::string result_line(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
-  const bert::ModelConfig& config = model.model.config;
-  if (config.task == bert::Task::token_classification) return tagged_words(r, query, config);
+  const model::ModelConfig& config = model.model.config;
+  if (config.task == model::Task::token_classification) return tagged_words(r, query, config);
   const std::string text = query.pair ? query.text + " | " + *query.pair : query.text;
-  if (config.task == bert::Task::regression) return fmt::format("{:9.4f}  {}", r.logits.at(0), text);
+  if (config.task == model::Task::regression) return fmt::format("{:9.4f}  {}", r.logits.at(0), text);
   std::size_t width = 0;
   for (const std::string& label : config.labels) width = std::max(width, label.size());
   return fmt::format("{:<{}}  {:.4f}  {}", label_name(config, r.label), width, r.score, text);
@@ -109,23 +109,23 @@ std::string result_details(const protocol::Classification& r, const protocol::Cl
       t.total, t.embed, t.encrypt, t.relu, t.server, t.network, t.decrypt);
   out += fmt::format("  traffic   {} sent, {} received, {}; {} tokens, padded to {}\n",
                      megabytes(static_cast<double>(r.bytes_sent)), megabytes(static_cast<double>(r.bytes_received)),
-                     bert::rounds_text(model.plan.rounds), r.tokens, r.bucket);
+                     encoder::rounds_text(model.plan.rounds), r.tokens, r.bucket);
   out += fmt::format("  security  {} bits: N = 2^{}, log2(QP) = {:.0f}; protocol {}\n", context.security_bits(),
                      context.log_n(), context.log_qp(), model.plan.protocol);
   return out;
 }
 
-Json ledger_json(const bert::InferencePlan& plan) {
+Json ledger_json(const encoder::InferencePlan& plan) {
   Json ledger = Json::array();
-  for (const bert::LedgerEntry& entry : plan.ledger) ledger.push_back({{"who", entry.who}, {"learns", entry.what}});
+  for (const encoder::LedgerEntry& entry : plan.ledger) ledger.push_back({{"who", entry.who}, {"learns", entry.what}});
   return ledger;
 }
 
-std::string ledger_text(const bert::InferencePlan& plan) {
+std::string ledger_text(const encoder::InferencePlan& plan) {
   std::string out = fmt::format("leakage ledger (protocol {})\n", plan.protocol);
   std::size_t width = 0;
-  for (const bert::LedgerEntry& entry : plan.ledger) width = std::max(width, entry.who.size());
-  for (const bert::LedgerEntry& entry : plan.ledger)
+  for (const encoder::LedgerEntry& entry : plan.ledger) width = std::max(width, entry.who.size());
+  for (const encoder::LedgerEntry& entry : plan.ledger)
     out += fmt::format("  {:<{}}  learns {}\n", entry.who, width, entry.what);
   return out;
 }

@@ -20,13 +20,13 @@ std::string result_line(const protocol::Classification& result, const Query& que
 // Phases, traffic and security, several lines.
 std::string result_details(const protocol::Classification& result, const protocol::ClientModel& model);
 
-Json ledger_json(const bert::InferencePlan& plan);
-std::string ledger_text(const bert::InferencePlan& plan);
+Json ledger_json(const encoder::InferencePlan& plan);
+std::string ledger_text(const encoder::InferencePlan& plan);
 
 // "1.23 MB"
 std::string megabytes(double bytes);
 
 // The name of a label, or "label 2" when the model names none.
-std::string label_name(const bert::ModelConfig& config, std::size_t label);
+std::string label_name(const model::ModelConfig& config, std::size_t label);
 
 }  // namespace thex::cli

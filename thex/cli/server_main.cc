@@ -97,7 +97,7 @@ void serve(const Options& o) {
   options.log = [log](const std::string& line) { log->info(line); };
   // The port is taken first: a busy one is told at once.
   const auto listener = thex::protocol::listen_tcp(o.listen);
-  auto model = std::make_shared<const thex::bert::Model>(thex::bert::load_model(folder, thex::bert::Part::server));
+  auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
   thex::protocol::Server server(model, o.model.max_tokens, options);
   for (const int tokens : o.prepare) server.prepare(server.plan().bucket_for(tokens));
   const SignalWatch watch(server);

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "thex/data/testing.h"
+#include "tests/support/data_files.h"
 
 namespace thex::data {
 namespace {
@@ -95,9 +95,9 @@ TEST_F(ConllTest, Errors) {
   EXPECT_THAT(rejection(task, "\n\n-DOCSTART-\n"), HasSubstr("no examples"));
   TaskSpec named = task;
   named.columns.text = "word";
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(named, "a O\n"); }), HasSubstr("say #1"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [&] { read(named, "a O\n"); }), HasSubstr("say #1"));
   TaskSpec texts = testing::custom(Format::conll);
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(texts, "a O\n"); }), HasSubstr("token classification"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [&] { read(texts, "a O\n"); }), HasSubstr("token classification"));
 }
 
 TEST_F(ConllTest, LabelsOfAFileAreIob2) {

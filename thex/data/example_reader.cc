@@ -47,12 +47,12 @@ ExampleReader::ExampleReader(std::istream& stream, const std::string& name, cons
       kind_(task.kind),
       pairs_(!task.columns.pair.empty()),
       labelled_(!task.columns.label.empty()),
-      to_iob2_(task.kind == bert::Task::token_classification && is_iob2(task.labels)),
-      labels_(task.kind == bert::Task::regression ? std::vector<std::string>{} : task.labels) {
-  const bool tokens = kind_ == bert::Task::token_classification;
+      to_iob2_(task.kind == model::Task::token_classification && is_iob2(task.labels)),
+      labels_(task.kind == model::Task::regression ? std::vector<std::string>{} : task.labels) {
+  const bool tokens = kind_ == model::Task::token_classification;
   if (task.columns.text.empty()) throw Error(ErrorCode::usage, "the task names no column of the text");
   if (tokens && pairs_) throw Error(ErrorCode::usage, "token classification takes single sentences, no pairs");
-  if (labelled_ && kind_ != bert::Task::regression && task.labels.empty()) {
+  if (labelled_ && kind_ != model::Task::regression && task.labels.empty()) {
     throw Error(ErrorCode::usage, "the task names no labels");
   }
   if (task.format != Format::conll) {
@@ -107,7 +107,7 @@ std::optional<Example> ExampleReader::next() {
   line_ = row.line;
   Example example;
   example.value = kNone;
-  if (kind_ == bert::Task::token_classification) {
+  if (kind_ == model::Task::token_classification) {
     fill_words(example, list_of(std::move(row.cells[0])),
                labelled_ ? list_of(std::move(row.cells[1])) : std::vector<std::string>{});
     return example;
@@ -116,7 +116,7 @@ std::optional<Example> ExampleReader::next() {
   if (pairs_) example.pair = text_of(row.cells[1], lines_, line_, "second text");
   if (!labelled_) return example;
   const std::string label = text_of(row.cells.back(), lines_, line_, "label");
-  if (kind_ == bert::Task::classification) {
+  if (kind_ == model::Task::classification) {
     example.label = label_of(label);
   } else if (const auto value = parse_value(label)) {
     example.value = *value;

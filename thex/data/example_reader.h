@@ -35,7 +35,7 @@ class ExampleReader {
   int label_of(const std::string& text) const;
 
   LineReader lines_;
-  bert::Task kind_;
+  model::Task kind_;
   bool pairs_, labelled_, to_iob2_;
   LabelIndex labels_;
   std::optional<TableReader> table_;

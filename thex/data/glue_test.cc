@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "tests/support/data_files.h"
 #include "thex/data/metrics.h"
-#include "thex/data/testing.h"
 
 namespace thex::data {
 namespace {
@@ -18,7 +18,7 @@ class Glue : public ::testing::Test {
     const std::filesystem::path path = folder_ / file;
     return std::filesystem::exists(path) ? read_examples(path, preset(task)) : std::vector<Example>{};
   }
-  const std::filesystem::path folder_ = testing::data_folder();
+  const std::filesystem::path folder_ = support::data_folder();
 };
 
 std::vector<std::size_t> label_counts(const std::vector<Example>& examples) {

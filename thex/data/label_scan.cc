@@ -31,7 +31,7 @@ class Names {
 }  // namespace
 
 std::vector<std::string> labels_of(const std::filesystem::path& file, const TaskSpec& task) {
-  if (task.kind == bert::Task::regression) throw Error(ErrorCode::usage, "a regression has values, no labels");
+  if (task.kind == model::Task::regression) throw Error(ErrorCode::usage, "a regression has values, no labels");
   if (task.columns.label.empty()) throw Error(ErrorCode::usage, "the task names no column of the labels");
   std::ifstream stream = open_data_file(file);
   // The labels are read as texts: the label column as the text of an unlabelled task.
@@ -44,7 +44,7 @@ std::vector<std::string> labels_of(const std::filesystem::path& file, const Task
   bool any = false;
   while (auto example = reader.next()) {
     any = true;
-    if (task.kind == bert::Task::classification) {
+    if (task.kind == model::Task::classification) {
       raw.add(example->text, reader.origin());
       continue;
     }
@@ -54,7 +54,7 @@ std::vector<std::string> labels_of(const std::filesystem::path& file, const Task
   }
   if (!any) throw Error(ErrorCode::input, file.string() + ": no examples; is the file complete?");
   const bool iob =
-      task.kind == bert::Task::token_classification && std::all_of(raw.names().begin(), raw.names().end(), is_iob);
+      task.kind == model::Task::token_classification && std::all_of(raw.names().begin(), raw.names().end(), is_iob);
   const std::vector<std::string> names = in_label_order(iob ? converted.names() : raw.names());
   if (names.size() < 2) {
     throw Error(ErrorCode::input,

@@ -16,16 +16,16 @@ Format format_named(const std::string& name) {
 
 }  // namespace
 
-std::vector<Metric> default_metrics(bert::Task kind, const std::vector<std::string>& labels) {
-  if (kind == bert::Task::regression) return {Metric::pearson, Metric::spearman};
-  if (kind == bert::Task::token_classification && is_iob2(labels)) return {Metric::entity_f1, Metric::accuracy};
-  if (kind == bert::Task::classification && labels.size() == 2) {
+std::vector<Metric> default_metrics(model::Task kind, const std::vector<std::string>& labels) {
+  if (kind == model::Task::regression) return {Metric::pearson, Metric::spearman};
+  if (kind == model::Task::token_classification && is_iob2(labels)) return {Metric::entity_f1, Metric::accuracy};
+  if (kind == model::Task::classification && labels.size() == 2) {
     return {Metric::accuracy, Metric::f1, Metric::matthews};
   }
   return {Metric::accuracy, Metric::f1};
 }
 
-TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, bert::Task kind,
+TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, model::Task kind,
                  const std::vector<std::string>& labels) {
   TaskSpec task;
   if (!layout.preset.empty()) {

@@ -20,17 +20,17 @@ struct Layout {
 };
 
 inline constexpr const char* kFormatNames[] = {"tsv", "csv", "jsonl", "conll"};                        // Format
-inline constexpr const char* kKindNames[] = {"classification", "regression", "token_classification"};  // bert::Task
-inline const char* name(bert::Task kind) { return kKindNames[static_cast<int>(kind)]; }
+inline constexpr const char* kKindNames[] = {"classification", "regression", "token_classification"};  // model::Task
+inline const char* name(model::Task kind) { return kKindNames[static_cast<int>(kind)]; }
 
 // What a task is judged by when nobody says: accuracy, F1 and for two classes Matthews's coefficient; Pearson's and
 // Spearman's coefficients; F1 of entities for IOB2 tags.
-std::vector<Metric> default_metrics(bert::Task kind, const std::vector<std::string>& labels);
+std::vector<Metric> default_metrics(model::Task kind, const std::vector<std::string>& labels);
 
 // The task of a file: the preset, or one of that kind with those labels, with the columns and the format that the
 // layout names. A file whose name says no format is the preset's, or else tab-separated. Throws Error(usage) for an
 // unknown name, or when the preset is of another kind.
-TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, bert::Task kind,
+TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, model::Task kind,
                  const std::vector<std::string>& labels);
 
 }  // namespace thex::data

@@ -7,7 +7,7 @@
 namespace thex::data {
 namespace {
 
-using bert::Task;
+using model::Task;
 
 TEST(Layout, ColumnsAndFormatChangeThePreset) {
   Layout layout;

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "thex/base/error.h"
-#include "thex/bert/unicode.h"
+#include "thex/text/unicode.h"
 
 namespace thex::data {
 
@@ -38,7 +38,7 @@ bool LineReader::next(std::string& line) {
          " are allowed; is this the right file?");
   }
   if (number_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // a byte order mark, as in MRPC
-  if (const auto byte = bert::first_invalid_utf8(line)) {
+  if (const auto byte = text::first_invalid_utf8(line)) {
     fail("not UTF-8 at byte " + std::to_string(*byte) + " of the line; convert the file to UTF-8");
   }
   if (const void* nul = std::memchr(line.data(), 0, line.size())) {

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <random>
 
-#include "thex/data/testing.h"
+#include "tests/support/data_files.h"
 
 namespace thex::data {
 namespace {
@@ -222,7 +222,7 @@ TEST(Metrics, AllOfATask) {
 
 TEST(Metrics, WrongUse) {
   const auto refuses = [](Metric metric, const Outcomes& o, const Labels& labels) {
-    return testing::error_of(ErrorCode::usage, [&] { score(metric, o, labels); });
+    return support::error_of(ErrorCode::usage, [&] { score(metric, o, labels); });
   };
   EXPECT_THAT(refuses(Metric::accuracy, classes({0}, {0, 1}), kTwo), HasSubstr("not 1 for 2"));
   EXPECT_THAT(refuses(Metric::accuracy, {}, kTwo), HasSubstr("0 for 0"));

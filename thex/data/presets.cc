@@ -32,7 +32,7 @@ TaskSpec qqp() {
 
 TaskSpec stsb() {
   TaskSpec task = glue({"similarity"}, {Metric::pearson, Metric::spearman}, {"sentence1", "sentence2", "score"});
-  task.kind = bert::Task::regression;
+  task.kind = model::Task::regression;
   task.value_max = 5;
   return task;
 }
@@ -53,7 +53,7 @@ TaskSpec rte() {
 TaskSpec conll2003() {
   TaskSpec task = glue({"O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC"},
                        {Metric::entity_f1}, {"#1", "", "#4", false});
-  task.kind = bert::Task::token_classification;
+  task.kind = model::Task::token_classification;
   task.format = Format::conll;
   return task;
 }

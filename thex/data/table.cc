@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
-#include "thex/bert/json.h"
+#include "thex/base/json.h"
 #include "thex/data/csv.h"
 
 namespace thex::data {
@@ -68,7 +68,7 @@ std::optional<std::size_t> column_number(const std::string& column) {
   return number;
 }
 
-std::string in_quotes(const std::string& text) { return bert::in_quotes(text); }
+std::string in_quotes(const std::string& text) { return in_quotes(text); }
 
 std::string quoted_list(const std::vector<std::string>& texts) {
   constexpr std::size_t kMost = 30;
@@ -170,7 +170,7 @@ bool TableReader::next_object(Row& row) {
   row.line = lines_.number();
   json object;
   try {
-    object = bert::parse_json(text, lines_.origin() + ": the line", kMaxDepth);
+    object = parse_json(text, lines_.origin() + ": the line", kMaxDepth);
   } catch (const Error& error) {
     throw Error(ErrorCode::input, error.what() + std::string("; a JSON-lines file has one object a line"));
   }

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "tests/support/data_files.h"
 #include "thex/data/example_reader.h"
-#include "thex/data/testing.h"
 
 namespace thex::data {
 namespace {
@@ -51,7 +51,7 @@ TEST_F(TableTest, ColumnsByNumber) {
   task.columns.text = "#4";
   EXPECT_EQ(rejection(task, "1\tx\ta\n"), "x.tsv:1: no column #4: the row has 3 columns");
   task.columns.text = "sentence";
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [&] { read(task, "1\tx\ta\n"); }), HasSubstr("say #1"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [&] { read(task, "1\tx\ta\n"); }), HasSubstr("say #1"));
   // A name that looks like a number goes first, as MRPC's "#1 String" must.
   task.columns = {"#1", "", "label", true};
   EXPECT_EQ(read(task, "label\t#1\n1\ttext\n").at(0).text, "text");
@@ -97,8 +97,8 @@ TEST_F(TableTest, TsvErrorsGiveFileAndLine) {
   for (const char* empty : {"", "\n", "\n\n", "sentence\tlabel\n", "\xef\xbb\xbf"}) {
     EXPECT_THAT(rejection(task, empty), StartsWith("x.tsv: no examples")) << '"' << empty << '"';
   }
-  testing::error_of(ErrorCode::file, [&] { read_examples("/nonexistent.tsv", task); });
-  testing::error_of(ErrorCode::file, [&] { read_examples(folder_.path(), task); });
+  support::error_of(ErrorCode::file, [&] { read_examples("/nonexistent.tsv", task); });
+  support::error_of(ErrorCode::file, [&] { read_examples(folder_.path(), task); });
 }
 
 TEST_F(TableTest, ALineOfAMegabyteIsRead) {
@@ -230,7 +230,7 @@ TEST_F(TableTest, LabelsOfAFile) {
   EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t3\nb\t1\n"), custom(Format::tsv, {})),
             (std::vector<std::string>{"3", "1"}));
   const auto rejects = [&](const std::string& text) {
-    return testing::error_of(ErrorCode::input, [&] { labels_of(write("a.tsv", text), custom(Format::tsv, {})); });
+    return support::error_of(ErrorCode::input, [&] { labels_of(write("a.tsv", text), custom(Format::tsv, {})); });
   };
   EXPECT_THAT(rejects("sentence\tlabel\na\tz\n"), HasSubstr("only the label \"z\""));
   EXPECT_THAT(rejects("sentence\tlabel\n"), HasSubstr("no examples"));
@@ -242,19 +242,19 @@ TEST_F(TableTest, LabelsOfAFile) {
 TEST(Task, FormatsAndPresets) {
   EXPECT_EQ(format_of("a/b.csv"), Format::csv);
   EXPECT_EQ(format_of("b.conll"), Format::conll);
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { format_of("eng.testa"); }), HasSubstr("--format"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [] { format_of("eng.testa"); }), HasSubstr("--format"));
   for (const std::string& name : preset_names()) EXPECT_EQ(preset(name).name, name);
   EXPECT_EQ(preset_names().size(), 9u);
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { preset("sst"); }), HasSubstr("sst2, mrpc, rte"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [] { preset("sst"); }), HasSubstr("sst2, mrpc, rte"));
 }
 
 TEST(Labels, MatchAModels) {
   EXPECT_EQ(match_labels({"negative", "positive"}, {"POSITIVE", "NEGATIVE"}), (std::vector<int>{1, 0}));
   EXPECT_EQ(match_labels({"a", "b"}, {"LABEL_0", "LABEL_1"}), (std::vector<int>{0, 1}));
   EXPECT_EQ(match_labels({"a", "b"}, {"0", "1"}), (std::vector<int>{0, 1}));
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"1", "0"}); }), HasSubstr("\"a\""));
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a", "c"}); }), HasSubstr("\"b\""));
-  EXPECT_THAT(testing::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a"}); }), HasSubstr("2 labels"));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"1", "0"}); }), HasSubstr("\"a\""));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a", "c"}); }), HasSubstr("\"b\""));
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [] { match_labels({"a", "b"}, {"a"}); }), HasSubstr("2 labels"));
 }
 
 }  // namespace

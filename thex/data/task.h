@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "thex/bert/config.h"
 #include "thex/data/example.h"
+#include "thex/model/config.h"
 
 namespace thex::data {
 
@@ -40,7 +40,7 @@ struct Columns {
 
 struct TaskSpec {
   std::string name;  // "sst2", or "custom"
-  bert::Task kind = bert::Task::classification;
+  model::Task kind = model::Task::classification;
   std::vector<std::string> labels;  // in the order of the model's outputs; one name for a regression
   std::vector<Metric> metrics;      // the first one chooses between epochs
   Format format = Format::tsv;

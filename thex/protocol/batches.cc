@@ -17,7 +17,7 @@ struct Bucket {
   }
 };
 
-std::vector<Bucket> buckets_of(const bert::InferencePlan& plan) {
+std::vector<Bucket> buckets_of(const encoder::InferencePlan& plan) {
   std::vector<Bucket> buckets(plan.bucket_count());
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     const double seconds = plan.plan.program_plans[i].estimated_seconds;
@@ -34,7 +34,7 @@ std::vector<Bucket> buckets_of(const bert::InferencePlan& plan) {
 
 }  // namespace
 
-std::vector<std::vector<std::size_t>> make_batches(const bert::InferencePlan& plan, std::span<const int> lengths) {
+std::vector<std::vector<std::size_t>> make_batches(const encoder::InferencePlan& plan, std::span<const int> lengths) {
   const std::vector<Bucket> buckets = buckets_of(plan);
   std::vector<std::vector<std::size_t>> waiting(buckets.size()), queries;
   for (std::size_t i = 0; i < lengths.size(); ++i) waiting[plan.bucket_for(lengths[i])].push_back(i);

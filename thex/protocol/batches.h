@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "thex/bert/encoder_circuit.h"
+#include "thex/encoder/inference_plan.h"
 
 namespace thex::protocol {
 
@@ -13,6 +13,6 @@ namespace thex::protocol {
 // Full batches first; what is left of a length goes the way that the plan's estimates say is cheapest: as a batch with
 // empty places, one by one, or into free places of the next length. Throws Error(input) for a sentence that is too
 // long.
-std::vector<std::vector<std::size_t>> make_batches(const bert::InferencePlan& plan, std::span<const int> lengths);
+std::vector<std::vector<std::size_t>> make_batches(const encoder::InferencePlan& plan, std::span<const int> lengths);
 
 }  // namespace thex::protocol

@@ -13,8 +13,8 @@ namespace {
 using Queries = std::vector<std::vector<std::size_t>>;
 
 // Buckets of 16, 32 and 64 tokens; 4 sentences of 16 and 2 of 32 in a batch.
-bert::InferencePlan plan_with(const std::vector<double>& seconds) {
-  bert::InferencePlan plan;
+encoder::InferencePlan plan_with(const std::vector<double>& seconds) {
+  encoder::InferencePlan plan;
   plan.shapes = {{16}, {32}, {64}, {16, 4}, {32, 2}};
   for (const double s : seconds) {
     plan.plan.program_plans.emplace_back();
@@ -24,7 +24,7 @@ bert::InferencePlan plan_with(const std::vector<double>& seconds) {
 }
 
 TEST(Batches, FullOnesThenWhatIsCheapest) {
-  const bert::InferencePlan plan = plan_with({1, 2, 4, 2.5, 3});
+  const encoder::InferencePlan plan = plan_with({1, 2, 4, 2.5, 3});
   EXPECT_EQ(make_batches(plan, {}), Queries{});
   EXPECT_EQ(make_batches(plan, std::vector{5, 16, 3, 9}), (Queries{{0, 1, 2, 3}}));
   EXPECT_EQ(make_batches(plan, std::vector{5, 5}), (Queries{{0}, {1}})) << "two alone are cheaper than a batch";
@@ -41,7 +41,8 @@ TEST(Batches, EverySentenceIsInOneThatHoldsIt) {
   std::mt19937 random(7);
   for (int trial = 0; trial < 200; ++trial) {
     std::uniform_real_distribution<double> cost(0.5, 4);
-    const bert::InferencePlan plan = plan_with({cost(random), cost(random), cost(random), cost(random), cost(random)});
+    const encoder::InferencePlan plan =
+        plan_with({cost(random), cost(random), cost(random), cost(random), cost(random)});
     std::vector<int> lengths(random() % 40);
     for (int& n : lengths) n = 1 + static_cast<int>(random() % 64);
     std::vector<int> seen(lengths.size(), 0);

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 
-#include "thex/bert/reference.h"
 #include "thex/circuit/client_turn.h"
 #include "thex/ckks/secret/wipe_later.h"
 #include "thex/ckks/serialization.h"
+#include "thex/model/reference.h"
 #include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 
@@ -20,22 +20,22 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 }  // namespace
 
-bert::Encoding ClientModel::encode(std::string_view text, std::optional<std::string_view> pair) const {
-  bert::Encoding encoding = tokenizer.encode(text, pair, std::numeric_limits<int>::max(), true);
+text::Encoding ClientModel::encode(std::string_view text, std::optional<std::string_view> pair) const {
+  text::Encoding encoding = tokenizer.encode(text, pair, std::numeric_limits<int>::max(), true);
   plan.bucket_for(static_cast<int>(encoding.ids.size()));
   return encoding;
 }
 
-bert::Encoding ClientModel::encode_words(std::span<const std::string> words) const {
-  bert::Encoding encoding = tokenizer.encode_words(words, std::numeric_limits<int>::max(), true);
+text::Encoding ClientModel::encode_words(std::span<const std::string> words) const {
+  text::Encoding encoding = tokenizer.encode_words(words, std::numeric_limits<int>::max(), true);
   plan.bucket_for(static_cast<int>(encoding.ids.size()));
   return encoding;
 }
 
 ClientModel load_client_model(const std::filesystem::path& folder, int max_tokens) {
-  bert::Model model = bert::load_model(folder, bert::Part::client);
-  bert::InferencePlan plan = bert::plan_inference(model.config, max_tokens);
-  bert::Tokenizer tokenizer = bert::Tokenizer::load(folder / "vocab.txt", model.config.do_lower_case);
+  model::Model model = model::load_model(folder, model::Part::client);
+  encoder::InferencePlan plan = encoder::plan_inference(model.config, max_tokens);
+  text::Tokenizer tokenizer = text::Tokenizer::load(folder / "vocab.txt", model.config.do_lower_case);
   return {std::move(model), std::move(tokenizer), std::move(plan)};
 }
 
@@ -100,7 +100,7 @@ std::vector<ckks::Ciphertext> Session::unpack(ByteView payload, std::span<const 
 
 Classification Session::classify(std::string_view text, std::optional<std::string_view> pair) {
   const auto start = Clock::now();
-  const bert::Encoding encoding = model_.encode(text, pair);
+  const text::Encoding encoding = model_.encode(text, pair);
   const double spent = seconds_since(start);
   Classification result = classify(encoding);
   result.seconds.embed += spent;
@@ -108,24 +108,24 @@ Classification Session::classify(std::string_view text, std::optional<std::strin
   return result;
 }
 
-Classification Session::classify(const bert::Encoding& encoding) {
+Classification Session::classify(const text::Encoding& encoding) {
   return std::move(classify_batch(std::span(&encoding, 1)).front());
 }
 
-std::vector<Classification> Session::classify_batch(std::span<const bert::Encoding> encodings) {
+std::vector<Classification> Session::classify_batch(std::span<const text::Encoding> encodings) {
   if (encodings.empty()) return {};
   const auto start = Clock::now();
   std::size_t longest = 0;
-  for (const bert::Encoding& e : encodings) longest = std::max(longest, e.ids.size());
+  for (const text::Encoding& e : encodings) longest = std::max(longest, e.ids.size());
   const std::size_t program = model_.plan.batch_for(encodings.size(), static_cast<int>(longest));
-  const bert::QueryShape& shape = model_.plan.shapes[program];
-  const bert::ModelConfig& config = model_.model.config;
+  const encoder::QueryShape& shape = model_.plan.shapes[program];
+  const model::ModelConfig& config = model_.model.config;
   const std::size_t stride = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(config.hidden);
   std::vector<double> embeddings(stride * static_cast<std::size_t>(shape.sentences), 0.0);
   const ckks::secret::WipeLater wipe_embeddings(embeddings);
   std::vector<int> lengths(static_cast<std::size_t>(shape.sentences), 0);
   for (std::size_t i = 0; i < encodings.size(); ++i) {
-    std::vector<double> rows = bert::embed(model_.model, encodings[i].ids, encodings[i].type_ids);
+    std::vector<double> rows = model::embed(model_.model, encodings[i].ids, encodings[i].type_ids);
     const ckks::secret::WipeLater wipe_rows(rows);
     std::copy(rows.begin(), rows.end(), embeddings.begin() + static_cast<std::ptrdiff_t>(i * stride));
     lengths[i] = static_cast<int>(encodings[i].ids.size());
@@ -144,13 +144,13 @@ std::vector<Classification> Session::classify_batch(std::span<const bert::Encodi
                           .bytes_sent = all.bytes_sent,
                           .bytes_received = all.bytes_received,
                           .sentences = static_cast<int>(encodings.size())};
-    result.rows = config.labels.empty()                             ? 0
-                  : config.task == bert::Task::token_classification ? encodings[i].ids.size()
-                                                                    : 1;
+    result.rows = config.labels.empty()                              ? 0
+                  : config.task == model::Task::token_classification ? encodings[i].ids.size()
+                                                                     : 1;
     const auto end = at + static_cast<std::ptrdiff_t>(result.rows * config.labels.size());
     result.logits.assign(at, end);
     at = end;
-    if (config.task == bert::Task::classification) std::tie(result.label, result.score) = top_label(result.logits);
+    if (config.task == model::Task::classification) std::tie(result.label, result.score) = top_label(result.logits);
     results.push_back(std::move(result));
   }
   return results;

@@ -10,26 +10,26 @@
 #include <string_view>
 #include <vector>
 
-#include "thex/bert/encoder_circuit.h"
-#include "thex/bert/model.h"
-#include "thex/bert/tokenizer.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/model/model.h"
 #include "thex/protocol/key_files.h"
 #include "thex/protocol/messages.h"
 #include "thex/protocol/transport.h"
+#include "thex/text/tokenizer.h"
 
 namespace thex::protocol {
 
 // The client bundle of a model folder: tokenizer, embedding tables, labels, and the plan that config.json implies.
 struct ClientModel {
-  bert::Model model;
-  bert::Tokenizer tokenizer;
-  bert::InferencePlan plan;
+  model::Model model;
+  text::Tokenizer tokenizer;
+  encoder::InferencePlan plan;
 
   // Token ids of a text or a pair of texts. Throws Error(input) for text that is empty, not UTF-8, or longer than the
   // largest bucket.
-  bert::Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt) const;
-  // Of a sentence whose words are given (bert::Tokenizer::encode_words). Throws alike.
-  bert::Encoding encode_words(std::span<const std::string> words) const;
+  text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt) const;
+  // Of a sentence whose words are given (text::Tokenizer::encode_words). Throws alike.
+  text::Encoding encode_words(std::span<const std::string> words) const;
 };
 
 // `max_tokens`: the largest length bucket; client and server must agree on it.
@@ -86,10 +86,10 @@ class Session {
   const SessionSetup& setup() const { return setup_; }
   Classification classify(std::string_view text, std::optional<std::string_view> pair = std::nullopt);
   // For token ids that are there already.
-  Classification classify(const bert::Encoding& encoding);
+  Classification classify(const text::Encoding& encoding);
   // Several sentences in one query, answers in their order. Throws Error(input) when the plan has no batch that holds
   // them; see batches.h.
-  std::vector<Classification> classify_batch(std::span<const bert::Encoding> encodings);
+  std::vector<Classification> classify_batch(std::span<const text::Encoding> encodings);
 
  private:
   Frame receive(std::span<const Expected> expected);

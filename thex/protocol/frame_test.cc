@@ -4,14 +4,14 @@
 
 #include <random>
 
+#include "tests/support/models.h"
 #include "thex/base/error.h"
-#include "thex/bert/testing.h"
 #include "thex/protocol/stream.h"
 
 namespace thex::protocol {
 namespace {
 
-using bert::testing::error_of;
+using support::error_of;
 
 constexpr Expected kQuery[] = {{FrameType::query, 1000}};
 constexpr Expected kTwo[] = {{FrameType::step, 10}, {FrameType::error, 20}};

@@ -131,7 +131,7 @@ bool has_keys(const fs::path& folder) {
   return fs::exists(folder / "secret.key", error);
 }
 
-ClientKeys generate_locked(const bert::InferencePlan& plan, const fs::path& folder) {
+ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& folder) {
   ring::Prng prng;
   ckks::secret::SecretKey secret = ckks::secret::SecretKey::generate(plan.plan.context, prng);
   const KeyFingerprint keys = [&] {
@@ -150,7 +150,7 @@ ClientKeys generate_locked(const bert::InferencePlan& plan, const fs::path& fold
 
 }  // namespace
 
-ClientKeys generate_keys(const bert::InferencePlan& plan, const fs::path& folder, bool replace) {
+ClientKeys generate_keys(const encoder::InferencePlan& plan, const fs::path& folder, bool replace) {
   make_folder(folder);
   const FolderLock lock(folder);
   if (!replace && has_keys(folder)) {
@@ -159,7 +159,7 @@ ClientKeys generate_keys(const bert::InferencePlan& plan, const fs::path& folder
   return generate_locked(plan, folder);
 }
 
-ClientKeys load_keys(const bert::InferencePlan& plan, const fs::path& folder) {
+ClientKeys load_keys(const encoder::InferencePlan& plan, const fs::path& folder) {
   const fs::path path = folder / "secret.key";
   if (!has_keys(folder)) {
     throw Error(ErrorCode::keys,
@@ -175,14 +175,14 @@ ClientKeys load_keys(const bert::InferencePlan& plan, const fs::path& folder) {
   return {ckks::secret::SecretKey::from_seed(plan.plan.context, file.seed), file.keys, folder};
 }
 
-KeysAndOrigin load_or_generate_keys(const bert::InferencePlan& plan, const fs::path& folder) {
+KeysAndOrigin load_or_generate_keys(const encoder::InferencePlan& plan, const fs::path& folder) {
   make_folder(folder);
   const FolderLock lock(folder);
   if (has_keys(folder)) return {load_keys(plan, folder), false};
   return {generate_locked(plan, folder), true};
 }
 
-std::string read_evaluation_keys(const bert::InferencePlan& plan, const ClientKeys& keys) {
+std::string read_evaluation_keys(const encoder::InferencePlan& plan, const ClientKeys& keys) {
   const fs::path path = keys.folder / "eval.keys";
   std::error_code error;
   if (!fs::exists(path, error)) {
@@ -204,7 +204,7 @@ std::string read_evaluation_keys(const bert::InferencePlan& plan, const ClientKe
   return bytes;
 }
 
-fs::path default_key_folder(const bert::InferencePlan& plan) {
+fs::path default_key_folder(const encoder::InferencePlan& plan) {
   const char* own = std::getenv("THEX_HOME");
   const char* home = std::getenv("HOME");
   fs::path base;

@@ -6,34 +6,34 @@
 #include <cstdlib>
 #include <thread>
 
-#include "tests/test_model.h"
+#include "tests/support/test_model.h"
 #include "thex/base/file.h"
 #include "thex/protocol/plan_sizes.h"
 
 namespace thex::protocol {
 namespace {
 
-using bert::testing::error_of;
+using support::error_of;
 
-bert::InferencePlan plan_of(double max_relu_input) {
-  const bert::testing::TemporaryFolder folder;
+encoder::InferencePlan plan_of(double max_relu_input) {
+  const support::TemporaryFolder folder;
   testing::ModelShape shape;
   shape.max_relu_input = max_relu_input;
-  return bert::plan_inference(testing::write_model(folder.path(), shape).config, 16);
+  return encoder::plan_inference(testing::write_model(folder.path(), shape).config, 16);
 }
 
 class KeyFiles : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { plan_ = new bert::InferencePlan(plan_of(40)); }
+  static void SetUpTestSuite() { plan_ = new encoder::InferencePlan(plan_of(40)); }
   static void TearDownTestSuite() { delete plan_; }
   void write(const char* file, const std::string& bytes) { write_file_atomically(keys_ / file, bytes, 0600); }
   std::string read(const char* file) { return read_file(keys_ / file, 1 << 30); }
 
-  static const bert::InferencePlan* plan_;
-  bert::testing::TemporaryFolder folder_;
+  static const encoder::InferencePlan* plan_;
+  support::TemporaryFolder folder_;
   std::filesystem::path keys_ = folder_.path() / "keys";
 };
-const bert::InferencePlan* KeyFiles::plan_ = nullptr;
+const encoder::InferencePlan* KeyFiles::plan_ = nullptr;
 
 TEST_F(KeyFiles, MadeThenLoaded) {
   const ClientKeys made = generate_keys(*plan_, keys_, false);
@@ -121,7 +121,7 @@ TEST_F(KeyFiles, TruncatedOrChangedEvaluationKeys) {
 }
 
 TEST_F(KeyFiles, KeysOfAnotherModel) {
-  const bert::InferencePlan other = plan_of(4000);
+  const encoder::InferencePlan other = plan_of(4000);
   ASSERT_NE(other.fingerprint(), plan_->fingerprint());
   generate_keys(other, keys_, false);
   const std::string message = error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); });

@@ -36,7 +36,7 @@ std::string text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.d
 
 }  // namespace
 
-PlanFingerprint fingerprint(const bert::InferencePlan& plan) {
+PlanFingerprint fingerprint(const encoder::InferencePlan& plan) {
   const std::string digits = plan.fingerprint();
   PlanFingerprint bytes{};
   std::size_t length = 0;

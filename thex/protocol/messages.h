@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
-#include "thex/bert/encoder_circuit.h"
+#include "thex/encoder/inference_plan.h"
 #include "thex/protocol/frame.h"
 
 namespace thex::protocol {
@@ -56,7 +56,7 @@ struct ErrorMessage {
   std::string text;
 };
 
-PlanFingerprint fingerprint(const bert::InferencePlan& plan);
+PlanFingerprint fingerprint(const encoder::InferencePlan& plan);
 KeyFingerprint fingerprint(ByteView serialized_keys);
 std::string hex(std::span<const std::uint8_t> bytes);
 

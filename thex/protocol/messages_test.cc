@@ -7,12 +7,12 @@
 #include <limits>
 #include <random>
 
-#include "thex/bert/testing.h"
+#include "tests/support/models.h"
 
 namespace thex::protocol {
 namespace {
 
-using bert::testing::error_of;
+using support::error_of;
 
 TEST(Messages, HelloRoundTrip) {
   Hello hello;

@@ -48,10 +48,10 @@ void refuse(Connection& connection, const std::string& why) {
 
 }  // namespace
 
-Server::Impl::Impl(std::shared_ptr<const bert::Model> m, int tokens, ServerOptions o)
+Server::Impl::Impl(std::shared_ptr<const model::Model> m, int tokens, ServerOptions o)
     : model(std::move(m)),
       options(std::move(o)),
-      plan(bert::plan_inference(model, tokens)),
+      plan(encoder::plan_inference(model, tokens)),
       max_tokens(plan.max_tokens()),
       plaintexts(std::make_shared<circuit::PlaintextStore>(plan.plan.context)),
       keys(options.key_memory),
@@ -64,7 +64,7 @@ std::string Server::Impl::describe() const {
   nlohmann::ordered_json json;
   json["model"] = options.model_name;
   json["labels"] = model->config.labels;
-  json["task"] = bert::name_of(model->config.task);
+  json["task"] = model::name_of(model->config.task);
   json["protocol"] = plan.protocol;
   json["plan"] = plan.fingerprint();
   json["max_tokens"] = max_tokens;
@@ -86,20 +86,20 @@ const circuit::CkksExecutor& Server::Impl::executor(std::size_t index) {
     const auto start = Clock::now();
     bucket.executor = std::make_unique<const circuit::CkksExecutor>(plan.plan.context, plan.plan.programs[index],
                                                                     plan.plan.program_plans[index], plaintexts);
-    log(fmt::format("prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
-                    bert::to_string(plan.shapes[index]), static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
-                    static_cast<double>(plaintexts->bytes()) / 1e6,
-                    std::chrono::duration<double>(Clock::now() - start).count()));
+    log(fmt::format(
+        "prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
+        encoder::to_string(plan.shapes[index]), static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
+        static_cast<double>(plaintexts->bytes()) / 1e6, std::chrono::duration<double>(Clock::now() - start).count()));
   }
   return *bucket.executor;
 }
 
-Server::Server(std::shared_ptr<const bert::Model> model, int max_tokens, ServerOptions options)
+Server::Server(std::shared_ptr<const model::Model> model, int max_tokens, ServerOptions options)
     : impl_(std::make_unique<Impl>(std::move(model), max_tokens, std::move(options))) {}
 
 Server::~Server() = default;
 
-const bert::InferencePlan& Server::plan() const { return impl_->plan; }
+const encoder::InferencePlan& Server::plan() const { return impl_->plan; }
 std::string Server::describe() const { return impl_->describe(); }
 void Server::prepare(std::size_t bucket) { impl_->executor(bucket); }
 

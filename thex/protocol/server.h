@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "thex/bert/encoder_circuit.h"
-#include "thex/bert/model.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/model/model.h"
 #include "thex/protocol/transport.h"
 
 namespace thex::protocol {
@@ -37,12 +37,12 @@ struct ServerStatistics {
 class Server {
  public:
   // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned.
-  Server(std::shared_ptr<const bert::Model> model, int max_tokens, ServerOptions options);
+  Server(std::shared_ptr<const model::Model> model, int max_tokens, ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  const bert::InferencePlan& plan() const;
+  const encoder::InferencePlan& plan() const;
   // The JSON of server_info: model, labels, protocol, plan, max_tokens, rounds, security_bits, parameters, memory.
   std::string describe() const;
   // Encodes the weights for one bucket now, instead of with its first query.

@@ -17,7 +17,7 @@ namespace thex::protocol {
 using BusyFlag = std::atomic<bool>;
 
 struct Server::Impl {
-  Impl(std::shared_ptr<const bert::Model> model, int max_tokens, ServerOptions options);
+  Impl(std::shared_ptr<const model::Model> model, int max_tokens, ServerOptions options);
 
   struct Bucket {
     std::mutex mutex;
@@ -38,9 +38,9 @@ struct Server::Impl {
   void answer(Connection& connection, const ckks::EvaluationKeys& keys, const Frame& query);
   std::vector<ckks::Ciphertext> parse(ByteView payload, std::size_t bucket, std::size_t step) const;
 
-  const std::shared_ptr<const bert::Model> model;
+  const std::shared_ptr<const model::Model> model;
   const ServerOptions options;
-  const bert::InferencePlan plan;
+  const encoder::InferencePlan plan;
   const int max_tokens;
   const std::shared_ptr<circuit::PlaintextStore> plaintexts;  // of all buckets
   std::vector<std::unique_ptr<Bucket>> buckets;

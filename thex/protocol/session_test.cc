@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "tests/test_model.h"
+#include "tests/support/test_model.h"
 #include "thex/base/file.h"
-#include "thex/bert/reference.h"
+#include "thex/model/reference.h"
 #include "thex/protocol/client.h"
 #include "thex/protocol/plan_sizes.h"
 #include "thex/protocol/server.h"
@@ -15,7 +15,7 @@
 namespace thex::protocol {
 namespace {
 
-using bert::testing::error_of;
+using support::error_of;
 using namespace std::chrono_literals;
 constexpr int kMaxTokens = 32;
 
@@ -25,19 +25,19 @@ struct World {
     testing::write_model(folder.path() / "model", shape);
     client = std::make_unique<ClientModel>(load_client_model(folder.path() / "model", kMaxTokens));
     keys = std::make_unique<ClientKeys>(generate_keys(client->plan, folder.path() / "keys", false));
-    full = bert::load_model(folder.path() / "model", bert::Part::all);
+    full = model::load_model(folder.path() / "model", model::Part::all);
     server = make_server({});
   }
   std::unique_ptr<Server> make_server(ServerOptions options) const {
     options.model_name = "random";
-    auto model = std::make_shared<const bert::Model>(bert::load_model(folder.path() / "model", bert::Part::server));
+    auto model = std::make_shared<const model::Model>(model::load_model(folder.path() / "model", model::Part::server));
     return std::make_unique<Server>(model, kMaxTokens, options);
   }
 
-  bert::testing::TemporaryFolder folder;
+  support::TemporaryFolder folder;
   std::unique_ptr<ClientModel> client;
   std::unique_ptr<ClientKeys> keys;
-  bert::Model full;
+  model::Model full;
   std::unique_ptr<Server> server;
 };
 
@@ -68,12 +68,12 @@ class Served {
 
 std::vector<double> clear_logits(const std::string& text) {
   const auto encoding = world().client->encode(text);
-  return bert::forward(world().full, encoding.ids, encoding.type_ids).logits;
+  return model::forward(world().full, encoding.ids, encoding.type_ids).logits;
 }
 
 // One message there, one back, and nothing else; the answer is another one every time.
 TEST(Session, OneRoundGivesTheClearLogits) {
-  const World w({.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  const World w({.max_relu_input = 4, .protocol = model::Protocol::one_round});
   EXPECT_EQ(w.client->plan.protocol, "one-round");
   EXPECT_EQ(w.client->plan.rounds, 1);
   EXPECT_GT(w.client->plan.flooding_bits, 0);
@@ -83,7 +83,7 @@ TEST(Session, OneRoundGivesTheClearLogits) {
   for (const std::string& text :
        {std::string("a gripping, beautiful film"), std::string("a gripping, beautiful film"), std::string("bad")}) {
     const auto encoding = w.client->encode(text);
-    const auto expected = bert::forward(w.full, encoding.ids, encoding.type_ids).logits;
+    const auto expected = model::forward(w.full, encoding.ids, encoding.type_ids).logits;
     const Classification result = session.classify(text);
     ASSERT_EQ(result.logits.size(), 2u);
     for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(result.logits[i], expected[i], 2e-2) << text;
@@ -97,23 +97,23 @@ TEST(Session, OneRoundGivesTheClearLogits) {
 
 // Several sentences in one query, in places of a batch that has more.
 TEST(Session, BatchesGiveTheClearLogits) {
-  const World w({.max_relu_input = 4, .protocol = bert::Protocol::one_round});
+  const World w({.max_relu_input = 4, .protocol = model::Protocol::one_round});
   Served served(*w.server);
   Session session(std::move(served.client), *w.client, *w.keys);
-  std::vector<bert::Encoding> encodings;
+  std::vector<text::Encoding> encodings;
   for (const char* text : {"a gripping, beautiful film", "bad", "not bad ! it is a dull movie ."})
     encodings.push_back(w.client->encode(text));
   const std::vector<Classification> results = session.classify_batch(encodings);
   ASSERT_EQ(results.size(), encodings.size());
   for (std::size_t s = 0; s < results.size(); ++s) {
-    const auto expected = bert::forward(w.full, encodings[s].ids, encodings[s].type_ids).logits;
+    const auto expected = model::forward(w.full, encodings[s].ids, encodings[s].type_ids).logits;
     ASSERT_EQ(results[s].logits.size(), 2u);
     for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(results[s].logits[i], expected[i], 2e-2) << s;
     EXPECT_EQ(results[s].sentences, 3);
     EXPECT_EQ(results[s].tokens, static_cast<int>(encodings[s].ids.size()));
     EXPECT_EQ(results[s].bucket, 16);
   }
-  const std::vector<bert::Encoding> many(1000, encodings[0]);
+  const std::vector<text::Encoding> many(1000, encodings[0]);
   EXPECT_NE(error_of(ErrorCode::input, [&] { session.classify_batch(many); }).find("one by one"), std::string::npos);
   EXPECT_NO_THROW(session.classify("bad")) << "a session survives it";
   EXPECT_TRUE(session.classify_batch({}).empty());

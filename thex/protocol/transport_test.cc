@@ -6,12 +6,12 @@
 #include <numeric>
 #include <thread>
 
-#include "thex/bert/testing.h"
+#include "tests/support/models.h"
 
 namespace thex::protocol {
 namespace {
 
-using bert::testing::error_of;
+using support::error_of;
 using namespace std::chrono_literals;
 
 struct Pair {

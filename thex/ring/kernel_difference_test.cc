@@ -1,5 +1,5 @@
 // A short seeded run of what fuzz/kernels_fuzz.cc does for longer: every table against the portable one.
-#include "fuzz/kernel_difference.h"
+#include "tests/support/kernel_difference.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,86 @@
+// Helpers of the encoder circuits' tests: models of a shape, and a circuit beside the clear reference, on doubles and
+// encrypted.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/models.h"
+#include "thex/circuit/ckks_executor.h"
+#include "thex/circuit/clear.h"
+#include "thex/circuit/client_turn.h"
+#include "thex/ckks/secret/secret.h"
+#include "thex/encoder/inference_plan.h"
+#include "thex/model/reference.h"
+
+namespace thex::support {
+
+struct Shape {
+  int layers, hidden, heads, ffn, labels;
+  model::Task task = model::Task::classification;
+};
+
+// Up to 128 tokens, without a pooler; activation and thex section are the caller's.
+inline model::ModelConfig config_of(const Shape& shape) {
+  model::ModelConfig c = small_config();
+  c.layers = shape.layers, c.hidden = shape.hidden, c.heads = shape.heads, c.ffn = shape.ffn;
+  c.max_positions = 128, c.pooler = false;
+  c.task = shape.task;
+  c.labels.clear();
+  for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
+  return c;
+}
+
+// The program of a bucket on doubles equals the clear reference, for a short and the longest sentence.
+inline void expect_equals_reference(const model::Model& model, const circuit::Program& program, int bucket) {
+  for (const int length : {3, bucket}) {
+    const auto ids = random_ids(length, static_cast<unsigned>(length));
+    const std::vector<std::int32_t> types(ids.size(), 0);
+    const model::ForwardResult expected = forward(model, ids, types);
+    const circuit::ClearResult got = circuit::run_clear(program, embed(model, ids, types), length);
+    ASSERT_EQ(got.logits.size(), expected.logits.size());
+    for (std::size_t l = 0; l < got.logits.size(); ++l)
+      EXPECT_NEAR(got.logits[l], expected.logits[l], 1e-8 * (1 + std::abs(expected.logits[l])))
+          << "bucket " << bucket << ", length " << length << ", label " << l;
+  }
+}
+
+// The logits of some sentences, one after the other, that travel as program number `program` of the plan says,
+// encrypted and decrypted; `exchanges` counts the client's turns between its first message and the answer.
+inline std::vector<double> encrypted_logits(const encoder::InferencePlan& inference, const model::Model& model,
+                                            const std::vector<std::vector<std::int32_t>>& sentences, int& exchanges,
+                                            std::size_t program = 0) {
+  const circuit::Plan& plan = inference.plan;
+  const encoder::QueryShape& shape = inference.shapes[program];
+  std::vector<int> lengths(static_cast<std::size_t>(shape.sentences));
+  const auto padded = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(model.config.hidden);
+  std::vector<double> embeddings;
+  for (std::size_t s = 0; s < sentences.size(); ++s) {
+    lengths[s] = static_cast<int>(sentences[s].size());
+    const std::vector<double> one = embed(model, sentences[s], std::vector<std::int32_t>(sentences[s].size(), 0));
+    embeddings.resize(s * padded);
+    embeddings.insert(embeddings.end(), one.begin(), one.end());
+  }
+  if (shape.sentences > 1) embeddings.resize(static_cast<std::size_t>(shape.sentences) * padded);
+  ring::Prng prng(ring::Seed{1});
+  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
+  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+  const ckks::Evaluator evaluator(plan.context);
+  const circuit::ClientTurn client(plan, program, key, lengths);
+  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
+    std::vector<ckks::Ciphertext> out;
+    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
+    return out;
+  };
+  exchanges = 0;
+  const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
+    ++exchanges;
+    return expand(client.answer(step, inputs));
+  };
+  const circuit::CkksExecutor executor(plan.context, plan.programs[program], plan.program_plans[program]);
+  return client.result(executor.run(keys, expand(client.first(embeddings)), exchange, 2));
+}
+
+}  // namespace thex::support

@@ -1,0 +1,259 @@
+#include "thex/convert/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "thex/base/error.h"
+
+namespace thex::convert {
+
+using torch::Tensor;
+
+namespace {
+
+// Collects what a Magnitude says. Percentiles come from a histogram of log2 |value|.
+class Meter {
+ public:
+  // The entries of `value` at which `real` (of a shape that expands to it) is not zero.
+  void add(const Tensor& value, const Tensor& real) {
+    if (!value.defined()) return;
+    const Tensor kept = value.masked_select(real.gt(0).expand(value.sizes())).abs();
+    if (kept.numel() == 0) return;
+    count_ += static_cast<double>(kept.numel());
+    squares_ += kept.square().sum(torch::kFloat64).item<double>();
+    max_ = std::max(max_, kept.max().item<double>());
+    const Tensor bins = at::histc(kept.clamp_min(std::exp2(kLow)).log2().clamp_(kLow, kHigh), kBins, kLow, kHigh);
+    histogram_ = histogram_.defined() ? histogram_ + bins.to(torch::kFloat64) : bins.to(torch::kFloat64);
+  }
+  Magnitude result() const {
+    Magnitude m;
+    if (count_ == 0) return m;
+    m.rms = std::min(std::sqrt(squares_ / count_), max_);
+    m.max = max_;
+    m.p50 = percentile(0.5), m.p99 = percentile(0.99), m.p999 = percentile(0.999);
+    return m;
+  }
+
+ private:
+  static constexpr double kLow = -20, kHigh = 20;
+  static constexpr int kBins = 800;
+
+  double percentile(double share) const {
+    const Tensor bins = histogram_.to(torch::kCPU).contiguous();
+    double below = 0;
+    for (int i = 0; i < kBins; ++i) {
+      below += bins.data_ptr<double>()[i];
+      if (below >= share * count_) return std::min(max_, std::exp2(kLow + (kHigh - kLow) * (i + 1) / kBins));
+    }
+    return max_;
+  }
+
+  double count_ = 0, squares_ = 0, max_ = 0;
+  Tensor histogram_;
+};
+
+struct LayerMeters {
+  Meter score, cube, cube_sum, t1, t2, context, attention_sum, attention_norm, ffn, output_sum, output_norm;
+
+  LayerMagnitudes result() const {
+    return {score.result(), cube.result(),       cube_sum.result(),      t1.result(),
+            t2.result(),    context.result(),    attention_sum.result(), attention_norm.result(),
+            ffn.result(),   output_sum.result(), output_norm.result()};
+  }
+};
+
+}  // namespace
+
+double Ranges::max_relu_input() const { return std::max({u, t1, t2, ffn}); }
+
+std::vector<model::LayerRanges> Ranges::layer_ranges() const {
+  const auto range = [](const Magnitude& m) { return model::Range{m.rms, m.max}; };
+  std::vector<model::LayerRanges> out;
+  for (const LayerMagnitudes& l : layers)
+    out.push_back({range(l.score), range(l.cube), range(l.cube_sum), range(l.context), range(l.attention_norm),
+                   range(l.ffn), range(l.output_norm)});
+  return out;
+}
+
+std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& l) {
+  return {{"score", l.score},
+          {"cube", l.cube},
+          {"cube_sum", l.cube_sum},
+          {"t1", l.t1},
+          {"t2", l.t2},
+          {"context", l.context},
+          {"attention_sum", l.attention_sum},
+          {"attention_norm", l.attention_norm},
+          {"ffn", l.ffn},
+          {"output_sum", l.output_sum},
+          {"output_norm", l.output_norm}};
+}
+
+Excess largest_excess(const Ranges& calibrated, const Ranges& other) {
+  Excess largest;
+  const auto compare = [&](double before, double after, const std::string& where) {
+    if (before > 0 && !(after / before <= largest.ratio)) largest = {after / before, where};
+  };
+  for (std::size_t l = 0; l < calibrated.layers.size(); ++l) {
+    const auto before = named(calibrated.layers[l]), after = named(other.layers.at(l));
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const std::string& name = before[i].first;
+      if (name == "score" || name == "t1" || name == "t2" || name == "ffn")
+        compare(before[i].second.max, after[i].second.max, "layer " + std::to_string(l) + ", " + name);
+    }
+  }
+  compare(calibrated.logit, other.logit, "logits");
+  return largest;
+}
+
+Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
+  at::NoGradGuard no_grad;
+  Ranges r;
+  r.min_sum = 1e30;
+  const ForwardOptions options;  // of the last layer what the outputs depend on
+  std::vector<LayerMeters> meters(static_cast<std::size_t>(module.config.layers));
+  for (const auto& indices : sorted_batches(data, 32)) {
+    const Batch batch = collate(data, indices, module.device);
+    const Output out = module.forward(batch, options);
+    for (std::size_t l = 0; l < meters.size(); ++l) {
+      const LayerTrace& t = out.layers[l];
+      LayerMeters& m = meters[l];
+      const Tensor rows = batch.mask.slice(1, 0, t.ffn.size(1)).unsqueeze(-1);  // [B, Lq, 1]
+      const Tensor query = rows.unsqueeze(1);                                   // [B, 1, Lq, 1]
+      const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);         // [B, 1, Lq, L]
+      m.score.add(t.u, pair);
+      m.cube.add(t.cubes, pair);
+      m.cube_sum.add(t.sum, query);
+      m.t1.add(t.t1, query);
+      m.t2.add(t.t2, query);
+      m.context.add(t.context, rows);
+      m.ffn.add(t.ffn, rows);
+      m.attention_sum.add(t.norm_in[0], rows);
+      m.attention_norm.add(t.norm_out[0], rows);
+      m.output_sum.add(t.norm_in[1], rows);
+      m.output_norm.add(t.norm_out[1], rows);
+      if (t.sum.defined()) r.min_sum = std::min(r.min_sum, (t.sum + (1 - query) * 1e30).min().item<double>());
+    }
+    Tensor logits = out.logits;
+    if (module.config.task == model::Task::token_classification)  // those of every token are encrypted
+      logits = at::linear(out.layers.back().norm_out[1], module.params.at("classifier.weight"),
+                          module.params.at("classifier.bias")) *
+               batch.mask.unsqueeze(-1);
+    if (logits.numel() > 0) r.logit = std::max(r.logit, logits.abs().max().item<double>());
+  }
+  for (const LayerMeters& meter : meters) {
+    const LayerMagnitudes m = meter.result();
+    r.layers.push_back(m);
+    const auto grow = [](double& into, const Magnitude& from) { into = std::max(into, from.max); };
+    grow(r.u, m.score), grow(r.t1, m.t1), grow(r.t2, m.t2), grow(r.ffn, m.ffn), grow(r.cube, m.cube);
+    grow(r.sum, m.cube_sum), grow(r.context, m.context);
+    for (const Magnitude& hidden : {m.attention_sum, m.attention_norm, m.output_sum, m.output_norm})
+      grow(r.hidden, hidden);
+  }
+  return r;
+}
+
+DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_length, std::uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  DataSet out;
+  if (data.empty()) return out;
+  for (std::size_t i = 0; i < count; ++i) {
+    Sentence s = data[rng() % data.size()];
+    for (int tries = 0; s.ids.size() < max_length && tries < 200; ++tries) {
+      const Sentence& more = data[rng() % data.size()];
+      const std::size_t inner = more.ids.size() - 2;
+      const std::size_t room = std::min(inner, max_length - s.ids.size());
+      s.ids.insert(s.ids.end() - 1, more.ids.begin() + 1, more.ids.begin() + 1 + static_cast<std::ptrdiff_t>(room));
+      s.types.resize(s.ids.size(), s.types.back());
+      s.tags.clear();
+      s.text += " " + more.text;
+    }
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+std::vector<double> sum_quantiles(const EncoderModule& module, const DataSet& data, const std::vector<double>& q) {
+  at::NoGradGuard no_grad;
+  std::vector<float> sums;
+  for (const auto& indices : sorted_batches(data, 64)) {
+    const Batch batch = collate(data, indices, module.device);
+    const Output out = module.forward(batch, {});
+    for (const LayerTrace& t : out.layers) {
+      const Tensor u = at::relu(t.u);
+      const Tensor sum = (u * u * u * batch.mask.unsqueeze(1).unsqueeze(1)).sum(-1);  // [B, heads, Lq]
+      const Tensor real = batch.mask.slice(1, 0, sum.size(2)).unsqueeze(1).expand(sum.sizes()).gt(0);
+      const Tensor kept = sum.masked_select(real).to(torch::kCPU).contiguous();
+      sums.insert(sums.end(), kept.data_ptr<float>(), kept.data_ptr<float>() + kept.numel());
+    }
+  }
+  if (sums.empty()) throw Error(ErrorCode::input, "no examples to calibrate on");
+  std::sort(sums.begin(), sums.end());
+  std::vector<double> out;
+  for (double level : q) out.push_back(sums[static_cast<std::size_t>(level * static_cast<double>(sums.size() - 1))]);
+  return out;
+}
+
+void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vector<int>& norms) {
+  at::NoGradGuard no_grad;
+  for (int i : norms)
+    if (module.norms.at(static_cast<std::size_t>(i)) != NormMode::exact)
+      throw Error(ErrorCode::usage, "norm " + std::to_string(i) + " is no exact LayerNorm");
+  struct Sums {
+    Tensor n, x, y, xx, xy;
+  };
+  std::vector<Sums> sums(norms.size());
+  for (const auto& indices : sorted_batches(data, 64)) {
+    const Batch batch = collate(data, indices, module.device);
+    const Output out = module.forward(batch, {});
+    for (std::size_t k = 0; k < norms.size(); ++k) {
+      const LayerTrace& t = out.layers[static_cast<std::size_t>(norms[k] / 2)];
+      const Tensor x = t.norm_in[norms[k] % 2].to(torch::kFloat64), y = t.norm_out[norms[k] % 2].to(torch::kFloat64);
+      const Tensor m = batch.mask.slice(1, 0, x.size(1)).unsqueeze(-1).to(torch::kFloat64);
+      auto add = [&](Tensor& into, const Tensor& v) {
+        const Tensor total = (v * m).sum(0).sum(0);
+        into = into.defined() ? into + total : total;
+      };
+      add(sums[k].n, at::ones_like(x));
+      add(sums[k].x, x);
+      add(sums[k].y, y);
+      add(sums[k].xx, x * x);
+      add(sums[k].xy, x * y);
+    }
+  }
+  for (std::size_t k = 0; k < norms.size(); ++k) {
+    const Sums& s = sums[k];
+    if (!s.n.defined()) throw Error(ErrorCode::input, "no examples to fit the affine norms on");
+    const Tensor mx = s.x / s.n, my = s.y / s.n;
+    const Tensor gamma = (s.xy / s.n - mx * my) / (s.xx / s.n - mx * mx + 1e-6);
+    const std::string name = norm_prefix(norms[k]) + "AffineNorm.";
+    module.params[name + "weight"] = gamma.to(torch::kFloat32);
+    module.params[name + "bias"] = (my - gamma * mx).to(torch::kFloat32);
+  }
+}
+
+void drop_pooler(EncoderModule& module, const DataSet& data) {
+  if (!module.config.pooler) throw Error(ErrorCode::usage, "the model has no pooler");
+  if (data.empty()) throw Error(ErrorCode::input, "no examples to fit the head on");
+  at::NoGradGuard no_grad;
+  const auto options = module.params.at("classifier.weight").options().dtype(torch::kFloat64);
+  const std::int64_t features = module.config.hidden + 1;  // and a one for the bias
+  Tensor square = at::zeros({features, features}, options);
+  Tensor product = at::zeros({features, module.params.at("classifier.weight").size(0)}, options);
+  for (const auto& indices : sorted_batches(data, 64)) {
+    const Output out = module.forward(collate(data, indices, module.device), {});
+    const Tensor cls = out.layers.back().norm_out[1].select(1, 0).to(torch::kFloat64);
+    const Tensor x = at::cat({cls, at::ones({cls.size(0), 1}, options)}, 1);
+    square += at::matmul(x.t(), x);
+    product += at::matmul(x.t(), out.logits.to(torch::kFloat64));
+  }
+  Tensor ridge = at::full({features}, 1e-4 * square.diagonal().mean().item<double>(), options);
+  ridge[features - 1] = 0;
+  const Tensor fit = at::linalg_solve(square + at::diag(ridge), product);
+  module.params["classifier.weight"] = fit.slice(0, 0, features - 1).t().contiguous().to(torch::kFloat32);
+  module.params["classifier.bias"] = fit[features - 1].contiguous().to(torch::kFloat32);
+  module.remove_pooler();
+}
+
+}  // namespace thex::convert

@@ -1,0 +1,76 @@
+// Tokenized data sets of any task, the held-out split on which every choice is made, and length-sorted padded batches.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "thex/convert/encoder_module.h"
+#include "thex/data/example.h"
+#include "thex/data/task.h"
+#include "thex/text/tokenizer.h"
+
+namespace thex::convert {
+
+struct Sentence {
+  std::string text;                                         // both texts of a pair or all words, with blanks between
+  std::vector<std::int64_t> ids, types;                     // with [CLS] and [SEP]
+  int label = -1;                                           // classification; -1: none
+  double value = std::numeric_limits<double>::quiet_NaN();  // regression; not a number: none
+  // Token classification. A tag for every word, those that truncation removed included; empty: none are known.
+  std::vector<int> tags;
+  std::vector<std::int64_t> first;  // where the first piece of each word that has one stands in `ids`
+  std::vector<int> word;            // which words these are; empty: the first ones, without a gap
+  std::size_t word_of(std::size_t k) const { return word.empty() ? k : static_cast<std::size_t>(word.at(k)); }
+};
+
+using DataSet = std::vector<Sentence>;
+
+// Throws Error(input) as the tokenizer does.
+DataSet tokenize(const std::vector<data::Example>& examples, model::Task task, const text::Tokenizer& tokenizer,
+                 int max_length);
+
+// A part of the training data on which choices (best epoch, stopping) are made, never the dev set.
+struct Split {
+  DataSet train;
+  DataSet held_out;
+  std::size_t held_out_long = 0;  // the first so many of `held_out` come from the longest tenth of the data
+  std::size_t dropped = 0;        // training examples left out because a held-out one contains them (or equals them)
+};
+
+// Draws `count` examples, the share `long_share` of them from the longest tenth (whole sentences rather than phrases,
+// where the data have both). Training examples that are a word-for-word part (of four words or more) of a held-out
+// example, or equal to one, are dropped, so the split does not leak. Depends on the data, `count` and `seed` alone.
+// Throws Error(input) when fewer than 4 * count examples are there.
+Split hold_out(DataSet all, std::size_t count, std::uint64_t seed, double long_share = 0.3);
+
+// What one run learns from and is judged by.
+struct TaskData {
+  data::TaskSpec spec;
+  Split split;
+  DataSet dev;
+  int max_length = 128;
+};
+
+// Every k-th example, k the largest that leaves `count` of them, or all.
+DataSet evenly_spaced(const DataSet& data, std::size_t count);
+
+// Indices into `data`, shuffled by (seed, epoch), of examples of similar length; the order of batches is random too.
+std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,
+                                                       int epoch);
+// All of `data`, sorted by length, for evaluation.
+std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::size_t batch_size);
+
+// Pads to the longest. Weights are (length / mean length)^length_power within [1/2, 4], see `mean_length`.
+Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device,
+              double length_power = 0, double mean_length = 1);
+
+double mean_length(const DataSet& data);
+
+// Token classification: the number of kept words before each example, and the total at the end.
+std::vector<std::int64_t> word_offsets(const DataSet& data);
+// The rows of a batch's words in a table of all kept words of the data set, [W] int64.
+torch::Tensor word_rows(const std::vector<std::int64_t>& offsets, const Batch& batch);
+
+}  // namespace thex::convert

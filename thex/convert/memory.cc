@@ -1,0 +1,41 @@
+#include "thex/convert/memory.h"
+
+#include <fstream>
+#include <string>
+
+#include "thex/model/model.h"
+
+namespace thex::convert {
+
+MemoryEstimate training_memory(const model::ModelConfig& config, std::uint64_t batch, std::uint64_t length,
+                               bool runs_teacher) {
+  std::uint64_t values = 0;
+  for (const auto& [name, shape] : model::expected_tensors(config)) {
+    std::uint64_t count = 1;
+    for (std::int64_t d : shape) count *= static_cast<std::uint64_t>(d);
+    values += count;
+  }
+  const auto hidden = static_cast<std::uint64_t>(config.hidden), ffn = static_cast<std::uint64_t>(config.ffn);
+  const auto heads = static_cast<std::uint64_t>(config.heads), layers = static_cast<std::uint64_t>(config.layers);
+  // Per token and layer: about sixteen vectors of the hidden size (projections, their transposed copies, norms and
+  // residuals), three of the FFN's; per pair of tokens and head about eight values (scores, powers, masks, products).
+  const std::uint64_t token = layers * (16 * hidden + 3 * ffn);
+  const std::uint64_t pair = layers * heads * 8;
+  MemoryEstimate out;
+  out.parameters = values * 4 * (runs_teacher ? 6 : 5);
+  out.activations = 4 * batch * length * (token + pair * length);
+  return out;
+}
+
+std::uint64_t available_memory() {
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  std::uint64_t kilobytes = 0;
+  while (in >> key >> kilobytes) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+    std::getline(in, unit);
+  }
+  return 0;
+}
+
+}  // namespace thex::convert

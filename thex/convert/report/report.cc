@@ -1,0 +1,163 @@
+#include "thex/convert/report/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "thex/base/file.h"
+#include "thex/circuit/accounting.h"
+
+namespace thex::convert {
+namespace {
+
+// Drops that are small whatever the size of the dev set, and that are large: points of the metric.
+constexpr double kNegligible = 0.1, kLarge = 2;
+
+// Of one score, from the number of examples alone: binomial for shares of right answers, Fisher's for correlations.
+double standard_error(const std::string& metric, double score, std::size_t count) {
+  if (count < 2) return 0;
+  const double value = std::clamp(score / 100, -1.0, 1.0), n = static_cast<double>(count);
+  if (metric == "pearson" || metric == "spearman") return 100 * (1 - value * value) / std::sqrt(n - 1);
+  if (metric == "matthews") return 100 * std::sqrt((1 - value * value) / n);
+  return 100 * std::sqrt(std::max(0.0, value * (1 - value)) / n);
+}
+
+// The stage that lost most of what no later stage brought back, on the held-out set: where to look first. Null when
+// none lost more than half a point.
+const ReportStage* costliest_stage(const ConversionReport& report, const std::string& metric) {
+  const ReportStage* worst = nullptr;
+  double most = 0.5, best_later = -INFINITY;
+  for (std::size_t i = report.stages.size(); i-- > 1;) {
+    const auto before = report.stages[i - 1].held_out.find(metric), after = report.stages[i].held_out.find(metric);
+    if (after == report.stages[i].held_out.end()) continue;
+    best_later = std::max(best_later, after->second);
+    if (before == report.stages[i - 1].held_out.end()) continue;
+    if (before->second - best_later > most) most = before->second - best_later, worst = &report.stages[i];
+  }
+  return worst;
+}
+
+std::vector<std::string> advice(const ConversionReport& report, const Verdict& verdict) {
+  if (verdict.level == Verdict::Level::good) {
+    return {
+        "Use the model: check it under encryption with 'thex eval --mode simulate' and a sample with 'thex classify'."};
+  }
+  if (verdict.level == Verdict::Level::within_noise) {
+    return {"Use the model, or repeat the conversion with another --seed to see how far results scatter.",
+            "A larger dev set would tell a real loss from chance."};
+  }
+  std::vector<std::string> steps;
+  if (const ReportStage* const stage = costliest_stage(report, verdict.metric)) {
+    steps.push_back("Most was lost in the stage '" + stage->name + "' (" + stage->what +
+                    "): give it more epochs or a lower learning rate first.");
+  }
+  steps.push_back("Train longer: more --epochs and --final-epochs; the learning curves show whether they still rise.");
+  if (report.data.augmented == 0) {
+    steps.push_back(
+        "Add variants of the training examples for the plain model to label (--augment), or unlabelled text "
+        "of the same kind.");
+  }
+  steps.push_back("Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
+  if (report.data.train < 5000) {
+    steps.push_back("The training set is small (" + std::to_string(report.data.train) +
+                    " examples): more examples help more than anything else.");
+  }
+  return steps;
+}
+
+}  // namespace
+
+PlanBudget budget_of(const encoder::InferencePlan& plan) {
+  const circuit::Plan& p = plan.plan;
+  PlanBudget budget;
+  budget.protocol = plan.protocol;
+  budget.fingerprint = plan.fingerprint();
+  budget.rounds = plan.rounds;
+  budget.security_bits = p.context->security_bits();
+  budget.log_n = p.spec.log_n;
+  budget.levels = p.context->max_level();
+  budget.log_scale = p.spec.log_scale;
+  budget.digit_limbs = p.spec.digit_limbs;
+  budget.log_qp = p.context->log_qp();
+  budget.q_bits.assign(p.spec.q_bits.begin(), p.spec.q_bits.end());
+  budget.p_bits.assign(p.spec.p_bits.begin(), p.spec.p_bits.end());
+  budget.rotation_keys = p.keys.rotations.size();
+  budget.key_bytes_wire = p.key_bytes_wire;
+  budget.key_bytes_memory = p.key_bytes_memory;
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
+    const circuit::ProgramPlan& program = p.program_plans[i];
+    budget.buckets.push_back({.tokens = plan.shapes[i].tokens,
+                              .sentences = plan.shapes[i].sentences,
+                              .levels = program.depth,
+                              .logit_bits = plan.logit_bits(i),
+                              .estimated_seconds = program.estimated_seconds,
+                              .bytes_to_server = program.bytes_to_server,
+                              .bytes_to_client = program.bytes_to_client,
+                              .weight_bytes = circuit::plaintext_bytes(p.programs[i], program, p.spec),
+                              .rotations = program.counts.rotations,
+                              .ciphertext_products = program.counts.ciphertext_products,
+                              .plain_products = program.counts.plain_products,
+                              .rescales = program.counts.rescales});
+  }
+  budget.ledger = plan.ledger;
+  return budget;
+}
+
+Verdict judge(const ConversionReport& report) {
+  Verdict verdict;
+  if (!report.metrics.empty()) verdict.metric = report.metrics.front();
+  if (report.stages.size() < 2 || verdict.metric.empty()) {
+    verdict.summary = "Too few stages were evaluated to compare the converted model with the plain one.";
+    return verdict;
+  }
+  const bool dev = report.data.dev > 0;
+  verdict.set = dev ? "dev" : "held-out";
+  const std::size_t count = dev ? report.data.dev : report.data.held_out;
+  const Metrics& before = dev ? report.stages.front().dev : report.stages.front().held_out;
+  const Metrics& after = dev ? report.stages.back().dev : report.stages.back().held_out;
+  const auto first = before.find(verdict.metric), last = after.find(verdict.metric);
+  if (first == before.end() || last == after.end() || !std::isfinite(first->second) || !std::isfinite(last->second)) {
+    verdict.summary = "The metric '" + verdict.metric + "' was not measured for both models.";
+    return verdict;
+  }
+  verdict.before = first->second, verdict.after = last->second;
+  verdict.drop = verdict.before - verdict.after;
+  verdict.standard_error = dev && report.dev_standard_error > 0 ? report.dev_standard_error
+                                                                : standard_error(verdict.metric, verdict.after, count);
+  const double noise = std::max(verdict.standard_error, kNegligible);
+  verdict.level = verdict.drop <= kNegligible ? Verdict::Level::good
+                  : verdict.drop <= noise     ? Verdict::Level::within_noise
+                  : verdict.drop <= kLarge    ? Verdict::Level::small_loss
+                                              : Verdict::Level::large_loss;
+  const std::string scores = fmt::format("{} on the {} set: {:.2f} before, {:.2f} after", verdict.metric, verdict.set,
+                                         verdict.before, verdict.after);
+  switch (verdict.level) {
+    case Verdict::Level::good:
+      verdict.summary = fmt::format("The converted model is as good as the plain one ({}).", scores);
+      break;
+    case Verdict::Level::within_noise:
+      verdict.summary = fmt::format(
+          "The converted model loses {:.2f} points ({}), which is within the noise of {} examples (standard error "
+          "{:.2f}).",
+          verdict.drop, scores, count, verdict.standard_error);
+      break;
+    default:
+      verdict.summary = fmt::format(
+          "The converted model loses {:.2f} points ({}), more than the noise of {} examples explains (standard error "
+          "{:.2f}).",
+          verdict.drop, scores, count, verdict.standard_error);
+  }
+  verdict.steps = advice(report, verdict);
+  return verdict;
+}
+
+void write_report_json(const ConversionReport& report, const std::filesystem::path& path) {
+  write_file_atomically(path, report_json(report));
+}
+
+void write_report_html(const ConversionReport& report, const std::filesystem::path& path) {
+  write_file_atomically(path, report_html(report));
+}
+
+}  // namespace thex::convert

@@ -1,0 +1,284 @@
+#include "thex/convert/stages.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+#include "thex/base/error.h"
+#include "thex/convert/polynomial_start.h"
+
+namespace thex::convert {
+namespace {
+
+using torch::Tensor;
+
+// Squared excess of |value| over `limit`, averaged over the real entries.
+Tensor excess(const Tensor& value, double limit, const Tensor& mask) {
+  const Tensor over = at::relu(value.abs() - limit) * mask;
+  return over.square().sum() / (mask.sum() * (value.numel() / std::max<std::int64_t>(1, mask.numel())) + 1);
+}
+
+Loss with_ranges(Loss task, const EncoderModule& module, const WorkflowOptions& o) {
+  const std::vector<NormMode> norms = module.norms;
+  const bool squares = module.config.activation == model::Activation::square;
+  return [=](const Output& out, const Batch& batch) {
+    Tensor loss = task(out, batch);
+    for (std::size_t l = 0; l < out.layers.size(); ++l) {
+      const LayerTrace& t = out.layers[l];
+      const Tensor rows = batch.mask.slice(1, 0, t.ffn.size(1)).unsqueeze(-1);
+      const Tensor pairs = rows.unsqueeze(1) * batch.mask.unsqueeze(1).unsqueeze(1);
+      // Sums rather than means of the few outliers: the mean would vanish among thousands of harmless scores.
+      loss = loss + excess(t.u, o.score_limit, pairs) * (o.range_weight * 20);
+      // A square's output is as large as the square of the limit.
+      loss = loss + excess(t.ffn, squares ? std::sqrt(o.ffn_limit) : o.ffn_limit, rows) * o.range_weight;
+      for (int i = 0; i < 2; ++i)
+        if (norms[2 * l + static_cast<std::size_t>(i)] == NormMode::affine)
+          loss = loss + excess(t.norm_in[i], o.hidden_limit, rows) * o.range_weight;
+    }
+    return loss;
+  };
+}
+
+bool is_estimation(const std::string& name) { return name.find(".estimation.") != std::string::npos; }
+
+void set_estimation(EncoderModule& m, const Parameters& t) {
+  m.softmax = model::Softmax::estimation;
+  for (int l = 0; l < m.config.layers; ++l)
+    for (const auto& [name, value] : t)
+      m.params[layer_prefix(l) + "attention.self.estimation." + name] = value.to(m.device).clone();
+}
+
+class Workflow {
+ public:
+  Workflow(const EncoderModule& plain, Tensor teacher, const TaskData& data, const WorkflowOptions& o,
+           const CheckpointStore& store, const Log& log)
+      : data_(data),
+        o_(o),
+        log_(log),
+        some_(evenly_spaced(data.split.train, 6000)),
+        run_(plain.clone(), data, store.with(o.describe()), o.seed, log) {
+    const Objective objective = objective_of(data.spec.kind, data.split.train);
+    task_ = label_loss(objective);
+    if (o.profile == Profile::standard) {
+      task_ = distillation_loss(objective, teacher, data.split.train, o.hard, o.temperature);
+      if (o.hidden > 0) task_ = with_hidden_states(task_, plain, o.hidden);
+    }
+  }
+
+  WorkflowResult run() {
+    run_.stage("plain", "the model as given", [](EncoderModule&) {});
+    if (run_.module.config.pooler)
+      run_.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
+        if (o_.profile == Profile::standard) {
+          drop_pooler(m, some_);
+        } else {
+          m.remove_pooler();
+        }
+        fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
+      });
+    if (o_.protocol == model::Protocol::one_round) {
+      become_polynomial();
+    } else {
+      become_estimation();
+    }
+    if (o_.profile == Profile::paper) {
+      distil_norms();
+    } else {
+      replace_norms();
+    }
+    run_.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
+      for (auto& [name, value] : m.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
+    });
+    DataSet calibration = some_;
+    const DataSet joined = join_to_length(data_.split.train, 300, static_cast<std::size_t>(data_.max_length), o_.seed);
+    calibration.insert(calibration.end(), joined.begin(), joined.end());
+    DataSet unseen = data_.split.held_out;
+    unseen.insert(unseen.end(), data_.dev.begin(), data_.dev.end());
+    return {run_.module,
+            run_.rows,
+            estimation_,
+            estimation_report_,
+            measure_ranges(run_.module, calibration),
+            measure_ranges(run_.module, unseen)};
+  }
+
+ private:
+  // Protocol::one_round.
+  void become_polynomial() {
+    run_.stage("square", "GELU -> parabola, fine-tuned", [&](EncoderModule& m) {
+      start_square_activation(m, some_);
+      fine_tune(m, "square", o_.epochs, o_.min_steps, 1, false);
+    });
+    run_.stage("power-softmax", "softmax -> (s/2+1)^2 / n, fine-tuned", [&](EncoderModule& m) {
+      start_power_softmax(m, some_);
+      fine_tune(m, "power-softmax", o_.epochs, o_.final_steps, 1, false);
+    });
+  }
+
+  // Protocol::the_x.
+  void become_estimation() {
+    if (run_.module.config.activation != model::Activation::relu)
+      run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
+        m.config.activation = model::Activation::relu;
+        fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
+      });
+    estimate_softmax();
+    run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
+               [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+  }
+
+  TrainOptions options(const std::string& name, int epochs, long steps) {
+    TrainOptions t;
+    t.name = name;
+    t.epoch_examples = o_.epoch_examples;
+    t.epochs = epochs_for(data_.split.train.size(), o_.batch_size, steps, epochs, t.epoch_examples);
+    t.patience = o_.patience;
+    t.batch_size = o_.batch_size;
+    t.weight_decay = o_.weight_decay;
+    t.length_power = o_.length_power;
+    t.seed = o_.seed + 17 * (run_.rows.size() + 1);
+    t.max_steps = o_.max_steps;
+    t.store = &run_.store();
+    t.curve = run_.curve();
+    return t;
+  }
+
+  void fine_tune(EncoderModule& m, const std::string& name, int epochs, long steps, double rate_scale, bool all_rows) {
+    TrainOptions t = options(name, epochs, steps);
+    t.learning_rate = o_.learning_rate * rate_scale;
+    t.embedding_rate = o_.embedding_rate * rate_scale;
+    t.start_counts = o_.profile == Profile::standard;
+    t.forward.dropout = o_.dropout;
+    t.forward.word_dropout = o_.word_dropout;
+    t.forward.cls_only_last = !all_rows;
+    const Loss loss = o_.profile == Profile::paper ? task_ : with_ranges(task_, m, o_);
+    train(
+        m, data_, t, loss, [](const std::string& n) { return !is_estimation(n); }, log_);
+  }
+
+  void estimate_softmax() {
+    EstimationOptions& e = estimation_;
+    e.seed = o_.seed;
+    e.max_length = data_.max_length;
+    e.steps = o_.estimation_steps;
+    const auto q = sum_quantiles(run_.module, some_, {0.002, 0.998});
+    const double per_token = q[1] / std::max(1.0, mean_length(some_));
+    e.min_sum = std::clamp(q[0] / 2, 0.5, 4.0);
+    e.max_sum = std::clamp(per_token * data_.max_length, 500.0, 4000.0);
+    e.max_pre = 50;
+    auto [t, report] = fit_estimation(e);
+    estimation_report_ = report;
+    char line[240];
+    std::snprintf(line, sizeof line,
+                  "T fitted for sums %.3g..%.4g: MSE to softmax %.2e (exact reciprocal: %.2e), T's own part %.2e, "
+                  "worst relative %.3f",
+                  e.min_sum, e.max_sum, report.mse_true_softmax, report.mse_exact_reciprocal,
+                  report.mse_reciprocal_part, report.worst_relative);
+    log_(line);
+    run_.stage("softmax-estimation", "softmax -> c*T(sum c), not fine-tuned",
+               [&, fitted = t](EncoderModule& m) { set_estimation(m, fitted); });
+  }
+
+  // THE-X, stage 5: gamma' = 1 and beta' = 0 learn each LayerNorm's output from its input; the forward pass goes on
+  // with the original's output and everything else is frozen.
+  void distil_norms() {
+    run_.stage("affine-norm", "LayerNorm -> affine, distilled with all else frozen (the paper's stage 5)",
+               [&](EncoderModule& m) {
+                 for (std::size_t i = 0; i < m.norms.size(); ++i) {
+                   m.norms[i] = NormMode::shadow;
+                   const std::string p = norm_prefix(static_cast<int>(i)) + "AffineNorm.";
+                   m.params[p + "weight"] = at::ones({m.config.hidden}).to(m.device);
+                   m.params[p + "bias"] = at::zeros({m.config.hidden}).to(m.device);
+                 }
+                 TrainOptions t = options("affine-norm", o_.norm_epochs, o_.final_steps);
+                 t.learning_rate = o_.norm_rate;
+                 t.embedding_rate = 0;
+                 t.length_power = 0;
+                 t.keep_last = true;
+                 train(
+                     m, data_, t, norm_distillation_loss(),
+                     [](const std::string& n) { return n.find("AffineNorm.") != std::string::npos; }, log_);
+                 for (NormMode& mode : m.norms) mode = NormMode::affine;
+               });
+  }
+
+  void replace_norms() {
+    const EncoderModule before = run_.module.clone();
+    std::vector<int> all(before.norms.size());
+    std::iota(all.begin(), all.end(), 0);
+    run_.stage("affine-norm", "LayerNorm -> affine, all at once by least squares, not fine-tuned (for comparison)",
+               [&](EncoderModule& m) {
+                 fit_affine_norms(m, some_, all);
+                 for (NormMode& mode : m.norms) mode = NormMode::affine;
+               });
+    run_.module = before;
+    const auto group = static_cast<std::size_t>(std::max(1, o_.norm_group));
+    for (std::size_t begin = 0; begin < all.size(); begin += group) {
+      const std::vector<int> part(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), begin + group)));
+      std::string name = "affine-norm-" + std::to_string(part.front());
+      if (part.size() > 1) name += "-" + std::to_string(part.back());
+      run_.stage(name, "norms " + name.substr(12) + " affine, fine-tuned", [&](EncoderModule& m) {
+        for (int i : part) {  // one after the other: each fits the values that those before it leave
+          fit_affine_norms(m, some_, {i});
+          m.norms[static_cast<std::size_t>(i)] = NormMode::affine;
+        }
+        fine_tune(m, name, o_.norm_epochs, o_.min_steps, o_.affine_rate, true);
+      });
+    }
+    run_.stage("final", "fine-tuned",
+               [&](EncoderModule& m) { fine_tune(m, "final", o_.final_epochs, o_.final_steps, o_.affine_rate, true); });
+  }
+
+  const TaskData& data_;
+  const WorkflowOptions& o_;
+  const Log& log_;
+  const DataSet some_;
+  StageRunner run_;
+  Loss task_;
+  EstimationOptions estimation_;
+  EstimationReport estimation_report_;
+};
+
+}  // namespace
+
+WorkflowOptions default_options(Profile profile, model::Protocol protocol, const model::ModelConfig& config) {
+  WorkflowOptions o;
+  o.profile = profile;
+  o.protocol = protocol;
+  o.learning_rate = o.embedding_rate = config.hidden <= 128 ? 2e-4 : config.hidden <= 384 ? 5e-5 : 3e-5;
+  if (protocol == model::Protocol::one_round) {
+    o.score_limit = 6;  // a square tells scores less apart than a cube
+    if (config.hidden <= 128) {
+      // Attention by a power has more to learn anew. Without LayerNorms nothing holds polynomials back: at 4.5e-4 one
+      // batch in a few hundred threw them off.
+      o.learning_rate = o.embedding_rate = 6e-4;
+      o.affine_rate = 0.3;
+    }
+  }
+  if (profile == Profile::paper) o.dropout = 0.1;
+  return o;
+}
+
+std::string WorkflowOptions::describe() const {
+  char b[500];
+  std::snprintf(
+      b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %g %zu %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
+      static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps, final_steps,
+      patience, norm_group, learning_rate, embedding_rate, affine_rate, weight_decay, batch_size, epoch_examples, hard,
+      hidden, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight,
+      estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
+  return b;
+}
+
+WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_table, const TaskData& data,
+                            const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
+  if (o.profile == Profile::paper && o.protocol != model::Protocol::the_x)
+    throw Error(ErrorCode::usage, "the paper's profile is for the protocol the-x");
+  if (o.profile == Profile::standard && !teacher_table.defined())
+    throw Error(ErrorCode::usage, "this profile needs a teacher's outputs");
+  return Workflow(plain, teacher_table, data, o, store, log).run();
+}
+
+}  // namespace thex::convert

@@ -1,0 +1,286 @@
+#include "thex/convert/train.h"
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <new>
+
+#include "thex/base/error.h"
+#include "thex/convert/adam.h"
+
+namespace thex::convert {
+namespace {
+
+using torch::Tensor;
+using Clock = std::chrono::steady_clock;
+constexpr const char* kWords = "embeddings.word_embeddings.weight";
+
+std::string format(const char* pattern, auto... values) {
+  char buffer[256];
+  std::snprintf(buffer, sizeof buffer, pattern, values...);
+  return buffer;
+}
+
+double rate_factor(long step, long total, double warmup) {
+  const double t = static_cast<double>(step + 1) / static_cast<double>(total + 1);
+  return t < warmup ? t / warmup : (1 - t) / (1 - warmup);
+}
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string duration(double seconds) {
+  return seconds < 90     ? format("%.0f s", seconds)
+         : seconds < 5400 ? format("%.0f min", seconds / 60)
+                          : format("%.1f h", seconds / 3600);
+}
+
+class Training {
+ public:
+  Training(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
+           const std::function<bool(const std::string&)>& trainable, const Log& log)
+      : module_(module),
+        data_(data),
+        o_(options),
+        loss_(loss),
+        log_(log),
+        words_(options.embedding_rate > 0),
+        adam_({.weight_decay = options.weight_decay, .clip = options.clip}),
+        mean_(mean_length(data.split.train)) {
+    for (auto& [name, value] : module_.params) {
+      value = value.detach();
+      if (name == kWords || !trainable(name)) continue;
+      value.set_requires_grad(true);
+      moving_[name] = value;
+    }
+    per_epoch_ = steps_per_epoch(data.split.train.size(), o_.batch_size, o_.epoch_examples);
+    total_ = per_epoch_ * o_.epochs;
+    if (o_.max_steps > 0) total_ = std::min(total_, o_.max_steps);
+  }
+
+  Score run() {
+    resume();
+    if (o_.start_counts && !o_.keep_last && epoch_ == 0) {
+      best_ = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
+      best_selection_ = selection(best_);
+      keep();
+    }
+    for (; epoch_ < o_.epochs && step_ < total_ && !done_; ++epoch_) {
+      at::manual_seed(o_.seed * 1000003 + static_cast<std::uint64_t>(epoch_));
+      one_epoch();
+      judge();
+      const bool last = epoch_ + 1 >= o_.epochs || step_ >= total_ || done_;
+      if (o_.store != nullptr && !last && seconds_since(saved_at_) >= o_.checkpoint_seconds) save();
+    }
+    for (auto& [name, value] : module_.params) value = value.detach();
+    for (auto& [name, value] : kept_) module_.params[name] = value;
+    if (o_.curve != nullptr) *o_.curve = curve_;
+    return best_;
+  }
+
+ private:
+  void one_epoch() {
+    ForwardOptions forward = o_.forward;
+    forward.train = true;
+    forward.word_gradients = words_;
+    double sum = 0, all = 0;
+    long count = 0, steps = 0;
+    for (const auto& indices : shuffled_batches(data_.split.train, o_.batch_size, o_.seed, epoch_)) {
+      if (step_ >= total_ || steps == per_epoch_) break;
+      const Batch batch = collate(data_.split.train, indices, module_.device, o_.length_power, mean_);
+      const Output out = module_.forward(batch, forward);
+      const Tensor value = loss_(out, batch);
+      const double v = value.item<double>();
+      if (!std::isfinite(v))
+        throw Error(ErrorCode::internal, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
+                                             ": the loss is not finite; lower the learning rate");
+      value.backward();
+      const double factor = rate_factor(step_, total_, o_.warmup);
+      adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), out.word_rows, batch.unique,
+                 words_ ? o_.embedding_rate * factor : 0);
+      sum += v, all += v;
+      ++count, ++steps;
+      ++step_;
+      ++steps_here_;
+      if (seconds_since(told_at_) > 10) {
+        const double rate = static_cast<double>(steps_here_) / seconds_since(start_);
+        log_(format("%s: step %ld of %ld, loss %.4f, %.2f steps/s, %s left", o_.name.c_str(), step_, total_,
+                    sum / static_cast<double>(count), rate,
+                    duration(static_cast<double>(total_ - step_) / rate).c_str()));
+        sum = 0;
+        count = 0;
+        told_at_ = Clock::now();
+      }
+    }
+    mean_loss_ = steps > 0 ? all / static_cast<double>(steps) : 0;
+  }
+
+  void judge() {
+    const Score score = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
+    curve_.push_back({epoch_ + 1, mean_loss_, score.metric});
+    const bool with_long = data_.split.held_out_long > 1;
+    log_(format("%s: epoch %d of %d, held-out %s %.2f%s, loss %.4f", o_.name.c_str(), epoch_ + 1, o_.epochs,
+                data::name(data_.spec.metrics.front()), score.metric,
+                with_long ? format(" (long %.2f)", score.metric_long).c_str() : "", score.loss));
+    if (o_.keep_last || selection(score) > best_selection_) {
+      best_ = score;
+      best_selection_ = selection(score);
+      stale_ = 0;
+      if (!o_.keep_last) keep();
+    } else if (++stale_ >= o_.patience && o_.patience > 0) {
+      log_(format("%s: no better for %d epochs, ends after %d of %d", o_.name.c_str(), stale_, epoch_ + 1, o_.epochs));
+      done_ = true;
+    }
+  }
+
+  void keep() {
+    kept_.clear();
+    for (const auto& [name, value] : module_.params)
+      if (moving_.count(name) || (words_ && name == kWords)) kept_[name] = value.detach().clone();
+  }
+
+  void save() {
+    Parameters tensors;
+    for (const auto& [name, value] : moving_) tensors["now." + name] = value.detach();
+    if (words_) tensors[std::string("now.") + kWords] = module_.params.at(kWords);
+    for (const auto& [name, value] : kept_) tensors["best." + name] = value;
+    const AdamState adam = adam_.state();
+    for (const auto& [name, value] : adam.m) tensors["m." + name] = value;
+    for (const auto& [name, value] : adam.v) tensors["v." + name] = value;
+    std::map<std::string, std::string> notes = {{"epochs", std::to_string(epoch_ + 1)},
+                                                {"step", std::to_string(step_)},
+                                                {"stale", std::to_string(stale_)},
+                                                {"metric", note_text(best_.metric)},
+                                                {"metric_long", note_text(best_.metric_long)},
+                                                {"loss", note_text(best_.loss)},
+                                                {"count", std::to_string(best_.count)},
+                                                {"curve", curve_text(curve_)}};
+    for (const auto& [name, value] : best_.metrics) notes["metric." + name] = note_text(value);
+    o_.store->save_tensors(training_state_name(o_.name), tensors, notes);
+    saved_at_ = Clock::now();
+  }
+
+  void resume() {
+    if (o_.store == nullptr) return;
+    const auto saved = o_.store->load_tensors(training_state_name(o_.name));
+    if (!saved) return;
+    AdamState adam;
+    auto damaged = [&](const std::string& what) {
+      return Error(ErrorCode::model, "damaged checkpoint '" + training_state_name(o_.name) + "' in '" +
+                                         o_.store->folder().string() + "' (" + what + "): delete it");
+    };
+    auto number = [&](const char* key) { return note_number(saved->notes, key); };
+    for (const auto& [name, value] : saved->tensors) {
+      const auto dot = name.find('.');
+      const std::string kind = name.substr(0, dot);
+      const std::string rest = dot == std::string::npos ? "" : name.substr(dot + 1);
+      const auto it = module_.params.find(rest == "table" ? kWords : rest);
+      if (it == module_.params.end() || it->second.sizes() != value.sizes()) throw damaged(name);
+      if (kind == "now") {
+        at::NoGradGuard no_grad;
+        it->second.copy_(value);
+      } else if (kind == "best") {
+        kept_[rest] = value.to(module_.device);
+      } else if (kind == "m" || kind == "v") {
+        (kind == "m" ? adam.m : adam.v)[rest] = value.to(module_.device);
+      } else {
+        throw damaged(name);
+      }
+    }
+    for (const auto& [name, value] : adam.m)
+      if (!adam.v.count(name)) throw damaged("v." + name);
+    for (const auto& [name, value] : moving_)
+      if (!saved->tensors.count("now." + name)) throw damaged("now." + name);
+    epoch_ = static_cast<int>(number("epochs"));
+    step_ = adam.steps = static_cast<long>(number("step"));
+    stale_ = static_cast<int>(number("stale"));
+    best_.metric = number("metric"), best_.metric_long = number("metric_long"), best_.loss = number("loss");
+    best_.count = static_cast<std::size_t>(number("count"));
+    for (const auto& [key, value] : saved->notes)
+      if (key.rfind("metric.", 0) == 0) best_.metrics[key.substr(7)] = number(key.c_str());
+    best_selection_ = selection(best_);
+    if (const auto curve = saved->notes.find("curve"); curve != saved->notes.end()) curve_ = curve_from(curve->second);
+    adam_.restore(adam);
+    log_(format("%s: resumed after epoch %d of %d", o_.name.c_str(), epoch_, o_.epochs));
+  }
+
+  EncoderModule& module_;
+  const TaskData& data_;
+  const TrainOptions& o_;
+  const Loss& loss_;
+  const Log& log_;
+  const bool words_;
+  Adam adam_;
+  const double mean_;
+  Parameters moving_, kept_;
+  long per_epoch_ = 0, total_ = 0, step_ = 0, steps_here_ = 0;
+  int epoch_ = 0, stale_ = 0;
+  bool done_ = false;
+  double mean_loss_ = 0;
+  Curve curve_;
+  Score best_;
+  double best_selection_ = -1e300;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point saved_at_ = start_, told_at_ = start_;
+};
+
+}  // namespace
+
+std::string curve_text(const Curve& curve) {
+  std::string out;
+  for (const EpochPoint& p : curve)
+    out += std::to_string(p.epoch) + "," + note_text(p.loss) + "," + note_text(p.held_out) + ";";
+  return out;
+}
+
+Curve curve_from(const std::string& text) {
+  Curve out;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = text.find(';', begin);
+    EpochPoint p;
+    int used = -1;
+    const std::string part = text.substr(begin, end - begin);
+    if (end == std::string::npos ||
+        std::sscanf(part.c_str(), "%d,%lf,%lf%n", &p.epoch, &p.loss, &p.held_out, &used) != 3 ||
+        used != static_cast<int>(part.size()))
+      throw Error(ErrorCode::model, "a damaged checkpoint has the curve \"" + part + "\": delete the checkpoints");
+    out.push_back(p);
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::string training_state_name(const std::string& training) { return "epoch-of-" + training; }
+
+long steps_per_epoch(std::size_t examples, std::size_t batch_size, std::size_t epoch_examples) {
+  if (epoch_examples > 0) examples = std::min(examples, epoch_examples);
+  return static_cast<long>((examples + batch_size - 1) / batch_size);
+}
+
+int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_least, std::size_t epoch_examples) {
+  const long per_epoch = std::max(1L, steps_per_epoch(examples, batch_size, epoch_examples));
+  return static_cast<int>(std::max<long>(at_least, (steps + per_epoch - 1) / per_epoch));
+}
+
+Score train(EncoderModule& module, const TaskData& data, const TrainOptions& o, const Loss& loss,
+            const std::function<bool(const std::string&)>& trainable, const Log& log) {
+  auto out_of_memory = [&] {
+    return Error(ErrorCode::usage, "training '" + o.name + "' ran out of memory at " + std::to_string(o.batch_size) +
+                                       " examples of up to " + std::to_string(data.max_length) +
+                                       " tokens a batch: lower --batch or --max-length; checkpoints written so far "
+                                       "are kept and used by the next run");
+  };
+  try {
+    return Training(module, data, o, loss, trainable, log).run();
+  } catch (const std::bad_alloc&) {
+    throw out_of_memory();
+  } catch (const c10::Error& e) {  // libtorch's allocators say it in words
+    if (std::string(e.what_without_backtrace()).find("memory") != std::string::npos) throw out_of_memory();
+    throw Error(ErrorCode::internal, "training '" + o.name + "': " + e.what_without_backtrace());
+  }
+}
+
+}  // namespace thex::convert

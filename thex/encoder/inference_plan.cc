@@ -1,0 +1,256 @@
+// Parameters, programs and leakage ledger of a model under its protocol.
+#include "thex/encoder/inference_plan.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <string>
+
+#include "thex/base/error.h"
+#include "thex/ckks/sanitize.h"
+#include "thex/encoder/magnitudes.h"
+#include "thex/encoder/one_round/builder.h"
+#include "thex/encoder/the_x/builder.h"
+
+namespace thex::encoder {
+namespace {
+
+// Raise when a change makes old clients and servers disagree although their configurations agree.
+constexpr int kProtocolRevision = 3;
+
+// The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
+constexpr double kMinLogitBits = 8;
+
+// Standard deviation of the noise that covers the computation's in an answer.
+constexpr double kFloodDeviation = 0x1p-9;
+// What to try, the fastest first: larger digits fit beside a small scale, which may lose too many bits, and fewer
+// levels may do without matrices of scores.
+struct Attempt {
+  int log_scale;
+  bool score_matrices;
+};
+constexpr Attempt kTheXAttempts[] = {{33, false}, {36, false}, {39, false}};
+constexpr Attempt kOneRoundAttempts[] = {{35, true}, {37, true}, {35, false}, {37, false}, {40, true}, {40, false}};
+
+// The bits that the computation must keep for an answer to keep so many with the flood.
+double bits_besides_flood(double bits) {
+  return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
+}
+
+// What the client learns in the end.
+std::string outputs(const model::ModelConfig& config, model::Protocol protocol) {
+  const std::size_t labels = config.labels.size();
+  switch (config.task) {
+    case model::Task::classification:
+      return "the " + std::to_string(labels) + " logits";
+    case model::Task::regression:
+      return "the predicted value";
+    case model::Task::token_classification:
+      break;
+  }
+  return "the " + std::to_string(labels) + " logits of every token (of padding: " +
+         (protocol == model::Protocol::the_x ? "a constant of the model)" : "what follows from its own sentence)");
+}
+
+// What the client sees beyond the outputs.
+std::string seen_by_client(const model::ModelConfig& config, model::Protocol protocol) {
+  if (protocol == model::Protocol::one_round) return "; no other value of the computation";
+  return ", and every ReLU input of its own sentence: attention scores, the softmax estimation's " +
+         std::to_string(2 * model::kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
+         " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
+         "values pass it under a statistical mask";
+}
+
+std::vector<LedgerEntry> ledger(const model::ModelConfig& config, model::Protocol protocol, const InferencePlan& plan) {
+  std::string sizes;
+  for (std::size_t i = 0; i < plan.bucket_count(); ++i)
+    sizes += (i == 0 ? "" : "/") + std::to_string(plan.shapes[i].tokens);
+  const bool batches = plan.shapes.size() > plan.bucket_count();
+  return {
+      {"server", "the length bucket (" + sizes + " tokens)" +
+                     (batches ? ", whether a query is a batch (not how full it is)" : "") +
+                     ", the time of the query, the client's evaluation keys; nothing of the text, the "
+                     "activations or the result"},
+      {"client", outputs(config, protocol) + ", the model's shape, embedding tables and tokenizer" +
+                     seen_by_client(config, protocol)},
+      {"network", "addresses, the length bucket from message sizes, " + rounds_text(plan.rounds) +
+                      (plan.rounds == 1 ? " and its timing" : " and their timing")},
+  };
+}
+
+// The buckets, then batches: as many sentences of each as fill a ciphertext.
+std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const model::ModelConfig& config,
+                                     std::size_t slots) {
+  const std::size_t buckets = shapes.size();
+  for (std::size_t i = 0; i < buckets; ++i) {
+    const int sentences = static_cast<int>(OneRoundLayout::tokens_in(config, slots)) / shapes[i].tokens;
+    if (sentences > 1) shapes.push_back({shapes[i].tokens, sentences});
+  }
+  return shapes;
+}
+
+InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tokens) {
+  const model::ModelConfig& config = weights.config();
+  if (!config.he_friendly())
+    throw Error(
+        ErrorCode::model,
+        "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
+  const model::Protocol protocol = *config.protocol();
+  InferencePlan result;
+  result.protocol = name_of(protocol);
+  for (int bucket : kBuckets)
+    if (bucket <= config.max_positions && (result.shapes.empty() || result.shapes.back().tokens < max_tokens))
+      result.shapes.push_back({bucket});
+  if (result.shapes.empty() || max_tokens < 1)
+    throw Error(ErrorCode::model, "max_position_embeddings " + std::to_string(config.max_positions) +
+                                      " and max tokens " + std::to_string(max_tokens) +
+                                      " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
+  const auto shapes = [&, buckets = result.shapes](std::size_t slots) {
+    return protocol == model::Protocol::the_x ? buckets : with_batches(buckets, config, slots);
+  };
+  bool score_matrices = true;
+  const auto build = [&](const EncoderWeights& from, std::size_t slots) {
+    std::vector<circuit::Program> programs;
+    for (const QueryShape& shape : shapes(slots)) {
+      const auto tokens = static_cast<std::size_t>(shape.tokens), sentences = static_cast<std::size_t>(shape.sentences);
+      if (protocol == model::Protocol::the_x) {
+        const EncoderLayout layout(config, tokens, slots);
+        programs.push_back(EncoderBuilder(layout, from).build());
+      } else {
+        const OneRoundLayout layout(config, tokens, slots, sentences, score_matrices);
+        programs.push_back(OneRoundBuilder(layout, from).build());
+      }
+    }
+    return programs;
+  };
+  const double range = config.thex->largest_decrypted(protocol);
+  if (!(range > 0) || !std::isfinite(range))
+    throw Error(ErrorCode::model,
+                "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
+  // Planned without weights on both sides; the server's then take their place.
+  const double bits = protocol == model::Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits);
+  const std::span<const Attempt> attempts =
+      protocol == model::Protocol::the_x ? std::span<const Attempt>(kTheXAttempts) : kOneRoundAttempts;
+  std::exception_ptr imprecise, failed;
+  for (const Attempt& attempt : attempts) {
+    score_matrices = attempt.score_matrices;
+    try {
+      result.plan = circuit::make_plan([&](std::size_t slots) { return build(EncoderWeights(config), slots); },
+                                       {.max_value = kRangeMargin * range,
+                                        .min_log_scale = attempt.log_scale,
+                                        .min_precision_bits = bits,
+                                        .assumed = assumed_magnitudes(config)});
+      break;
+    } catch (const circuit::ImprecisePlan&) {
+      imprecise = std::current_exception();
+    } catch (const Error&) {
+      failed = std::current_exception();
+    }
+  }
+  if (!result.plan.context) std::rethrow_exception(imprecise ? imprecise : failed);
+  result.shapes = shapes(result.plan.context->slots());
+  if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
+  result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
+  if (protocol == model::Protocol::one_round) {
+    const ckks::Context& context = *result.plan.context;
+    result.flooding_bits = ckks::flooding_bits(context, context.scale(0), kFloodDeviation);
+  }
+  result.ledger = ledger(config, protocol, result);
+  return result;
+}
+
+}  // namespace
+
+std::string rounds_text(int rounds) { return std::to_string(rounds) + (rounds == 1 ? " round" : " rounds"); }
+
+double InferencePlan::largest_value() const {
+  return static_cast<double>(plan.context->prime(0).value()) / 2 / plan.context->scale(0);
+}
+
+double InferencePlan::flood_deviation() const {
+  return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);
+}
+
+std::optional<double> InferencePlan::logit_bits(std::size_t program) const {
+  const std::optional<double> computed = plan.program_plans.at(program).result_bits;
+  if (!computed) return std::nullopt;
+  return -std::log2(std::hypot(std::exp2(-*computed), flood_deviation()));
+}
+
+std::optional<double> InferencePlan::flood_bits_above_noise() const {
+  if (flooding_bits < 0) return std::nullopt;
+  std::optional<double> least;
+  for (const circuit::ProgramPlan& levels : plan.program_plans) {
+    if (!levels.result_bits) return std::nullopt;
+    const double above = *levels.result_bits + std::log2(flood_deviation());
+    least = least ? std::min(*least, above) : above;
+  }
+  return least;
+}
+
+std::string to_string(const QueryShape& shape) {
+  return (shape.sentences > 1 ? std::to_string(shape.sentences) + " x " : "") + std::to_string(shape.tokens) +
+         " tokens";
+}
+
+std::size_t InferencePlan::bucket_count() const {
+  return static_cast<std::size_t>(std::ranges::count(shapes, 1, &QueryShape::sentences));
+}
+
+int InferencePlan::max_tokens() const { return shapes[bucket_count() - 1].tokens; }
+
+std::size_t InferencePlan::bucket_for(int tokens) const {
+  for (std::size_t i = 0; i < bucket_count(); ++i)
+    if (tokens <= shapes[i].tokens) return i;
+  throw Error(ErrorCode::input, "the text has " + std::to_string(tokens) +
+                                    " tokens; the largest length bucket of this plan is " +
+                                    std::to_string(max_tokens()) + ": shorten it");
+}
+
+std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
+  if (sentences == 1) return bucket_for(tokens);
+  for (std::size_t i = bucket_count(); i < shapes.size(); ++i)
+    if (tokens <= shapes[i].tokens && sentences <= static_cast<std::size_t>(shapes[i].sentences)) return i;
+  throw Error(ErrorCode::input, "this plan has no batch of " + std::to_string(sentences) + " sentences of up to " +
+                                    std::to_string(tokens) + " tokens: ask for them one by one");
+}
+
+std::string InferencePlan::fingerprint() const {
+  std::string text = protocol + "/" + std::to_string(kProtocolRevision);
+  const auto& context = plan.context->fingerprint();
+  text.append(reinterpret_cast<const char*>(context.data()), context.size());
+  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
+    const circuit::Program& program = plan.programs[i];
+    text += "|" + std::to_string(shapes[i].tokens) + "x" + std::to_string(shapes[i].sentences);
+    for (std::size_t id = 0; id < program.nodes.size(); ++id) {
+      const circuit::Node& node = program.nodes[id];
+      text += ";" + std::to_string(static_cast<int>(node.op)) + "," + std::to_string(node.steps) + "," +
+              std::to_string(plan.program_plans[i].level[id]);
+      if (node.op == circuit::Op::multiply_integer) text += "*" + std::to_string(node.factor);
+      for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
+    }
+    for (circuit::NodeId result : program.results) text += "=" + std::to_string(result);
+    for (const circuit::SlotSource& from : program.result_slots)
+      text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token) +
+              "," + std::to_string(from.sentence);
+  }
+  unsigned char hash[16];
+  crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  char hex[33];
+  sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+  return hex;
+}
+
+InferencePlan plan_inference(const model::ModelConfig& config, int max_tokens) {
+  return plan(EncoderWeights(config), false, max_tokens);
+}
+
+InferencePlan plan_inference(std::shared_ptr<const model::Model> model, int max_tokens) {
+  return plan(EncoderWeights(std::move(model)), true, max_tokens);
+}
+
+}  // namespace thex::encoder

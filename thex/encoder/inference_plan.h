@@ -1,0 +1,82 @@
+// The encrypted BERT encoder as circuits, one for each length bucket, and the plan they share.
+//
+// Packing: one row of 2*H slots per token (H: hidden size, padded to a power of two), features in the first half and
+// repeated in the second, tokens one after the other; N/(4H) tokens in a ciphertext. docs/ARCHITECTURE.md explains each
+// step.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thex/circuit/planner.h"
+#include "thex/model/model.h"
+
+namespace thex::encoder {
+
+inline constexpr int kBuckets[] = {16, 32, 64, 128};
+
+// Parameters are chosen for values so many times as large as the calibrated ones; the lowest prime then has room for
+// twice as much (InferencePlan::largest_value).
+inline constexpr double kRangeMargin = 1.5;
+
+// "1 round", "8 rounds".
+std::string rounds_text(int rounds);
+
+struct LedgerEntry {
+  std::string who;   // "client", "server", "network"
+  std::string what;  // what it learns
+};
+
+// What one query holds: up to so many sentences of up to so many tokens.
+struct QueryShape {
+  int tokens = 0, sentences = 1;
+  bool operator==(const QueryShape&) const = default;
+};
+// "16 tokens", "8 x 16 tokens".
+std::string to_string(const QueryShape& shape);
+
+// Everything that client and server agree on before a query: derived from the configuration alone, so both compute it.
+struct InferencePlan {
+  std::string protocol = "the-x";
+  // Of each program of `plan`: single sentences, the length buckets ascending, then batches, likewise.
+  std::vector<QueryShape> shapes;
+  circuit::Plan plan;
+  int rounds = 1;  // messages of the client, the first alone or those that follow it
+  // Noise that the server adds to its answers, uniform in [-2^flooding_bits, 2^flooding_bits) (ckks/sanitize.h); below
+  // 0: none, where the client sees more than answers anyway.
+  int flooding_bits = -1;
+  std::vector<LedgerEntry> ledger;
+
+  // Decrypted values beyond it, of either sign, come back as others.
+  double largest_value() const;
+  // The standard deviation that the flood gives a logit; 0 without it.
+  double flood_deviation() const;
+  // Bits behind the binary point that the logits of a program keep, the flood included; none where they were not
+  // predicted.
+  std::optional<double> logit_bits(std::size_t program) const;
+  // By how many bits the flood's deviation exceeds that of the computation's noise, in the worst program; none without
+  // a flood or a prediction.
+  std::optional<double> flood_bits_above_noise() const;
+  // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.
+  std::size_t bucket_for(int tokens) const;
+  // The program of the smallest batch that holds so many sentences of up to `tokens`; bucket_for() of one sentence.
+  // Throws Error(input) when there is none.
+  std::size_t batch_for(std::size_t sentences, int tokens) const;
+  // Tokens of the largest bucket.
+  int max_tokens() const;
+  // How many programs are for single sentences; the others are for batches.
+  std::size_t bucket_count() const;
+  // 32 hex digits: equal exactly when client and server would run the same protocol on the same ring.
+  std::string fingerprint() const;
+};
+
+// Client side: needs config.json only. Throws Error(model) when the model is not HE-friendly or its shape unsupported.
+// `max_tokens`: largest bucket wanted (keys and memory grow with it).
+InferencePlan plan_inference(const model::ModelConfig& config, int max_tokens = 128);
+// Server side: the same plan with the model's weights behind every plain vector. `model` (Part::server) is kept alive
+// by the plan.
+InferencePlan plan_inference(std::shared_ptr<const model::Model> model, int max_tokens = 128);
+
+}  // namespace thex::encoder

@@ -1,0 +1,222 @@
+// The protocol one-round: its input, the feed-forward layers and the logits.
+#include "thex/encoder/magnitudes.h"
+#include "thex/encoder/one_round/builder.h"
+
+namespace thex::encoder {
+
+using circuit::Components;
+using circuit::Diagonals;
+using circuit::Entries;
+using circuit::LinearMap;
+using circuit::SlotSource;
+
+// Of a context; see context_of.
+Entries OneRoundBuilder::interleaved_columns(const Entries& m) const {
+  if (!m) return nullptr;
+  return [m, layout = layout_, factor = 1.0 / static_cast<double>(layout_.turns)](std::size_t r, std::size_t c) {
+    return layout.is_feature(c) ? factor * m(r, layout.feature(c)) : 0.0;
+  };
+}
+
+OneRoundBuilder::Affine OneRoundBuilder::attention_output(int layer, const Diagonals& of_context) {
+  return {
+      LinearMap(
+          b_,
+          {Diagonals{.period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain},
+           of_context},
+          kBaby, negative_),
+      row_vector(weights_.attention_constant(layer), layout_.hidden)};
+}
+
+Value OneRoundBuilder::apply(const Affine& affine, std::span<const Value> inputs) {
+  return b_.add_plain(affine.map.apply(b_, inputs), affine.constant);
+}
+
+// Embeddings and weights travel as pairs: [x, shifted x] and [1/n, shifted 1/n], or [x, 1/n] where nothing is copied.
+OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
+  using Sources = std::vector<SlotSource>;
+  const auto token_of = [&](std::size_t block, std::size_t row, bool shifted) {
+    return block * layout_.tokens + (shifted ? layout_.shifted_token(row) : layout_.token(row));
+  };
+  const auto embeddings = [&](std::size_t block, bool shifted) {
+    return sources([&](RowLayout::Position at) {
+      const std::size_t token = token_of(block, at.row, shifted), sentence = layout_.sentence(at.row);
+      if (at.column >= layout_.hidden) return SlotSource{};
+      return SlotSource{0, static_cast<std::int32_t>((sentence * layout_.bucket + token) * layout_.hidden + at.column),
+                        static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
+    });
+  };
+  const auto weights = [&](std::size_t block, bool shifted) {
+    return sources([&](RowLayout::Position at) {
+      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at.row, shifted)),
+                        static_cast<std::int32_t>(layout_.sentence(at.row))};
+    });
+  };
+  const auto pair = [](Sources first, const Sources& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  };
+  std::vector<Sources> all;
+  if (layout_.copies > 1) {
+    all = {pair(embeddings(0, false), embeddings(0, true)), pair(weights(0, false), weights(0, true))};
+  } else {
+    for (std::size_t block = 0; block < layout_.blocks; ++block)
+      all.push_back(pair(embeddings(block, false), weights(block, false)));
+  }
+  const std::vector<Value> fresh =
+      b_.client_step("embeddings", {}, std::move(all), layout_.sentences * layout_.bucket * layout_.hidden);
+  State state;
+  if (layout_.copies > 1) {
+    const auto [x, shifted] = b_.twice_parts(fresh[0]);
+    const auto [weight, weight_shifted] = b_.twice_parts(fresh[1]);
+    state.x = {x}, state.shifted = {shifted};
+    weight_of_keys_ = {weight}, weight_shifted_ = {weight_shifted};
+    return state;
+  }
+  for (const Value& block : fresh) {
+    const auto [x, weight] = b_.twice_parts(block);
+    state.x.push_back(x);
+    weight_of_keys_.push_back(weight);
+  }
+  return state;
+}
+
+OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
+  const std::size_t half = layout_.half;
+  label(layer, "intermediate");
+  std::vector<Affine> maps;  // of two pieces each, as a pair; the last one alone where their number is odd
+  const Entries of_layer_input = weights_.intermediate_of_input(layer),
+                of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
+  const Components constant = weights_.intermediate_constant(layer);
+  const auto row_constant = [&](std::size_t m, double factor) -> Components {
+    if (!constant) return nullptr;
+    return [half, factor, one = piece(constant, m)](std::size_t p) { return p < half ? factor * one(p) : 0.0; };
+  };
+  for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
+    const bool alone = m + 1 == layout_.ffn_pieces;
+    const auto of = [&](const Entries& entries) {
+      const auto one = [&](std::size_t i) { return circuit::scaled(matrix(row_piece(entries, i)), alone ? 1 : 0.5); };
+      return alone ? one(m) : circuit::pair_of(one(m), one(m + 1));
+    };
+    maps.push_back(
+        {LinearMap(b_, {of(of_layer_input), of(of_context)}, kBaby, negative_),
+         b_.plain(alone ? circuit::vector_of(layout_.width, row_constant(m, 1))
+                        : circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))});
+  }
+  const Affine output = attention_output(layer, matrix(interleaved_columns(weights_.attention_output(layer))));
+
+  State next;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    label(layer, "intermediate");
+    const Value inputs[] = {state.x[block], doubled(context[block])};
+    Blocks pieces;
+    for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
+      label(layer, "intermediate");
+      const Value u = apply(maps[m / 2], inputs);
+      const auto square = [&](Value v) { return b_.multiply(v, v); };
+      if (m + 1 == layout_.ffn_pieces) {
+        label(layer, "square");
+        pieces.push_back(doubled(square(u)));
+        continue;
+      }
+      const auto [first, second] = b_.twice_parts(u);
+      label(layer, "square");
+      pieces.push_back(doubled(b_.pair(square(first), square(second))));
+    }
+    next.hidden.push_back(std::move(pieces));
+    label(layer, "attention_output");
+    next.x1.push_back(apply(output, inputs));
+  }
+  return next;
+}
+
+std::vector<Blocks> OneRoundBuilder::pieces_and_x1(const State& state, bool double_x1) {
+  std::vector<Blocks> all = state.hidden;
+  for (std::size_t block = 0; block < all.size(); ++block)
+    all[block].push_back(double_x1 ? doubled(state.x1[block]) : state.x1[block]);
+  return all;
+}
+
+// All rows are alike and share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits
+// in the end, label l in column l, and nothing else.
+Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
+  using enum circuit::Rows::Kind;
+  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels;
+  const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : of_one_alike;
+  label(layer, "intermediate");
+  const Value inputs[] = {x_cls, doubled(context)};
+  const circuit::Rows stacked{.kind = kind, .stacked = pieces};
+  const LinearMap map(b_,
+                      {circuit::dense(half, weights_.intermediate_of_input(layer), stacked),
+                       circuit::dense(half, interleaved_columns(weights_.intermediate_of_attention(layer)), stacked)},
+                      kBaby);
+  Components constant = weights_.intermediate_constant(layer);
+  if (constant)
+    constant = [=, all = std::move(constant)](std::size_t p) {
+      return p % width < half ? all(p / width * half + p % width) : 0.0;
+    };
+  const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
+  label(layer, "square");
+  const Value hidden = doubled(b_.multiply(u, u));
+  label(layer, "attention_output");
+  const Value x1 =
+      apply(attention_output(
+                layer, circuit::dense(half, interleaved_columns(weights_.attention_output(layer)), {.kind = kind})),
+            inputs);
+
+  b_.set_label("classifier");
+  // X1 is read in the first row of a group only. Rows differ now: only doubled ones are cyclic.
+  const auto by_row = [&](const Entries& m, bool first_row_only) {
+    Diagonals d{.period = width * pieces};
+    const bool cyclic = kind == of_two;
+    for (int k = cyclic ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
+      Components f;
+      if (m)
+        f = [=](std::size_t p) {
+          const std::size_t row = p / width, l = p % width, column = l + static_cast<std::size_t>(k);
+          if (l >= labels || (first_row_only && row > 0) || (!cyclic && column >= half)) return 0.0;
+          return m(l, column % half + row * half);
+        };
+      d.at.emplace(k, std::move(f));
+    }
+    return d;
+  };
+  const Value last_inputs[] = {hidden, doubled(x1)};
+  const LinearMap classifier(
+      b_, {by_row(weights_.logits_of_intermediate(), false), by_row(weights_.logits_of_residual(), true)}, kBaby);
+  Value logits = classifier.apply(b_, last_inputs);
+  if (pieces > 1)
+    logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(width * pieces / 2), static_cast<int>(width));
+  return b_.add_plain(logits, row_vector(weights_.logits_constant(), labels));
+}
+
+circuit::Program OneRoundBuilder::build() && {
+  State state = encrypted_input();
+  const int last = weights_.config().layers - 1;
+  const bool tokens = weights_.config().task == model::Task::token_classification;
+  for (int layer = 0; layer < last; ++layer) {
+    const Blocks context = attention(layer, state);
+    state = feed_forward(layer, state, context);
+    state.x = layer_output(layer, pieces_and_x1(state, false));
+  }
+  if (tokens) {
+    const Blocks context = attention(last, state);
+    const Blocks results = token_logits(pieces_and_x1(feed_forward(last, state, context), true));
+    return std::move(b_).finish(results, token_logit_slots());
+  }
+  const Value context = cls_attention(last, state);
+  b_.set_label("cls_token");
+  state.x = {first_token(state.x[0])};
+  // Every row computes the logits of its sentence: in a batch as tokens do, else with the others.
+  const Value logits = layout_.sentences == 1
+                           ? cls_logits(last, state.x[0], context)
+                           : token_logits(pieces_and_x1(feed_forward(last, state, {context}), true))[0];
+  std::vector<SlotSource> outputs;
+  for (std::size_t sentence = 0; sentence < layout_.sentences; ++sentence)
+    for (std::size_t l = 0; l < layout_.labels; ++l)
+      outputs.push_back(
+          {0, static_cast<std::int32_t>(layout_.slot(sentence, 0, l)), -1, static_cast<std::int32_t>(sentence)});
+  return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
+}
+
+}  // namespace thex::encoder

@@ -1,0 +1,196 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/support/encoder_circuits.h"
+#include "thex/circuit/accounting.h"
+#include "thex/encoder/one_round/builder.h"
+
+namespace thex::encoder {
+namespace {
+
+using support::expect_equals_reference;
+using support::random_ids;
+using support::Shape;
+
+model::ModelConfig polynomial_config(const Shape& shape) {
+  model::ModelConfig c = support::config_of(shape);
+  c.activation = model::Activation::square;
+  c.thex = model::HeSection{
+      .softmax = model::Softmax::power, .norm = model::Norm::affine, .max_relu_input = 10, .max_logit = 10};
+  return c;
+}
+
+std::shared_ptr<model::Model> polynomial_model(const Shape& shape, unsigned seed) {
+  return std::make_shared<model::Model>(support::random_model(polynomial_config(shape), seed));
+}
+
+class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};
+
+// The circuit on doubles equals the clear reference for every length, whatever the packing.
+TEST_P(OneRoundCircuit, EqualsTheReference) {
+  const auto& [shape, slots] = GetParam();
+  const auto model = polynomial_model(shape, 11);
+  const EncoderWeights weights(model);
+  for (const int bucket : {16, 64, 128}) {
+    const OneRoundLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
+    const circuit::Program program = OneRoundBuilder(layout, weights).build();
+    EXPECT_EQ(program.steps.size(), 1u) << "nothing comes back";
+    expect_equals_reference(*model, program, bucket);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, OneRoundCircuit,
+    ::testing::Values(std::make_tuple(Shape{1, 64, 2, 128, 2}, 4096u), std::make_tuple(Shape{2, 64, 2, 256, 3}, 1024u),
+                      std::make_tuple(Shape{2, 128, 2, 512, 2}, 16384u),
+                      std::make_tuple(Shape{2, 96, 3, 200, 5}, 4096u), std::make_tuple(Shape{3, 64, 1, 100, 8}, 2048u),
+                      std::make_tuple(Shape{2, 64, 2, 128, 1, model::Task::regression}, 2048u),
+                      std::make_tuple(Shape{2, 64, 2, 192, 9, model::Task::token_classification}, 4096u),
+                      std::make_tuple(Shape{1, 96, 3, 200, 5, model::Task::token_classification}, 2048u)));
+
+// Sentences of a batch do not see each other, and an empty place gives no output.
+TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
+  struct Case {
+    Shape shape;
+    std::size_t slots, bucket, sentences;
+  };
+  for (const Case& c : {Case{{2, 64, 2, 128, 2}, 1024, 16, 1}, Case{{2, 64, 2, 128, 2}, 1024, 8, 2},
+                        Case{{2, 64, 2, 128, 2}, 2048, 8, 4}, Case{{2, 96, 3, 200, 5}, 4096, 16, 2},
+                        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{2, 128, 2, 512, 2}, 16384, 32, 4},
+                        Case{{2, 128, 2, 512, 2}, 16384, 64, 2}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
+                        Case{{2, 64, 2, 192, 9, model::Task::token_classification}, 4096, 16, 4}}) {
+    const auto model = polynomial_model(c.shape, 11);
+    const OneRoundLayout layout(model->config, c.bucket, c.slots, c.sentences);
+    EXPECT_EQ(layout.copies, 1u);
+    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model)).build();
+    std::vector<double> embeddings(c.sentences * c.bucket * static_cast<std::size_t>(c.shape.hidden), 0.0), expected;
+    std::vector<int> lengths;
+    for (std::size_t s = 0; s < c.sentences; ++s) {
+      const bool empty = s > 0 && s + 1 == c.sentences;
+      lengths.push_back(empty ? 0 : static_cast<int>(std::min(c.bucket, 3 + 5 * s)));
+      if (empty) continue;
+      const auto ids = random_ids(lengths.back(), static_cast<unsigned>(20 + s));
+      const std::vector<std::int32_t> types(ids.size(), 0);
+      const std::vector<double> rows = embed(*model, ids, types);
+      std::copy(rows.begin(), rows.end(),
+                embeddings.begin() + static_cast<std::ptrdiff_t>(s * c.bucket) * c.shape.hidden);
+      const std::vector<double> logits = forward(*model, ids, types).logits;
+      expected.insert(expected.end(), logits.begin(), logits.end());
+    }
+    const std::vector<double> got = circuit::run_clear(program, embeddings, lengths).logits;
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t l = 0; l < got.size(); ++l)
+      EXPECT_NEAR(got[l], expected[l], 1e-8 * (1 + std::abs(expected[l])))
+          << c.sentences << " sentences of " << c.bucket << " tokens in " << c.slots << " slots, output " << l;
+  }
+}
+
+TEST(OneRoundBatch, RefusesWhatLeavesRowsUnused) {
+  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 8, 4096, 2), Error);
+  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 32, 2048, 2), Error);
+}
+
+TEST(OneRoundCircuitDepth, IsSevenLevelsALayerAndOneToShear) {
+  for (const Shape& shape : {Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 2}, Shape{3, 64, 2, 128, 2},
+                             Shape{2, 64, 2, 128, 5, model::Task::token_classification}}) {
+    const auto model = polynomial_model(shape, 3);
+    for (const std::size_t bucket : {16u, 64u}) {
+      const OneRoundLayout layout(model->config, bucket, 4096);
+      const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model->config)).build();
+      // The only query of a single layer is chosen on the way.
+      const bool chosen = shape.layers == 1 && shape.task == model::Task::classification;
+      // Keys and values of full layers are sheared.
+      const int sheared = layout.shifts == 0 ? 0 : shape.layers - (shape.task == model::Task::classification ? 1 : 0);
+      EXPECT_EQ(circuit::assign_levels(program).depth, 7 * shape.layers + (chosen ? 1 : 0) + sheared) << shape.layers;
+    }
+  }
+}
+
+// What the circuits of BERT-tiny's shape cost: more must not come in unnoticed.
+TEST(OneRoundCircuitDepth, BertTinyCostsNoMore) {
+  const Shape shape{2, 128, 2, 512, 2};
+  const std::size_t rotations[] = {386, 456, 614, 1004};
+  std::size_t bucket = 0;
+  for (const std::size_t tokens : {16u, 32u, 64u, 128u}) {
+    const OneRoundLayout layout(polynomial_config(shape), tokens, 16384);
+    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(polynomial_config(shape))).build();
+    circuit::ProgramPlan plan = circuit::assign_levels(program);
+    ckks::KeyRequirements keys;
+    circuit::account(program, plan,
+                     {.log_n = 15, .q_bits = std::vector<int>(17, 40), .p_bits = {42, 42, 42, 42}, .digit_limbs = 4},
+                     keys);
+    EXPECT_LE(plan.counts.rotations, rotations[bucket++]);
+    EXPECT_LE(keys.rotations.size(), 30u);
+  }
+}
+
+class OneRoundEncrypted : public ::testing::TestWithParam<Shape> {};
+
+TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
+  const auto model = std::make_shared<model::Model>(support::calm_polynomial_model(polynomial_config(GetParam()), 5));
+  const auto ids = random_ids(11, 9);
+  const model::ForwardResult expected = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
+  double largest = 0;
+  for (double logit : expected.logits) largest = std::max(largest, std::abs(logit));
+  model->config.thex->max_logit = largest;
+  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
+  EXPECT_EQ(inference.protocol, "one-round");
+  EXPECT_EQ(inference.rounds, 1);
+  int exchanges = 0;
+  const std::vector<double> logits = support::encrypted_logits(inference, *model, {ids}, exchanges);
+  EXPECT_EQ(exchanges, 0) << "nothing comes back";
+  ASSERT_EQ(logits.size(), expected.logits.size());
+  for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 2e-2);
+}
+INSTANTIATE_TEST_SUITE_P(Tasks, OneRoundEncrypted,
+                         ::testing::Values(Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 1, model::Task::regression},
+                                           Shape{1, 64, 2, 192, 9, model::Task::token_classification}));
+
+// Three sentences of a batch whose scores are matrices.
+TEST(OneRoundEncryptedBatch, OfShearedRows) {
+  const auto model =
+      std::make_shared<model::Model>(support::calm_polynomial_model(polynomial_config({2, 64, 2, 128, 2}), 5));
+  const std::vector<std::vector<std::int32_t>> sentences = {random_ids(16, 1), random_ids(3, 2), random_ids(9, 3)};
+  std::vector<double> expected;
+  for (const auto& ids : sentences) {
+    const model::ForwardResult result = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
+    expected.insert(expected.end(), result.logits.begin(), result.logits.end());
+  }
+  for (double logit : expected)
+    model->config.thex->max_logit = std::max(model->config.thex->max_logit, std::abs(logit));
+  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
+  ASSERT_EQ(inference.shapes.size(), 2u);
+  const auto batch = static_cast<std::size_t>(inference.shapes[1].sentences);
+  EXPECT_GT(OneRoundLayout(model->config, 16, inference.plan.programs[1].slots, batch).shifts, 0u);
+  int exchanges = 0;
+  const std::vector<double> logits = support::encrypted_logits(inference, *model, sentences, exchanges, 1);
+  ASSERT_EQ(logits.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) EXPECT_NEAR(logits[l], expected[l], 2e-2);
+}
+
+// Six layers have the levels they take without matrices of scores, if not the bits; seven have not.
+TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
+  const auto depths = [](int layers) {
+    model::ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
+    const InferencePlan inference = plan_inference(config, 128);
+    EXPECT_GE(inference.largest_value(), 1.99 * kRangeMargin * config.thex->max_logit);
+    std::pair<int, int> both{1000, 0};
+    for (const auto& program : inference.plan.program_plans) {
+      both.first = std::min(both.first, program.depth);
+      both.second = std::max(both.second, program.depth);
+    }
+    return both;
+  };
+  EXPECT_EQ(depths(2), std::make_pair(14, 15));
+  EXPECT_THROW(depths(6), circuit::ImprecisePlan);
+  try {
+    depths(7);
+    FAIL() << "seven layers fit";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("49 levels do not fit under 1747 bits"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace thex::encoder

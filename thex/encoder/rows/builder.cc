@@ -1,0 +1,123 @@
+#include "thex/encoder/rows/builder.h"
+
+#include <string>
+
+#include "thex/encoder/magnitudes.h"
+
+namespace thex::encoder {
+
+using circuit::Components;
+using circuit::Diagonals;
+using circuit::Entries;
+using circuit::LinearMap;
+using circuit::PlainId;
+using circuit::SlotSource;
+
+void RowBuilder::label(int layer, const char* step) { b_.set_label("layer" + std::to_string(layer) + "." + step); }
+
+PlainId RowBuilder::row_vector(const Components& f, std::size_t size) {
+  if (!f) return b_.plain({rows_.width, nullptr});
+  return b_.plain(circuit::vector_of(rows_.width, [f, size](std::size_t p) { return p < size ? f(p) : 0.0; }));
+}
+
+PlainId RowBuilder::mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value) {
+  return b_.plain(circuit::vector_of(period, [inside, value](std::size_t p) { return inside(p) ? value : 0.0; }));
+}
+
+std::vector<SlotSource> RowBuilder::sources(const std::function<SlotSource(RowLayout::Position)>& f) const {
+  std::vector<SlotSource> all(rows_.slots);
+  for (std::size_t s = 0; s < all.size(); ++s) all[s] = f(rows_.position(s));
+  return all;
+}
+
+Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
+Value RowBuilder::doubled(Value single) { return rows_.parts == 1 ? single : b_.add(single, next_half(single)); }
+
+Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
+  label(layer, name);
+  const LinearMap map(b_, {matrix(m)}, kBaby);
+  return b_.add_plain(map.apply(b_, x), row_vector(bias, rows_.hidden));
+}
+
+Value RowBuilder::first_token(Value x) {
+  const Value only =
+      b_.multiply_plain(x, mask(rows_.period(), [step = rows_.token_step()](std::size_t p) { return p < step; }));
+  return every_token(only);
+}
+
+Value RowBuilder::every_token(Value x) {
+  return circuit::rotate_and_sum(b_, x, static_cast<int>(rows_.period() / 2), static_cast<int>(rows_.token_step()));
+}
+
+Entries RowBuilder::row_piece(const Entries& w, std::size_t m) const {
+  if (!w) return nullptr;
+  return [w, offset = m * rows_.half](std::size_t r, std::size_t c) { return w(r + offset, c); };
+}
+
+Entries RowBuilder::column_piece(const Entries& w, std::size_t m) const {
+  if (!w) return nullptr;
+  return [w, offset = m * rows_.half](std::size_t r, std::size_t c) { return w(r, c + offset); };
+}
+
+Components RowBuilder::piece(const Components& v, std::size_t m) const {
+  if (!v) return nullptr;
+  return [v, offset = m * rows_.half](std::size_t p) { return v(p + offset); };
+}
+
+LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, Diagonals of_residual) {
+  std::vector<Diagonals> maps;
+  if (paired_pieces_) {
+    // The first part of the result is taken, doubled.
+    for (std::size_t m = 0; m < rows_.ffn_pieces; m += 2) {
+      const Diagonals first = circuit::scaled(matrix(column_piece(of_hidden, m)), 0.5);
+      maps.push_back(m + 1 == rows_.ffn_pieces
+                         ? first
+                         : pair_of(first, circuit::scaled(matrix(column_piece(of_hidden, m + 1)), -0.5)));
+    }
+    of_residual = circuit::scaled(std::move(of_residual), 0.5);
+  } else {
+    for (std::size_t m = 0; m < rows_.ffn_pieces; ++m) maps.push_back(matrix(column_piece(of_hidden, m)));
+  }
+  maps.push_back(std::move(of_residual));
+  return {b_, std::move(maps), paired_pieces_ ? kBaby : kBabyManyInputs};
+}
+
+Value RowBuilder::feed_forward_output(const LinearMap& map, std::span<const Value> pieces_and_x1) {
+  const Value output = map.apply(b_, pieces_and_x1);
+  return paired_pieces_ ? b_.twice_first(output) : output;
+}
+
+Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
+  label(layer, "output");
+  const LinearMap map =
+      feed_forward_map(weights_.output(layer),
+                       {.period = rows_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const PlainId constant = row_vector(weights_.output_constant(layer), rows_.hidden);
+  Blocks next;
+  for (const Blocks& inputs : pieces_and_x1)
+    next.push_back(doubled(b_.add_plain(feed_forward_output(map, inputs), constant)));
+  return next;
+}
+
+Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
+  b_.set_label("classifier");
+  const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), matrix(weights_.logits_of_residual()));
+  const PlainId constant = row_vector(weights_.logits_constant(), rows_.labels);
+  Blocks logits;
+  for (const Blocks& inputs : pieces_and_x1) logits.push_back(b_.add_plain(feed_forward_output(map, inputs), constant));
+  return logits;
+}
+
+std::vector<SlotSource> RowBuilder::token_logit_slots() const {
+  std::vector<SlotSource> outputs;
+  for (std::size_t sentence = 0; sentence < rows_.sentences; ++sentence)
+    for (std::size_t token = 0; token < rows_.bucket; ++token)
+      for (std::size_t l = 0; l < rows_.labels; ++l)
+        outputs.push_back(
+            {static_cast<std::int32_t>(token / rows_.tokens),
+             static_cast<std::int32_t>(rows_.slot(token % rows_.tokens * rows_.sentences + sentence, 0, l)),
+             static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)});
+  return outputs;
+}
+
+}  // namespace thex::encoder

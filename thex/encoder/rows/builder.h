@@ -1,0 +1,73 @@
+// Pieces of encoder programs that both protocols share.
+//
+// A "row value" is one ciphertext in the packing of row_layout.h; a matrix of bucket x hidden is `blocks` of them.
+// "doubled" means rows [x|x], "single" [x|0]; rows of one part are both.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "thex/circuit/matrix.h"
+#include "thex/circuit/program.h"
+#include "thex/encoder/rows/layout.h"
+#include "thex/encoder/rows/weights.h"
+
+namespace thex::encoder {
+
+using circuit::Value;
+using Blocks = std::vector<Value>;
+
+class RowBuilder {
+ protected:
+  // Both must outlive the builder.
+  RowBuilder(const RowLayout& layout, const EncoderWeights& weights)
+      : rows_(layout), weights_(weights), b_(layout.slots) {}
+
+  // Baby steps of a 128-wide matrix: few distinct rotations, shared by every matrix of the model.
+  static constexpr int kBaby = 16;
+  // With several inputs each baby step is paid for every input, a giant step once.
+  static constexpr int kBabyManyInputs = 8;
+
+  // m x + bias, single.
+  Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
+  // half x half on a doubled value; the result is single.
+  circuit::Diagonals matrix(const circuit::Entries& m, std::size_t outputs = SIZE_MAX) const {
+    return circuit::dense(rows_.half, m, {.kind = row_kind()}, outputs);
+  }
+  circuit::Rows::Kind row_kind() const {
+    return rows_.parts == 2 ? circuit::Rows::Kind::of_two : circuit::Rows::Kind::of_one;
+  }
+  Value doubled(Value single);
+  Value next_half(Value single);  // [0 | x]
+  // A vector of `size` components in every row.
+  circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
+  circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
+  std::vector<circuit::SlotSource> sources(const std::function<circuit::SlotSource(RowLayout::Position)>& f) const;
+  // The first token's row in every row of its sentence, of rows of any kind.
+  Value first_token(Value x);
+  // The sum over the tokens of each sentence, in every row of it.
+  Value every_token(Value x);
+  // H-wide piece number m of a matrix's rows, of its columns, of a vector.
+  circuit::Entries row_piece(const circuit::Entries& w, std::size_t m) const;
+  circuit::Entries column_piece(const circuit::Entries& w, std::size_t m) const;
+  circuit::Components piece(const circuit::Components& v, std::size_t m) const;
+  // of_hidden (the hidden units, in H-wide doubled pieces) + of_residual (x1, the last input); and the value that it
+  // takes them to.
+  circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, circuit::Diagonals of_residual);
+  Value feed_forward_output(const circuit::LinearMap& map, std::span<const Value> pieces_and_x1);
+  // The end of a layer, for each block from its pieces and x1: X', doubled (x1 single or doubled), or the logits of
+  // every token, label l in column l of its row and zero elsewhere (x1 doubled).
+  Blocks layer_output(int layer, const std::vector<Blocks>& pieces_and_x1);
+  Blocks token_logits(const std::vector<Blocks>& pieces_and_x1);
+  std::vector<circuit::SlotSource> token_logit_slots() const;
+  void label(int layer, const char* step);
+
+  const RowLayout& rows_;
+  const EncoderWeights& weights_;
+  // Pieces of hidden units come two as a pair, the last one alone where their number is odd.
+  bool paired_pieces_ = false;
+  circuit::Builder b_;
+};
+
+}  // namespace thex::encoder

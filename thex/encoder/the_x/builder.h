@@ -1,0 +1,41 @@
+// One encoder program of the protocol the-x under construction.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "thex/encoder/rows/builder.h"
+#include "thex/encoder/the_x/layout.h"
+
+namespace thex::encoder {
+
+class EncoderBuilder : RowBuilder {
+ public:
+  EncoderBuilder(const EncoderLayout& layout, const EncoderWeights& weights)
+      : RowBuilder(layout, weights), layout_(layout) {}
+
+  circuit::Program build() &&;
+
+ private:
+  // encoder_circuit.cc: the layers
+  Blocks embeddings();
+  std::vector<Blocks> feed_forward(int layer, const Blocks& x);
+  Value cls_layer(int layer, const Blocks& x);
+
+  // attention_circuit.cc: rows [attention | 0] before the output projection
+  Blocks attention(int layer, const Blocks& x);
+  Value cls_attention(int layer, const Blocks& x, Value x_cls);
+  Value scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block);
+  Value merge_windows(const std::vector<Value>& values, std::size_t stride,
+                      const std::function<bool(std::size_t p, std::size_t place)>& inside);
+  std::vector<Value> spread_coefficients(std::span<const Value> coefficients);
+
+  // softmax_estimation_circuit.cc: T, whose two ReLUs the client computes
+  Value score_sum(const std::vector<Value>& coefficients);
+  std::vector<Value> reciprocals(int layer, const std::vector<Value>& first, bool all_rows_equal);
+
+  const EncoderLayout& layout_;
+};
+
+}  // namespace thex::encoder

@@ -1,0 +1,161 @@
+#include <string>
+#include <vector>
+
+#include "thex/encoder/inference_plan.h"
+#include "thex/encoder/magnitudes.h"
+#include "thex/encoder/the_x/builder.h"
+
+namespace thex::encoder {
+
+using circuit::Diagonals;
+using circuit::LinearMap;
+using circuit::SlotSource;
+
+Blocks EncoderBuilder::embeddings() {
+  std::vector<std::vector<SlotSource>> all;
+  for (std::size_t block = 0; block < layout_.blocks; ++block)
+    all.push_back(sources([&](RowLayout::Position at) {
+      const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
+      if (at.column >= layout_.hidden) return SlotSource{};
+      return SlotSource{0, static_cast<std::int32_t>(token * layout_.hidden + at.column),
+                        static_cast<std::int32_t>(token)};
+    }));
+  return b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
+}
+
+// A full layer up to its second feed-forward matrix: for each block the activated pieces, rows [h|h], then the residual
+// with new levels, rows [x1|x1].
+std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
+  const Blocks heads = attention(layer, x);
+  const std::size_t pieces = layout_.ffn_pieces;
+
+  label(layer, "attention_output");
+  const Diagonals residual{
+      .period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
+  const LinearMap attention_output(b_, {circuit::dense(layout_.half, weights_.attention_output(layer)), residual},
+                                   kBaby);
+  const circuit::PlainId attention_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
+  std::vector<LinearMap> intermediate;
+  std::vector<circuit::PlainId> intermediate_bias;
+  for (std::size_t m = 0; m < pieces; ++m) {
+    intermediate.emplace_back(
+        b_, std::vector<Diagonals>{circuit::dense(layout_.half, row_piece(weights_.intermediate(layer), m))}, kBaby);
+    intermediate_bias.push_back(row_vector(piece(weights_.intermediate_bias(layer), m), layout_.half));
+  }
+
+  Blocks x1, sent;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    label(layer, "attention_output");
+    const Value inputs[] = {doubled(heads[block]), x[block]};
+    x1.push_back(doubled(b_.add_plain(attention_output.apply(b_, inputs), attention_constant)));
+    label(layer, "intermediate");
+    std::vector<Value> hidden;
+    for (std::size_t m = 0; m < pieces; ++m)
+      hidden.push_back(b_.add_plain(intermediate[m].apply(b_, x1.back()), intermediate_bias[m]));
+    // Two pieces travel to the client in one ciphertext.
+    for (std::size_t m = 0; m < pieces; m += 2)
+      sent.push_back(m + 1 < pieces ? b_.add(hidden[m], next_half(hidden[m + 1])) : hidden[m]);
+  }
+
+  const std::size_t per_block = (pieces + 1) / 2;
+  std::vector<std::vector<SlotSource>> back;
+  for (std::size_t block = 0; block < layout_.blocks; ++block)
+    for (std::size_t m = 0; m < pieces; ++m)
+      back.push_back(sources([&](RowLayout::Position at) {
+        const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
+        return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2),
+                          static_cast<std::int32_t>(layout_.slot(at.row, m % 2, at.column)),
+                          static_cast<std::int32_t>(token)};
+      }));
+  // The residual has no ReLU on its way: it travels along under a mask to get new levels.
+  const Blocks returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, std::move(back),
+                                         layout_.bucket * layout_.ffn, x1);
+  std::vector<Blocks> inputs;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    const auto first = returned.begin() + static_cast<std::ptrdiff_t>(block * pieces);
+    inputs.emplace_back(first, first + static_cast<std::ptrdiff_t>(pieces));
+    inputs.back().push_back(returned[layout_.blocks * pieces + block]);
+  }
+  return inputs;
+}
+
+// The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
+Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
+  b_.set_label("cls_token");
+  const Value x_cls = first_token(x[0]);
+  const Value heads = cls_attention(layer, x, x_cls);
+  const std::size_t pieces = layout_.ffn_blocks, half = layout_.half, width = layout_.width;
+
+  label(layer, "attention_output");
+  const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
+  const LinearMap attention_output(b_, {circuit::dense(half, weights_.attention_output(layer)), residual}, kBaby);
+  const Value inputs[] = {doubled(heads), x_cls};
+  const Value x1 = doubled(
+      b_.add_plain(attention_output.apply(b_, inputs), row_vector(weights_.attention_constant(layer), layout_.hidden)));
+
+  // Row t computes piece t mod `pieces` of the feed-forward layer.
+  label(layer, "intermediate");
+  const LinearMap intermediate(b_, {circuit::dense(half, weights_.intermediate(layer), {.stacked = pieces})}, kBaby);
+  circuit::Components bias = weights_.intermediate_bias(layer);
+  if (bias)
+    bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
+  const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
+  const std::vector<Value> returned = b_.client_step(
+      "layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1), {sources([&](RowLayout::Position at) {
+        return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, at.column)), -1};
+      })},
+      layout_.ffn, std::span(&x1, 1));
+
+  // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
+  // for the residual, then sums over the columns of a half and over the rows of a group.
+  b_.set_label("classifier");
+  const std::size_t slots = layout_.slots, group_width = width * pieces, labels = layout_.labels;
+  const std::size_t batch = layout_.label_batch, batches = (labels + batch - 1) / batch;
+  const Value terms[] = {returned[0], returned[1]};  // the residual with new levels
+  Value logits;
+  for (std::size_t number = batches; number-- > 0;) {
+    const auto label_at = [=](std::size_t p) { return number * batch + p / group_width * 2 + p % width / half; };
+    circuit::Components of_hidden, of_x1;
+    if (const circuit::Entries c = weights_.logits_of_intermediate())
+      of_hidden = [=](std::size_t p) { return c(label_at(p), p % group_width / width * half + p % half); };
+    if (const circuit::Entries d = weights_.logits_of_residual())
+      of_x1 = [=](std::size_t p) { return p % group_width < width ? d(label_at(p), p % half) : 0.0; };
+    const circuit::PlainId factors[] = {b_.plain(circuit::vector_of(slots, of_hidden)),
+                                        b_.plain(circuit::vector_of(slots, of_x1))};
+    Value sums = b_.weighted_sum(terms, factors);
+    sums = circuit::rotate_and_sum(b_, sums, static_cast<int>(half / 2), 1);
+    if (pieces > 1)
+      sums = circuit::rotate_and_sum(b_, sums, static_cast<int>(group_width / 2), static_cast<int>(width));
+    // Everything but the logits is cleared: the client learns no partial sum.
+    circuit::PlainVector only_logits = circuit::vector_of(slots, [=](std::size_t p) {
+      return p % group_width < width && p % half == 0 && label_at(p) < labels ? 1.0 : 0.0;
+    });
+    only_logits.magnitude = 1;
+    const Value cleared = b_.multiply_plain(sums, b_.plain(std::move(only_logits)));
+    logits = number + 1 == batches ? cleared : b_.add(b_.rotate(logits, -1), cleared);
+  }
+  circuit::Components constant;
+  if (const circuit::Components e = weights_.logits_constant())
+    constant = [=](std::size_t p) {
+      const std::size_t column = p % half, l = column * batch + p / group_width * 2 + p % width / half;
+      return p % group_width < width && column < batches && l < labels ? e(l) : 0.0;
+    };
+  return b_.add_plain(logits, b_.plain(circuit::vector_of(slots, constant)));
+}
+
+circuit::Program EncoderBuilder::build() && {
+  Blocks x = embeddings();
+  const int last = weights_.config().layers - 1;
+  for (int layer = 0; layer < last; ++layer) x = layer_output(layer, feed_forward(layer, x));
+  if (weights_.config().task == model::Task::token_classification) {
+    const Blocks results = token_logits(feed_forward(last, x));
+    return std::move(b_).finish(results, token_logit_slots());
+  }
+  std::vector<SlotSource> outputs;
+  const Value result = cls_layer(last, x);
+  for (std::size_t l = 0; l < layout_.labels; ++l)
+    outputs.push_back({0, static_cast<std::int32_t>(layout_.label_slot(l)), -1});
+  return std::move(b_).finish(std::span(&result, 1), std::move(outputs));
+}
+
+}  // namespace thex::encoder

@@ -1,0 +1,115 @@
+#include "thex/measure/bound.h"
+
+#include <algorithm>
+
+namespace thex::measure {
+namespace {
+
+// Instructions for one vector of results.
+// IFMA: a Shoup product is three multiply-adds, the sum of two products' high and low words two; sums and differences
+// take the same two ports. AVX2: a product of doubles is exact as high and low word (two), its quotient one, the
+// remainder one; sums can go elsewhere. Portable: high and low words of 64-bit products; sums can go elsewhere.
+struct Costs {
+  double butterfly, multiply_add, product, sum;
+};
+Costs costs(ring::Isa isa) {
+  switch (isa) {
+    case ring::Isa::avx512ifma:
+      return {5, 2, 4, 3};
+    case ring::Isa::avx2:
+      return {4, 2, 4, 0};
+    case ring::Isa::portable:
+      break;
+  }
+  return {3, 1, 3, 0};
+}
+
+// Radix 4: 3 complex products of 4 and 8 complex sums of 2 vector instructions for 4 butterflies.
+constexpr double kRealButterfly = (3 * 4 + 8 * 2) / 4.0;
+
+}  // namespace
+
+Work operator+(const Work& a, const Work& b) {
+  return {a.butterflies + b.butterflies,
+          a.multiply_adds + b.multiply_adds,
+          a.products + b.products,
+          a.sums + b.sums,
+          a.real_butterflies + b.real_butterflies,
+          a.bytes + b.bytes};
+}
+
+Work operator*(double f, const Work& a) {
+  return {f * a.butterflies, f * a.multiply_adds, f * a.products, f * a.sums, f * a.real_butterflies, f * a.bytes};
+}
+
+double bound_seconds(const Work& work, Machine& machine, int threads) {
+  const Costs cost = costs(machine.isa());
+  const double integer = work.butterflies * cost.butterfly + work.multiply_adds * cost.multiply_add +
+                         work.products * cost.product + work.sums * cost.sum;
+  const double arithmetic = integer / (machine.integer_lanes() * machine.integer_rate()) +
+                            work.real_butterflies * kRealButterfly / (machine.real_lanes() * machine.real_rate());
+  const double bytes = work.bytes > 0 ? work.bytes / machine.transfer_rate(work.bytes, threads) : 0;
+  return std::max(arithmetic / threads, bytes);
+}
+
+WorkOf::WorkOf(const ckks::Context& context, int limbs)
+    : n_(static_cast<double>(context.n())),
+      log_n_(context.log_n()),
+      limbs_(limbs),
+      special_(static_cast<double>(context.special_count())),
+      digits_(static_cast<double>(context.digit_count(limbs - 1))),
+      alpha_(static_cast<double>(std::min<std::size_t>(context.digit_limbs(), static_cast<std::size_t>(limbs)))) {}
+
+Work WorkOf::transform() const { return {.butterflies = n_ / 2 * log_n_}; }
+Work WorkOf::limbs_moved(double count) const { return {.bytes = count * limb_bytes()}; }
+
+Work WorkOf::encode() const {
+  return Work{.real_butterflies = n_ / 4 * (log_n_ - 1)} + limbs_ * transform() + limbs_moved(limbs_);
+}
+
+Work WorkOf::decompose() const {
+  const double converted = digits_ * (limbs_ + special_) - limbs_;
+  return (limbs_ + converted) * transform() + Work{.multiply_adds = converted * alpha_ * n_};
+}
+
+Work WorkOf::key_product() const {
+  const double rows = 2 * digits_ * (limbs_ + special_);
+  return Work{.multiply_adds = rows * n_} + limbs_moved(rows);
+}
+
+Work WorkOf::mod_down() const {
+  return 2 * (special_ + limbs_) * transform() +
+         Work{.multiply_adds = 2 * limbs_ * special_ * n_, .products = 2 * limbs_ * n_};
+}
+
+Work WorkOf::rotate() const { return decompose() + key_product() + mod_down() + limbs_moved(4 * limbs_); }
+
+Work WorkOf::rotate_hoisted() const {
+  const double digits = digits_ * (limbs_ + special_);
+  return key_product() + mod_down() + limbs_moved(digits + 3 * limbs_);  // digits, c_0, and two results
+}
+
+Work WorkOf::linear_transform(double rotations, double giants, double factors) const {
+  const double rows = limbs_ + special_;
+  const Work giant_step = 0.5 * mod_down() + decompose() + key_product();
+  const Work division = 2 * rows * transform() + Work{.multiply_adds = 2 * (limbs_ - 1) * (special_ + 1) * n_,
+                                                      .products = 2 * (limbs_ - 1) * n_};
+  return decompose() + rotations * key_product() + factors * transform_product() + (giants - 1) * giant_step +
+         division + limbs_moved(4 * limbs_ - 2);
+}
+
+Work WorkOf::transform_product() const { return {.multiply_adds = 2 * (limbs_ + special_) * n_}; }
+
+Work WorkOf::multiply_relinearize() const {
+  return rotate() + Work{.multiply_adds = 4 * limbs_ * n_} + limbs_moved(2 * limbs_);
+}
+
+Work WorkOf::rescale() const {
+  return 2 * limbs_ * transform() + Work{.products = 2 * (limbs_ - 1) * n_} +
+         limbs_moved(2 * limbs_ + 2 * (limbs_ - 1));
+}
+
+Work WorkOf::multiply_plain() const { return Work{.products = 2 * limbs_ * n_} + limbs_moved(5 * limbs_); }
+Work WorkOf::add() const { return Work{.sums = 2 * limbs_ * n_} + limbs_moved(6 * limbs_); }
+
+}  // namespace thex::measure

@@ -1,0 +1,406 @@
+#include "thex/model/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "thex/base/error.h"
+#include "thex/base/file.h"
+#include "thex/base/json.h"
+
+namespace thex::model {
+namespace {
+
+// In the order of the enumerations.
+const std::vector<std::string> kActivationNames{"gelu", "relu", "square"};
+const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
+
+using nlohmann::json;
+
+constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
+constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxListedLabels = 100000;
+constexpr std::size_t kMaxLabelBytes = 1000;
+constexpr const char* kSequenceArchitecture = "BertForSequenceClassification";
+constexpr const char* kTokenArchitecture = "BertForTokenClassification";
+constexpr const char* kDistilSequenceArchitecture = "DistilBertForSequenceClassification";
+constexpr const char* kDistilTokenArchitecture = "DistilBertForTokenClassification";
+
+// Names of the fields that the two supported architectures call differently.
+struct FieldNames {
+  const char *layers, *hidden, *heads, *ffn, *activation;
+};
+constexpr FieldNames kBertNames{"num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size",
+                                "hidden_act"};
+constexpr FieldNames kDistilBertNames{"n_layers", "dim", "n_heads", "hidden_dim", "activation"};
+
+// Why a model of the BERT family is not one of the two.
+struct OtherArchitecture {
+  std::string_view model_type, why;
+};
+constexpr OtherArchitecture kOtherArchitectures[] = {
+    {"albert", "its layers share weights and its embeddings are factorized"},
+    {"camembert", "it is a RoBERTa, with a SentencePiece vocabulary"},
+    {"convbert", "its attention has convolutions"},
+    {"deberta", "its attention uses relative positions"},
+    {"deberta-v2", "its attention uses relative positions"},
+    {"electra", "its classifier and its embeddings differ from BERT's"},
+    {"longformer", "its attention is sparse"},
+    {"mobilebert", "its layers have bottlenecks"},
+    {"modernbert", "it has rotary positions and gated feed-forward layers"},
+    {"mpnet", "its attention uses relative positions"},
+    {"nomic_bert", "it has rotary positions and gated feed-forward layers"},
+    {"roberta", "it has a byte-level BPE vocabulary and counts positions from 2"},
+    {"xlm-roberta", "it has a SentencePiece vocabulary and counts positions from 2"}};
+
+std::string show(const json& value) {
+  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+// One object of a file, with messages that name the file, the field and its value.
+class Fields {
+ public:
+  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) throw Error(ErrorCode::model, where_ + " is not a JSON object");
+  }
+  [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
+    throw Error(ErrorCode::model, where_ + ": field \"" + name + "\" " + problem);
+  }
+  // Null when the field is absent or null.
+  const json* find(const std::string& name) const {
+    const auto it = object_.find(name);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+  int integer(const std::string& name, int low, int high, std::optional<int> missing = std::nullopt) const {
+    const json* value = find(name);
+    if (value == nullptr) {
+      if (missing) return *missing;
+      fail(name, "is missing");
+    }
+    if (!value->is_number_integer() || *value < low || *value > high) {
+      fail(name,
+           "is " + show(*value) + ", expected an integer from " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    return value->get<int>();
+  }
+  double number(const std::string& name, double low, double high, double missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    if (!value->is_number() || !(value->get<double>() >= low) || !(value->get<double>() <= high)) {
+      fail(name, "is " + show(*value) + ", expected a number from " + json(low).dump() + " to " + json(high).dump());
+    }
+    return value->get<double>();
+  }
+  bool boolean(const std::string& name, bool missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    if (!value->is_boolean()) fail(name, "is " + show(*value) + ", expected true or false");
+    return value->get<bool>();
+  }
+  // The index of the field's value in `choices`.
+  std::size_t choice(const std::string& name, const std::vector<std::string>& choices, std::size_t missing) const {
+    const json* value = find(name);
+    if (value == nullptr) return missing;
+    std::string expected;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      if (*value == choices[i]) return i;
+      expected += (i ? ", \"" : "\"") + choices[i] + "\"";
+    }
+    fail(name, "is " + show(*value) + ", supported: " + expected);
+  }
+
+ private:
+  const json& object_;
+  std::string where_;
+};
+
+// The points of a layer under their names in config.json.
+constexpr std::pair<const char*, Range LayerRanges::*> kLayerPoints[] = {
+    {"score", &LayerRanges::score},
+    {"cube", &LayerRanges::cube},
+    {"cube_sum", &LayerRanges::cube_sum},
+    {"context", &LayerRanges::context},
+    {"attention_norm", &LayerRanges::attention_norm},
+    {"ffn", &LayerRanges::ffn},
+    {"output_norm", &LayerRanges::output_norm}};
+
+std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
+  const json* const list = he.find("layers");
+  if (list == nullptr) return {};
+  if (!list->is_array() || list->size() != static_cast<std::size_t>(layers)) {
+    he.fail("layers", (list->is_array() ? "has " + std::to_string(list->size()) + " entries" : "is " + show(*list)) +
+                          ", expected a list with one entry for each of the " + std::to_string(layers) + " layers");
+  }
+  std::vector<LayerRanges> all(list->size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string where = "config.json, section \"thex\", layer " + std::to_string(i);
+    const Fields entry((*list)[i], where);
+    for (const auto& [name, member] : kLayerPoints) {
+      const json* const point = entry.find(name);
+      if (point == nullptr) entry.fail(name, "is missing");
+      const Fields values(*point, where + ", \"" + name + "\"");
+      Range& range = all[i].*member;
+      range.rms = values.number("rms", 0, 1e30, -1);
+      range.max = values.number("max", 0, 1e30, -1);
+      if (range.rms < 0) values.fail("rms", "is missing");
+      if (range.max < range.rms) {
+        values.fail("max", range.max < 0
+                               ? "is missing"
+                               : "is " + json(range.max).dump() + ", less than rms " + json(range.rms).dump());
+      }
+    }
+  }
+  return all;
+}
+
+bool has_architecture(const Fields& fields, const char* wanted) {
+  const json* const architectures = fields.find("architectures");
+  return architectures && architectures->is_array() &&
+         std::any_of(architectures->begin(), architectures->end(), [&](const json& name) { return name == wanted; });
+}
+
+bool is_token_classifier(const Fields& fields) {
+  return has_architecture(fields, kTokenArchitecture) || has_architecture(fields, kDistilTokenArchitecture);
+}
+
+bool is_sequence_classifier(const Fields& fields) {
+  return has_architecture(fields, kSequenceArchitecture) || has_architecture(fields, kDistilSequenceArchitecture);
+}
+
+Task parse_task(const Fields& fields, std::size_t labels) {
+  if (is_token_classifier(fields)) return Task::token_classification;
+  const std::size_t type =
+      fields.choice("problem_type", {"single_label_classification", "regression"}, labels == 1 ? 1 : 0);
+  if (type == 0) return Task::classification;
+  if (labels > 1)
+    fields.fail("problem_type", "is \"regression\" with " + std::to_string(labels) + " labels, expected one");
+  return labels == 1 ? Task::regression : Task::classification;
+}
+
+std::vector<std::string> parse_labels(const Fields& fields) {
+  const json* map = fields.find("id2label");
+  if (map == nullptr) {
+    const bool head = is_sequence_classifier(fields) || is_token_classifier(fields);
+    const int count = fields.integer("num_labels", 0, static_cast<int>(kMaxListedLabels), head ? 2 : 0);
+    std::vector<std::string> labels;
+    for (int i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
+    return labels;
+  }
+  if (!map->is_object() || map->size() > kMaxListedLabels)
+    fields.fail("id2label", "is not an object with string values");
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < map->size(); ++i) {
+    const auto it = map->find(std::to_string(i));
+    if (it == map->end()) fields.fail("id2label", "has no label " + std::to_string(i) + "; ids must count from 0");
+    if (!it->is_string() || it->get_ref<const std::string&>().size() > kMaxLabelBytes) {
+      fields.fail("id2label", "has " + show(*it) + " for id " + std::to_string(i) + ", expected a short string");
+    }
+    labels.push_back(it->get<std::string>());
+  }
+  return labels;
+}
+
+// True for DistilBERT, false for BERT. Without a model_type the class that saved the model decides.
+bool parse_architecture(const Fields& fields) {
+  const std::string supported = "supported are \"bert\" and \"distilbert\"";
+  if (const json* const type = fields.find("model_type")) {
+    if (*type == "bert" || *type == "distilbert") return *type == "distilbert";
+    std::string why;
+    for (const OtherArchitecture& other : kOtherArchitectures) {
+      if (*type == std::string(other.model_type)) why = " (" + std::string(other.why) + ")";
+    }
+    fields.fail("model_type", "is " + show(*type) + why + "; " + supported);
+  }
+  const json* const architectures = fields.find("architectures");
+  if (architectures == nullptr || !architectures->is_array() || architectures->empty()) return false;
+  const json& first = architectures->front();
+  const std::string name = first.is_string() ? first.get<std::string>() : "";
+  if (!name.starts_with("Bert") && !name.starts_with("DistilBert")) {
+    fields.fail("architectures", "is " + show(*architectures) + " and model_type is missing; " + supported);
+  }
+  return name.starts_with("DistilBert");
+}
+
+// Options that change the computation and have one supported value.
+void refuse_unsupported(const Fields& fields, int hidden) {
+  fields.choice("position_embedding_type", {"absolute"}, 0);
+  for (const char* name : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
+    if (fields.boolean(name, false)) fields.fail(name, "is true; only encoders are supported");
+  }
+  if (fields.boolean("relative_attention", false)) fields.fail("relative_attention", "is true; supported: false");
+  if (const json* pruned = fields.find("pruned_heads"); pruned && !pruned->empty()) {
+    fields.fail("pruned_heads", "is " + show(*pruned) + "; pruned models are not supported");
+  }
+  if (const json* code = fields.find("auto_map")) {
+    fields.fail("auto_map", "is " + show(*code) + "; models with code of their own are not supported");
+  }
+  if (const json* quantization = fields.find("quantization_config")) {
+    fields.fail("quantization_config", "is " + show(*quantization) + "; save the model with float weights");
+  }
+  if (fields.integer("embedding_size", 1, 16384, hidden) != hidden) {
+    fields.fail("embedding_size",
+                "is " + show(*fields.find("embedding_size")) + ", expected hidden_size " + std::to_string(hidden));
+  }
+}
+
+void parse_tokenizer_config(const std::string& text, ModelConfig& config) {
+  const json object = parse_json(text, "tokenizer_config.json", kMaxDepth);
+  const Fields fields(object, "tokenizer_config.json");
+  config.do_lower_case = fields.boolean("do_lower_case", true);
+  if (fields.boolean("strip_accents", config.do_lower_case) != config.do_lower_case) {
+    fields.fail("strip_accents", "differs from do_lower_case; accents are stripped exactly when text is lower-cased");
+  }
+  if (!fields.boolean("tokenize_chinese_chars", true)) {
+    fields.fail("tokenize_chinese_chars", "is false; only true is supported");
+  }
+  if (!fields.boolean("do_basic_tokenize", true)) fields.fail("do_basic_tokenize", "is false; only true is supported");
+}
+
+}  // namespace
+
+const char* name_of(Softmax softmax) { return kSoftmaxNames[static_cast<std::size_t>(softmax)].c_str(); }
+
+std::optional<Softmax> softmax_named(const std::string& name) {
+  const auto it = std::find(kSoftmaxNames.begin(), kSoftmaxNames.end(), name);
+  if (it == kSoftmaxNames.end()) return std::nullopt;
+  return static_cast<Softmax>(it - kSoftmaxNames.begin());
+}
+
+const char* name_of(Task task) {
+  switch (task) {
+    case Task::classification:
+      return "classification";
+    case Task::regression:
+      return "regression";
+    case Task::token_classification:
+      return "token_classification";
+  }
+  return "unknown";
+}
+
+const char* name_of(Protocol protocol) { return protocol == Protocol::the_x ? "the-x" : "one-round"; }
+
+std::optional<Protocol> ModelConfig::protocol() const {
+  if (pooler || !thex || thex->norm != Norm::affine) return std::nullopt;
+  if (activation == Activation::relu && thex->softmax == Softmax::estimation) return Protocol::the_x;
+  if (activation == Activation::square && thex->softmax == Softmax::power) return Protocol::one_round;
+  return std::nullopt;
+}
+
+ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json) {
+  const json object = parse_json(config_json, "config.json", kMaxDepth);
+  const Fields fields(object, "config.json");
+  const bool distilled = parse_architecture(fields);
+  const FieldNames& names = distilled ? kDistilBertNames : kBertNames;
+  ModelConfig config;
+  config.layers = fields.integer(names.layers, 1, 256);
+  config.hidden = fields.integer(names.hidden, 1, 16384);
+  refuse_unsupported(fields, config.hidden);
+  config.heads = fields.integer(names.heads, 1, 1024);
+  if (config.hidden % config.heads != 0) {
+    fields.fail(names.heads, "is " + std::to_string(config.heads) + ", which does not divide " + names.hidden + " " +
+                                 std::to_string(config.hidden));
+  }
+  config.ffn = fields.integer(names.ffn, 1, 65536);
+  config.vocab = fields.integer("vocab_size", 1, 1 << 22);
+  config.max_positions = fields.integer("max_position_embeddings", 1, 1 << 16);
+  config.type_vocab = fields.integer("type_vocab_size", 0, 256, distilled ? 0 : 2);
+  config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
+  config.activation = static_cast<Activation>(fields.choice(names.activation, kActivationNames, 0));
+  config.pooler_relu = fields.choice("pooler_activation", {"tanh", "relu"}, distilled ? 1 : 0) == 1;
+  config.labels = parse_labels(fields);
+  config.task = parse_task(fields, config.labels.size());
+  if (config.task == Task::token_classification) config.pooler = false;
+  if (const json* section = fields.find("thex")) {
+    const Fields he(*section, "config.json, section \"thex\"");
+    HeSection parsed;
+    parsed.version = he.integer("version", 1, 1);
+    parsed.softmax = static_cast<Softmax>(he.choice("softmax", kSoftmaxNames, 0));
+    parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
+    parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
+    parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
+    parsed.layers = parse_layer_ranges(he, config.layers);
+    config.pooler = he.boolean("pooler", config.pooler);
+    if (config.pooler && config.task == Task::token_classification) {
+      he.fail("pooler", "is true, but token classifiers have no pooler");
+    }
+    config.thex = parsed;
+  }
+  parse_tokenizer_config(tokenizer_config_json, config);
+  return config;
+}
+
+ModelConfig load_config(const std::filesystem::path& folder) {
+  const std::filesystem::path config = folder / "config.json", tokenizer = folder / "tokenizer_config.json";
+  std::error_code error;
+  if (!std::filesystem::exists(config, error)) {
+    throw Error(ErrorCode::model, folder.string() + " is not a model folder: it has no config.json");
+  }
+  const std::string config_json = read_file(config, kMaxConfigBytes);
+  const std::string tokenizer_json =
+      std::filesystem::exists(tokenizer, error) ? read_file(tokenizer, kMaxConfigBytes) : "{}";
+  try {
+    return parse_config(config_json, tokenizer_json);
+  } catch (const Error& e) {
+    throw Error(e.code(), folder.string() + "/" + e.what());
+  }
+}
+
+std::string config_to_json(const ModelConfig& config) {
+  nlohmann::ordered_json out;
+  const bool head = !config.labels.empty();
+  const bool tokens = config.task == Task::token_classification;
+  out["architectures"] = {!head ? "BertModel" : tokens ? kTokenArchitecture : kSequenceArchitecture};
+  out["model_type"] = "bert";
+  out["num_hidden_layers"] = config.layers;
+  out["hidden_size"] = config.hidden;
+  out["num_attention_heads"] = config.heads;
+  out["intermediate_size"] = config.ffn;
+  out["hidden_act"] = kActivationNames[static_cast<std::size_t>(config.activation)];
+  if (config.pooler_relu) out["pooler_activation"] = "relu";
+  out["layer_norm_eps"] = config.layer_norm_eps;
+  out["max_position_embeddings"] = config.max_positions;
+  out["type_vocab_size"] = config.type_vocab;
+  out["vocab_size"] = config.vocab;
+  out["pad_token_id"] = 0;
+  out["position_embedding_type"] = "absolute";
+  if (head) {
+    if (!tokens) out["problem_type"] = config.task == Task::regression ? "regression" : "single_label_classification";
+    auto id2label = nlohmann::ordered_json::object(), label2id = nlohmann::ordered_json::object();
+    for (std::size_t i = 0; i < config.labels.size(); ++i) {
+      id2label[std::to_string(i)] = config.labels[i];
+      label2id[config.labels[i]] = i;
+    }
+    out["id2label"] = std::move(id2label);
+    out["label2id"] = std::move(label2id);
+  }
+  if (config.thex) {
+    out["thex"] = {{"version", config.thex->version},
+                   {"softmax", name_of(config.thex->softmax)},
+                   {"layer_norm", config.thex->norm == Norm::exact ? "exact" : "affine"},
+                   {"pooler", config.pooler},
+                   {"max_relu_input", config.thex->max_relu_input},
+                   {"max_logit", config.thex->max_logit}};
+    for (const LayerRanges& layer : config.thex->layers) {
+      nlohmann::ordered_json entry;
+      for (const auto& [name, member] : kLayerPoints) {
+        entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
+      }
+      out["thex"]["layers"].push_back(std::move(entry));
+    }
+  }
+  return out.dump(2) + "\n";
+}
+
+std::string tokenizer_config_to_json(const ModelConfig& config) {
+  const nlohmann::ordered_json out{{"tokenizer_class", "BertTokenizer"},
+                                   {"do_lower_case", config.do_lower_case},
+                                   {"strip_accents", nullptr},
+                                   {"tokenize_chinese_chars", true},
+                                   {"model_max_length", config.max_positions}};
+  return out.dump(2) + "\n";
+}
+
+}  // namespace thex::model

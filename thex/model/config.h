@@ -1,0 +1,106 @@
+// The model configuration: Hugging Face's config.json for BERT or DistilBERT, plus a "thex" section that names each
+// HE-friendly replacement. A folder without that section is a plain BERT. DistilBERT is a BERT without token types
+// whose pooler ends in a ReLU; it is written as such, under BERT's field names.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace thex::model {
+
+enum class Activation {
+  gelu,
+  relu,
+  square
+};  // square: x * x; what a quadratic is, with its coefficients in the weights
+// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/2 + 1)^2 / n for n tokens,
+// which needs no division by what the server cannot see: exp(x) near 0, and the weights learn the rest.
+enum class Softmax { exact, estimation, power };
+const char* name_of(Softmax softmax);  // "exact", "estimation", "power"
+std::optional<Softmax> softmax_named(const std::string& name);
+enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
+// How an HE-friendly model is evaluated. the_x (THE-X): the client computes ReLUs between rounds; relu, estimation,
+// affine. one_round: polynomials only, nothing but the logits comes back; square, power, affine.
+enum class Protocol { the_x, one_round };
+const char* name_of(Protocol protocol);  // "the-x", "one-round"
+// What the head's outputs mean: one class of the whole text (logits of [CLS]), one real number for it (one output of
+// [CLS]), or one class for every token. Hugging Face's BertForSequenceClassification is the first two (its
+// "problem_type" or a single label decides), BertForTokenClassification the third.
+enum class Task { classification, regression, token_classification };
+const char* name_of(Task task);  // "classification", "regression", "token_classification"
+
+// Root mean square and largest absolute value of the numbers at one point of a layer, over the calibration set (real
+// tokens only). In config.json: {"rms": .., "max": ..}; rms <= max.
+struct Range {
+  double rms = 0, max = 0;
+};
+
+// What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
+struct LayerRanges {
+  Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; likewise with Softmax::power
+  Range cube;            // c = ReLU(u)^3; with Softmax::power u^2
+  Range cube_sum;        // sum_j c_j, the inputs of T; with Softmax::power the mean
+  Range context;         // P V, before the output projection
+  Range attention_norm;  // output of the norm after attention
+  Range ffn;             // FFN pre-activations
+  Range output_norm;     // output of the norm after the FFN
+};
+
+// What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
+// "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine"), "pooler" (bool),
+// "max_relu_input", "max_logit" and, when it was measured, "layers".
+struct HeSection {
+  int version = 1;
+  Softmax softmax = Softmax::exact;
+  Norm norm = Norm::exact;
+  // Largest absolute value seen at any point that the client decrypts (ReLU inputs: scores x/2+1, both layers of T,
+  // FFN pre-activations; logits), over the calibration set. The planner sizes the lowest modulus from it, with margin.
+  double max_relu_input = 0;
+  double max_logit = 0;
+  // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.
+  std::vector<LayerRanges> layers;
+
+  // The larger of them that the client decrypts under the protocol.
+  double largest_decrypted(Protocol protocol) const {
+    return protocol == Protocol::the_x && max_relu_input > max_logit ? max_relu_input : max_logit;
+  }
+};
+
+struct ModelConfig {
+  int layers = 2;
+  int hidden = 128;
+  int heads = 2;
+  int ffn = 512;
+  int vocab = 30522;
+  int max_positions = 512;
+  int type_vocab = 2;  // 0: no token type embeddings (DistilBERT)
+  double layer_norm_eps = 1e-12;
+  Activation activation = Activation::gelu;
+  bool pooler = true;        // dense layer before the classifier; THE-X drops it, token classifiers have none
+  bool pooler_relu = false;  // its activation: DistilBERT's ReLU instead of BERT's tanh
+  Task task = Task::classification;
+  std::vector<std::string> labels;  // id2label, in order; one for a regression; empty: a backbone without a head
+  bool do_lower_case = true;        // from tokenizer_config.json
+  std::optional<HeSection> thex;
+
+  int head_dim() const { return hidden / heads; }
+  // The protocol that can evaluate every nonlinearity, if there is one.
+  std::optional<Protocol> protocol() const;
+  bool he_friendly() const { return protocol().has_value(); }
+};
+
+// Fields that do not change what the model computes are ignored. Throws Error(model) naming the field and value that is
+// missing, out of range or unsupported; for another architecture, why it is not supported.
+ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json = "{}");
+// Reads config.json and, when it is there, tokenizer_config.json. Throws Error(model), Error(file).
+ModelConfig load_config(const std::filesystem::path& folder);
+// The config.json text for a model that Hugging Face's BertForSequenceClassification would also accept
+// (where the replacements and the pooler's activation allow it).
+std::string config_to_json(const ModelConfig& config);
+// The tokenizer_config.json text that goes with it.
+std::string tokenizer_config_to_json(const ModelConfig& config);
+
+}  // namespace thex::model

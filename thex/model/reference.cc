@@ -1,0 +1,230 @@
+#include "thex/model/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/model/dense.h"
+
+namespace thex::model {
+namespace {
+
+using Matrix = std::vector<double>;  // tokens x columns, row-major
+
+// gamma * (x - mean) / sqrt(variance + eps) + beta for each row of `gamma.size()` values.
+void exact_norm(Matrix& x, std::span<const float> gamma, std::span<const float> beta, double eps) {
+  const std::size_t n = gamma.size();
+  for (std::size_t row = 0; row < x.size(); row += n) {
+    double mean = 0, variance = 0;
+    for (std::size_t i = 0; i < n; ++i) mean += x[row + i];
+    mean /= static_cast<double>(n);
+    for (std::size_t i = 0; i < n; ++i) variance += (x[row + i] - mean) * (x[row + i] - mean);
+    const double scale = 1 / std::sqrt(variance / static_cast<double>(n) + eps);
+    for (std::size_t i = 0; i < n; ++i) x[row + i] = gamma[i] * ((x[row + i] - mean) * scale) + beta[i];
+  }
+}
+
+void affine_norm(Matrix& x, std::span<const float> gamma, std::span<const float> beta) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = gamma[i % gamma.size()] * x[i] + beta[i % gamma.size()];
+}
+
+void add(Matrix& x, const Matrix& y) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+}
+
+class Forward {
+ public:
+  Forward(const Model& model, std::size_t tokens)
+      : model_(model), config_(model.config), tokens_(tokens), hidden_(static_cast<std::size_t>(config_.hidden)) {}
+
+  Matrix layer(const Matrix& x, int index) {
+    const std::string prefix = "encoder.layer." + std::to_string(index) + ".";
+    Matrix y = attention(x, prefix + "attention.self.");
+    y = linear(y, prefix + "attention.output.dense", config_.hidden, config_.hidden);
+    add(y, x);
+    norm(y, prefix + "attention.output.LayerNorm");
+    Matrix z = linear(y, prefix + "intermediate.dense", config_.ffn, config_.hidden);
+    for (double& v : z) v = activation(v);
+    z = linear(z, prefix + "output.dense", config_.hidden, config_.ffn);
+    add(z, y);
+    norm(z, prefix + "output.LayerNorm");
+    return z;
+  }
+
+  // Logits of [CLS], or of every token.
+  std::vector<double> head(const Matrix& x) const {
+    const int labels = static_cast<int>(config_.labels.size());
+    if (config_.task == Task::token_classification) return linear(x, "classifier", labels, config_.hidden);
+    Matrix cls(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(hidden_));
+    if (config_.pooler) {
+      cls = linear(cls, "pooler.dense", config_.hidden, config_.hidden);
+      for (double& v : cls) v = config_.pooler_relu ? std::max(v, 0.0) : std::tanh(v);
+    }
+    return linear(cls, "classifier", labels, config_.hidden);
+  }
+
+  double max_relu_input() const { return max_relu_input_; }
+
+ private:
+  Matrix linear(const Matrix& x, const std::string& name, int out, int in) const {
+    return dense(x, model_.at(name + ".weight", {out, in}).data, model_.at(name + ".bias", {out}).data);
+  }
+
+  void norm(Matrix& x, const std::string& name) const {
+    const auto& gamma = model_.at(name + ".weight", {config_.hidden}).data;
+    const auto& beta = model_.at(name + ".bias", {config_.hidden}).data;
+    if (config_.thex && config_.thex->norm == Norm::affine) {
+      affine_norm(x, gamma, beta);
+    } else {
+      exact_norm(x, gamma, beta, config_.layer_norm_eps);
+    }
+  }
+
+  double relu(double x) {
+    max_relu_input_ = std::max(max_relu_input_, std::abs(x));
+    return std::max(x, 0.0);
+  }
+
+  double activation(double x) {
+    if (config_.activation == Activation::relu) return relu(x);
+    if (config_.activation == Activation::square) return x * x;
+    return 0.5 * x * (1 + std::erf(x * M_SQRT1_2));
+  }
+
+  // Per head P * V with P from the scores of all tokens; tokens x hidden.
+  Matrix attention(const Matrix& x, const std::string& name) {
+    const Matrix q = linear(x, name + "query", config_.hidden, config_.hidden);
+    const Matrix k = linear(x, name + "key", config_.hidden, config_.hidden);
+    const Matrix v = linear(x, name + "value", config_.hidden, config_.hidden);
+    const auto d = static_cast<std::size_t>(config_.head_dim());
+    const double scale = 1 / std::sqrt(static_cast<double>(d));
+    Matrix result(x.size());
+    std::vector<double> p(tokens_);
+    for (std::size_t column = 0; column < hidden_; column += d) {
+      for (std::size_t i = 0; i < tokens_; ++i) {
+        const double* query = &q[i * hidden_ + column];
+        for (std::size_t j = 0; j < tokens_; ++j) {
+          const double* key = &k[j * hidden_ + column];
+          double sum = 0;
+          for (std::size_t c = 0; c < d; ++c) sum += query[c] * key[c];
+          p[j] = sum * scale;
+        }
+        switch (config_.thex ? config_.thex->softmax : Softmax::exact) {
+          case Softmax::exact:
+            exact_softmax(p);
+            break;
+          case Softmax::estimation:
+            estimate_softmax(p, name + "estimation.");
+            break;
+          case Softmax::power:
+            power_softmax(p);
+            break;
+        }
+        double* out = &result[i * hidden_ + column];
+        for (std::size_t j = 0; j < tokens_; ++j) {
+          const double* value = &v[j * hidden_ + column];
+          for (std::size_t c = 0; c < d; ++c) out[c] += p[j] * value[c];
+        }
+      }
+    }
+    return result;
+  }
+
+  static void exact_softmax(std::vector<double>& scores) {
+    const double top = *std::max_element(scores.begin(), scores.end());
+    double sum = 0;
+    for (double& s : scores) sum += s = std::exp(s - top);
+    for (double& s : scores) s /= sum;
+  }
+
+  static void power_softmax(std::vector<double>& scores) {
+    for (double& s : scores) {
+      const double u = s / 2 + 1;
+      s = u * u / static_cast<double>(scores.size());
+    }
+  }
+
+  void estimate_softmax(std::vector<double>& scores, const std::string& name) {
+    double sum = 0;
+    for (double& s : scores) {
+      const double u = relu(s / 2 + 1);
+      sum += s = u * u * u;
+    }
+    const double reciprocal = estimate_reciprocal(sum, name);
+    for (double& s : scores) s *= reciprocal;
+  }
+
+  // T: Linear(1,16), ReLU, Linear(16,16), ReLU, Linear(16,1).
+  double estimate_reciprocal(double sum, const std::string& name) {
+    constexpr int w = kEstimationWidth;
+    Matrix x = linear({sum}, name + "0", w, 1);
+    for (double& v : x) v = relu(v);
+    x = linear(x, name + "2", w, w);
+    for (double& v : x) v = relu(v);
+    return linear(x, name + "4", 1, w)[0];
+  }
+
+  const Model& model_;
+  const ModelConfig& config_;
+  std::size_t tokens_, hidden_;
+  double max_relu_input_ = 0;
+};
+
+}  // namespace
+
+std::vector<double> embed(const Model& model, std::span<const std::int32_t> ids,
+                          std::span<const std::int32_t> type_ids) {
+  const ModelConfig& config = model.config;
+  if (ids.empty() || ids.size() > static_cast<std::size_t>(config.max_positions) || type_ids.size() != ids.size()) {
+    throw Error(ErrorCode::input, std::to_string(ids.size()) + " tokens with " + std::to_string(type_ids.size()) +
+                                      " types; the model takes 1 to " + std::to_string(config.max_positions) +
+                                      " tokens, each with its type");
+  }
+  const auto& words = model.at("embeddings.word_embeddings.weight", {config.vocab, config.hidden}).data;
+  const auto& positions = model.at("embeddings.position_embeddings.weight", {config.max_positions, config.hidden}).data;
+  const bool typed = config.type_vocab > 0;
+  const std::vector<float> none(static_cast<std::size_t>(config.hidden));
+  const auto& types =
+      typed ? model.at("embeddings.token_type_embeddings.weight", {config.type_vocab, config.hidden}).data : none;
+  const auto hidden = static_cast<std::size_t>(config.hidden);
+  std::vector<double> x(ids.size() * hidden);
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    if (ids[t] < 0 || ids[t] >= config.vocab || (typed && (type_ids[t] < 0 || type_ids[t] >= config.type_vocab))) {
+      throw Error(ErrorCode::input, "token " + std::to_string(t) + " has id " + std::to_string(ids[t]) + " and type " +
+                                        std::to_string(type_ids[t]) + "; the model has " +
+                                        std::to_string(config.vocab) + " ids and " + std::to_string(config.type_vocab) +
+                                        " types");
+    }
+    const float* word = &words[static_cast<std::size_t>(ids[t]) * hidden];
+    const float* type = &types[typed ? static_cast<std::size_t>(type_ids[t]) * hidden : 0];
+    for (std::size_t i = 0; i < hidden; ++i) {
+      x[t * hidden + i] = static_cast<double>(word[i]) + positions[t * hidden + i] + type[i];
+    }
+  }
+  exact_norm(x, model.at("embeddings.LayerNorm.weight", {config.hidden}).data,
+             model.at("embeddings.LayerNorm.bias", {config.hidden}).data, config.layer_norm_eps);
+  return x;
+}
+
+ForwardResult forward_embedded(const Model& model, std::vector<double> embeddings) {
+  const auto hidden = static_cast<std::size_t>(model.config.hidden);
+  if (embeddings.empty() || embeddings.size() % hidden != 0) {
+    throw Error(ErrorCode::input,
+                std::to_string(embeddings.size()) + " values are not rows of " + std::to_string(hidden));
+  }
+  Forward pass(model, embeddings.size() / hidden);
+  ForwardResult result;
+  result.hidden.push_back(std::move(embeddings));
+  for (int i = 0; i < model.config.layers; ++i) result.hidden.push_back(pass.layer(result.hidden.back(), i));
+  if (!model.config.labels.empty()) result.logits = pass.head(result.hidden.back());
+  result.max_relu_input = pass.max_relu_input();
+  return result;
+}
+
+ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids) {
+  return forward_embedded(model, embed(model, ids, type_ids));
+}
+
+}  // namespace thex::model
