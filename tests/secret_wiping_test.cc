@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "thex/ckks/detail/residues.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/masked_refresh.h"
-#include "thex/ckks/residues.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/ckks/secret/wipe_later.h"
 #include "thex/ring/kernels.h"

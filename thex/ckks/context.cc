@@ -7,8 +7,8 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ckks/context_constants.h"
-#include "thex/ckks/prime_chain.h"
+#include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/detail/prime_chain.h"
 
 namespace thex::ckks {
 namespace {

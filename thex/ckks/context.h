@@ -76,7 +76,7 @@ class Context {
 
   ~Context();
 
-  // Constants of base conversion, rescaling and ModDown (context_constants.h); for the evaluator.
+  // Constants of base conversion, rescaling and ModDown (detail/context_constants.h); for the evaluator.
   struct Constants;
   const Constants& constants() const { return *constants_; }
 

@@ -10,9 +10,9 @@
 #include <type_traits>
 
 #include "thex/base/error.h"
-#include "thex/ckks/context_constants.h"
-#include "thex/ckks/embedding.h"
-#include "thex/ckks/residues.h"
+#include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/detail/embedding.h"
+#include "thex/ckks/detail/residues.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {

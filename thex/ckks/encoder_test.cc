@@ -3,7 +3,7 @@
 #include <limits>
 #include <numbers>
 
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 

@@ -6,10 +6,10 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ckks/checks.h"
-#include "thex/ckks/context_constants.h"
-#include "thex/ckks/residues.h"
-#include "thex/ckks/sum_of_products.h"
+#include "thex/ckks/detail/checks.h"
+#include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/detail/residues.h"
+#include "thex/ckks/detail/sum_of_products.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {

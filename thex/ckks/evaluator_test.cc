@@ -1,7 +1,7 @@
 // Every operation against complex arithmetic in clear, with the error bound that the noise analysis gives.
 #include "thex/ckks/evaluator.h"
 
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::ckks {

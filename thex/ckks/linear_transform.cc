@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "thex/base/error.h"
-#include "thex/ckks/checks.h"
-#include "thex/ckks/key_switching.h"
-#include "thex/ckks/sum_of_products.h"
+#include "thex/ckks/detail/checks.h"
+#include "thex/ckks/detail/key_switching.h"
+#include "thex/ckks/detail/sum_of_products.h"
 
 namespace thex::ckks {
 namespace {
@@ -19,7 +19,7 @@ using ring::kernels;
 using ring::Poly;
 
 // Values of a row worked on at a time: the rotated ranges of one transform then fit into the second-level cache. It
-// divides every N, and an automorphism maps such ranges onto such ranges (see key_switching.cc).
+// divides every N, and an automorphism maps such ranges onto such ranges (see detail/key_switching.cc).
 constexpr std::size_t kChunk = 1024;
 
 // Both parts of a value times P, modulo q_0..q_level and the special primes.

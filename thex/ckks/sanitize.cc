@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "thex/ckks/checks.h"
+#include "thex/ckks/detail/checks.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
-#include "thex/ckks/wire.h"
+#include "thex/ckks/detail/wire.h"
 
 namespace thex::ckks {
 namespace {

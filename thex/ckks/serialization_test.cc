@@ -4,7 +4,7 @@
 #include <functional>
 #include <limits>
 
-#include "thex/ckks/bit_packing.h"
+#include "thex/ckks/detail/bit_packing.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::ckks {

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ring/kernel_tables.h"
+#include "thex/ring/simd/kernel_tables.h"
 
 namespace thex::ring {
 namespace {

@@ -1,5 +1,5 @@
-// Internal to kernels.h: data of the complex transform behind CKKS encoding (ckks/embedding.h). Plain data only, so
-// that the files compiled for one instruction set may include it (the reason is in avx512ifma.h).
+// Internal to kernels.h: data of the complex transform behind CKKS encoding (ckks/detail/embedding.h). Plain data only,
+// so that the files compiled for one instruction set may include it (the reason is in simd/avx512ifma.h).
 //
 // The transform of h points takes log2(h) stages of butterflies over blocks of 2 * half points, half = 1, 2, .. h / 2;
 // point j of a block has the factor w = zeta^(5^j) with zeta of order 8 * half. Two stages make one step of radix 4:

@@ -76,8 +76,8 @@ struct Kernels {
   void (*rounded_quotient)(std::uint64_t* dst, const std::uint64_t* const* src, const double* reciprocal,
                            std::size_t count, std::size_t n);
 
-  // The complex transform of CKKS encoding (ckks/embedding.h), split into real and imaginary parts: h points, any power
-  // of two that the tables reach. Values -> coefficients times h; `re` and `im` are scratch afterwards.
+  // The complex transform of CKKS encoding (ckks/detail/embedding.h), split into real and imaginary parts: h points,
+  // any power of two that the tables reach. Values -> coefficients times h; `re` and `im` are scratch afterwards.
   void (*fft_inverse)(double* dst_re, double* dst_im, double* re, double* im, std::size_t h, const FftTables& tables);
   // Coefficients -> values.
   void (*fft_forward)(double* dst_re, double* dst_im, const double* re, const double* im, std::size_t h,

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ring/avx512ifma.h"
 #include "thex/ring/kernels.h"
+#include "thex/ring/simd/avx512ifma.h"
 
 namespace thex::ring {
 namespace {

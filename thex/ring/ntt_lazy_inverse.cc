@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "thex/ring/avx512ifma.h"
+#include "thex/ring/simd/avx512ifma.h"
 
 namespace thex::ring {
 namespace {

@@ -1,4 +1,4 @@
-// Internal: tables of the lazy inverse NTT (ntt_inverse_lazy_avx512ifma.cc), for primes q <= kLazyInverseLimit and
+// Internal: tables of the lazy inverse NTT (simd/ntt_inverse_lazy_avx512ifma.cc), for primes q <= kLazyInverseLimit and
 // N >= 128.
 //
 // The transform undoes 64 consecutive slots at once, then three or two stages at a time. Each such step is a cyclic

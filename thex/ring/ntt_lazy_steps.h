@@ -1,5 +1,5 @@
 // Internal: how the lazy inverse NTT (ntt_lazy_inverse.h) divides its stages into steps. Constants only, so that files
-// compiled for one instruction set may include it (the reason is in avx512ifma.h).
+// compiled for one instruction set may include it (the reason is in simd/avx512ifma.h).
 #pragma once
 
 namespace thex::ring {

@@ -1,4 +1,4 @@
-#include "thex/ckks/checks.h"
+#include "thex/ckks/detail/checks.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/ckks/secret/wiped.h"
 

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/ckks/secret/wiped.h"
 

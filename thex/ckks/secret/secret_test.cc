@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 

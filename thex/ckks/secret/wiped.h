@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "thex/ckks/context.h"
-#include "thex/ckks/residues.h"
+#include "thex/ckks/detail/residues.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/poly.h"
 #include "thex/ring/random.h"

@@ -14,7 +14,7 @@
 // (-high / M, 1 + high / M) q, so a stage widens the interval by 1 + high / M q on either side.
 #pragma once
 
-#include "thex/ring/avx512ifma_field.h"
+#include "thex/ring/simd/avx512ifma_field.h"
 
 namespace thex::ring::ifma {
 namespace {

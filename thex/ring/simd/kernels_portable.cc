@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/kernel_tables.h"
 #include "thex/ring/ntt.h"
+#include "thex/ring/simd/kernel_tables.h"
 
 namespace thex::ring {
 namespace {

@@ -11,9 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/avx512ifma.h"
-#include "thex/ring/avx512ifma_signed.h"
 #include "thex/ring/ntt_lazy_steps.h"
+#include "thex/ring/simd/avx512ifma.h"
+#include "thex/ring/simd/avx512ifma_signed.h"
 
 namespace thex::ring::ifma {
 namespace {

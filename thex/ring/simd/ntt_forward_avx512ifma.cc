@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/avx512ifma.h"
-#include "thex/ring/avx512ifma_signed.h"
+#include "thex/ring/simd/avx512ifma.h"
+#include "thex/ring/simd/avx512ifma_signed.h"
 
 namespace thex::ring::ifma {
 namespace {

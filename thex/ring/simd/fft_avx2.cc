@@ -1,8 +1,8 @@
 // The complex transform and the reduction of real coefficients on four doubles.
 #include <immintrin.h>
 
-#include "thex/ring/avx2.h"
-#include "thex/ring/fft_lanes.h"
+#include "thex/ring/simd/avx2.h"
+#include "thex/ring/simd/fft_lanes.h"
 
 namespace thex::ring {
 namespace {

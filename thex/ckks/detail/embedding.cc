@@ -1,4 +1,4 @@
-#include "thex/ckks/embedding.h"
+#include "thex/ckks/detail/embedding.h"
 
 #include <cmath>
 #include <cstdint>

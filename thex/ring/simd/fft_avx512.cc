@@ -1,8 +1,8 @@
 // The complex transform and the reduction of real coefficients on eight doubles.
 #include <immintrin.h>
 
-#include "thex/ring/avx512ifma.h"
-#include "thex/ring/fft_lanes.h"
+#include "thex/ring/simd/avx512ifma.h"
+#include "thex/ring/simd/fft_lanes.h"
 
 namespace thex::ring {
 namespace {

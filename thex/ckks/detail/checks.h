@@ -7,7 +7,7 @@
 #include "thex/base/error.h"
 #include "thex/ckks/ciphertext.h"
 #include "thex/ckks/context.h"
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 
 namespace thex::ckks {
 

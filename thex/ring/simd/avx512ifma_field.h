@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/avx512ifma.h"
+#include "thex/ring/simd/avx512ifma.h"
 
 #define THEX_INLINE inline __attribute__((always_inline))
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

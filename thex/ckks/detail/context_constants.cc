@@ -1,4 +1,4 @@
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 
 #include <algorithm>
 #include <cmath>

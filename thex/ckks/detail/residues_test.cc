@@ -1,8 +1,8 @@
-#include "thex/ckks/residues.h"
+#include "thex/ckks/detail/residues.h"
 
 #include <cmath>
 
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 

@@ -1,4 +1,4 @@
-#include "thex/ckks/base_conversion.h"
+#include "thex/ckks/detail/base_conversion.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "thex/ckks/residues.h"
+#include "thex/ckks/detail/residues.h"
 
 #include <bit>
 #include <cmath>

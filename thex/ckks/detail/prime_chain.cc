@@ -1,4 +1,4 @@
-#include "thex/ckks/prime_chain.h"
+#include "thex/ckks/detail/prime_chain.h"
 
 #include <algorithm>
 #include <cmath>

@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/avx2.h"
-#include "thex/ring/avx2_field.h"
+#include "thex/ring/simd/avx2.h"
+#include "thex/ring/simd/avx2_field.h"
 
 namespace thex::ring::avx2 {
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
-#include "thex/ckks/bit_packing.h"
+#include "thex/ckks/detail/bit_packing.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::ckks::wire {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "thex/ring/kernel_tables.h"
+#include "thex/ring/simd/kernel_tables.h"
 
 namespace thex::ring::portable {
 namespace {

@@ -1,11 +1,11 @@
 // Relinearisation, rotations and conjugation.
-#include "thex/ckks/key_switching.h"
+#include "thex/ckks/detail/key_switching.h"
 
 #include <cstring>
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ckks/checks.h"
+#include "thex/ckks/detail/checks.h"
 
 namespace thex::ckks {
 

@@ -8,7 +8,7 @@
 
 #include "thex/base/parallel.h"
 #include "thex/ckks/context.h"
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ring/poly.h"
 
 namespace thex::ckks {

@@ -1,4 +1,4 @@
-#include "thex/ckks/bit_packing.h"
+#include "thex/ckks/detail/bit_packing.h"
 
 #include <algorithm>
 #include <bit>

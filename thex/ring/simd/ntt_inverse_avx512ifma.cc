@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "thex/ring/avx512ifma.h"
-#include "thex/ring/avx512ifma_field.h"
+#include "thex/ring/simd/avx512ifma.h"
+#include "thex/ring/simd/avx512ifma_field.h"
 
 namespace thex::ring::ifma {
 namespace {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <array>
 
-#include "thex/ring/avx512ifma.h"
-#include "thex/ring/kernel_tables.h"
 #include "thex/ring/ntt.h"
+#include "thex/ring/simd/avx512ifma.h"
+#include "thex/ring/simd/kernel_tables.h"
 
 namespace thex::ring {
 namespace {

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "thex/base/parallel.h"
-#include "thex/ckks/base_conversion.h"
-#include "thex/ckks/context_constants.h"
+#include "thex/ckks/detail/base_conversion.h"
+#include "thex/ckks/detail/context_constants.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/ring/kernels.h"
 
