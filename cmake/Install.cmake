@@ -8,7 +8,7 @@ set(thex_libraries
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
         PATTERN "cli" EXCLUDE PATTERN "measure" EXCLUDE PATTERN "convert" EXCLUDE PATTERN "testing.h" EXCLUDE PATTERN "test_support.h" EXCLUDE
-        PATTERN "ckks/detail" EXCLUDE PATTERN "ring/simd" EXCLUDE)
+        PATTERN "ckks/detail" EXCLUDE PATTERN "ring/simd" EXCLUDE PATTERN "wiped.h" EXCLUDE)
 
 # thex runs the other two, so they are not in the path of a user.
 install(TARGETS thex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
