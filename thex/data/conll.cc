@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/data/table.h"
 
 namespace thex::data {

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 
 namespace thex::data {
 namespace {

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/data/example_reader.h"
 
 namespace thex::data {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/data/table.h"
 
 namespace thex::data {

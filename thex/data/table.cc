@@ -68,8 +68,6 @@ std::optional<std::size_t> column_number(const std::string& column) {
   return number;
 }
 
-std::string in_quotes(const std::string& text) { return in_quotes(text); }
-
 std::string quoted_list(const std::vector<std::string>& texts) {
   constexpr std::size_t kMost = 30;
   std::string out;

@@ -53,8 +53,6 @@ class TableReader {
 // The number that "#3" says (3); nothing for another text.
 std::optional<std::size_t> column_number(const std::string& column);
 
-// `text` in quotes for messages, shortened.
-std::string in_quotes(const std::string& text);
 // "a", "b", "c" .. of what a file has.
 std::string quoted_list(const std::vector<std::string>& texts);
 

@@ -1,6 +1,6 @@
 // The protocol one-round: its input, the feed-forward layers and the logits.
-#include "thex/encoder/magnitudes.h"
 #include "thex/encoder/one_round/builder.h"
+#include "thex/encoder/rows/assumed_ranges.h"
 
 namespace thex::encoder {
 

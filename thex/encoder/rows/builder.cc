@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "thex/encoder/magnitudes.h"
+#include "thex/encoder/rows/assumed_ranges.h"
 
 namespace thex::encoder {
 

@@ -1,8 +1,7 @@
 #include <string>
 #include <vector>
 
-#include "thex/encoder/inference_plan.h"
-#include "thex/encoder/magnitudes.h"
+#include "thex/encoder/rows/assumed_ranges.h"
 #include "thex/encoder/the_x/builder.h"
 
 namespace thex::encoder {

@@ -1,0 +1,15 @@
+// How large the encoder's values are taken to be where nothing was measured, and what was measured where it was.
+#pragma once
+
+#include "thex/model/config.h"
+
+namespace thex::encoder {
+
+// A norm takes a sum of two vectors near 1 back to values near 1: gamma' on either.
+inline constexpr double kNormGain = 0.7;
+
+// What a layer is taken to compute: its calibrated ranges, or, without calibration, values near 1. `tokens`: of the
+// length bucket, for the sums over keys. Throws Error(model) for ranges that are no numbers above 0.
+model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens);
+
+}  // namespace thex::encoder
