@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by the scripts of this folder: the repository's root, Debian packages, configuring and building. Sourced, not run.
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -8,6 +9,7 @@ packages_test="libgtest-dev libgmock-dev librapidcheck-dev binutils valgrind"
 packages_training="libtorch-dev libopenblas0-pthread"
 packages_bench="libbenchmark-dev"
 packages_fuzz="clang-14 libclang-rt-14-dev"
+packages_lint="clang-format-14 clang-tidy-14 shellcheck universal-ctags"
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$(basename "$0"): $*"; exit 1; }

@@ -42,7 +42,7 @@ while IFS=$'\t' read -r file object; do
   checked=$((checked + 1))
   found="$(foreign_includes "$file")"
   if [ -n "$found" ]; then
-    echo "${file#"$source"/} is compiled with AVX flags and includes" $found >&2
+    echo "${file#"$source"/} is compiled with AVX flags and includes" "$found" >&2
     status=1
   fi
   [ -s "$build/$object" ] || { echo "no object $object: build first" >&2; exit 1; }

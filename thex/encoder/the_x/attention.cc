@@ -74,6 +74,41 @@ std::vector<Value> EncoderBuilder::spread_coefficients(std::span<const Value> co
   return circuit::weighted_sums(b_, coefficients, sums);
 }
 
+// Where the client takes the coefficients of one query block, one key block and one part of its shifts from, in the
+// scores that it decrypts: value `input` of the step, which holds `place` key blocks before this one.
+std::vector<SlotSource> EncoderBuilder::returned_scores(std::size_t query_block, std::size_t key_block,
+                                                        std::size_t part, std::size_t place_of_block,
+                                                        std::size_t input) {
+  const std::size_t half_tokens = layout_.tokens / 2;
+  return sources([&](RowLayout::Position at) {
+    const std::size_t head = at.column / layout_.head_dim, place = at.column % layout_.head_dim / layout_.copies;
+    if (head >= layout_.heads) return SlotSource{};
+    const std::size_t shift = part * layout_.returned + place, query = at.row % layout_.tokens;
+    const std::size_t key = (query + shift + at.part * half_tokens) % layout_.tokens;
+    const std::size_t key_token = key_block * layout_.tokens + key, query_token = query_block * layout_.tokens + query;
+    const std::size_t column = head * layout_.head_dim + layout_.score_column(place_of_block * half_tokens + shift);
+    // Zero when the key or the query is padding.
+    return SlotSource{static_cast<std::int32_t>(input),
+                      static_cast<std::int32_t>(layout_.slot(at.row, at.part, column)),
+                      static_cast<std::int32_t>(std::max(key_token, query_token))};
+  });
+}
+
+// The sum over all keys of coefficient times value, for the queries of one block. Each half of a row sums half of the
+// keys; here they are added.
+Value EncoderBuilder::value_sum(std::span<const Value> coefficients, const std::vector<Value>& value_shifts) {
+  const std::size_t half_tokens = layout_.tokens / 2, parts = half_tokens / layout_.returned;
+  Value sum;
+  for (std::size_t block = 0; block < layout_.blocks; ++block) {
+    std::vector<std::pair<Value, Value>> terms;
+    for (Value c : spread_coefficients(coefficients.subspan(block * parts, parts)))
+      terms.emplace_back(c, value_shifts[block * half_tokens + terms.size()]);
+    const Value of_block = b_.product_sum(terms);
+    sum = block == 0 ? of_block : b_.add(sum, of_block);
+  }
+  return b_.add(sum, b_.rotate(sum, static_cast<int>(layout_.half)));
+}
+
 Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   const std::size_t half_tokens = layout_.tokens / 2, blocks = layout_.blocks;
   const int row = static_cast<int>(layout_.width);
@@ -108,23 +143,9 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   for (std::size_t query_block = 0; query_block < blocks; ++query_block)
     for (std::size_t first = 0; first < blocks; first += layout_.group_blocks) {
       sent.push_back(scores(queries[query_block], key_shifts, first));
-      const auto input = static_cast<std::int32_t>(sent.size() - 1);
       for (std::size_t block = first; block < first + layout_.group_blocks; ++block)
         for (std::size_t part = 0; part < parts; ++part)
-          back.push_back(sources([&](RowLayout::Position at) {
-            const std::size_t head = at.column / layout_.head_dim,
-                              place = at.column % layout_.head_dim / layout_.copies;
-            if (head >= layout_.heads) return SlotSource{};
-            const std::size_t shift = part * returned + place, query = at.row % layout_.tokens;
-            const std::size_t key = (query + shift + at.part * half_tokens) % layout_.tokens;
-            const std::size_t key_token = block * layout_.tokens + key;
-            const std::size_t query_token = query_block * layout_.tokens + query;
-            const std::size_t column =
-                head * layout_.head_dim + layout_.score_column((block - first) * half_tokens + shift);
-            // Zero when the key or the query is padding.
-            return SlotSource{input, static_cast<std::int32_t>(layout_.slot(at.row, at.part, column)),
-                              static_cast<std::int32_t>(std::max(key_token, query_token))};
-          }));
+          back.push_back(returned_scores(query_block, block, part, block - first, sent.size() - 1));
     }
   // The client cubes what it sees anyway: two levels less for the server.
   const std::vector<Value> coefficients =
@@ -146,16 +167,9 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   Blocks heads;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block) {
     label(layer, "value_sum");
-    Value sum;
-    for (std::size_t block = 0; block < blocks; ++block) {
-      std::vector<std::pair<Value, Value>> terms;
-      const auto own = std::span(coefficients).subspan((query_block * blocks + block) * parts, parts);
-      for (Value c : spread_coefficients(own)) terms.emplace_back(c, value_shifts[block * half_tokens + terms.size()]);
-      const Value of_block = b_.product_sum(terms);
-      sum = block == 0 ? of_block : b_.add(sum, of_block);
-    }
-    // Both halves hold half of the keys; the reciprocal's second half is zero and clears what is left there.
-    sum = b_.add(sum, b_.rotate(sum, static_cast<int>(layout_.half)));
+    const Value sum =
+        value_sum(std::span(coefficients).subspan(query_block * blocks * parts, blocks * parts), value_shifts);
+    // The reciprocal's second half is zero and clears what is left there.
     heads.push_back(b_.multiply(sum, t[query_block]));
   }
   return heads;

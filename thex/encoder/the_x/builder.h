@@ -30,6 +30,9 @@ class EncoderBuilder : RowBuilder {
   Value merge_windows(const std::vector<Value>& values, std::size_t stride,
                       const std::function<bool(std::size_t p, std::size_t place)>& inside);
   std::vector<Value> spread_coefficients(std::span<const Value> coefficients);
+  std::vector<circuit::SlotSource> returned_scores(std::size_t query_block, std::size_t key_block, std::size_t part,
+                                                   std::size_t place_of_block, std::size_t input);
+  Value value_sum(std::span<const Value> coefficients, const std::vector<Value>& value_shifts);
 
   // softmax_estimation_circuit.cc: T, whose two ReLUs the client computes
   Value score_sum(const std::vector<Value>& coefficients);
