@@ -221,21 +221,9 @@ class Machine {
     return static_cast<std::int64_t>(value);
   }
 
-  // One instruction; false at the end.
-  bool step() {
-    at_ = position_;
-    const auto code = static_cast<unsigned char>(take(1)[0]);
+  // Marks, constants, numbers and strings. False for the code of another instruction.
+  bool literal(unsigned char code) {
     switch (code) {
-      case 0x80: {  // PROTO
-        const int version = number<std::uint8_t>();
-        if (version < 2 || version > 4) fail("has protocol " + std::to_string(version) + ", supported are 2 to 4");
-        break;
-      }
-      case 0x95:  // FRAME
-        take(8);
-        break;
-      case '.':  // STOP
-        return false;
       case '(':  // MARK
         push(Kind::mark);
         break;
@@ -273,6 +261,15 @@ class Machine {
       case 'X':  // BINUNICODE
         push_text(take(number<std::uint32_t>()));
         break;
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  // Lists, tuples and dictionaries. False for the code of another instruction.
+  bool container(unsigned char code) {
+    switch (code) {
       case ']':  // EMPTY_LIST
         push(Kind::list);
         break;
@@ -313,6 +310,15 @@ class Machine {
         set_items(items);
         break;
       }
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  // The memo, which names values for later use. False for the code of another instruction.
+  bool memo(unsigned char code) {
+    switch (code) {
       case 'q':  // BINPUT
         memoize(number<std::uint8_t>());
         break;
@@ -328,6 +334,15 @@ class Machine {
       case 'j':  // LONG_BINGET
         recall(number<std::uint32_t>());
         break;
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  // Globals, calls and what they make. False for the code of another instruction.
+  bool object(unsigned char code) {
+    switch (code) {
       case 'c': {  // GLOBAL
         const std::string module = line();
         push_global(module, line());
@@ -351,7 +366,23 @@ class Machine {
         top(Kind::dictionary, "a dictionary to set attributes of");
         break;
       default:
-        fail("has the instruction " + std::to_string(code) + ", which state dicts do not use");
+        return false;
+    }
+    return true;
+  }
+
+  // One instruction; false at the end.
+  bool step() {
+    at_ = position_;
+    const auto code = static_cast<unsigned char>(take(1)[0]);
+    if (code == '.') return false;  // STOP
+    if (code == 0x80) {             // PROTO
+      const int version = number<std::uint8_t>();
+      if (version < 2 || version > 4) fail("has protocol " + std::to_string(version) + ", supported are 2 to 4");
+    } else if (code == 0x95) {  // FRAME
+      take(8);
+    } else if (!literal(code) && !container(code) && !memo(code) && !object(code)) {
+      fail("has the instruction " + std::to_string(code) + ", which state dicts do not use");
     }
     return true;
   }
