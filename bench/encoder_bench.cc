@@ -14,8 +14,9 @@
 #include <map>
 
 #include "thex/circuit/accounting.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/client_turn.h"
+#include "thex/circuit/run/ckks_run.h"
+#include "thex/circuit/secret/client_turn.h"
+#include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/measure/bound.h"
@@ -33,14 +34,15 @@ std::shared_ptr<const model::Model> embedded_model(model::Protocol protocol) {
 struct Session {
   encoder::InferencePlan inference;
   ckks::secret::SecretKey key;
-  ckks::EvaluationKeys keys;
+  std::shared_ptr<const ckks::EvaluationKeys> keys;
 };
 
 Session make_session(model::Protocol protocol) {
   encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), 128);
   ring::Prng prng;
   auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
-  auto keys = ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng);
+  auto keys =
+      std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng));
   return Session{std::move(inference), std::move(key), std::move(keys)};
 }
 
@@ -136,7 +138,7 @@ void encoder(benchmark::State& state) {
   const circuit::Program& program = s.inference.plan.programs[bucket];
   const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
   const ckks::ContextPtr context = s.inference.plan.context;
-  const circuit::CkksExecutor executor(context, program, levels);
+  const auto prepared = std::make_shared<const circuit::CkksCircuit>(context, program, levels);
   const ckks::Evaluator evaluator(context);
   const circuit::ClientTurn client(s.inference.plan, bucket, s.key, std::vector<int>(sentences, shape.tokens));
   double client_seconds = 0;
@@ -153,20 +155,21 @@ void encoder(benchmark::State& state) {
   };
   std::vector<double> embeddings(sentences * static_cast<std::size_t>(shape.tokens) * 128);
   for (std::size_t i = 0; i < embeddings.size(); ++i) embeddings[i] = std::sin(static_cast<double>(i));
-  std::vector<circuit::NodeTime> profile;
-  executor.run(s.keys, timed([&] { return client.first(embeddings); }), exchange, 2);  // encodes the weights
+  circuit::run_with_client(prepared, s.keys, timed([&] { return client.first(embeddings); }), exchange, 2);
   client_seconds = 0;
+  std::optional<circuit::RunProfile> profile;
   for (auto _ : state) {
     auto first = timed([&] { return client.first(embeddings); });
-    profile.clear();
-    benchmark::DoNotOptimize(executor.run_profiled(s.keys, std::move(first), exchange, threads, profile));
+    profile.emplace();
+    benchmark::DoNotOptimize(
+        circuit::run_with_client(prepared, s.keys, std::move(first), exchange, threads, &*profile));
   }
   state.counters["client_ms"] = benchmark::Counter(1e3 * client_seconds, benchmark::Counter::kAvgIterations);
-  state.counters["plain_MB"] = static_cast<double>(executor.plaintext_bytes()) / 1e6;
+  state.counters["plain_MB"] = static_cast<double>(prepared->plaintext_bytes()) / 1e6;
   state.counters["pool_peak_MB"] = static_cast<double>(ring::pool_statistics().peak_in_use) / 1e6;
   if (std::getenv("THEX_PROFILE")) {
-    print_profile(profile, levels.estimated_seconds);
-    print_bounds(profile, program, levels, s.inference.plan);
+    print_profile(profile->times(), levels.estimated_seconds);
+    print_bounds(profile->times(), program, levels, s.inference.plan);
   }
 }
 BENCHMARK(encoder<model::Protocol::the_x>)

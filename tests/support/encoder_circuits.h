@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "tests/support/models.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/client_turn.h"
+#include "thex/circuit/run/ckks_run.h"
+#include "thex/circuit/run/clear.h"
+#include "thex/circuit/secret/client_turn.h"
+#include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/model/reference.h"
@@ -66,7 +67,8 @@ inline std::vector<double> encrypted_logits(const encoder::InferencePlan& infere
   if (shape.sentences > 1) embeddings.resize(static_cast<std::size_t>(shape.sentences) * padded);
   ring::Prng prng(ring::Seed{1});
   const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+  const auto keys =
+      std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key, plan.keys, prng));
   const ckks::Evaluator evaluator(plan.context);
   const circuit::ClientTurn client(plan, program, key, lengths);
   const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
@@ -79,8 +81,9 @@ inline std::vector<double> encrypted_logits(const encoder::InferencePlan& infere
     ++exchanges;
     return expand(client.answer(step, inputs));
   };
-  const circuit::CkksExecutor executor(plan.context, plan.programs[program], plan.program_plans[program]);
-  return client.result(executor.run(keys, expand(client.first(embeddings)), exchange, 2));
+  const auto prepared =
+      std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs[program], plan.program_plans[program]);
+  return client.result(circuit::run_with_client(prepared, keys, expand(client.first(embeddings)), exchange, 2));
 }
 
 }  // namespace thex::support

@@ -10,14 +10,15 @@
 namespace thex {
 
 enum class ErrorCode {
-  usage = 2,     // wrong arguments, or an API called outside its documented range
-  model = 3,     // model folder missing, damaged or of an unsupported architecture
-  input = 4,     // text or data set that cannot be processed (empty, too long, not UTF-8, bad label)
-  network = 5,   // no server there, connection lost, time-out
-  protocol = 6,  // the peer sent something that this protocol version does not allow
-  keys = 7,      // key file missing, damaged, or made for another model
-  file = 8,      // cannot read or write a file; disk full
-  crypto = 9,    // parameters that are not 128-bit secure, or an operation without levels or keys left
+  usage = 2,       // wrong arguments, or an API called outside its documented range
+  model = 3,       // model folder missing, damaged or of an unsupported architecture
+  input = 4,       // text or data set that cannot be processed (empty, too long, not UTF-8, bad label)
+  network = 5,     // no server there, connection lost, time-out
+  protocol = 6,    // the peer sent something that this protocol version does not allow
+  keys = 7,        // key file missing, damaged, or made for another model
+  file = 8,        // cannot read or write a file; disk full
+  crypto = 9,      // parameters that are not 128-bit secure, or an operation without levels or keys left
+  cancelled = 10,  // ended before it was done because nobody waits for it any longer, or the program ends
   internal = 70,
 };
 

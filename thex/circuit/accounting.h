@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "thex/circuit/cost_model.h"
-#include "thex/circuit/planner.h"
+#include "thex/circuit/plan.h"
 #include "thex/circuit/program.h"
 
 namespace thex::circuit {

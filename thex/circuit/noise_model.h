@@ -6,20 +6,33 @@
 //
 // Here the first part is carried on average, from magnitudes alone; errors of different nodes count as independent,
 // except that of a value used twice by one operation (x * x, x + x), and a client's copies of a slot as different
-// slots. Where data is at hand, simulate_noise (clear.h) carries drawn errors through the real values instead; what an
-// operation adds is the same.
+// slots. Where data is at hand, simulate_noise (run/clear.h) carries drawn errors through the real values instead; what
+// an operation adds is the same.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "thex/circuit/operation_noise.h"
-#include "thex/circuit/planner.h"
+#include "thex/circuit/plan.h"
 #include "thex/circuit/program.h"
 
 namespace thex::circuit {
+
+// Root mean squares to assume where neither weights nor data are at hand.
+struct AssumedMagnitudes {
+  double fresh = 1;   // of what the client encrypts
+  double weight = 1;  // of a plain vector without values
+  // The same for the plain vectors of one node, when it depends on the step; empty: `weight` for all.
+  std::function<double(const Program&, const Node&)> weight_of;
+  // Of one node that the client encrypts; empty: `fresh` for all.
+  std::function<double(const Program&, const Node&)> fresh_of;
+  // The largest that a node's values are known to have, whatever follows from its inputs; empty: no limit.
+  std::function<double(const Program&, const Node&)> at_most;
+};
 
 struct NoiseEstimate {
   std::vector<double> magnitude;  // per node: root mean square of its slots

@@ -5,12 +5,12 @@
 #include <cmath>
 #include <random>
 
+#include "tests/support/local_parties.h"
+#include "tests/support/random_reals.h"
 #include "thex/base/error.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/client_turn.h"
-#include "thex/circuit/matrix.h"
-#include "thex/circuit/testing.h"
+#include "thex/circuit/library/matrix.h"
+#include "thex/circuit/planner.h"
+#include "thex/circuit/run/clear.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::circuit {
@@ -33,21 +33,8 @@ struct Outcome {
 Outcome outcome(const Plan& plan, const Reals& input, std::uint64_t seed) {
   const Program& program = plan.programs[0];
   const ProgramPlan& levels = plan.program_plans[0];
-  ring::Prng prng(ring::Seed{static_cast<std::uint8_t>(seed), 1});
-  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
-  const ckks::Evaluator evaluator(plan.context);
-  const ClientTurn client(plan, 0, key, 1, 1);
-  const auto expand = [&](const std::vector<ckks::SeededCiphertext>& seeded) {
-    std::vector<Ciphertext> out;
-    for (const auto& c : seeded) out.push_back(evaluator.expand(c));
-    return out;
-  };
-  const CkksExecutor executor(plan.context, program, levels);
-  const auto exchange = [&](std::size_t step, std::vector<Ciphertext> inputs) {
-    return expand(client.answer(step, inputs));
-  };
-  const Reals got = client.result(executor.run(keys, expand(client.first(input)), exchange, 1));
+  const testing::LocalParties parties(plan, 0, ring::Seed{static_cast<std::uint8_t>(seed), 1});
+  const Reals got = parties.run(input, 1);
   const Reals clear = run_clear(program, input, 1).logits;
   const NoiseModel model{plan.context.get(), &levels, seed};
   const NoiseEstimate estimate = simulate_noise(program, model, input, 1);
@@ -196,10 +183,18 @@ std::vector<Program> growing(std::size_t slots, int factor) {
   return {std::move(b).finish(b.rotate(x, 1), all)};
 }
 
+// Predicts by simulated runs on these values of so many slots.
+auto simulated_on(Reals (*values)(std::size_t slots)) {
+  return [values](const Plan& plan, std::size_t i) {
+    const Program& program = plan.programs[i];
+    return simulate_noise(program, {plan.context.get(), &plan.program_plans[i], i}, values(program.slots), 1);
+  };
+}
+
 TEST(PrecisionCheck, RefusesAndNamesTheStep) {
   const auto build = [](int factor) { return [=](std::size_t slots) { return growing(slots, factor); }; };
-  const auto sample = [](const Program& program) { return uniform(program.slots, 3); };
-  PlannerOptions options{.max_value = 256, .min_precision_bits = 12, .sample = sample};
+  const auto simulate = simulated_on([](std::size_t slots) { return uniform(slots, 3); });
+  PlannerOptions options{.max_value = 256, .min_precision_bits = 12, .simulate = simulate};
   const Plan good = make_plan(build(100), options);
   ASSERT_TRUE(good.program_plans[0].result_bits);
   EXPECT_GT(*good.program_plans[0].result_bits, 12);
@@ -210,7 +205,7 @@ TEST(PrecisionCheck, RefusesAndNamesTheStep) {
   ASSERT_TRUE(unchecked.program_plans[0].result_bits);
   EXPECT_LT(*unchecked.program_plans[0].result_bits, 12);
   EXPECT_EQ(unchecked.spec, good.spec) << "the check does not change what is chosen";
-  options.sample = nullptr;
+  options.simulate = nullptr;
   EXPECT_FALSE(make_plan(build(100), options).program_plans[0].result_bits) << "nothing was asked";
   options.min_precision_bits = 12;
   EXPECT_THROW(make_plan(build(1000000), options), Error) << "from assumed magnitudes";
@@ -224,7 +219,7 @@ TEST(PrecisionCheck, ALargerScaleKeepsMoreBits) {
     for (int i = 0; i < 9; ++i) x = b.multiply(x, x);
     return std::vector<Program>{std::move(b).finish(x, {0})};
   };
-  PlannerOptions options{.sample = [](const Program& p) { return Reals(p.slots, 1.0); }};
+  PlannerOptions options{.simulate = simulated_on([](std::size_t slots) { return Reals(slots, 1.0); })};
   const Plan cheap = make_plan(build, options);
   options.min_log_scale = cheap.spec.log_scale + 1;
   const Plan precise = make_plan(build, options);
@@ -244,7 +239,8 @@ TEST(PrecisionCheck, LooksThroughClientSteps) {
     return std::vector<Program>{std::move(b).finish(b.rotate(x, 1), {0})};
   };
   ckks::testing::expect_error(ErrorCode::crypto, {"'early'"}, [&] {
-    make_plan(build, {.min_precision_bits = 20, .sample = [](const Program& p) { return Reals(p.slots, 1.0); }});
+    make_plan(build, {.min_precision_bits = 20,
+                      .simulate = simulated_on([](std::size_t slots) { return Reals(slots, 1.0); })});
   });
 }
 

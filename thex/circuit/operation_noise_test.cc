@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "thex/circuit/testing.h"
+#include "tests/support/random_reals.h"
 #include "thex/ckks/test_support.h"
 
 namespace thex::circuit {

@@ -8,9 +8,8 @@
 
 #include "thex/base/error.h"
 #include "thex/circuit/accounting.h"
-#include "thex/circuit/clear.h"
+#include "thex/circuit/levels.h"
 #include "thex/circuit/noise_model.h"
-#include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
@@ -74,15 +73,13 @@ void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Cont
 
 // Fills result_bits, and refuses what is not precise enough.
 void predict_precision(Plan& plan, const PlannerOptions& options) {
-  if (!(options.min_precision_bits > 0) && !options.sample) return;
+  if (!(options.min_precision_bits > 0) && !options.simulate) return;
   const OperationNoise noise(*plan.context);
   for (std::size_t i = 0; i < plan.programs.size(); ++i) {
     const Program& program = plan.programs[i];
     ProgramPlan& levels = plan.program_plans[i];
-    const NoiseEstimate estimate = options.sample
-                                       ? simulate_noise(program, {plan.context.get(), &levels, i},
-                                                        options.sample(program), std::numeric_limits<int>::max())
-                                       : estimate_noise(program, levels, noise, options.assumed);
+    const NoiseEstimate estimate =
+        options.simulate ? options.simulate(plan, i) : estimate_noise(program, levels, noise, options.assumed);
     levels.result_bits = estimate.result_bits();
     if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
     const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);
@@ -106,79 +103,6 @@ double total_cost(const std::vector<ProgramPlan>& plans) {
 }
 
 }  // namespace
-
-ProgramPlan assign_levels(const Program& program) {
-  ProgramPlan plan;
-  const std::size_t n = program.nodes.size();
-  const auto must_be_canonical = [&](NodeId id) {
-    if (keeps_refresh_scale(program, id))
-      throw Error(ErrorCode::internal, "circuit step '" + program.nodes[static_cast<std::size_t>(id)].label +
-                                           "' sends a refreshed value to the client");
-  };
-  for (NodeId id : program.results) must_be_canonical(id);
-  for (const ClientStep& step : program.steps)
-    for (NodeId id : step.inputs) must_be_canonical(id);
-  plan.level.assign(n, 0);
-  const int last = static_cast<int>(program.steps.size());
-  plan.urgency.assign(n, last);
-  for (std::size_t s = 1; s < program.steps.size(); ++s)
-    for (NodeId input : program.steps[s].inputs) {
-      int& urgency = plan.urgency[static_cast<std::size_t>(input)];
-      urgency = std::min(urgency, static_cast<int>(s));
-    }
-  for (std::size_t i = n; i-- > 0;) {
-    const Node& node = program.nodes[i];
-    // A refreshed value has the levels that its users need; what goes into it only those of the mask.
-    const int needed = node.op == Op::refreshed ? ckks::kRefreshLevel : plan.level[i] + consumed_levels(node.op);
-    if (node.op == Op::refreshed) plan.level[i] = std::max(plan.level[i], ckks::kRefreshLevel);
-    for (NodeId input : node.inputs) {
-      const auto k = static_cast<std::size_t>(input);
-      if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_refresh_scale(program, input))
-        throw Error(ErrorCode::internal,
-                    "circuit step '" + node.label + "' uses a refreshed value outside a weighted sum");
-      plan.level[k] = std::max(plan.level[k], needed);
-      plan.urgency[k] = std::min(plan.urgency[k], node.op == Op::refreshed ? node.step : plan.urgency[i]);
-    }
-    if (node.op == Op::fresh || node.op == Op::refreshed) plan.depth = std::max(plan.depth, plan.level[i]);
-  }
-  return plan;
-}
-
-bool keeps_refresh_scale(const Program& program, NodeId node) {
-  auto i = static_cast<std::size_t>(node);
-  while (program.nodes[i].op == Op::rotate) i = static_cast<std::size_t>(program.nodes[i].inputs[0]);
-  return program.nodes[i].op == Op::refreshed;
-}
-
-double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node) {
-  return context.scale(keeps_refresh_scale(program, node) ? ckks::kRefreshLevel
-                                                          : plan.level[static_cast<std::size_t>(node)]);
-}
-
-std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan&,
-                                  std::size_t step) {
-  std::vector<Travelling> all;
-  if (step == program.steps.size()) {
-    for (NodeId id : program.results) all.push_back({id, 0, context.scale(0), false});
-    return all;
-  }
-  for (NodeId id : program.steps.at(step).inputs) all.push_back({id, 0, context.scale(0), false});
-  for (NodeId id : program.steps[step].refreshed)
-    all.push_back({program.nodes[static_cast<std::size_t>(id)].inputs[0], ckks::kRefreshLevel,
-                   context.scale(ckks::kRefreshLevel), true});
-  return all;
-}
-
-std::vector<Travelling> to_server(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
-                                  std::size_t step) {
-  std::vector<Travelling> all;
-  if (step == program.steps.size()) return all;
-  for (const std::vector<NodeId>* nodes : {&program.steps.at(step).outputs, &program.steps.at(step).refreshed})
-    for (NodeId id : *nodes)
-      all.push_back({id, plan.level[static_cast<std::size_t>(id)], value_scale(context, program, plan, id),
-                     nodes == &program.steps[step].refreshed});
-  return all;
-}
 
 Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options) {
   std::optional<Plan> best;

@@ -2,10 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 #include "thex/base/error.h"
-#include "thex/circuit/scheduler.h"
+#include "thex/circuit/levels.h"
 
 namespace thex::circuit {
 namespace {
@@ -62,40 +60,6 @@ TEST(MakePlan, SaysWhyNothingFits) {
     EXPECT_EQ(e.code(), ErrorCode::crypto);
     EXPECT_NE(std::string(e.what()).find("60 levels"), std::string::npos) << e.what();
   }
-}
-
-TEST(Scheduler, RunsInOrderOfUrgencyAndDependence) {
-  std::vector<int> order;
-  const auto note = [&](int i) { return [&order, i](const ParallelFor&) { order.push_back(i); }; };
-  run_tasks({{note(0), {}, 5}, {note(1), {}, 1}, {note(2), {1}, 9}, {note(3), {1}, 0}}, 1);
-  EXPECT_EQ(order, (std::vector<int>{1, 3, 0, 2}));
-}
-
-TEST(Scheduler, SharesTheWorkOfATask) {
-  for (const int threads : {1, 2, 3}) {
-    std::vector<std::atomic<int>> done(100);
-    const auto task = [&](const ParallelFor& parallel) {
-      // Loops within loops, and one that throws.
-      parallel(10, [&](std::size_t i) { parallel(10, [&](std::size_t j) { ++done[10 * i + j]; }); });
-      EXPECT_THROW(parallel(4,
-                            [](std::size_t i) {
-                              if (i == 2) throw Error(ErrorCode::internal, "piece");
-                            }),
-                   Error);
-    };
-    run_tasks({{task, {}, 0}, {task, {}, 0}, {task, {0}, 0}}, threads);
-    for (const std::atomic<int>& d : done) EXPECT_EQ(d, 3) << threads << " threads";
-  }
-}
-
-TEST(Scheduler, StopsAtTheFirstException) {
-  bool ran = false;
-  EXPECT_THROW(run_tasks({{[](const ParallelFor&) { throw Error(ErrorCode::network, "gone"); }, {}, 0},
-                          {[&](const ParallelFor&) { ran = true; }, {0}, 0}},
-                         2),
-               Error);
-  EXPECT_FALSE(ran);
-  EXPECT_THROW(run_tasks({{[](const ParallelFor&) {}, {0}, 0}}, 1), Error) << "a task cannot wait for itself";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // A circuit as data: the straight-line program that the transformer code writes once (through Builder) and that three
-// interpreters run: trace (planner.h: levels, keys, memory, time), clear (clear.h: doubles) and ckks (ckks_executor.h).
+// interpreters run: trace (planner.h: levels, keys, memory, time), clear (run/clear.h: doubles) and ckks
+// (run/ckks_run.h).
 //
 // Values are vectors of `slots` numbers, real ones but for pairs (Builder::pair). Products rescale at once, so a
 // value's multiplicative depth is the number of products on its longest path from a fresh encryption. Nothing here
@@ -23,7 +24,7 @@ struct PlainVector {
   std::function<void(std::span<double>)> fill = nullptr;
   bool complex = false;  // `fill` writes the real parts of one period, then the imaginary ones
   // Root mean square to count with when noise is estimated; 0: that of the values or, without `fill`, what
-  // AssumedMagnitudes (planner.h) says. For a mask whose few slots are all that matters: their size, not the mean.
+  // AssumedMagnitudes (noise_model.h) says. For a mask whose few slots are all that matters: their size, not the mean.
   double magnitude = 0;
   double gain = 1;  // what AssumedMagnitudes says is multiplied by this
 

@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "thex/base/error.h"
-#include "thex/circuit/clear.h"
+#include "thex/circuit/levels.h"
+#include "thex/circuit/run/clear.h"
 
 namespace thex::circuit {
 namespace {

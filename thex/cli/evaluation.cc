@@ -9,7 +9,8 @@
 #include <random>
 
 #include "thex/base/error.h"
-#include "thex/circuit/clear.h"
+#include "thex/base/parallel.h"
+#include "thex/circuit/run/clear.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/progress.h"
@@ -17,7 +18,6 @@
 #include "thex/data/labels.h"
 #include "thex/model/reference.h"
 #include "thex/protocol/batches.h"
-#include "thex/protocol/parallel.h"
 
 namespace thex::cli {
 namespace {
@@ -111,7 +111,7 @@ EvaluationRun Evaluation::empty() const {
 EvaluationRun Evaluation::plain() const {
   EvaluationRun run = empty();
   Progress progress(examples_.size());
-  protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
+  parallel_for(examples_.size(), threads_, [&](std::size_t i) {
     run.logits[i] = model::forward(*model_, encodings_[i].tokens.ids, encodings_[i].tokens.type_ids).logits;
     progress.step();
   });
@@ -122,7 +122,7 @@ EvaluationRun Evaluation::simulate() const {
   const encoder::InferencePlan plan = encoder::plan_inference(model_, options_.model.max_tokens);
   EvaluationRun run = empty();
   Progress progress(examples_.size());
-  protocol::parallel_for(examples_.size(), threads_, [&](std::size_t i) {
+  parallel_for(examples_.size(), threads_, [&](std::size_t i) {
     const text::Encoding& e = encodings_[i].tokens;
     const int tokens = static_cast<int>(e.ids.size());
     const std::size_t bucket = plan.bucket_for(tokens);

@@ -7,14 +7,14 @@
 #include <random>
 #include <vector>
 
+#include "thex/base/parallel.h"
 #include "thex/circuit/accounting.h"
-#include "thex/circuit/clear.h"
+#include "thex/circuit/run/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/model/model.h"
-#include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 
 namespace thex::cli {
@@ -56,7 +56,7 @@ Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder
 // gives them, in the place of those from assumed magnitudes.
 void simulate_precision(encoder::InferencePlan& plan, int hidden) {
   constexpr int kRuns = 4;
-  protocol::parallel_for(plan.shapes.size(), thread_count(0), [&](std::size_t i) {
+  parallel_for(plan.shapes.size(), thread_count(0), [&](std::size_t i) {
     std::mt19937_64 engine(i);
     std::normal_distribution<double> normal;
     const auto [tokens, sentences] = plan.shapes[i];

@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "thex/base/error.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/polynomial.h"
+#include "thex/circuit/levels.h"
+#include "thex/circuit/library/polynomial.h"
+#include "thex/circuit/run/ckks_run.h"
+#include "thex/circuit/run/clear.h"
 #include "thex/ckks/encoder.h"
+#include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
@@ -96,11 +98,10 @@ class Measurement {
         x_(uniform(context_->slots(), 1)),
         y_(uniform(context_->slots(), 2)) {
     const int polynomial_levels = std::min(kMostPolynomialLevels, context_->max_level());
-    keys_ = ckks::secret::make_evaluation_keys(key_,
-                                               {.rotations = {{1, level}},
-                                                .relinearization_level = std::max(level, polynomial_levels),
-                                                .conjugation_level = level},
-                                               prng_);
+    const ckks::KeyRequirements required{.rotations = {{1, level}},
+                                         .relinearization_level = std::max(level, polynomial_levels),
+                                         .conjugation_level = level};
+    keys_ = std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key_, required, prng_));
   }
 
   std::vector<Row> run() {
@@ -118,8 +119,8 @@ class Measurement {
     const double switching = noise_.key_switch(level_, scale);
     Reals shifted = x_;
     std::rotate(shifted.begin(), shifted.begin() + 1, shifted.end());
-    note("rotate", evaluator_.rotate(a, 1, keys_), shifted, fresh + switching);
-    note("conjugate", evaluator_.conjugate(a, keys_), x_, fresh + switching);
+    note("rotate", evaluator_.rotate(a, 1, *keys_), shifted, fresh + switching);
+    note("conjugate", evaluator_.conjugate(a, *keys_), x_, fresh + switching);
     if (level_ > 0) products(a, b, scale, fresh);
     if (context_->max_level() > 0) polynomial(std::min(kMostPolynomialLevels, context_->max_level()));
     return std::move(rows_);
@@ -134,7 +135,7 @@ class Measurement {
     const double carried = kMeanSquare * fresh;
     note("multiply by a plaintext, rescale", evaluator_.rescale(evaluator_.mul_plain(a, factor)), product,
          carried + kMeanSquare * noise_.encoding(context_->slots(), factor_scale) + noise_.rounding(after));
-    note("multiply, relinearise, rescale", evaluator_.relinearize_rescale(evaluator_.mul(a, b), keys_), product,
+    note("multiply, relinearise, rescale", evaluator_.relinearize_rescale(evaluator_.mul(a, b), *keys_), product,
          2 * carried + noise_.relinearize_rescale(below, after));
     note("rescale to the level below", evaluator_.align_to(a, below), x_,
          fresh + noise_.lowering(kMeanSquare, scale, below));
@@ -145,8 +146,9 @@ class Measurement {
     const circuit::Program program = program_of(p, context_->slots());
     const circuit::ProgramPlan plan = circuit::assign_levels(program);
     const int top = plan.level.front();
-    const circuit::CkksExecutor executor(context_, program, plan);
-    const Ciphertext result = executor.run(keys_, {encrypt(encode(x_, top, context_->scale(top)))}, {}, 1)[0];
+    const auto prepared = std::make_shared<const circuit::CkksCircuit>(context_, program, plan);
+    const Ciphertext input = encrypt(encode(x_, top, context_->scale(top)));
+    const Ciphertext result = circuit::run_with_client(prepared, keys_, {input}, {}, 1)[0];
     Reals expected;
     for (const double x : x_) expected.push_back(p(x));
     const auto estimate = circuit::simulate_noise(program, {context_.get(), &plan, 1}, x_, 1, 2);
@@ -180,7 +182,7 @@ class Measurement {
   circuit::OperationNoise noise_;
   ring::Prng prng_;
   ckks::secret::SecretKey key_;
-  ckks::EvaluationKeys keys_;
+  std::shared_ptr<const ckks::EvaluationKeys> keys_;
   Reals x_, y_;
   std::vector<Row> rows_;
 };

@@ -3,10 +3,11 @@
 #include <cmath>
 #include <utility>
 
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/client_turn.h"
-#include "thex/circuit/matrix.h"
+#include "thex/circuit/library/matrix.h"
+#include "thex/circuit/planner.h"
+#include "thex/circuit/run/ckks_run.h"
 #include "thex/ckks/encoder.h"
+#include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
 
 namespace thex::measure {
@@ -49,9 +50,9 @@ circuit::Program program(const Shape& shape, std::size_t slots, bool compact) {
 // What a run needs, in the order in which it has to be made.
 struct Transform {
   circuit::Plan plan;
-  ckks::EvaluationKeys keys;
+  std::shared_ptr<const ckks::EvaluationKeys> keys;
   std::vector<ckks::Ciphertext> inputs;
-  std::unique_ptr<const circuit::CkksExecutor> executor;
+  std::shared_ptr<const circuit::CkksCircuit> circuit;
 
   Transform(const Shape& shape, bool compact)
       : plan(circuit::make_plan(
@@ -63,7 +64,7 @@ struct Transform {
             {.min_log_n = kLogN, .max_log_n = kLogN})) {
     ring::Prng prng(ring::Seed{9});
     const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-    keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
+    keys = std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key, plan.keys, prng));
     const ckks::Encoder encoder(plan.context);
     const ckks::Evaluator evaluator(plan.context);
     const std::vector<double> values(plan.context->slots(), 0.5);
@@ -78,19 +79,21 @@ Work work_of(const Shape& shape, const Transform& transform) {
   const int limbs = transform.plan.program_plans[0].depth + 1;
   const auto diagonals = static_cast<double>(shape.padded), baby = static_cast<double>(shape.baby);
   return WorkOf(*transform.plan.context, limbs).linear_transform(baby - 1, diagonals / baby, diagonals) +
-         Work{.bytes = static_cast<double>(transform.executor->plaintext_bytes())};
+         Work{.bytes = static_cast<double>(transform.circuit->plaintext_bytes())};
 }
 
 Prepared prepare(const Shape& shape, bool compact) {
   const auto transform = std::make_shared<Transform>(shape, compact);
   const double start = wall_clock();
-  transform->executor = std::make_unique<const circuit::CkksExecutor>(
+  transform->circuit = std::make_shared<const circuit::CkksCircuit>(
       transform->plan.context, transform->plan.programs[0], transform->plan.program_plans[0]);
   Prepared prepared;
   prepared.encode_seconds = wall_clock() - start;
-  prepared.plaintext_bytes = transform->executor->plaintext_bytes();
+  prepared.plaintext_bytes = transform->circuit->plaintext_bytes();
   prepared.work = work_of(shape, *transform);
-  prepared.run = [transform] { transform->executor->run(transform->keys, transform->inputs, nullptr, 1); };
+  prepared.run = [transform] {
+    circuit::run_with_client(transform->circuit, transform->keys, transform->inputs, nullptr, 1);
+  };
   return prepared;
 }
 

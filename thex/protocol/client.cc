@@ -6,11 +6,11 @@
 #include <cmath>
 #include <limits>
 
-#include "thex/circuit/client_turn.h"
+#include "thex/base/parallel.h"
+#include "thex/circuit/secret/client_turn.h"
 #include "thex/ckks/secret/wipe_later.h"
 #include "thex/ckks/serialization.h"
 #include "thex/model/reference.h"
-#include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 
 namespace thex::protocol {

@@ -112,7 +112,7 @@ ErrorMessage parse_error(ByteView payload) {
   if (payload.size() < 2) reject(fmt::format("an error of {} bytes, expected at least 2", payload.size()));
   ErrorMessage message{ErrorCode::internal, text(payload.subspan(2))};
   const auto code = number(payload, 0, 2);
-  if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::crypto)) {
+  if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::cancelled)) {
     message.code = static_cast<ErrorCode>(code);
   }
   for (char& c : message.text) {

@@ -79,19 +79,19 @@ std::string Server::Impl::describe() const {
   return json.dump();
 }
 
-const circuit::CkksExecutor& Server::Impl::executor(std::size_t index) {
+std::shared_ptr<const circuit::CkksCircuit> Server::Impl::circuit(std::size_t index) {
   Bucket& bucket = *buckets.at(index);
   const std::lock_guard lock(bucket.mutex);
-  if (!bucket.executor) {
+  if (!bucket.circuit) {
     const auto start = Clock::now();
-    bucket.executor = std::make_unique<const circuit::CkksExecutor>(plan.plan.context, plan.plan.programs[index],
-                                                                    plan.plan.program_plans[index], plaintexts);
+    bucket.circuit = std::make_shared<const circuit::CkksCircuit>(plan.plan.context, plan.plan.programs[index],
+                                                                  plan.plan.program_plans[index], plaintexts);
     log(fmt::format(
         "prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
-        encoder::to_string(plan.shapes[index]), static_cast<double>(bucket.executor->plaintext_bytes()) / 1e6,
+        encoder::to_string(plan.shapes[index]), static_cast<double>(bucket.circuit->plaintext_bytes()) / 1e6,
         static_cast<double>(plaintexts->bytes()) / 1e6, std::chrono::duration<double>(Clock::now() - start).count()));
   }
-  return *bucket.executor;
+  return bucket.circuit;
 }
 
 Server::Server(std::shared_ptr<const model::Model> model, int max_tokens, ServerOptions options)
@@ -101,7 +101,7 @@ Server::~Server() = default;
 
 const encoder::InferencePlan& Server::plan() const { return impl_->plan; }
 std::string Server::describe() const { return impl_->describe(); }
-void Server::prepare(std::size_t bucket) { impl_->executor(bucket); }
+void Server::prepare(std::size_t bucket) { impl_->circuit(bucket); }
 
 void Server::handle(Connection& connection) {
   BusyFlag busy{false};

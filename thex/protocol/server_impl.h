@@ -7,7 +7,7 @@
 #include <semaphore>
 #include <vector>
 
-#include "thex/circuit/ckks_executor.h"
+#include "thex/circuit/run/ckks_circuit.h"
 #include "thex/protocol/key_cache.h"
 #include "thex/protocol/server.h"
 
@@ -21,21 +21,21 @@ struct Server::Impl {
 
   struct Bucket {
     std::mutex mutex;
-    std::unique_ptr<const circuit::CkksExecutor> executor;
+    std::shared_ptr<const circuit::CkksCircuit> circuit;
   };
 
   void log(const std::string& line) const {
     if (options.log) options.log(line);
   }
   std::string describe() const;
-  const circuit::CkksExecutor& executor(std::size_t bucket);
+  std::shared_ptr<const circuit::CkksCircuit> circuit(std::size_t bucket);
 
   // Serves one client until it leaves; never throws.
   void handle(Connection& connection, BusyFlag& busy);
   void session(Connection& connection, BusyFlag& busy);
   std::shared_ptr<const ckks::EvaluationKeys> greet(Connection& connection);
   std::shared_ptr<const ckks::EvaluationKeys> receive_keys(Connection& connection, const KeyFingerprint& fingerprint);
-  void answer(Connection& connection, const ckks::EvaluationKeys& keys, const Frame& query);
+  void answer(Connection& connection, const std::shared_ptr<const ckks::EvaluationKeys>& keys, const Frame& query);
   std::vector<ckks::Ciphertext> parse(ByteView payload, std::size_t bucket, std::size_t step) const;
 
   const std::shared_ptr<const model::Model> model;

@@ -1,10 +1,11 @@
 // One client of the server, from its hello to its last query.
 #include <fmt/format.h>
 
+#include "thex/base/parallel.h"
+#include "thex/circuit/run/ckks_run.h"
 #include "thex/ckks/sanitize.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/messages.h"
-#include "thex/protocol/parallel.h"
 #include "thex/protocol/plan_sizes.h"
 #include "thex/protocol/server_impl.h"
 
@@ -69,7 +70,7 @@ void Server::Impl::session(Connection& connection, BusyFlag& busy) {
   while (!stopping) {
     const Frame query = connection.receive(expected, in(options.idle_timeout));
     const Busy mark(busy);
-    answer(connection, *client_keys, query);
+    answer(connection, client_keys, query);
     ++queries;
   }
 }
@@ -120,13 +121,14 @@ std::vector<ckks::Ciphertext> Server::Impl::parse(ByteView payload, std::size_t 
   const auto sizes = fresh_sizes(plan, bucket, step);
   const std::vector<ByteView> views = split_ciphertexts(payload, sizes);
   std::vector<ckks::Ciphertext> ciphertexts(views.size());
-  // The executor checks levels and scales.
+  // The run checks levels and scales.
   parallel_for(views.size(), options.threads,
                [&](std::size_t i) { ciphertexts[i] = ckks::parse_ciphertext(*p.context, views[i]); });
   return ciphertexts;
 }
 
-void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& client_keys, const Frame& query) {
+void Server::Impl::answer(Connection& connection, const std::shared_ptr<const ckks::EvaluationKeys>& client_keys,
+                          const Frame& query) {
   const Slot slot(query_slots);
   auto mark = Clock::now();  // when the server's turn began
   const std::size_t bucket = parse_head(query.payload).index;
@@ -143,7 +145,7 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
                                seconds_since(mark)};
     connection.send(type, encode(head, bytes), in(options.message_timeout));
   };
-  const circuit::CkksExecutor::Exchange exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
+  const circuit::Exchange exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
     send(FrameType::step, step, inputs);
     const Expected expected[] = {{FrameType::step_reply, message_bytes(fresh_sizes(plan, bucket, step))}};
     const Frame reply = connection.receive(expected, in(options.message_timeout));
@@ -154,15 +156,15 @@ void Server::Impl::answer(Connection& connection, const ckks::EvaluationKeys& cl
     }
     return parse(reply.payload, bucket, step);
   };
-  std::vector<ckks::Ciphertext> results =
-      executor(bucket).run(client_keys, parse(query.payload, bucket, 0), exchange, options.threads);
+  std::vector<ckks::Ciphertext> results = circuit::run_with_client(
+      circuit(bucket), client_keys, parse(query.payload, bucket, 0), exchange, options.threads);
   if (plan.flooding_bits >= 0) {
-    if (!client_keys.relinearization)
+    if (!client_keys->relinearization)
       throw Error(ErrorCode::internal, "a plan that floods its answers has no relinearisation key");
     for (ckks::Ciphertext& result : results) {
       ring::Prng prng;
-      result =
-          ckks::sanitize(*plan.plan.context, std::move(result), *client_keys.relinearization, plan.flooding_bits, prng);
+      result = ckks::sanitize(*plan.plan.context, std::move(result), *client_keys->relinearization, plan.flooding_bits,
+                              prng);
     }
   }
   send(FrameType::result, program.steps.size(), results);

@@ -5,6 +5,7 @@
 
 #include "tests/support/encoder_circuits.h"
 #include "thex/circuit/accounting.h"
+#include "thex/circuit/levels.h"
 #include "thex/encoder/one_round/builder.h"
 
 namespace thex::encoder {

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "thex/circuit/matrix.h"
+#include "thex/circuit/library/matrix.h"
 #include "thex/circuit/program.h"
 #include "thex/encoder/rows/layout.h"
 #include "thex/encoder/rows/weights.h"

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "thex/circuit/matrix.h"
+#include "thex/circuit/library/matrix.h"
 #include "thex/model/model.h"
 
 namespace thex::encoder {

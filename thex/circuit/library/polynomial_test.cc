@@ -1,16 +1,16 @@
-#include "thex/circuit/polynomial.h"
+#include "thex/circuit/library/polynomial.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
+#include "tests/support/local_parties.h"
 #include "thex/base/error.h"
-#include "thex/circuit/ckks_executor.h"
-#include "thex/circuit/clear.h"
-#include "thex/circuit/client_turn.h"
+#include "thex/circuit/levels.h"
+#include "thex/circuit/planner.h"
+#include "thex/circuit/run/clear.h"
 #include "thex/ckks/precision.h"
-#include "thex/ckks/secret/secret.h"
 
 namespace thex::circuit {
 namespace {
@@ -253,16 +253,8 @@ TEST_P(EncryptedPolynomial, IsPrecise) {
   EXPECT_EQ(plan.program_plans[0].counts.ciphertext_products, polynomial_cost(p).ciphertext_products);
   EXPECT_EQ(plan.program_plans[0].counts.relinearizations, polynomial_cost(p).relinearizations);
   EXPECT_EQ(plan.program_plans[0].counts.plain_products, polynomial_cost(p).plain_products);
-  ring::Prng prng(ring::Seed{5});
-  const auto key = ckks::secret::SecretKey::generate(plan.context, prng);
-  const auto keys = ckks::secret::make_evaluation_keys(key, plan.keys, prng);
   const Reals x = random_reals(plan.context->slots(), 11, p.a, p.b);
-  const ClientTurn client(plan, 0, key, 1, 1);
-  const ckks::Evaluator evaluator(plan.context);
-  std::vector<ckks::Ciphertext> inputs;
-  for (const auto& c : client.first(x)) inputs.push_back(evaluator.expand(c));
-  const CkksExecutor executor(plan.context, plan.programs[0], plan.program_plans[0]);
-  const Reals got = client.result(executor.run(keys, inputs, {}, 1));
+  const Reals got = testing::LocalParties(plan, 0, ring::Seed{5}).run(x, 1);
   Reals expected;
   for (double v : x) expected.push_back(p(v));
   const ckks::PrecisionStatistics measured = ckks::precision(got, expected);

@@ -1,4 +1,4 @@
-#include "thex/circuit/client_turn.h"
+#include "thex/circuit/secret/client_turn.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/circuit/scheduler.h"
+#include "thex/base/parallel.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/secret/wipe_later.h"
 
@@ -25,9 +25,7 @@ ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret
       threads_(threads) {}
 
 void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_t)>& f) const {
-  std::vector<Task> tasks;
-  for (std::size_t i = 0; i < count; ++i) tasks.push_back({[&f, i](const ParallelFor&) { f(i); }, {}, 0});
-  run_tasks(tasks, std::clamp(static_cast<int>(count), 1, threads_));
+  parallel_for(count, threads_, f);
 }
 
 ckks::Plaintext ClientTurn::encode(std::span<const double> values, const Travelling& t) const {

@@ -1,4 +1,4 @@
-#include "thex/circuit/matrix.h"
+#include "thex/circuit/library/matrix.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "thex/circuit/planner.h"
+#include "thex/circuit/plan.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/secret/secret.h"
 

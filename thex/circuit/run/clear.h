@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "thex/circuit/noise_model.h"
-#include "thex/circuit/planner.h"
+#include "thex/circuit/plan.h"
 #include "thex/circuit/program.h"
 
 namespace thex::circuit {

@@ -1,4 +1,4 @@
-#include "thex/circuit/plaintext_store.h"
+#include "thex/circuit/run/plaintext_store.h"
 
 #include <sodium.h>
 

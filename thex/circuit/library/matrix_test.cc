@@ -1,10 +1,10 @@
-#include "thex/circuit/matrix.h"
+#include "thex/circuit/library/matrix.h"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "thex/circuit/clear.h"
+#include "thex/circuit/run/clear.h"
 
 namespace thex::circuit {
 namespace {

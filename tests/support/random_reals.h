@@ -1,4 +1,4 @@
-// Helpers of the tests in thex/circuit: random vectors and their errors.
+// Random vectors and their errors.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "thex/circuit/clear.h"
+#include "thex/circuit/run/clear.h"
 
 #include <algorithm>
 #include <cmath>

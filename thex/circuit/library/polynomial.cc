@@ -1,5 +1,5 @@
 // The evaluation on encrypted values, and its dry run.
-#include "thex/circuit/polynomial.h"
+#include "thex/circuit/library/polynomial.h"
 
 #include <algorithm>
 #include <bit>

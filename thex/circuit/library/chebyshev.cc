@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
-#include "thex/circuit/polynomial.h"
+#include "thex/circuit/library/polynomial.h"
 
 namespace thex::circuit {
 namespace {

@@ -1,0 +1,65 @@
+// What the planner decides: parameters, keys, levels and scales of a set of programs, as data that every interpreter,
+// the key generator and both sides of the protocol read.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "thex/circuit/program.h"
+#include "thex/ckks/context.h"
+#include "thex/ckks/keys.h"
+
+namespace thex::circuit {
+
+struct OperationCounts {
+  std::size_t rotations = 0, ciphertext_products = 0, plain_products = 0, rescales = 0, relinearizations = 0;
+};
+
+// One program (one length bucket) under the chosen parameters.
+struct ProgramPlan {
+  std::vector<int> level;    // per node: the level at which it is produced
+  std::vector<int> urgency;  // per node: the earliest client step (or, last, the result) that waits for it
+  int depth = 0;             // highest level of any fresh encryption
+  OperationCounts counts;
+  double estimated_seconds = 0;     // server, one thread
+  std::size_t bytes_to_server = 0;  // ciphertexts sent by the client, all steps
+  std::size_t bytes_to_client = 0;
+  // Upper estimates of the ciphertext memory of one run (working_memory.h): on one thread, and what every further
+  // thread adds.
+  std::size_t working_bytes = 0, thread_bytes = 0;
+  // Predicted -log2 of the standard deviation of the error of the worst result slot; when the planner was asked to
+  // predict (PlannerOptions).
+  std::optional<double> result_bits;
+};
+
+struct Plan {
+  ckks::ContextSpec spec;
+  ckks::ContextPtr context;
+  ckks::KeyRequirements keys;     // over all programs
+  std::vector<Program> programs;  // rebuilt for the chosen slot count
+  std::vector<ProgramPlan> program_plans;
+  std::size_t key_bytes_wire = 0, key_bytes_memory = 0;
+};
+
+// Whether a value is a refreshed one, rotated or not.
+bool keeps_refresh_scale(const Program& program, NodeId node);
+
+// The scale of a value: canonical for its level, but for refreshed values, which keep the scale they were sent at.
+double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node);
+
+// The ciphertexts of one turn, in the order in which they travel.
+struct Travelling {
+  NodeId node;
+  int level;
+  double scale;
+  bool masked;  // a refresh: the client re-encrypts it unread
+};
+// Server to client before step >= 1; for step = steps.size(), the results.
+std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                                  std::size_t step);
+// Client to server after a step; always seeded.
+std::vector<Travelling> to_server(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                                  std::size_t step);
+
+}  // namespace thex::circuit

@@ -1,0 +1,86 @@
+#include "thex/circuit/run/encoded_plains.h"
+
+#include <bit>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace thex::circuit {
+namespace {
+
+class PlainEncoder {
+ public:
+  PlainEncoder(const ckks::Context& context, const Program& program, const ProgramPlan& plan, PlaintextStore& store)
+      : context_(context), program_(program), plan_(plan), store_(store) {
+    encoded_.of_node.resize(program.nodes.size());
+  }
+
+  void node(std::size_t id) {
+    const Node& node = program_.nodes[id];
+    const int level = plan_.level[id];
+    auto& list = encoded_.of_node[id];
+    if (node.op == Op::add_plain) list.push_back(encode(node.plains[0], level, context_.scale(level), false));
+    if (node.op != Op::weighted_sum) return;
+    for (std::size_t k = 0; k < node.inputs.size(); ++k)
+      list.push_back(encode(node.plains[k], level + 1, factor_scale(level, node.inputs[k]), false));
+  }
+
+  void group(const TransformGroup& group) {
+    const bool extended = rotates(program_, group);
+    std::vector<ckks::LinearTransform>& list = encoded_.of_group.emplace_back();
+    for (const std::size_t t : group.transforms) {
+      const FusedTransform& fused = program_.transforms[t];
+      ckks::LinearTransform& transform = list.emplace_back();
+      transform.giant_step = fused.giant_step;
+      for (const auto& [g, terms] : fused.at)
+        for (const FusedTransform::Term& term : terms) {
+          const double scale = factor_scale(group.level - 1, fused.inputs[term.input]);
+          encoded_.kept.push_back(encode(term.plain, group.level, scale, extended));
+          transform.at[g].push_back({term.input, term.steps, encoded_.kept.back().get()});
+        }
+    }
+  }
+
+  EncodedPlains take() { return std::move(encoded_); }
+
+ private:
+  std::shared_ptr<const ckks::Plaintext> encode(PlainId id, int level, double scale, bool extended) {
+    auto& entry = entries_[{id, level, std::bit_cast<std::uint64_t>(scale), extended}];
+    if (!entry) {
+      const PlainVector& vector = program_.plains[static_cast<std::size_t>(id)];
+      std::vector<double>& values = filled_[id];
+      if (values.empty()) values = vector.values();
+      entry = store_.get(values, vector.complex, level, scale, extended);
+      if (distinct_.insert(entry.get()).second) encoded_.bytes += bytes_of(*entry);
+    }
+    return entry;
+  }
+
+  double factor_scale(int level, NodeId factor) const {
+    const double dropped = static_cast<double>(context_.prime(static_cast<std::size_t>(level) + 1).value());
+    return context_.scale(level) * dropped / value_scale(context_, program_, plan_, factor);
+  }
+
+  const ckks::Context& context_;
+  const Program& program_;
+  const ProgramPlan& plan_;
+  PlaintextStore& store_;
+  EncodedPlains encoded_;
+  std::map<PlainId, std::vector<double>> filled_;
+  std::map<std::tuple<PlainId, int, std::uint64_t, bool>, std::shared_ptr<const ckks::Plaintext>> entries_;
+  std::set<const ckks::Plaintext*> distinct_;
+};
+
+}  // namespace
+
+EncodedPlains encode_plains(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+                            const Fusion& fusion, PlaintextStore& store) {
+  PlainEncoder encoder(context, program, plan, store);
+  for (std::size_t id = 0; id < program.nodes.size(); ++id)
+    if (fusion.nodes[id].how == Fusion::How::alone) encoder.node(id);
+  for (const TransformGroup& group : fusion.groups) encoder.group(group);
+  return encoder.take();
+}
+
+}  // namespace thex::circuit

@@ -1,0 +1,172 @@
+#include "thex/circuit/task_graph.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "thex/ckks/masked_refresh.h"
+
+namespace thex::circuit {
+namespace {
+
+using Kind = TaskGraph::Kind;
+using Task = TaskGraph::Task;
+constexpr std::size_t kNone = TaskGraph::kNone;
+
+std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
+
+class GraphBuilder {
+ public:
+  GraphBuilder(const Program& program, const ProgramPlan& plan)
+      : program_(program), plan_(plan), task_of_value_(program.nodes.size(), kNone) {
+    graph_.fusion = find_fusion(program, plan.level);
+    graph_.value_level = plan.level;
+    graph_.value_uses.assign(program.nodes.size(), 0);
+    task_of_group_.assign(graph_.fusion.groups.size(), kNone);
+    for (std::size_t id = 0; id < program.nodes.size(); ++id)
+      if (program.nodes[id].op == Op::rotate && graph_.fusion.nodes[id].how == Fusion::How::alone)
+        ++rotations_of_[{program.nodes[id].inputs[0], plan.level[id]}];
+  }
+
+  TaskGraph build() && {
+    for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
+      const Node& node = program_.nodes[id];
+      const Fusion::Item item = graph_.fusion.nodes[id];
+      if (node.op == Op::fresh || node.op == Op::refreshed) {
+        while (graph_.from_client.size() <= index(node.step)) add_client_step(graph_.from_client.size());
+      } else if (item.how == Fusion::How::transform) {
+        if (task_of_group_[item.index] == kNone) add_group(item.index);
+      } else if (item.how == Fusion::How::sum) {
+        add_sum(id, item.index);
+      } else if (item.how == Fusion::How::alone) {
+        add_node(id);
+      }
+    }
+    for (const NodeId result : program_.results) {
+      graph_.results.push_back(at_level(result, 0, false, plan_.urgency[index(result)]));
+      ++graph_.value_uses[graph_.results.back()];
+    }
+    return std::move(graph_);
+  }
+
+ private:
+  // Appends a task that waits for the makers of what it reads, and for `after`.
+  std::size_t add(Task task, int urgency, std::vector<std::size_t> after = {}) {
+    for (const std::size_t value : task.reads) {
+      after.push_back(task_of_value_[value]);
+      ++graph_.value_uses[value];
+    }
+    const std::size_t number = graph_.order.add(urgency, after, task.kind == Kind::from_client);
+    for (const std::size_t value : task.writes) task_of_value_[value] = number;
+    graph_.tasks.push_back(std::move(task));
+    return number;
+  }
+
+  // The value that holds `node` at `level`: itself when it is planned there, else a lowered copy that is shared.
+  std::size_t at_level(NodeId node, int level, bool keep_scale, int urgency) {
+    const std::size_t source = index(node);
+    if (plan_.level[source] == level) return source;
+    const auto [it, inserted] = lowered_.try_emplace({source, level, keep_scale}, graph_.value_level.size());
+    if (inserted) {
+      graph_.value_level.push_back(level);
+      graph_.value_uses.push_back(0);
+      task_of_value_.push_back(kNone);
+      add({.kind = keep_scale ? Kind::drop : Kind::align,
+           .index = source,
+           .level = level,
+           .reads = {source},
+           .writes = {it->second},
+           .node = node},
+          urgency);
+    }
+    return it->second;
+  }
+
+  // The client's answers follow each other, whatever else goes on.
+  void add_client_step(std::size_t step) {
+    const ClientStep& s = program_.steps[step];
+    std::vector<std::size_t> after;
+    if (step > 0) {
+      Task out{.kind = Kind::to_client, .index = step};
+      for (const NodeId input : s.inputs) out.reads.push_back(at_level(input, 0, false, -1));
+      for (const NodeId refreshed : s.refreshed)
+        out.reads.push_back(at_level(program_.nodes[index(refreshed)].inputs[0], ckks::kRefreshLevel, false, -1));
+      after.push_back(add(std::move(out), -1, {graph_.from_client[step - 1]}));
+    }
+    Task in{.kind = Kind::from_client, .index = step};
+    for (const NodeId output : s.outputs) in.writes.push_back(index(output));
+    for (const NodeId refreshed : s.refreshed) in.writes.push_back(index(refreshed));
+    graph_.from_client.push_back(add(std::move(in), -1, std::move(after)));
+  }
+
+  // As urgent as its most urgent result.
+  void add_group(std::size_t number) {
+    const TransformGroup& group = graph_.fusion.groups[number];
+    const FusedTransform& first = program_.transforms[group.transforms[0]];
+    Task task{.kind = Kind::transform, .index = number, .level = group.level - 1, .node = first.output};
+    int urgency = std::numeric_limits<int>::max();
+    for (const std::size_t t : group.transforms) {
+      const NodeId output = program_.transforms[t].output;
+      urgency = std::min(urgency, plan_.urgency[index(output)]);
+      task.writes.push_back(index(output));
+    }
+    for (const NodeId input : first.inputs) task.reads.push_back(at_level(input, group.level, true, urgency));
+    task_of_group_[number] = add(std::move(task), urgency);
+  }
+
+  void add_sum(std::size_t id, std::size_t number) {
+    Task task{
+        .kind = Kind::sum, .index = number, .level = plan_.level[id], .writes = {id}, .node = static_cast<NodeId>(id)};
+    for (const NodeId input : program_.rotation_sums[number].inputs)
+      task.reads.push_back(at_level(input, plan_.level[id], false, plan_.urgency[id]));
+    add(std::move(task), plan_.urgency[id]);
+  }
+
+  void add_node(std::size_t id) {
+    const Node& node = program_.nodes[id];
+    const int level = plan_.level[id] + consumed_levels(node.op);
+    Task task{
+        .kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = static_cast<NodeId>(id)};
+    for (const NodeId input : node.inputs)
+      task.reads.push_back(at_level(input, level, node.op == Op::weighted_sum || keeps_refresh_scale(program_, input),
+                                    plan_.urgency[id]));
+    std::vector<std::size_t> after;
+    if (node.op == Op::rotate && rotations_of_.at({node.inputs[0], plan_.level[id]}) > 1) {
+      const auto [digits, maker] = digits_of(task.reads[0], node.inputs[0], level, plan_.urgency[id]);
+      task.digits = digits;
+      ++graph_.digit_uses[digits];
+      after.push_back(maker);
+    }
+    add(std::move(task), plan_.urgency[id], std::move(after));
+  }
+
+  // The digits of a value that several rotations share, and the task that makes them.
+  std::pair<std::size_t, std::size_t> digits_of(std::size_t value, NodeId node, int level, int urgency) {
+    const auto [it, inserted] = digits_.try_emplace({value, level}, graph_.digit_uses.size(), kNone);
+    if (inserted) {
+      graph_.digit_uses.push_back(0);
+      it->second.second =
+          add({.kind = Kind::decompose, .index = it->second.first, .level = level, .reads = {value}, .node = node},
+              urgency);
+    }
+    return it->second;
+  }
+
+  const Program& program_;
+  const ProgramPlan& plan_;
+  TaskGraph graph_;
+  std::vector<std::size_t> task_of_value_, task_of_group_;
+  std::map<std::pair<NodeId, int>, int> rotations_of_;                 // (node, level) -> alone
+  std::map<std::tuple<std::size_t, int, bool>, std::size_t> lowered_;  // (node, level, scale kept) -> value
+  std::map<std::pair<std::size_t, int>, std::pair<std::size_t, std::size_t>> digits_;  // (value, level)
+};
+
+}  // namespace
+
+TaskGraph make_task_graph(const Program& program, const ProgramPlan& plan) {
+  return GraphBuilder(program, plan).build();
+}
+
+}  // namespace thex::circuit
