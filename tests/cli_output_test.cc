@@ -188,6 +188,9 @@ TEST(Output, Inspect) {
        {"model", "protocol", "plan", "rounds", "security_bits", "parameters", "keys", "buckets", "ledger"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
+  EXPECT_EQ(json["model_digest"].get<std::string>().size(), 64u);
+  for (const char* part : {"weights", "embeddings", "tokenizer", "labels"})
+    EXPECT_EQ(json["model"]["digests"][part].get<std::string>().size(), 64u) << part;
   EXPECT_EQ(json["rounds"], 4);
   EXPECT_GE(json["ledger"].size(), 3u);
   EXPECT_GT(json["keys"]["wire_bytes"], 0);
@@ -195,6 +198,7 @@ TEST(Output, Inspect) {
   const Finished text = world().thex({"inspect"});
   EXPECT_NE(text.output.find("leakage ledger"), std::string::npos);
   EXPECT_NE(text.output.find("128 bits"), std::string::npos);
+  EXPECT_NE(text.output.find("digest    " + json["model_digest"].get<std::string>()), std::string::npos) << text.output;
 }
 
 TEST(Output, InspectIsRightAboutSizes) {

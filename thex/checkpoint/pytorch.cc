@@ -16,8 +16,6 @@
 namespace thex::checkpoint {
 namespace {
 
-using Wanted = std::function<bool(const std::string&)>;
-
 constexpr const char* kAdvice =
     "write it anew with torch 1.6 or later (torch.save(model.state_dict(), ..)) or as model.safetensors";
 // Tied weights are read once for each name; more values than this for each byte of the file are not a model.
@@ -161,8 +159,7 @@ class Archive {
   std::vector<PickledTensor> tensors_;
 };
 
-TensorMap read_all(const Archive& archive, const Wanted& wanted) {
-  TensorMap tensors;
+void visit_all(const Archive& archive, const Wanted& wanted, const TakeTensor& take) {
   std::uint64_t total = 0;
   for (const PickledTensor& tensor : archive.tensors()) {
     if (wanted && !wanted(tensor.name)) continue;
@@ -170,8 +167,13 @@ TensorMap read_all(const Archive& archive, const Wanted& wanted) {
     if (total / kMaxGrowth > archive.file_size())
       bad("its tensors share their storages so often that they need more than " + std::to_string(kMaxGrowth) +
           " values for each byte of the file");
-    tensors.emplace(tensor.name, archive.read(tensor));
+    take(tensor.name, archive.read(tensor));
   }
+}
+
+TensorMap read_all(const Archive& archive, const Wanted& wanted) {
+  TensorMap tensors;
+  visit_all(archive, wanted, [&](const std::string& name, Tensor tensor) { tensors.emplace(name, std::move(tensor)); });
   return tensors;
 }
 
@@ -179,6 +181,10 @@ TensorMap read_all(const Archive& archive, const Wanted& wanted) {
 
 TensorMap read_pytorch(const std::filesystem::path& path, const Wanted& wanted) {
   return naming(path, [&] { return read_all(Archive(file_source(path)), wanted); });
+}
+
+void visit_pytorch(const std::filesystem::path& path, const Wanted& wanted, const TakeTensor& take) {
+  naming(path, [&] { visit_all(Archive(file_source(path)), wanted, take); });
 }
 
 TensorMap parse_pytorch(std::span<const std::byte> bytes, const Wanted& wanted) {

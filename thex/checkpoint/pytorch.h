@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -21,8 +20,10 @@ namespace thex::checkpoint {
 // Throws Error(model) for anything that is not such a file, Error(file) when it cannot be read. `wanted` (optional)
 // skips every tensor for which it returns false without reading its data. A tensor of another type (Long, Int, ..) is
 // an error unless it is skipped; so are values that are not finite.
-TensorMap read_pytorch(const std::filesystem::path& path, const std::function<bool(const std::string&)>& wanted = {});
-TensorMap parse_pytorch(std::span<const std::byte> bytes, const std::function<bool(const std::string&)>& wanted = {});
+TensorMap read_pytorch(const std::filesystem::path& path, const Wanted& wanted = {});
+TensorMap parse_pytorch(std::span<const std::byte> bytes, const Wanted& wanted = {});
+// The same tensors one by one, in the order of the state dict. Throws as read_pytorch.
+void visit_pytorch(const std::filesystem::path& path, const Wanted& wanted, const TakeTensor& take);
 
 // Names and shapes from the pickle alone, of tensors of every type. Throws as read_pytorch.
 std::map<std::string, std::vector<std::int64_t>> read_pytorch_shapes(const std::filesystem::path& path);

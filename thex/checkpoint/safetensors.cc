@@ -162,13 +162,16 @@ struct Checked {
   Layout layout;
 };
 
-SafetensorsFile read_tensors(Checked checked, const std::function<bool(const std::string&)>& wanted) {
-  SafetensorsFile file;
-  file.metadata = std::move(checked.layout.metadata);
+void visit_tensors(const Checked& checked, const Wanted& wanted, const TakeTensor& take) {
   for (const Entry& entry : checked.layout.entries) {
-    if (!wanted || wanted(entry.name))
-      file.tensors.emplace(entry.name, read_tensor(entry, checked.source, checked.data_begin));
+    if (!wanted || wanted(entry.name)) take(entry.name, read_tensor(entry, checked.source, checked.data_begin));
   }
+}
+
+SafetensorsFile read_tensors(const Checked& checked, const Wanted& wanted) {
+  SafetensorsFile file{.metadata = checked.layout.metadata};
+  visit_tensors(checked, wanted,
+                [&](const std::string& name, Tensor tensor) { file.tensors.emplace(name, std::move(tensor)); });
   return file;
 }
 
@@ -194,14 +197,16 @@ void append_values(std::string& bytes, const std::string& name, const Tensor& te
 
 }  // namespace
 
-SafetensorsFile parse_safetensors(std::span<const std::byte> bytes,
-                                  const std::function<bool(const std::string&)>& wanted) {
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, const Wanted& wanted) {
   return read_tensors(Checked(memory_source(bytes)), wanted);
 }
 
-SafetensorsFile read_safetensors(const std::filesystem::path& path,
-                                 const std::function<bool(const std::string&)>& wanted) {
+SafetensorsFile read_safetensors(const std::filesystem::path& path, const Wanted& wanted) {
   return naming(path, [&] { return read_tensors(Checked(file_source(path)), wanted); });
+}
+
+void visit_safetensors(const std::filesystem::path& path, const Wanted& wanted, const TakeTensor& take) {
+  naming(path, [&] { visit_tensors(Checked(file_source(path)), wanted, take); });
 }
 
 std::map<std::string, std::vector<std::int64_t>> read_safetensors_shapes(const std::filesystem::path& path) {

@@ -23,6 +23,8 @@ struct Tensor {
 };
 
 using TensorMap = std::map<std::string, Tensor>;
+using Wanted = std::function<bool(const std::string& name)>;
+using TakeTensor = std::function<void(const std::string& name, Tensor tensor)>;
 
 enum class Dtype { f32, f16, bf16 };
 
@@ -37,10 +39,10 @@ inline constexpr std::uint64_t kMaxSafetensorsHeader = 8u << 20;
 // Throws Error(model) for anything that is not a well-formed file, Error(file) when it cannot be read.
 // `wanted` (optional) skips every tensor for which it returns false without reading its data. A tensor of another type
 // (I64, U8, ...) is an error unless it is skipped.
-SafetensorsFile read_safetensors(const std::filesystem::path& path,
-                                 const std::function<bool(const std::string&)>& wanted = {});
-SafetensorsFile parse_safetensors(std::span<const std::byte> bytes,
-                                  const std::function<bool(const std::string&)>& wanted = {});
+SafetensorsFile read_safetensors(const std::filesystem::path& path, const Wanted& wanted = {});
+SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, const Wanted& wanted = {});
+// The same tensors one by one, by position in the file. Throws as read_safetensors.
+void visit_safetensors(const std::filesystem::path& path, const Wanted& wanted, const TakeTensor& take);
 
 // Names and shapes from the header alone, of tensors of every type. Throws as read_safetensors.
 std::map<std::string, std::vector<std::int64_t>> read_safetensors_shapes(const std::filesystem::path& path);

@@ -38,13 +38,20 @@ std::map<std::string, std::vector<std::int64_t>> shapes_of(const std::filesystem
   return pytorch ? read_pytorch_shapes(path) : read_safetensors_shapes(path);
 }
 
+// The first layout whose file the folder has, or the end.
+const Layout* layout_of(const std::filesystem::path& folder) {
+  std::error_code error;
+  return std::find_if(std::begin(kLayouts), std::end(kLayouts),
+                      [&](const Layout& candidate) { return std::filesystem::exists(folder / candidate.name, error); });
+}
+
 }  // namespace
+
+bool WeightFiles::present(const std::filesystem::path& folder) { return layout_of(folder) != std::end(kLayouts); }
 
 WeightFiles::WeightFiles(const std::filesystem::path& folder) : folder_(folder) {
   std::error_code error;
-  const auto* const layout = std::find_if(std::begin(kLayouts), std::end(kLayouts), [&](const Layout& candidate) {
-    return std::filesystem::exists(folder / candidate.name, error);
-  });
+  const Layout* const layout = layout_of(folder);
   if (layout == std::end(kLayouts)) {
     std::string message = folder.string() + " has no model.safetensors and no pytorch_model.bin, whole or in shards";
     for (const char* const name : kForeign) {
@@ -104,19 +111,19 @@ std::vector<std::filesystem::path> WeightFiles::files() const {
   return result;
 }
 
-TensorMap WeightFiles::read(const std::function<bool(const std::string&)>& wanted) const {
-  TensorMap tensors;
+void WeightFiles::visit(const Wanted& wanted, const TakeTensor& take) const {
   for (const auto& [file, names] : shards_) {
     const std::set<std::string> mapped(names.begin(), names.end());
-    const auto take = [&](const std::string& name) { return (!sharded_ || mapped.contains(name)) && wanted(name); };
-    if (sharded_ && std::none_of(names.begin(), names.end(), take)) continue;
+    const auto is_wanted = [&](const std::string& name) {
+      return (!sharded_ || mapped.contains(name)) && wanted(name);
+    };
+    if (sharded_ && std::none_of(names.begin(), names.end(), is_wanted)) continue;
     if (pytorch_) {
-      tensors.merge(read_pytorch(folder_ / file, take));
+      visit_pytorch(folder_ / file, is_wanted, take);
     } else {
-      tensors.merge(read_safetensors(folder_ / file, take).tensors);
+      visit_safetensors(folder_ / file, is_wanted, take);
     }
   }
-  return tensors;
 }
 
 }  // namespace thex::checkpoint

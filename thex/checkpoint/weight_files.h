@@ -20,14 +20,18 @@ class WeightFiles {
   // lacks; and as read_safetensors_shapes and read_pytorch_shapes do.
   explicit WeightFiles(const std::filesystem::path& folder);
 
+  // True when the folder has one of them.
+  static bool present(const std::filesystem::path& folder);
+
   // What messages name: the file of all weights, or the index.
   const std::filesystem::path& path() const { return path_; }
   // The files to read, the index of shards first: what a fingerprint of the weights must cover.
   std::vector<std::filesystem::path> files() const;
   // Names and shapes as in the files, of tensors of every type.
   const std::map<std::string, std::vector<std::int64_t>>& shapes() const { return shapes_; }
-  // The tensors for which `wanted` holds, from one file after the other.
-  TensorMap read(const std::function<bool(const std::string&)>& wanted) const;
+  // The tensors for which `wanted` holds, from one file after the other, by position in it; one is in memory at a time
+  // unless `take` keeps it.
+  void visit(const Wanted& wanted, const TakeTensor& take) const;
 
  private:
   void read_index();

@@ -17,6 +17,7 @@
 #include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
 #include "thex/model/reference.h"
+#include "thex/model/tokenizer_files.h"
 #include "thex/protocol/batches.h"
 
 namespace thex::cli {
@@ -72,7 +73,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
     if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
   }
-  const auto tokenizer = text::Tokenizer::load(folder_ / "vocab.txt", config.do_lower_case);
+  const auto tokenizer = model::load_tokenizer(folder_, config);
   const int length = std::min(o.model.max_tokens, config.max_positions);
   std::ifstream stream = data::open_data_file(file);
   data::ExampleReader reader(stream, file, task_);

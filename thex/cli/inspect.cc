@@ -14,6 +14,7 @@
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
 #include "thex/encoder/inference_plan.h"
+#include "thex/model/digest.h"
 #include "thex/model/model.h"
 #include "thex/protocol/plan_sizes.h"
 
@@ -35,6 +36,34 @@ Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
                    {"ciphertext_products", s.ciphertext_products},
                    {"estimated_seconds", s.seconds}});
   return all;
+}
+
+Json hex_or_null(const std::optional<model::Digest>& digest) {
+  return digest ? Json(model::to_hex(*digest)) : Json(nullptr);
+}
+
+// Of the model as a whole; nothing when the folder holds only a part of it, or has no plan yet.
+std::optional<model::Digest> whole_digest(const encoder::InferencePlan* plan, const model::ModelDigests& digests) {
+  if (plan == nullptr || !digests.complete()) return std::nullopt;
+  return model::model_digest(plan->fingerprint(), digests);
+}
+
+Json digests_json(const model::ModelDigests& digests) {
+  Json json;
+  for (std::size_t i = 0; i < model::kModelPartCount; ++i)
+    json[std::string(name_of(static_cast<model::ModelPart>(i)))] = hex_or_null(digests.parts[i]);
+  return json;
+}
+
+std::string digests_text(const encoder::InferencePlan* plan, const model::ModelDigests& digests) {
+  const std::optional<model::Digest> whole = whole_digest(plan, digests);
+  std::string parts;
+  for (std::size_t i = 0; i < model::kModelPartCount; ++i) {
+    const std::string shown = digests.parts[i] ? model::to_hex(*digests.parts[i]).substr(0, 16) : "not in this folder";
+    parts += fmt::format("{}{} {}", i == 0 ? "" : ", ", name_of(static_cast<model::ModelPart>(i)), shown);
+  }
+  return (whole ? fmt::format("digest    {}\n          of {}\n", model::to_hex(*whole), parts)
+                : fmt::format("digest    {}\n", parts));
 }
 
 Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder) {
@@ -136,9 +165,10 @@ std::string column(const encoder::QueryShape& shape) {
 }
 
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
-                bool simulated, bool steps) {
+                const model::ModelDigests& digests, bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n", folder.string(),
-                           c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task), c.labels.size());
+                           c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task), c.labels.size())
+            << digests_text(plan, digests);
   if (!plan) {
     std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
     return;
@@ -193,9 +223,12 @@ void run(const Options& o) {
   } else if (config.he_friendly()) {
     plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.max_tokens));
   }
-  if (!o.json) return print_text(config, folder, plan.get(), o.simulate, o.steps);
+  const model::ModelDigests digests = model::model_digests(folder);
+  if (!o.json) return print_text(config, folder, plan.get(), digests, o.simulate, o.steps);
   Json json;
   json["model"] = model_json(config, folder);
+  json["model"]["digests"] = digests_json(digests);
+  if (plan) json["model_digest"] = hex_or_null(whole_digest(plan.get(), digests));
   if (plan) json.update(plan_json(*plan, o.simulate, !config.thex->layers.empty()));
   std::cout << json.dump() << '\n';
 }

@@ -13,6 +13,7 @@
 #include "thex/convert/report/required_plan.h"
 #include "thex/convert/stages.h"
 #include "thex/convert/verify.h"
+#include "thex/model/tokenizer_files.h"
 
 namespace thex::convert {
 namespace {
@@ -249,8 +250,8 @@ int run_convert(int argc, char** argv) {
   if (a.quick) make_quick(o, plain_options, model.config.layers);
   o.seed = plain_options.seed = a.seed;
   a.max_length = std::min(a.max_length, model.config.max_positions);
-  const auto vocab = folder / "vocab.txt";
-  const text::Tokenizer tokenizer = text::Tokenizer::load(vocab, model.config.do_lower_case);
+  const auto vocab = folder / model::kVocabularyFile;
+  const text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
   const ResolvedTask task =
       resolve_task(a.task, a.train, backbone ? std::nullopt : std::optional<model::ModelConfig>(model.config));
   TaskData data = load_task(a, task, tokenizer, log);

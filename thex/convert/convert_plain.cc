@@ -6,6 +6,7 @@
 #include "thex/convert/augment.h"
 #include "thex/convert/convert_cli.h"
 #include "thex/convert/plain_model.h"
+#include "thex/model/tokenizer_files.h"
 
 namespace thex::convert {
 
@@ -86,8 +87,8 @@ int run_make_plain(int argc, char** argv) {
   o.student.vocab = backbone.config.vocab;
   o.student.do_lower_case = backbone.config.do_lower_case;
   a.max_length = std::min(a.max_length, std::min(o.student.max_positions, backbone.config.max_positions));
-  const auto vocab = backbone_folder / "vocab.txt";
-  const text::Tokenizer tokenizer = text::Tokenizer::load(vocab, backbone.config.do_lower_case);
+  const auto vocab = backbone_folder / model::kVocabularyFile;
+  const text::Tokenizer tokenizer = model::load_tokenizer(backbone_folder, backbone.config);
   std::optional<model::Model> given_teacher;
   if (!teacher_folder.empty()) {
     given_teacher = model::load_model(teacher_folder);

@@ -23,6 +23,8 @@ inline constexpr int kEstimationWidth = 16;
 struct Model {
   ModelConfig config;
   checkpoint::TensorMap tensors;
+  // What load_model took off the beginning of every tensor's name, "module."; a person should be told.
+  std::string prefix;
 
   // The tensor of that name and shape; throws Error(model) naming both when it is missing or differs.
   const checkpoint::Tensor& at(const std::string& name, std::initializer_list<std::int64_t> shape) const;
@@ -34,10 +36,15 @@ enum class Part { all, client, server };
 // Name and shape of every tensor that the configuration implies: client is "embeddings.*", server is all the rest.
 std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config, Part part = Part::all);
 
+// Throws Error(model) naming the tensor when `shape` is null (it is missing) or not the expected one.
+void check_shape(const std::string& name, const std::vector<std::int64_t>* shape,
+                 const std::vector<std::int64_t>& expected);
+
 // Loads config.json, tokenizer_config.json (optional) and the weights, from safetensors or pytorch_model.bin, whole or
 // in shards (weight_files.h); checks that every tensor the configuration implies is there with its shape; other tensors
 // are left out. Without a "thex" section the presence of token types, of the pooler and of the classifier is taken from
-// the tensors: a plain encoder loads as a backbone (labels empty, pooler false). Throws Error(model), Error(file).
+// the tensors: a plain encoder loads as a backbone (labels empty, pooler false). One prefix that
+// all names share ("module.", "model.", "_orig_mod.") is taken off. Throws Error(model), Error(file).
 Model load_model(const std::filesystem::path& folder, Part part = Part::all);
 
 // Writes config.json, model.safetensors, vocab.txt (copied from `vocab` unless that is empty) and

@@ -11,6 +11,7 @@
 #include "thex/ckks/secret/wipe_later.h"
 #include "thex/ckks/serialization.h"
 #include "thex/model/reference.h"
+#include "thex/model/tokenizer_files.h"
 #include "thex/protocol/plan_sizes.h"
 
 namespace thex::protocol {
@@ -35,7 +36,7 @@ text::Encoding ClientModel::encode_words(std::span<const std::string> words) con
 ClientModel load_client_model(const std::filesystem::path& folder, int max_tokens) {
   model::Model model = model::load_model(folder, model::Part::client);
   encoder::InferencePlan plan = encoder::plan_inference(model.config, max_tokens);
-  text::Tokenizer tokenizer = text::Tokenizer::load(folder / "vocab.txt", model.config.do_lower_case);
+  text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
   return {std::move(model), std::move(tokenizer), std::move(plan)};
 }
 

@@ -135,6 +135,8 @@ void Tokenizer::append_text(std::string_view text, std::vector<std::int32_t>& id
   flush();
 }
 
+std::string Tokenizer::settings() const { return lower_case_ ? "WordPiece uncased" : "WordPiece cased"; }
+
 std::string_view Tokenizer::special_at(std::string_view text) const {
   for (const std::string_view token : kSpecialTokens) {
     if (text.starts_with(token) && ids_.find(token) != ids_.end()) return token;

@@ -60,6 +60,9 @@ class Tokenizer {
   // Word pieces without special tokens and truncation.
   std::vector<std::int32_t> pieces(std::string_view text) const;
 
+  // Every setting but the vocabulary that changes ids, as one text: for digests.
+  std::string settings() const;
+
   int vocab_size() const { return static_cast<int>(tokens_.size()); }
   const std::string& token(std::int32_t id) const { return tokens_.at(static_cast<std::size_t>(id)); }
   std::int32_t pad_id() const { return pad_; }

@@ -1,0 +1,68 @@
+// Digests of everything that decides a model's answers, part by part, so that two sides that hold different parts of it
+// can tell whether they mean the same model, and which part differs when they do not.
+//
+// Each is BLAKE2b-256 (RFC 7693) with a personal string of its own. Weights and embeddings: the tensors of Part::server
+// and Part::client by canonical name, shape and float values, whatever files and number formats they come from; the
+// embeddings also cover the epsilon of the LayerNorm that the client computes. Tokenizer: the vocabulary line by line
+// and every setting that changes ids. Labels: the task and the labels in order. The circuit itself (heads, activations,
+// parameters) is what the plan's fingerprint covers.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "thex/model/model.h"
+#include "thex/text/tokenizer.h"
+
+namespace thex::model {
+
+using Digest = std::array<std::uint8_t, 32>;
+// 64 hexadecimal digits.
+std::string to_hex(const Digest& digest);
+
+enum class ModelPart : std::uint8_t { weights, embeddings, tokenizer, labels };
+inline constexpr std::size_t kModelPartCount = 4;
+// "weights", "embeddings", "tokenizer", "labels"; and as a sentence names it: "vocabulary or tokenizer settings".
+std::string_view name_of(ModelPart part);
+std::string_view describe(ModelPart part);
+
+// What one side knows of a model; a part that it does not hold is unknown.
+struct ModelDigests {
+  std::array<std::optional<Digest>, kModelPartCount> parts;
+
+  std::optional<Digest>& of(ModelPart part) { return parts[static_cast<std::size_t>(part)]; }
+  const std::optional<Digest>& of(ModelPart part) const { return parts[static_cast<std::size_t>(part)]; }
+  bool complete() const;
+  bool operator==(const ModelDigests&) const = default;
+};
+
+// The first part that both know and that differs; nothing when all that both know agree.
+std::optional<ModelPart> first_difference(const ModelDigests& a, const ModelDigests& b);
+// What `a` knows, and what only `b` knows.
+ModelDigests merged(const ModelDigests& a, const ModelDigests& b);
+
+// Of what is in memory. Throw Error(model) when a tensor of that part is missing or has another shape.
+Digest weights_digest(const Model& model);
+Digest embeddings_digest(const Model& model);
+Digest tokenizer_digest(const text::Tokenizer& tokenizer);
+Digest labels_digest(const ModelConfig& config);
+
+// Every part that is known to the process that loaded `model` from `folder`: tensors in memory as they are, the other
+// side's tensors from the folder's files where it has them, one tensor in memory at a time. `tokenizer`: null to load
+// it from the folder, where it has a vocabulary. Hashing runs at about 0.9 GB/s on a core of 2020, reading beside it:
+// 10 ms for bert-tiny, a second for BERT-base in F32. Throws Error(model) for files that are damaged, Error(file).
+ModelDigests model_digests(const Model& model, const text::Tokenizer* tokenizer, const std::filesystem::path& folder);
+// The same without anything loaded: what the folder's files say.
+ModelDigests model_digests(const std::filesystem::path& folder);
+
+// The digest of the whole: the plan's digest and the four parts. Throws Error(usage) when a part is unknown.
+Digest model_digest(std::span<const std::byte> plan_digest, const ModelDigests& digests);
+Digest model_digest(std::string_view plan_digest, const ModelDigests& digests);
+
+}  // namespace thex::model
