@@ -227,6 +227,47 @@ inline std::string real_difference(const Kernels& tested, const Kernels& oracle,
   return results.check(", bound " + std::to_string(bound));
 }
 
+// A transform alone, or with what it is fused with: a constant, or one limb of a division.
+inline std::string transform_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, bool forward,
+                                        const NttTable& table) {
+  const Modulus& q = table.modulus();
+  const std::size_t n = table.n(), variant = choices.below(4);
+  const Buffer input = values(choices, n, q.value());
+  const std::uint64_t w = choices.number(7) % q.value();
+  const bool in_place = choices.below(2) == 1;
+  if (!forward) {
+    Results results(variant == 0 ? "ntt_inverse_scaled" : "ntt_inverse", q, n);
+    results.start_from(input);
+    const auto compute = [&](const Kernels& k, std::uint64_t* dst) {
+      if (variant != 0) return k.ntt_inverse(dst, table);
+      k.ntt_inverse_scaled(dst, in_place ? dst : input.data(), w, table);
+    };
+    compute(tested, results.tested());
+    compute(oracle, results.oracle());
+    return results.check();
+  }
+  if (variant > 1) {
+    Results results("ntt_forward", q, n);
+    results.start_from(input);
+    tested.ntt_forward(results.tested(), table);
+    oracle.ntt_forward(results.oracle(), table);
+    return results.check();
+  }
+  const std::uint64_t p = some_prime(choices);
+  const Buffer remainder = values(choices, n, variant == 0 ? q.value() : p);
+  Results results(variant == 0 ? "divide_transformed" : "divide_switched", q, n);
+  results.start_from(input);
+  const auto compute = [&](const Kernels& k, std::uint64_t* dst) {
+    Buffer spare = remainder;
+    const std::uint64_t* const minuend = in_place ? dst : input.data();
+    if (variant == 0) return k.divide_transformed(dst, minuend, spare.data(), w, table);
+    k.divide_switched(dst, minuend, remainder.data(), p, w, table, spare.data(), false);
+  };
+  compute(tested, results.tested());
+  compute(oracle, results.oracle());
+  return results.check(in_place ? " in place" : "");
+}
+
 // Empty when `tested` and `oracle` agree on the computation that the bytes describe; else what differs.
 inline std::string difference(const Kernels& tested, const Kernels& oracle, std::span<const std::uint8_t> bytes) {
   Choices choices(bytes);
@@ -234,12 +275,7 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   if (kernel == 12 || kernel == 13) {
     const NttTable* const table = some_table(choices);
     if (table == nullptr) return "";
-    const bool forward = kernel == 12;
-    Results results(forward ? "ntt_forward" : "ntt_inverse", table->modulus(), table->n());
-    results.start_from(values(choices, table->n(), table->modulus().value()));
-    (forward ? tested.ntt_forward : tested.ntt_inverse)(results.tested(), *table);
-    (forward ? oracle.ntt_forward : oracle.ntt_inverse)(results.oracle(), *table);
-    return results.check();
+    return transform_difference(tested, oracle, choices, kernel == 12, *table);
   }
 
   const Modulus q(some_prime(choices));

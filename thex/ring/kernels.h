@@ -27,6 +27,8 @@ struct Kernels {
   void (*ntt_forward)(std::uint64_t* a, const NttTable& table);
   // Its inverse, bit-reversed order -> natural order, including the factor 1/N.
   void (*ntt_inverse)(std::uint64_t* a, const NttTable& table);
+  // dst = the inverse NTT of a, times w in [0, q): what base conversion starts from. dst may be a.
+  void (*ntt_inverse_scaled)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t w, const NttTable& table);
   // dst = (a - NTT(b)) * w: one limb of a division by a prime or by several (w their inverse), with a in the NTT domain
   // and the remainder b among the coefficients. Destroys b; dst may be a or b.
   void (*divide_transformed)(std::uint64_t* dst, const std::uint64_t* a, std::uint64_t* b, std::uint64_t w,

@@ -58,10 +58,6 @@ Modulus::Modulus(std::uint64_t q) : q_(q) {
   for (bits_ = 0; (q >> bits_) != 0;) ++bits_;
 }
 
-std::uint64_t Modulus::shoup(std::uint64_t w) const {
-  return static_cast<std::uint64_t>((static_cast<Uint128>(w) << 64) / q_);
-}
-
 std::uint64_t Modulus::pow(std::uint64_t base, std::uint64_t exponent) const {
   std::uint64_t result = 1;
   for (base = reduce(base); exponent != 0; exponent >>= 1) {

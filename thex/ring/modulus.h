@@ -48,7 +48,11 @@ class Modulus {
   std::uint64_t mul(std::uint64_t a, std::uint64_t b) const { return reduce128(static_cast<Uint128>(a) * b); }
   // floor(w * 2^64 / q): Shoup's precomputed quotient for multiplying by the constant w in [0, q).
   // Shifted right by 12 it is floor(w * 2^52 / q), the quotient that IFMA kernels use.
-  std::uint64_t shoup(std::uint64_t w) const;
+  std::uint64_t shoup(std::uint64_t w) const {
+    // As in reduce128: the quotient of w 2^64 by Barrett is at most one too small.
+    const std::uint64_t quotient = w * barrett_hi_ + mul_high(w, barrett_lo_);
+    return quotient + (0 - quotient * q_ >= q_ ? 1 : 0);
+  }
   std::uint64_t mul_shoup(std::uint64_t a, std::uint64_t w, std::uint64_t w_shoup) const {
     const std::uint64_t t = a * w - mul_high(a, w_shoup) * q_;
     return t >= q_ ? t - q_ : t;

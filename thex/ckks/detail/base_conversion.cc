@@ -45,29 +45,7 @@ void ConversionSource::convert(std::span<const Row> dst, std::span<const std::si
 }
 
 void to_conversion_row(const Context& context, const BaseConversion& conversion, std::size_t k, Row dst, ConstRow a) {
-  const std::size_t index = conversion.sources[k];
-  if (conversion.sources.size() > 1) {
-    kernels().mul_scalar(dst, a, conversion.hat_inverse[k], context.n(), context.prime(index));
-  } else if (dst != a) {
-    std::copy_n(a, context.n(), dst);
-  }
-  kernels().ntt_inverse(dst, context.ntt(index));
-}
-
-DigitSource::DigitSource(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel)
-    : context_(&context), c_(&c), coefficients_(context.n(), static_cast<std::size_t>(level) + 1) {
-  const std::size_t limbs = coefficients_.limbs(), alpha = context.digit_limbs();
-  const auto conversion = [&](std::size_t d) -> const BaseConversion& {
-    return context.constants().digit(d, std::min(alpha, limbs - d * alpha));
-  };
-  parallel(limbs, [&](std::size_t i) {
-    to_conversion_row(context, conversion(i / alpha), i % alpha, coefficients_.limb(i), c.limb(i));
-  });
-  for (std::size_t begin = 0; begin < limbs; begin += alpha) {
-    std::vector<ConstRow> rows;
-    for (std::size_t i = begin; i < std::min(begin + alpha, limbs); ++i) rows.push_back(coefficients_.limb(i));
-    digits_.emplace_back(context, conversion(begin / alpha), std::move(rows));
-  }
+  kernels().ntt_inverse_scaled(dst, a, conversion.hat_inverse[k], context.ntt(conversion.sources[k]));
 }
 
 }  // namespace thex::ckks

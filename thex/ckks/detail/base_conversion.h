@@ -1,4 +1,4 @@
-// Base conversion of whole polynomials, and the digits of hybrid key switching made with it. Internal to ckks.
+// Base conversion of whole polynomials (Halevi, Polyakov, Shoup, CT-RSA 2019). Internal to ckks.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "thex/base/parallel.h"
 #include "thex/ckks/context.h"
 #include "thex/ckks/detail/context_constants.h"
 #include "thex/ring/poly.h"
@@ -41,29 +40,5 @@ class ConversionSource {
 
 // dst = inverse NTT of a * (M/m_k)^-1, what ConversionSource wants of source k; dst may equal a.
 void to_conversion_row(const Context& context, const BaseConversion& conversion, std::size_t k, Row dst, ConstRow a);
-
-// The digits of one polynomial (NTT domain) at a level, computed for a few primes at a time.
-class DigitSource {
- public:
-  // `c` has level + 1 limbs and must outlive this object.
-  DigitSource(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel);
-
-  std::size_t count() const { return digits_.size(); }
-  // Whether digit d holds chain prime `index`: then its row is the polynomial's own limb.
-  bool holds(std::size_t d, std::size_t index) const {
-    return index < c_->limbs() && index / context_->digit_limbs() == d;
-  }
-  ConstRow limb(std::size_t index) const { return c_->limb(index); }
-  // dst[t] = digit d modulo prime targets[t], coefficients; the digit holds none of the targets.
-  void convert(std::size_t d, std::span<const Row> dst, std::span<const std::size_t> targets) const {
-    digits_[d].convert(dst, targets);
-  }
-
- private:
-  const Context* context_;
-  const ring::Poly* c_;
-  ring::Poly coefficients_;
-  std::vector<ConversionSource> digits_;
-};
 
 }  // namespace thex::ckks

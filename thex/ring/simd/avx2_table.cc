@@ -11,21 +11,29 @@ namespace {
 
 using u64 = std::uint64_t;
 
-avx2::SumData unpack_sum(const Modulus& q) {
-  return {.q = q.value(), .two50 = q.pow(2, 50), .two51 = q.pow(2, 51), .two75 = q.pow(2, 75)};
+avx2::NttData unpack_forward(const NttTable& table) {
+  return {.q = table.modulus().value(), .n = table.n(), .roots = table.roots(), .n_inverse = 0, .last_root = 0};
 }
 
-void ntt_forward(u64* a, const NttTable& table) {
-  avx2::ntt_forward(
-      a, {.q = table.modulus().value(), .n = table.n(), .roots = table.roots(), .n_inverse = 0, .last_root = 0});
-}
+void ntt_forward(u64* a, const NttTable& table) { avx2::ntt_forward(a, unpack_forward(table)); }
 
 void ntt_inverse(u64* a, const NttTable& table) {
-  avx2::ntt_inverse(a, {.q = table.modulus().value(),
-                        .n = table.n(),
-                        .roots = table.inverse_roots(),
-                        .n_inverse = table.n_inverse(),
-                        .last_root = table.last_inverse_root()});
+  avx2::ntt_inverse(a, a,
+                    {.q = table.modulus().value(),
+                     .n = table.n(),
+                     .roots = table.inverse_roots(),
+                     .n_inverse = table.n_inverse(),
+                     .last_root = table.last_inverse_root()});
+}
+
+void ntt_inverse_scaled(u64* dst, const u64* a, u64 w, const NttTable& table) {
+  const Modulus& q = table.modulus();
+  avx2::ntt_inverse(dst, a,
+                    {.q = q.value(),
+                     .n = table.n(),
+                     .roots = table.inverse_roots(),
+                     .n_inverse = q.mul(table.n_inverse(), w),
+                     .last_root = q.mul(table.last_inverse_root(), w)});
 }
 
 void add(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { avx2::add(dst, a, b, n, q.value()); }
@@ -43,12 +51,12 @@ void sub_mul_scalar(u64* dst, const u64* a, const u64* b, u64 w, std::size_t n, 
 
 void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t n,
                    const Modulus& q) {
-  avx2::inner_product(dst, a, b, count, 1, n, unpack_sum(q));
+  avx2::inner_product(dst, a, b, count, 1, n, q.value());
 }
 
 void inner_product_runs(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t run,
                         std::size_t n, const Modulus& q) {
-  avx2::inner_product(dst, a, b, count, run, n, unpack_sum(q));
+  avx2::inner_product(dst, a, b, count, run, n, q.value());
 }
 
 void inner_products_runs(u64* const* dst, const u64* const* a, const u64* const* const* b, std::size_t outputs,
@@ -73,11 +81,11 @@ void base_convert(u64* const* dst, const u64* const* src, const u64* const* fact
                   std::size_t targets, std::size_t count, std::size_t n) {
   constexpr std::size_t kGroup = 16;
   static_assert(kMaxConversionSources == avx2::kMaxConversionSources);
-  std::array<avx2::SumData, kGroup> data;
+  std::array<u64, kGroup> moduli;
   for (std::size_t begin = 0; begin < targets; begin += kGroup) {
     const std::size_t group = std::min(kGroup, targets - begin);
-    for (std::size_t t = 0; t < group; ++t) data[t] = unpack_sum(*q[begin + t]);
-    avx2::base_convert(dst + begin, src, factors + begin, data.data(), group, count, n);
+    for (std::size_t t = 0; t < group; ++t) moduli[t] = q[begin + t]->value();
+    avx2::base_convert(dst + begin, src, factors + begin, moduli.data(), group, count, n);
   }
 }
 
@@ -96,13 +104,11 @@ void residues_of_reals(u64* dst, const double* src, double max_abs, std::size_t 
 }
 
 void divide_transformed(u64* dst, const u64* a, u64* b, u64 w, const NttTable& table) {
-  ntt_forward(b, table);
-  sub_mul_scalar(dst, a, b, w, table.n(), table.modulus());
+  avx2::divide_transformed(b, unpack_forward(table), {.dst = dst, .minuend = a, .w = w, .src = nullptr, .p = 0});
 }
 
 void divide_switched(u64* dst, const u64* a, const u64* b, u64 p, u64 w, const NttTable& table, u64* scratch, bool) {
-  switch_modulus(scratch, b, p, table.n(), table.modulus());
-  divide_transformed(dst, a, scratch, w, table);
+  avx2::divide_transformed(scratch, unpack_forward(table), {.dst = dst, .minuend = a, .w = w, .src = b, .p = p});
 }
 
 }  // namespace
@@ -112,6 +118,7 @@ const Kernels kAvx2Kernels = {
     .name = "avx2",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .divide_transformed = divide_transformed,
     .divide_switched = divide_switched,
     .add = add,

@@ -58,14 +58,19 @@ void ntt_inverse(u64* a, const NttTable& table) {
                         .last_root = {table.last_inverse_root(), table.last_inverse_root_shoup64() >> 12}});
 }
 
+void mul_scalar(u64* dst, const u64* a, u64 w, std::size_t n, const Modulus& q) {
+  ifma::mul_scalar(dst, a, factor(w, q), n, q.value());
+}
+
+void ntt_inverse_scaled(u64* dst, const u64* a, u64 w, const NttTable& table) {
+  mul_scalar(dst, a, w, table.n(), table.modulus());
+  ntt_inverse(dst, table);
+}
+
 void add(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::add(dst, a, b, n, q.value()); }
 void sub(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::sub(dst, a, b, n, q.value()); }
 void neg(u64* dst, const u64* a, std::size_t n, const Modulus& q) { ifma::neg(dst, a, n, q.value()); }
 void mul(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) { ifma::mul(dst, a, b, n, unpack(q)); }
-
-void mul_scalar(u64* dst, const u64* a, u64 w, std::size_t n, const Modulus& q) {
-  ifma::mul_scalar(dst, a, factor(w, q), n, q.value());
-}
 
 void sub_mul_scalar(u64* dst, const u64* a, const u64* b, u64 w, std::size_t n, const Modulus& q) {
   ifma::sub_mul_scalar(dst, a, b, factor(w, q), n, q.value());
@@ -160,6 +165,7 @@ const Kernels kAvx512IfmaKernels = {
     .name = "avx512ifma",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .divide_transformed = divide_transformed,
     .divide_switched = divide_switched,
     .add = add,

@@ -1,5 +1,4 @@
-// Base conversion in double precision. A product of 50-bit integers is split exactly into a multiple of 2^51 and a
-// rest, by adding and subtracting a constant whose last place is 2^51; both halves are then summed without rounding.
+// Base conversion in double precision: exact sums of products (avx2_field.h), for four target primes at a time.
 #include <cstddef>
 #include <cstdint>
 
@@ -11,55 +10,59 @@ namespace {
 
 constexpr std::size_t kTile = 64;
 constexpr std::size_t kTargets = 4;
-// |rest| <= 2^50 and |multiple| <= 2^100: eight terms keep both sums exact in 53 bits.
-constexpr std::size_t kTerms = 8;
+constexpr int kSourceBits = 50;
+
+// Factors of up to four targets, their sums, and how many terms a sum takes.
+struct Group {
+  alignas(32) double factors[kTargets][kMaxConversionSources];
+  const u64* q;
+  std::size_t count, terms;
+
+  Group(const u64* const* wanted, const u64* moduli, std::size_t targets, std::size_t sources)
+      : q(moduli), count(sources), terms(kMaxConversionSources) {
+    for (std::size_t t = 0; t < targets; ++t) {
+      for (std::size_t k = 0; k < count; ++k) factors[t][k] = static_cast<double>(wanted[t][k]);
+      const u64 fit = sum(t).terms;
+      if (fit < terms) terms = fit;
+    }
+  }
+  THEX_INLINE Sum sum(std::size_t t) const { return Sum(q[t], kSourceBits + bits_of(q[t])); }
+};
 
 template <std::size_t T>
-THEX_INLINE void convert_tile(u64* const* dst, const double* tile, const double factors[][kMaxConversionSources],
-                              const SumData* data, std::size_t count) {
-  const Reals splitter = _mm256_set1_pd(0x1.8p103);
+THEX_INLINE void convert_tile(u64* const* dst, const double* tile, const Group& group) {
+  const Sum sums[4] = {group.sum(0), group.sum(T > 1 ? 1 : 0), group.sum(T > 2 ? 2 : 0), group.sum(T > 3 ? 3 : 0)};
   for (std::size_t i = 0; i < kTile; i += 4) {
     Reals total[T];
-    for (std::size_t t = 0; t < T; ++t) total[t] = _mm256_setzero_pd();
-    for (std::size_t begin = 0; begin < count; begin += kTerms) {
-      const std::size_t end = begin + kTerms < count ? begin + kTerms : count;
-      Reals multiple[T], rest[T];
+    for (std::size_t begin = 0; begin < group.count; begin += group.terms) {
+      const std::size_t end = begin + group.terms < group.count ? begin + group.terms : group.count;
+      Reals high[T], rest[T];
 #pragma GCC unroll 4
-      for (std::size_t t = 0; t < T; ++t) multiple[t] = rest[t] = _mm256_setzero_pd();
+      for (std::size_t t = 0; t < T; ++t) high[t] = sums[t].start, rest[t] = _mm256_setzero_pd();
       for (std::size_t k = begin; k < end; ++k) {
         const Reals x = _mm256_load_pd(tile + k * kTile + i);
 #pragma GCC unroll 4
-        for (std::size_t t = 0; t < T; ++t) {
-          const Reals f = _mm256_broadcast_sd(&factors[t][k]);
-          const Reals high = _mm256_sub_pd(_mm256_fmadd_pd(x, f, splitter), splitter);
-          multiple[t] = _mm256_add_pd(multiple[t], high);
-          rest[t] = _mm256_add_pd(rest[t], _mm256_fmsub_pd(x, f, high));
-        }
+        for (std::size_t t = 0; t < T; ++t) add_product(high[t], rest[t], x, _mm256_broadcast_sd(&group.factors[t][k]));
       }
 #pragma GCC unroll 4
       for (std::size_t t = 0; t < T; ++t) {
-        const Field field(data[t].q);
-        // The multiples of 2^51 count at most 2^52: within 4 q only after a reduction.
-        const Reals counted = field.reduce(_mm256_mul_pd(multiple[t], _mm256_set1_pd(0x1p-51)));
-        const Reals folded = field.mul(counted, broadcast_real(data[t].two51));
-        total[t] = field.reduce(_mm256_add_pd(_mm256_add_pd(folded, field.reduce(rest[t])), total[t]));
+        const Reals part = sums[t].reduce(high[t], rest[t]);
+        total[t] = begin == 0 ? part : sums[t].field.reduce(_mm256_add_pd(total[t], part));
       }
     }
-    for (std::size_t t = 0; t < T; ++t) store(dst[t] + i, Field(data[t].q).canonical(total[t]));
+#pragma GCC unroll 4
+    for (std::size_t t = 0; t < T; ++t) store(dst[t] + i, sums[t].field.canonical(total[t]));
   }
 }
 
 }  // namespace
 
-void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const SumData* q,
-                  std::size_t targets, std::size_t count, std::size_t n) {
+void base_convert(u64* const* dst, const u64* const* src, const u64* const* factors, const u64* q, std::size_t targets,
+                  std::size_t count, std::size_t n) {
   alignas(32) double tile[kMaxConversionSources * kTile];
-  alignas(32) double real_factors[kTargets][kMaxConversionSources];
   for (std::size_t t = 0; t < targets; t += kTargets) {
-    const std::size_t group = targets - t < kTargets ? targets - t : kTargets;
-    for (std::size_t j = 0; j < group; ++j) {
-      for (std::size_t k = 0; k < count; ++k) real_factors[j][k] = static_cast<double>(factors[t + j][k]);
-    }
+    const std::size_t size = targets - t < kTargets ? targets - t : kTargets;
+    const Group group(factors + t, q + t, size, count);
     for (std::size_t begin = 0; begin < n; begin += kTile) {
       for (std::size_t k = 0; k < count; ++k) {
         for (std::size_t i = 0; i < kTile; i += 4) {
@@ -67,19 +70,19 @@ void base_convert(u64* const* dst, const u64* const* src, const u64* const* fact
         }
       }
       u64* rows[kTargets];
-      for (std::size_t j = 0; j < group; ++j) rows[j] = dst[t + j] + begin;
-      switch (group) {
+      for (std::size_t j = 0; j < size; ++j) rows[j] = dst[t + j] + begin;
+      switch (size) {
         case 1:
-          convert_tile<1>(rows, tile, real_factors, q + t, count);
+          convert_tile<1>(rows, tile, group);
           break;
         case 2:
-          convert_tile<2>(rows, tile, real_factors, q + t, count);
+          convert_tile<2>(rows, tile, group);
           break;
         case 3:
-          convert_tile<3>(rows, tile, real_factors, q + t, count);
+          convert_tile<3>(rows, tile, group);
           break;
         default:
-          convert_tile<4>(rows, tile, real_factors, q + t, count);
+          convert_tile<4>(rows, tile, group);
           break;
       }
     }

@@ -1,4 +1,4 @@
-// Element-wise kernels in double precision, and sums of products in 25-bit halves.
+// Element-wise kernels and sums of products in double precision.
 #include <cstddef>
 #include <cstdint>
 
@@ -8,49 +8,13 @@
 namespace thex::ring::avx2 {
 namespace {
 
-constexpr u64 kMask25 = (u64{1} << 25) - 1;
-
-THEX_INLINE Ints low25(Ints x) { return _mm256_and_si256(x, broadcast(kMask25)); }
-THEX_INLINE Ints high25(Ints x) { return _mm256_srli_epi64(x, 25); }
-THEX_INLINE Ints mul32(Ints a, Ints b) { return _mm256_mul_epu32(a, b); }
-THEX_INLINE Ints sum(Ints a, Ints b) { return _mm256_add_epi64(a, b); }
-
 // Adds q to the negative lanes: (-q, q) -> [0, q).
 THEX_INLINE Ints lift(Ints x, Ints q) {
-  return sum(x, _mm256_and_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), x), q));
+  return _mm256_add_epi64(x, _mm256_and_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), x), q));
 }
-
-// Products of 50-bit words in three columns of weight 1, 2^25 and 2^50; each column of a term is below 2^51, so 64-bit
-// lanes hold 2^13 terms.
-struct Columns {
-  THEX_INLINE void add_product(Ints a, Ints b_low, Ints b_high) {
-    const Ints a_low = low25(a), a_high = high25(a);
-    low = sum(low, mul32(a_low, b_low));
-    middle = sum(middle, sum(mul32(a_low, b_high), mul32(a_high, b_low)));
-    high = sum(high, mul32(a_high, b_high));
-  }
-  Ints low = _mm256_setzero_si256(), middle = low, high = low;
-};
-
-struct Folder {
-  explicit THEX_INLINE Folder(const SumData& d)
-      : field(d.q), two50(broadcast_real(d.two50)), two75(broadcast_real(d.two75)) {}
-
-  THEX_INLINE Ints fold(const Columns& c) const {
-    const Ints middle = sum(c.middle, high25(c.low));
-    const Ints high = sum(c.high, high25(middle));
-    const Reals bottom = to_reals(_mm256_or_si256(low25(c.low), _mm256_slli_epi64(low25(middle), 25)));  // < 2^50
-    const Reals upper = field.mul(to_reals(low25(high)), two50), top = field.mul(to_reals(high25(high)), two75);
-    return field.canonical(field.reduce(_mm256_add_pd(_mm256_add_pd(upper, top), bottom)));
-  }
-
-  const Field field;
-  const Reals two50, two75;
-};
 
 // Four second factors at position i, each stored one standing for 2^shift.
 THEX_INLINE Ints load_spread(const u64* b, std::size_t i, int shift) {
-  if (shift == 0) return load(b + i);
   if (shift == 1) {
     const __m128i pair = _mm_load_si128(reinterpret_cast<const __m128i*>(b + i / 2));
     return _mm256_permute4x64_epi64(_mm256_castsi128_si256(pair), 0x50);
@@ -63,11 +27,40 @@ THEX_INLINE void each(u64* dst, std::size_t n, Result result) {
   for (std::size_t i = 0; i < n; i += 4) store(dst + i, result(i));
 }
 
+constexpr int kRows = 2;  // vectors summed together: as many independent chains
+
+// second(k, i, r): the vector of second factors for term k at position i + 4 r.
+template <typename Second>
+THEX_INLINE void sum_products(u64* dst, const u64* const* a, std::size_t count, std::size_t n, u64 q, Second second) {
+  const Sum sum(q, 2 * bits_of(q));
+  for (std::size_t i = 0; i < n; i += 4 * kRows) {
+    Reals total[kRows];
+    for (std::size_t begin = 0; begin < count; begin += sum.terms) {
+      const std::size_t end = begin + sum.terms < count ? begin + sum.terms : count;
+      Reals high[kRows], rest[kRows];
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) high[r] = sum.start, rest[r] = _mm256_setzero_pd();
+      for (std::size_t k = begin; k < end; ++k) {
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r)
+          add_product(high[r], rest[r], to_reals(load(a[k] + i + 4 * r)), second(k, i, r));
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        const Reals part = sum.reduce(high[r], rest[r]);
+        total[r] = begin == 0 ? part : sum.field.reduce(_mm256_add_pd(total[r], part));
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) store(dst + i + 4 * r, sum.field.canonical(total[r]));
+  }
+}
+
 }  // namespace
 
 void add(u64* dst, const u64* a, const u64* b, std::size_t n, u64 q) {
   const Ints p = broadcast(q);
-  each(dst, n, [&](std::size_t i) { return lift(_mm256_sub_epi64(sum(load(a + i), load(b + i)), p), p); });
+  each(dst, n, [&](std::size_t i) { return lift(_mm256_sub_epi64(_mm256_add_epi64(load(a + i), load(b + i)), p), p); });
 }
 
 void sub(u64* dst, const u64* a, const u64* b, std::size_t n, u64 q) {
@@ -104,27 +97,22 @@ void switch_modulus(u64* dst, const u64* src, u64 p, std::size_t n, u64 q) {
   const Field field(q);
   const Ints half = broadcast(p / 2);
   const Reals modulus = broadcast_real(p);
-  each(dst, n, [&](std::size_t i) {
-    const Ints x = load(src + i);
-    const Reals negative = _mm256_castsi256_pd(_mm256_cmpgt_epi64(x, half));
-    const Reals centred = _mm256_sub_pd(to_reals(x), _mm256_and_pd(negative, modulus));
-    return field.canonical(field.reduce(centred));
-  });
+  each(dst, n, [&](std::size_t i) { return field.canonical(field.reduce(centred(load(src + i), half, modulus))); });
 }
 
 void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t run,
-                   std::size_t n, const SumData& q) {
-  const Folder folder(q);
+                   std::size_t n, u64 q) {
   const int shift = __builtin_ctzll(run);
-  for (std::size_t i = 0; i < n; i += 8) {
-    Columns first, second;
-    for (std::size_t k = 0; k < count; ++k) {
-      const Ints y0 = load_spread(b[k], i, shift), y1 = load_spread(b[k], i + 4, shift);
-      first.add_product(load(a[k] + i), low25(y0), high25(y0));
-      second.add_product(load(a[k] + i + 4), low25(y1), high25(y1));
-    }
-    store(dst + i, folder.fold(first));
-    store(dst + i + 4, folder.fold(second));
+  if (run == 1) {
+    sum_products(dst, a, count, n, q,
+                 [b](std::size_t k, std::size_t i, int r) { return to_reals(load(b[k] + i + 4 * r)); });
+  } else if (run >= 4 * kRows) {
+    sum_products(dst, a, count, n, q,
+                 [b, shift](std::size_t k, std::size_t i, int) { return broadcast_real(b[k][i >> shift]); });
+  } else {
+    sum_products(dst, a, count, n, q, [b, shift](std::size_t k, std::size_t i, int r) {
+      return to_reals(load_spread(b[k], i + 4 * static_cast<std::size_t>(r), shift));
+    });
   }
 }
 

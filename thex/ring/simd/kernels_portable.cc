@@ -2,6 +2,7 @@
 //
 // Primes have at most 50 bits and a Shoup product accepts any 64-bit operand, so the forward transform can let its
 // residues grow by 2q a stage (at most 34q < 2^56 after 16 stages) and reduce once at the end.
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -39,7 +40,9 @@ void ntt_forward(u64* a, const NttTable& table) {
   for (std::size_t i = 0; i < n; ++i) a[i] = reduce_once(a[i] - mul_high(a[i], barrett) * q, q);
 }
 
-void ntt_inverse(u64* a, const NttTable& table) {
+// The inverse transform times a constant: the last stage multiplies sums by `scale` and differences
+// by `last`, that constant over N without and with the stage's root.
+void ntt_inverse(u64* a, u64 scale, u64 last, const NttTable& table) {
   const u64 q = table.modulus().value(), two_q = 2 * q;
   const std::size_t n = table.n();
   const u64* const roots = table.inverse_roots();
@@ -57,13 +60,20 @@ void ntt_inverse(u64* a, const NttTable& table) {
       }
     }
   }
-  const u64 w = table.n_inverse(), w_shoup = table.n_inverse_shoup64();
-  const u64 v = table.last_inverse_root(), v_shoup = table.last_inverse_root_shoup64();
+  const u64 scale_shoup = table.modulus().shoup(scale), last_shoup = table.modulus().shoup(last);
   for (std::size_t j = 0; j < n / 2; ++j) {
     const u64 sum = a[j] + a[j + n / 2], difference = a[j] + two_q - a[j + n / 2];
-    a[j] = reduce_once(mul_lazy(sum, w, w_shoup, q), q);
-    a[j + n / 2] = reduce_once(mul_lazy(difference, v, v_shoup, q), q);
+    a[j] = reduce_once(mul_lazy(sum, scale, scale_shoup, q), q);
+    a[j + n / 2] = reduce_once(mul_lazy(difference, last, last_shoup, q), q);
   }
+}
+
+void ntt_inverse(u64* a, const NttTable& table) { ntt_inverse(a, table.n_inverse(), table.last_inverse_root(), table); }
+
+void ntt_inverse_scaled(u64* dst, const u64* a, u64 w, const NttTable& table) {
+  const Modulus& q = table.modulus();
+  if (dst != a) std::copy_n(a, table.n(), dst);
+  ntt_inverse(dst, q.mul(table.n_inverse(), w), q.mul(table.last_inverse_root(), w), table);
 }
 
 void add(u64* dst, const u64* a, const u64* b, std::size_t n, const Modulus& q) {
@@ -188,6 +198,7 @@ const Kernels kPortableKernels = {
     .name = "portable",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
     .divide_transformed = divide_transformed,
     .divide_switched = divide_switched,
     .add = add,

@@ -4,6 +4,7 @@
 // Sizes in units of q (see avx2_field.h). Lazy variant, q <= 2^47: a product is at most 1/2 + k / 32. Forward: nothing
 // is reduced before the end, where 16 stages have brought 1 to 11.8, below 2^51. Inverse: of a pass only the sum of all
 // four operands is reduced; with k at its entry the others leave it at most 1 + k / 8.
+// The inverse's last stage may bring in any constant below q, as its factors hold 1/N already.
 // Strict variant, q < 2^50: a product is at most 1/2 + k / 4. Forward: the upper operand of a pass is first reduced to
 // 1/2; two stages leave at most 1.75 + 0.32 k. Inverse: every sum is reduced; products of a difference of two values of
 // size k are below 1/2 + k / 2. Both stay below 4q < 2^52.
@@ -42,11 +43,39 @@ struct Butterflies : Field {
   }
 };
 
-template <bool kFirst>
-THEX_INLINE Reals load_input(const u64* p) {
-  if constexpr (kFirst) return to_reals(load(p));
-  return load_reals(p);
-}
+// What the first pass of a forward transform reads: residues in [0, q) at the place itself,
+struct InPlace {
+  const u64* a;
+  THEX_INLINE Reals load_values(std::size_t i, const Field&) const { return to_reals(load(a + i)); }
+};
+// or residues in [0, p), as the centred integers.
+struct Switched {
+  const u64* src;
+  Ints half;
+  Reals p;
+  THEX_INLINE Reals load_values(std::size_t i, const Field& field) const {
+    return field.reduce(centred(load(src + i), half, p));
+  }
+};
+
+// What the last pass does with values within q / 2 that belong to two words each at i and i + 4: stores them in [0, q),
+struct Store {
+  u64* a;
+  THEX_INLINE void operator()(std::size_t i, Reals x, const Field& field) const {
+    store_halves(a + i, field.canonical(x));
+  }
+};
+// or takes them off the minuend and multiplies by w.
+struct Divide {
+  u64* dst;
+  const u64* minuend;
+  Factor w;
+  THEX_INLINE void operator()(std::size_t i, Reals x, const Field& field) const {
+    // Within 3/2 q: the product stays within (1/2 + 3/8) q, see Field::mul.
+    const Reals difference = _mm256_sub_pd(to_reals(load_halves(minuend + i)), x);
+    store_halves(dst + i, field.canonical(field.mul(difference, w)));
+  }
+};
 
 struct LaneFactors {
   Factor two, one;  // for distances 2 and 1 inside eight values
@@ -59,17 +88,20 @@ THEX_INLINE LaneFactors lane_factors(const u64* roots, std::size_t node, const F
           field.factor(to_reals(load(roots + 4 * node)))};
 }
 
-template <bool kLazy>
+template <bool kLazy, typename Input, typename Output>
 class Forward {
  public:
-  explicit THEX_INLINE Forward(const NttData& data) : roots_(data.roots), field_(data.q) {}
+  THEX_INLINE Forward(const NttData& data, const Input& input, const Output& output)
+      : roots_(data.roots), field_(data.q), input_(input), output_(output) {}
 
-  void run(u64* a, std::size_t n) const {
+  // `a` holds doubles between the first and the last pass.
+  void run(u64* a, std::size_t n) {
+    start_ = a;
     if (__builtin_ctzll(n) % 2 != 0) {
       single(a, n / 2);
       for (std::size_t i = 0; i < 2; ++i) tree(a + i * n / 2, n / 2, 2 + i);
     } else {
-      two_stages<true>(a, n / 4, 1);
+      two_stages(a, n / 4, 1, [this](std::size_t i) { return input_.load_values(i, field_); });
       for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 + i);
     }
   }
@@ -78,7 +110,7 @@ class Forward {
   // All stages of a block of n = 16 * 4^k values.
   void tree(u64* a, std::size_t n, std::size_t node) const {
     if (n == 16) return leaf(a, node);
-    two_stages<false>(a, n / 4, node);
+    two_stages(a, n / 4, node, [a](std::size_t i) { return load_reals(a + i); });
     if (n == 64) {
       for (std::size_t i = 0; i < 4; ++i) leaf(a + 16 * i, 4 * node + i);
     } else {
@@ -90,7 +122,7 @@ class Forward {
   void single(u64* a, std::size_t t) const {
     const Factor w = field_.broadcast_factor(roots_[1]);
     for (std::size_t j = 0; j < t; j += 4) {
-      Reals x = to_reals(load(a + j)), y = to_reals(load(a + t + j));
+      Reals x = input_.load_values(j, field_), y = input_.load_values(t + j, field_);
       field_.forward(x, y, w);
       store_reals(a + j, x);
       store_reals(a + t + j, y);
@@ -115,12 +147,12 @@ class Forward {
     field_.forward(v[2], v[3], w.right);
   }
 
-  template <bool kFirst>
-  void two_stages(u64* a, std::size_t t, std::size_t node) const {
+  // values(i): what stands for a[i].
+  template <typename Values>
+  THEX_INLINE void two_stages(u64* a, std::size_t t, std::size_t node, Values values) const {
     const NodeFactors w = factors(node);
     for (std::size_t j = 0; j < t; j += 4) {
-      Reals v[4] = {load_input<kFirst>(a + j), load_input<kFirst>(a + t + j), load_input<kFirst>(a + 2 * t + j),
-                    load_input<kFirst>(a + 3 * t + j)};
+      Reals v[4] = {values(j), values(t + j), values(2 * t + j), values(3 * t + j)};
       butterflies(v, w);
       store_reals(a + j, v[0]);
       store_reals(a + t + j, v[1]);
@@ -129,7 +161,7 @@ class Forward {
     }
   }
 
-  // The last four stages on 16 values, and the reduction to [0, q).
+  // The last four stages on 16 values, and the output.
   THEX_INLINE void leaf(u64* a, std::size_t node) const {
     Reals v[4] = {load_reals(a), load_reals(a + 4), load_reals(a + 8), load_reals(a + 12)};
     butterflies(v, factors(node));
@@ -150,21 +182,20 @@ class Forward {
       x[h] = even;
       field_.forward(x[h], y[h], w[h].one);
     }
+    const std::size_t at = static_cast<std::size_t>(a - start_);
 #pragma GCC unroll 2
-    for (int h = 0; h < 2; ++h) {
-      const Ints low = field_.canonical(field_.reduce(x[h])), high = field_.canonical(field_.reduce(y[h]));
-      store_halves(a + 8 * h, _mm256_unpacklo_epi64(low, high));
-      store_halves(a + 8 * h + 2, _mm256_unpackhi_epi64(low, high));
+    for (std::size_t h = 0; h < 2; ++h) {
+      const Reals low = field_.reduce(x[h]), high = field_.reduce(y[h]);
+      output_(at + 8 * h, _mm256_unpacklo_pd(low, high), field_);
+      output_(at + 8 * h + 2, _mm256_unpackhi_pd(low, high), field_);
     }
-  }
-
-  static THEX_INLINE void store_halves(u64* p, Ints v) {  // two words each at p and p + 4
-    _mm_store_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(v));
-    _mm_store_si128(reinterpret_cast<__m128i*>(p + 4), _mm256_extracti128_si256(v, 1));
   }
 
   const u64* const roots_;
   const Butterflies<kLazy> field_;
+  const Input input_;
+  const Output output_;
+  const u64* start_ = nullptr;
 };
 
 template <bool kLazy>
@@ -173,23 +204,24 @@ class Inverse {
   explicit THEX_INLINE Inverse(const NttData& data)
       : roots_(data.roots), last_root_(data.last_root), n_inverse_(data.n_inverse), field_(data.q) {}
 
-  void run(u64* a, std::size_t n) const {
+  // From src, which may be a, to a.
+  void run(u64* a, const u64* src, std::size_t n) const {
     if (__builtin_ctzll(n) % 2 != 0) {
-      for (std::size_t i = 0; i < 2; ++i) tree(a + i * n / 2, n / 2, 2 + i);
+      for (std::size_t i = 0; i < 2; ++i) tree(a + i * n / 2, src + i * n / 2, n / 2, 2 + i);
       single(a, n / 2);
     } else {
-      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 + i);
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, src + i * n / 4, n / 4, 4 + i);
       two_stages<true>(a, n / 4, 1);
     }
   }
 
  private:
-  void tree(u64* a, std::size_t n, std::size_t node) const {
-    if (n == 16) return leaf(a, node);
+  void tree(u64* a, const u64* src, std::size_t n, std::size_t node) const {
+    if (n == 16) return leaf(a, src, node);
     if (n == 64) {
-      for (std::size_t i = 0; i < 4; ++i) leaf(a + 16 * i, 4 * node + i);
+      for (std::size_t i = 0; i < 4; ++i) leaf(a + 16 * i, src + 16 * i, 4 * node + i);
     } else {
-      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, n / 4, 4 * node + i);
+      for (std::size_t i = 0; i < 4; ++i) tree(a + i * n / 4, src + i * n / 4, n / 4, 4 * node + i);
     }
     two_stages<false>(a, n / 4, node);
   }
@@ -202,7 +234,7 @@ class Inverse {
     field_.template inverse<false>(v[1], v[3], top);
   }
 
-  // kLast: the last stage of all, which multiplies by 1/N and stores integers in [0, q).
+  // kLast: the last stage of all, whose factors hold 1/N and the constant, and which stores integers in [0, q).
   template <bool kLast>
   void two_stages(u64* a, std::size_t t, std::size_t node) const {
     const Factor top = field_.broadcast_factor(kLast ? last_root_ : roots_[node]);
@@ -238,13 +270,13 @@ class Inverse {
   }
 
   // The first four stages on 16 values in [0, q).
-  THEX_INLINE void leaf(u64* a, std::size_t node) const {
+  THEX_INLINE void leaf(u64* a, const u64* src, std::size_t node) const {
     Reals v[4];
     const LaneFactors w[2] = {lane_factors(roots_, 2 * node, field_), lane_factors(roots_, 2 * node + 1, field_)};
     Reals x[2], y[2];
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
-      const Reals first = load_halves(a + 8 * h), second = load_halves(a + 8 * h + 2);
+      const Reals first = to_reals(load_halves(src + 8 * h)), second = to_reals(load_halves(src + 8 * h + 2));
       x[h] = _mm256_unpacklo_pd(first, second);
       y[h] = _mm256_unpackhi_pd(first, second);
       field_.template inverse<false>(x[h], y[h], w[h].one);
@@ -263,12 +295,6 @@ class Inverse {
     for (int k = 0; k < 4; ++k) store_reals(a + 4 * k, v[k]);
   }
 
-  static THEX_INLINE Reals load_halves(const u64* p) {  // two words each at p and p + 4
-    const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(p + 4));
-    return to_reals(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
-  }
-
   const u64* const roots_;
   const u64 last_root_, n_inverse_;
   const Butterflies<kLazy> field_;
@@ -279,11 +305,28 @@ constexpr u64 kLazyLimit = u64{1} << 47;
 }  // namespace
 
 void ntt_forward(u64* a, const NttData& data) {
-  data.q <= kLazyLimit ? Forward<true>(data).run(a, data.n) : Forward<false>(data).run(a, data.n);
+  data.q <= kLazyLimit ? Forward<true, InPlace, Store>(data, {a}, {a}).run(a, data.n)
+                       : Forward<false, InPlace, Store>(data, {a}, {a}).run(a, data.n);
 }
 
-void ntt_inverse(u64* a, const NttData& data) {
-  data.q <= kLazyLimit ? Inverse<true>(data).run(a, data.n) : Inverse<false>(data).run(a, data.n);
+void ntt_inverse(u64* dst, const u64* a, const NttData& data) {
+  data.q <= kLazyLimit ? Inverse<true>(data).run(dst, a, data.n) : Inverse<false>(data).run(dst, a, data.n);
+}
+
+namespace {
+
+template <typename Input>
+void divide(u64* b, const NttData& data, const Input& input, const Divide& output) {
+  data.q <= kLazyLimit ? Forward<true, Input, Divide>(data, input, output).run(b, data.n)
+                       : Forward<false, Input, Divide>(data, input, output).run(b, data.n);
+}
+
+}  // namespace
+
+void divide_transformed(u64* b, const NttData& data, const DivideData& division) {
+  const Divide output{division.dst, division.minuend, Field(data.q).factor(broadcast_real(division.w))};
+  if (division.src == nullptr) return divide(b, data, InPlace{b}, output);
+  divide(b, data, Switched{division.src, broadcast(division.p / 2), broadcast_real(division.p)}, output);
 }
 
 }  // namespace thex::ring::avx2
