@@ -263,6 +263,30 @@ TEST_P(KernelLaws, NttEqualsPortable) {
   }
 }
 
+TEST_P(KernelLaws, AScaledInverseIsTheInverseTimesAConstant) {
+  for (const int log_n : {5, 6, 7, 10, 13}) {
+    const std::size_t n = std::size_t{1} << log_n;
+    for (const std::uint64_t prime : {ntt_primes(30, 13, 1)[0], ntt_primes(46, 13, 1)[0], ntt_primes(50, 13, 1)[0]}) {
+      const Modulus q(prime);
+      const NttTable ntt(q, log_n);
+      for (const std::uint64_t w : {std::uint64_t{0}, std::uint64_t{1}, rng_() % prime, prime - 1}) {
+        for (const Buffer& a : interesting(rng_, n, prime)) {
+          Buffer expected = a, dst(n);
+          table_->ntt_inverse(expected.data(), ntt);
+          table_->mul_scalar(expected.data(), expected.data(), w, n, q);
+          const Buffer kept = a;
+          table_->ntt_inverse_scaled(dst.data(), kept.data(), w, ntt);
+          ASSERT_EQ(to_vector(dst), to_vector(expected)) << prime << ", N = 2^" << log_n << ", w = " << w;
+          ASSERT_EQ(to_vector(kept), to_vector(a));
+          dst = a;
+          table_->ntt_inverse_scaled(dst.data(), dst.data(), w, ntt);
+          ASSERT_EQ(to_vector(dst), to_vector(expected));
+        }
+      }
+    }
+  }
+}
+
 TEST_P(KernelLaws, DivisionsAreTransformSubtractMultiply) {
   for (const int log_n : {5, 6, 7, 10, 13}) {
     const std::size_t n = std::size_t{1} << log_n;

@@ -106,7 +106,7 @@ void sub_mul_scalar(u64* dst, const u64* a, const u64* b, u64 w, std::size_t n, 
   for (std::size_t i = 0; i < n; ++i) dst[i] = reduce_once(mul_lazy(a[i] + p - b[i], w, w_shoup, p), p);
 }
 
-constexpr std::size_t kBlock = 8;  // accumulators held at a time; divides every n
+constexpr std::size_t kBlock = 4;  // accumulators held at a time; divides every n
 
 void inner_product(u64* dst, const u64* const* a, const u64* const* b, std::size_t count, std::size_t n,
                    const Modulus& q) {
