@@ -1,7 +1,7 @@
 // Any bytes as one of the files of a model folder (configuration, tokenizer, vocabulary, weights, index of shards,
-// pickle of pytorch_model.bin), the others as they should be: an Error(model) or Error(file), or a model with every
-// tensor of its configuration; and the plan that client and server would compute from it. The first byte chooses the
-// file.
+// pickle of pytorch_model.bin, other descriptions of the tokenizer), the others as they should be: an Error(model) or
+// Error(file), or a model with every tensor of its configuration; and the plan that client and server would compute
+// from it. The first byte chooses the file.
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +15,7 @@
 #include "tests/support/pytorch_writer.h"
 #include "thex/base/error.h"
 #include "thex/encoder/inference_plan.h"
+#include "thex/model/tokenizer_files.h"
 #include "thex/protocol/client.h"
 
 namespace {
@@ -35,6 +36,9 @@ struct Files {
                            std::string(reinterpret_cast<const char*>(tensor.data.data()), 4 * tensor.data.size()));
   }
   static constexpr const char* kNames[] = {"config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"};
+  // Files that a folder need not have, by the first byte of an input.
+  static constexpr std::pair<char, const char*> kOptional[] = {
+      {'t', "tokenizer.json"}, {'m', "special_tokens_map.json"}, {'n', "added_tokens.json"}};
   static constexpr const char* kIndex = "model.safetensors.index.json";
   static constexpr const char* kPytorch = "pytorch_model.bin";
   fuzz::ScratchFolder folder;
@@ -81,6 +85,21 @@ void other_weights(const Files& files, bool index, std::string input) {
   files.folder.write(Files::kNames[3], files.contents[3]);
 }
 
+// A file beside the usual ones that says something about the tokenizer: the same tokenizer, or an error.
+void other_tokenizer_file(const Files& files, const char* name, std::string_view input) {
+  files.folder.write(name, input);
+  try {
+    const model::ModelConfig config = model::load_config(files.folder.path());
+    const auto tokenizer = model::load_tokenizer(files.folder.path(), config);
+    for (const auto id : tokenizer.encode("a b [MASK] ce", "<x>d").ids) {
+      if (id < 0 || id >= tokenizer.vocab_size()) std::abort();
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::model) std::abort();
+  }
+  std::filesystem::remove(files.folder.path() / name);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -88,6 +107,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   if (data[0] == 'i' || data[0] == 'p') {
     other_weights(files, data[0] == 'i', std::string(fuzz::text_of(data + 1, size - 1)));
+    return 0;
+  }
+  for (const auto& [letter, name] : Files::kOptional) {
+    if (data[0] != static_cast<std::uint8_t>(letter)) continue;
+    other_tokenizer_file(files, name, fuzz::text_of(data + 1, size - 1));
     return 0;
   }
   const std::size_t which = data[0] % 4;
@@ -107,7 +131,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   load_parts(files);
   try {
     const model::ModelConfig config = model::load_config(files.folder.path());
-    if (which == 2) text::Tokenizer::load(files.folder.path() / "vocab.txt");
+    if (which == 2) model::load_tokenizer(files.folder.path(), config);
     if (which == 0 && quickly_planned(config)) {
       const auto client = protocol::load_client_model(files.folder.path(), 16);
       if (client.plan.shapes.empty() || client.plan.plan.context == nullptr) std::abort();

@@ -31,12 +31,24 @@ class Descriptor {
   void open(const std::filesystem::path& path, int flags, unsigned mode) {
     fd_ = ::open(path.c_str(), flags, static_cast<mode_t>(mode));
   }
+  int release() { return std::exchange(fd_, -1); }
   // Closes now and reports the error that a delayed write may have left; 0 when all is well.
   int close() { return ::close(std::exchange(fd_, -1)) == 0 ? 0 : errno; }
 
  private:
   int fd_;
 };
+
+void require_regular(const std::filesystem::path& path, mode_t mode) {
+  if (S_ISREG(mode)) return;
+  const char* const kind = S_ISDIR(mode)    ? "a folder"
+                           : S_ISFIFO(mode) ? "a pipe"
+                           : S_ISSOCK(mode) ? "a socket"
+                           : S_ISCHR(mode)  ? "a device"
+                           : S_ISBLK(mode)  ? "a device"
+                                            : "something else";
+  throw Error(ErrorCode::file, path.string() + " is " + kind + ", not a regular file");
+}
 
 // Removes the temporary file unless it was renamed to its place.
 class TemporaryFile {
@@ -64,27 +76,47 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) fail("open", path, errno);
+InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) fail("read", path, errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorCode::file, path.string() + " is not a regular file");
-  const auto size = static_cast<std::uint64_t>(info.st_size);
-  if (size > max_bytes) {
-    throw Error(ErrorCode::file, path.string() + " has " + std::to_string(size) + " bytes, at most " +
-                                     std::to_string(max_bytes) + " are allowed here");
-  }
-  std::string bytes(size, '\0');
+  // Opening a socket fails with a text that misleads, opening a pipe without O_NONBLOCK waits for a writer.
+  if (::stat(path_.c_str(), &info) == 0) require_regular(path_, info.st_mode);
+  Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.get() < 0) fail("open", path_, errno);
+  if (::fstat(file.get(), &info) != 0) fail("read", path_, errno);
+  require_regular(path_, info.st_mode);
+  size_ = static_cast<std::uint64_t>(info.st_size);
+  fd_ = file.release();
+}
+
+InputFile::~InputFile() { ::close(fd_); }
+
+std::size_t InputFile::read_at(std::uint64_t offset, void* to, std::size_t count) const {
   std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+  while (done < count) {
+    const ssize_t n = ::pread(fd_, static_cast<char*>(to) + done, count - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("read", path, errno);
-    if (n == 0) break;  // the file shrank while it was read
+    if (n < 0) fail("read", path_, errno);
+    if (n == 0) break;  // the end, or the file shrank
     done += static_cast<std::size_t>(n);
   }
-  bytes.resize(done);
+  return done;
+}
+
+std::string file_beginning(const std::filesystem::path& path, std::size_t count) {
+  const InputFile file(path);
+  std::string bytes(count, '\0');
+  bytes.resize(file.read_at(0, bytes.data(), bytes.size()));
+  return bytes;
+}
+
+std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  const InputFile file(path);
+  if (file.size() > max_bytes) {
+    throw Error(ErrorCode::file, path.string() + " has " + std::to_string(file.size()) + " bytes, at most " +
+                                     std::to_string(max_bytes) + " are allowed here");
+  }
+  std::string bytes(file.size(), '\0');
+  bytes.resize(file.read_at(0, bytes.data(), bytes.size()));
   return bytes;
 }
 

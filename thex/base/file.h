@@ -1,4 +1,7 @@
-// Whole-file reading with a size bound, and atomic whole-file writing.
+// Reading files that come from outside, whole with a size bound or at positions, and atomic whole-file writing.
+//
+// Only regular files are opened for reading. A named pipe would keep its reader waiting for ever, a device never ends,
+// and reading from either may have effects; all of them are refused, with what they are, without waiting.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +12,31 @@
 #include <string_view>
 
 namespace thex {
+
+class InputFile {
+ public:
+  // Throws Error(file) when it cannot be opened or is not a regular file.
+  explicit InputFile(std::filesystem::path path);
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile();
+
+  const std::filesystem::path& path() const { return path_; }
+  // Bytes when it was opened.
+  std::uint64_t size() const { return size_; }
+  // Copies up to `count` bytes from byte `offset` on; the number of bytes is smaller only at the end of the file. May
+  // be called from several threads. Throws Error(file).
+  std::size_t read_at(std::uint64_t offset, void* to, std::size_t count) const;
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+// Up to `count` bytes from the beginning of a regular file: what tells its format. Throws Error(file) as InputFile
+// does.
+std::string file_beginning(const std::filesystem::path& path, std::size_t count = 512);
 
 // The bytes of a regular file. Throws Error(file) when it cannot be opened or read, is not a regular file, or has more
 // than `max_bytes` bytes (checked before anything is allocated).

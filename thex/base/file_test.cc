@@ -1,11 +1,16 @@
 #include "thex/base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/temporary_folder.h"
@@ -48,7 +53,53 @@ TEST_F(FileTest, FoldersAndMissingFilesAreErrors) {
   EXPECT_THROW(read_file(folder_, 100), Error);
   EXPECT_THROW(read_file(folder_ / "none", 100), Error);
   EXPECT_THROW(write_file_atomically(folder_ / "none" / "x", std::string_view("1")), Error);
-  EXPECT_THROW(read_file("/dev/zero", 100), Error);
+}
+
+std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::file);
+    return error.what();
+  }
+  ADD_FAILURE() << "no error";
+  return "";
+}
+
+// Without a writer the opening of a pipe would wait for ever.
+TEST_F(FileTest, OnlyRegularFilesAreOpened) {
+  ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", (folder_ / "socket").c_str());
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  std::filesystem::create_symlink(folder_ / "pipe", folder_ / "link");
+  const std::pair<std::filesystem::path, std::string> cases[] = {{folder_, "a folder"},
+                                                                 {folder_ / "pipe", "a pipe"},
+                                                                 {folder_ / "link", "a pipe"},
+                                                                 {folder_ / "socket", "a socket"},
+                                                                 {"/dev/zero", "a device"}};
+  for (const auto& [path, kind] : cases) {
+    const std::string expected = path.string() + " is " + kind + ", not a regular file";
+    EXPECT_EQ(error_of([&] { InputFile file(path); }), expected);
+    EXPECT_EQ(error_of([&] { read_file(path, 100); }), expected);
+    EXPECT_EQ(error_of([&] { file_beginning(path); }), expected);
+  }
+  ::close(socket);
+}
+
+TEST_F(FileTest, ReadsAtPositions) {
+  write_file_atomically(folder_ / "x", std::string_view("0123456789"));
+  const InputFile file(folder_ / "x");
+  EXPECT_EQ(file.size(), 10u);
+  char bytes[6] = "";
+  EXPECT_EQ(file.read_at(7, bytes, 5), 3u);
+  EXPECT_STREQ(bytes, "789");
+  EXPECT_EQ(file.read_at(2, bytes, 5), 5u);
+  EXPECT_STREQ(bytes, "23456");
+  EXPECT_EQ(file.read_at(100, bytes, 5), 0u);
+  EXPECT_EQ(file_beginning(folder_ / "x", 4), "0123");
+  EXPECT_EQ(file_beginning(folder_ / "x"), "0123456789");
 }
 
 TEST_F(FileTest, FailureKeepsTheOldContentsAndLeavesNoTemporaryFile) {

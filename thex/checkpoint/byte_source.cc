@@ -1,11 +1,13 @@
 #include "thex/checkpoint/byte_source.h"
 
+#include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/base/file.h"
+#include "thex/base/file_format.h"
 
 namespace thex::checkpoint {
 namespace {
@@ -20,21 +22,20 @@ void check_end(std::uint64_t offset, std::uint64_t count, std::uint64_t size) {
 }  // namespace
 
 ByteSource file_source(const std::filesystem::path& path) {
-  const auto stream = std::make_shared<std::ifstream>(path, std::ios::binary);
-  std::error_code error;
-  if (!*stream || !std::filesystem::is_regular_file(path, error)) {
-    throw Error(ErrorCode::file, "cannot open " + path.string());
-  }
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (error) throw Error(ErrorCode::file, "cannot read " + path.string() + ": " + error.message());
-  const auto read = [stream, size, name = path.string()](std::uint64_t offset, void* to, std::size_t count) {
-    check_end(offset, count, size);
-    if (count == 0) return;
-    stream->seekg(static_cast<std::streamoff>(offset));
-    stream->read(static_cast<char*>(to), static_cast<std::streamsize>(count));
-    if (!*stream) throw Error(ErrorCode::file, "cannot read " + name + " at byte " + std::to_string(offset));
+  const auto file = std::make_shared<const InputFile>(path);
+  const auto read = [file](std::uint64_t offset, void* to, std::size_t count) {
+    check_end(offset, count, file->size());
+    if (file->read_at(offset, to, count) < count) {
+      throw Error(ErrorCode::file, file->path().string() + " became shorter while it was read");
+    }
   };
-  return {size, read};
+  return {file->size(), read};
+}
+
+void refuse_foreign(const ByteSource& source) {
+  std::string beginning(static_cast<std::size_t>(std::min<std::uint64_t>(source.size, 512)), '\0');
+  source.read(0, beginning.data(), beginning.size());
+  if (const auto meaning = foreign_format(beginning)) throw Error(ErrorCode::model, "this is " + *meaning);
 }
 
 ByteSource memory_source(std::span<const std::byte> bytes) {

@@ -20,6 +20,8 @@ struct ByteSource {
 
 // Throws Error(file) when it is not a regular file or cannot be opened.
 ByteSource file_source(const std::filesystem::path& path);
+// Throws Error(model) with what the bytes seem to be when that is another kind of file (base/file_format.h).
+void refuse_foreign(const ByteSource& source);
 // `bytes` must outlive the source.
 ByteSource memory_source(std::span<const std::byte> bytes);
 

@@ -35,11 +35,9 @@ void refuse_other_formats(const ByteSource& source) {
     bad(std::string("the format of torch.save before torch 1.6, which is not read: ") + kAdvice);
   if (count >= 262 && std::memcmp(start.data() + 257, "ustar", 5) == 0)
     bad(std::string("a tar archive, the format of torch.save before torch 0.1.10, which is not read: ") + kAdvice);
-  constexpr std::string_view kLfs = "version https://git-lfs";
-  if (count >= kLfs.size() && std::memcmp(start.data(), kLfs.data(), kLfs.size()) == 0)
-    bad("a Git LFS pointer instead of the weights: fetch them with 'git lfs pull'");
-  if (!looks_like_zip(source))
-    bad(std::string("neither a zip archive nor another format of torch.save; the file is damaged, or ") + kAdvice);
+  if (looks_like_zip(source)) return;
+  refuse_foreign(source);
+  bad(std::string("neither a zip archive nor another format of torch.save; the file is damaged, or ") + kAdvice);
 }
 
 std::optional<StoredType> stored_type(const std::string& storage) {

@@ -208,8 +208,9 @@ TEST(Pytorch, NamesTheFormatsThatItDoesNotRead) {
   tar.replace(257, 5, "ustar");
   expect_has(rejection(tar), "tar archive");
   expect_has(rejection("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull");
-  expect_has(rejection(""), "neither");
-  expect_has(rejection("<html>404</html>"), "neither");
+  expect_has(rejection(""), "empty");
+  expect_has(rejection("<html>404</html>"), "web page");
+  expect_has(rejection("weights"), "neither");
   expect_has(rejection(zip_of({{"readme.txt", "x"}})), "no data.pkl");
   expect_has(rejection(zip_of({{"a/data.pkl", "x"}, {"b/data.pkl", "x"}})), "two state dicts");
   expect_has(rejection(zip_of({{"a/data.pkl", "x"}, {"a/constants.pkl", "x"}})), "TorchScript");

@@ -129,7 +129,8 @@ Layout parse_layout(std::string_view header, std::uint64_t data_size) {
   }
   if (position != data_size) {
     bad("the tensors end at byte " + std::to_string(position) + " of the data, the file has " +
-        std::to_string(data_size));
+        std::to_string(data_size) +
+        (position > data_size ? ": it is truncated, as an interrupted download leaves it; fetch it again" : ""));
   }
   return layout;
 }
@@ -149,10 +150,12 @@ Tensor read_tensor(const Entry& entry, const ByteSource& source, std::uint64_t d
 // A file whose header has been read and checked.
 struct Checked {
   explicit Checked(ByteSource bytes) : source(std::move(bytes)) {
+    // A header's length may have the bytes with which other formats begin; then '{' follows.
+    std::array<std::byte, 9> beginning{};
+    source.read(0, beginning.data(), static_cast<std::size_t>(std::min<std::uint64_t>(source.size, 9)));
+    if (beginning[8] != std::byte{'{'}) refuse_foreign(source);
     if (source.size < 8) bad("only " + std::to_string(source.size) + " bytes: truncated");
-    std::array<std::byte, 8> length;
-    source.read(0, length.data(), length.size());
-    std::string header(header_length(length.data(), source.size), '\0');
+    std::string header(header_length(beginning.data(), source.size), '\0');
     source.read(8, header.data(), header.size());
     data_begin = 8 + header.size();
     layout = parse_layout(header, source.size - data_begin);

@@ -7,6 +7,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/file_format.h"
 #include "thex/base/json.h"
 #include "thex/checkpoint/pytorch.h"
 
@@ -86,7 +87,9 @@ WeightFiles::WeightFiles(const std::filesystem::path& folder) : folder_(folder) 
 
 void WeightFiles::read_index() {
   const std::string where = path_.string();
-  const nlohmann::json index = parse_json(read_file(path_, kMaxIndexBytes), where, kIndexDepth);
+  const std::string text = read_file(path_, kMaxIndexBytes);
+  refuse_foreign_format(path_, text);
+  const nlohmann::json index = parse_json(text, where, kIndexDepth);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || map == index.end() || !map->is_object()) {
     throw Error(ErrorCode::model, where + ": field \"weight_map\" is missing or not an object of file names");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/file.h"
 
 namespace thex::convert {
 namespace {
@@ -54,12 +55,13 @@ std::string fingerprint_of_model(const model::Model& model) {
 }
 
 std::string fingerprint_of_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw Error(ErrorCode::file, "cannot read '" + file.string() + "'");
+  const InputFile in(file);
   std::vector<char> block(1 << 20);
-  std::uint64_t state = kOffset;
-  while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0)
-    state = fnv(state, block.data(), static_cast<std::size_t>(in.gcount()));
+  std::uint64_t state = kOffset, at = 0;
+  while (const std::size_t n = in.read_at(at, block.data(), block.size())) {
+    state = fnv(state, block.data(), n);
+    at += n;
+  }
   return hex(state);
 }
 

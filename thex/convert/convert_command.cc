@@ -239,6 +239,7 @@ int run_convert(int argc, char** argv) {
   if (o.profile == Profile::paper && (asked_variants.value_or(0) > 0 || hard || !teacher_folder.empty()))
     throw Error(ErrorCode::usage, "--profile paper has no teacher: leave out --teacher, --hard and --augment");
   const model::Model model = model::load_model(folder);
+  if (!model.prefix.empty()) log(model.prefix_note());
   if (model.config.thex)
     throw Error(ErrorCode::model, "'" + folder.string() + "' is converted already (config.json has a thex section)");
   if (model.config.labels.empty() && !backbone)
@@ -254,6 +255,7 @@ int run_convert(int argc, char** argv) {
   const text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
   const ResolvedTask task =
       resolve_task(a.task, a.train, backbone ? std::nullopt : std::optional<model::ModelConfig>(model.config));
+  if (!task.spec.columns.pair.empty()) model::require_pairs(model.config);
   TaskData data = load_task(a, task, tokenizer, log);
   const WorkflowOptions suited = default_options(o.profile, o.protocol, model.config);
   o.batch_size = batch.value_or(data.split.train.size() >= 20000 ? 64 : 32);

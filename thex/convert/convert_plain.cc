@@ -79,6 +79,7 @@ int run_make_plain(int argc, char** argv) {
     throw Error(ErrorCode::usage, "--heads " + std::to_string(o.student.heads) + " does not divide --hidden " +
                                       std::to_string(o.student.hidden));
   const model::Model backbone = model::load_model(backbone_folder);
+  if (!backbone.prefix.empty()) log(backbone.prefix_note());
   if (backbone.config.thex)
     throw Error(ErrorCode::model,
                 "'" + backbone_folder.string() + "' is HE-friendly already; a plain encoder is needed");
@@ -104,11 +105,21 @@ int run_make_plain(int argc, char** argv) {
                                         "' is HE-friendly already or has another vocabulary size than the backbone");
     o.student = start->config;
   }
+  o.student.special_tokens = backbone.config.special_tokens;  // as its vocabulary, which the student takes over
   const ResolvedTask task =
       resolve_task(a.task, a.train, given_teacher ? std::optional(given_teacher->config) : std::nullopt);
   o.student.labels = task.spec.labels;
   o.student.task = task.spec.kind;
   o.student.pooler = task.spec.kind != model::Task::token_classification;
+  if (!task.spec.columns.pair.empty()) {
+    model::require_pairs(backbone.config);
+    if (start) model::require_pairs(start->config);
+  }
+  if (!start && backbone.config.max_positions < o.student.max_positions) {
+    throw Error(ErrorCode::model, backbone_folder.string() + "/config.json: field \"max_position_embeddings\" is " +
+                                      std::to_string(backbone.config.max_positions) + ", the student needs " +
+                                      std::to_string(o.student.max_positions));
+  }
   TaskData data = load_task(a, task, tokenizer, log);
   o.teacher.length_power = data.split.held_out_long > 1 ? o.length_power : 0;
   nlohmann::ordered_json report;

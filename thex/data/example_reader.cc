@@ -6,6 +6,8 @@
 #include <system_error>
 
 #include "thex/base/error.h"
+#include "thex/base/file.h"
+#include "thex/base/file_format.h"
 #include "thex/base/json.h"
 
 namespace thex::data {
@@ -128,10 +130,10 @@ std::optional<Example> ExampleReader::next() {
 }
 
 std::ifstream open_data_file(const std::filesystem::path& file) {
-  std::error_code error;
-  if (std::filesystem::is_directory(file, error)) {
-    throw Error(ErrorCode::file, file.string() + " is a folder, not a data file");
-  }
+  // Refuses what is no regular file without waiting for it.
+  const std::string beginning = file_beginning(file);
+  if (beginning.starts_with("version https://git-lfs"))
+    throw Error(ErrorCode::file, file.string() + " is " + *foreign_format(beginning));
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error(ErrorCode::file, "cannot open " + file.string() + ": " + std::strerror(errno));
   return stream;

@@ -43,7 +43,7 @@ class ExampleReader {
   std::size_t line_ = 0;
 };
 
-// A file's stream. Throws Error(file) when it cannot be opened or is a folder.
+// A file's stream. Throws Error(file) when it cannot be opened or is no regular file: a folder, a pipe, a device.
 std::ifstream open_data_file(const std::filesystem::path& file);
 
 }  // namespace thex::data

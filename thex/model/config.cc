@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <type_traits>
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/file_format.h"
 #include "thex/base/json.h"
+#include "thex/model/fields.h"
+#include "thex/model/tokenizer_settings.h"
 
 namespace thex::model {
 namespace {
@@ -52,69 +56,6 @@ constexpr OtherArchitecture kOtherArchitectures[] = {
     {"nomic_bert", "it has rotary positions and gated feed-forward layers"},
     {"roberta", "it has a byte-level BPE vocabulary and counts positions from 2"},
     {"xlm-roberta", "it has a SentencePiece vocabulary and counts positions from 2"}};
-
-std::string show(const json& value) {
-  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
-
-// One object of a file, with messages that name the file, the field and its value.
-class Fields {
- public:
-  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) throw Error(ErrorCode::model, where_ + " is not a JSON object");
-  }
-  [[noreturn]] void fail(const std::string& name, const std::string& problem) const {
-    throw Error(ErrorCode::model, where_ + ": field \"" + name + "\" " + problem);
-  }
-  // Null when the field is absent or null.
-  const json* find(const std::string& name) const {
-    const auto it = object_.find(name);
-    return it == object_.end() || it->is_null() ? nullptr : &*it;
-  }
-  int integer(const std::string& name, int low, int high, std::optional<int> missing = std::nullopt) const {
-    const json* value = find(name);
-    if (value == nullptr) {
-      if (missing) return *missing;
-      fail(name, "is missing");
-    }
-    if (!value->is_number_integer() || *value < low || *value > high) {
-      fail(name,
-           "is " + show(*value) + ", expected an integer from " + std::to_string(low) + " to " + std::to_string(high));
-    }
-    return value->get<int>();
-  }
-  double number(const std::string& name, double low, double high, double missing) const {
-    const json* value = find(name);
-    if (value == nullptr) return missing;
-    if (!value->is_number() || !(value->get<double>() >= low) || !(value->get<double>() <= high)) {
-      fail(name, "is " + show(*value) + ", expected a number from " + json(low).dump() + " to " + json(high).dump());
-    }
-    return value->get<double>();
-  }
-  bool boolean(const std::string& name, bool missing) const {
-    const json* value = find(name);
-    if (value == nullptr) return missing;
-    if (!value->is_boolean()) fail(name, "is " + show(*value) + ", expected true or false");
-    return value->get<bool>();
-  }
-  // The index of the field's value in `choices`.
-  std::size_t choice(const std::string& name, const std::vector<std::string>& choices, std::size_t missing) const {
-    const json* value = find(name);
-    if (value == nullptr) return missing;
-    std::string expected;
-    for (std::size_t i = 0; i < choices.size(); ++i) {
-      if (*value == choices[i]) return i;
-      expected += (i ? ", \"" : "\"") + choices[i] + "\"";
-    }
-    fail(name, "is " + show(*value) + ", supported: " + expected);
-  }
-
- private:
-  const json& object_;
-  std::string where_;
-};
 
 // The points of a layer under their names in config.json.
 constexpr std::pair<const char*, Range LayerRanges::*> kLayerPoints[] = {
@@ -245,17 +186,28 @@ void refuse_unsupported(const Fields& fields, int hidden) {
   }
 }
 
-void parse_tokenizer_config(const std::string& text, ModelConfig& config) {
-  const json object = parse_json(text, "tokenizer_config.json", kMaxDepth);
-  const Fields fields(object, "tokenizer_config.json");
-  config.do_lower_case = fields.boolean("do_lower_case", true);
-  if (fields.boolean("strip_accents", config.do_lower_case) != config.do_lower_case) {
-    fields.fail("strip_accents", "differs from do_lower_case; accents are stripped exactly when text is lower-cased");
+void apply(const TokenizerSettings& settings, ModelConfig& config) {
+  config.do_lower_case = lower_case_of(settings);
+  for (const auto& [token, named] : settings.tokens) {
+    if (!is_standard_token(token)) config.special_tokens.insert(token);
   }
-  if (!fields.boolean("tokenize_chinese_chars", true)) {
-    fields.fail("tokenize_chinese_chars", "is false; only true is supported");
+}
+
+// id2label and label2id. An ordered object looks through all its members for a key, so members are appended; of two
+// equal labels the last one's id counts.
+void add_labels(const std::vector<std::string>& labels, nlohmann::ordered_json& out) {
+  nlohmann::ordered_json::object_t id2label, label2id;
+  std::map<std::string, std::size_t> last;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    id2label.push_back({std::to_string(i), labels[i]});
+    last[labels[i]] = i;
   }
-  if (!fields.boolean("do_basic_tokenize", true)) fields.fail("do_basic_tokenize", "is false; only true is supported");
+  std::set<std::string> seen;
+  for (const std::string& label : labels) {
+    if (seen.insert(label).second) label2id.push_back({label, last.at(label)});
+  }
+  out["id2label"] = std::move(id2label);
+  out["label2id"] = std::move(label2id);
 }
 
 }  // namespace
@@ -289,6 +241,14 @@ std::optional<Protocol> ModelConfig::protocol() const {
   return std::nullopt;
 }
 
+void require_pairs(const ModelConfig& config) {
+  if (config.type_vocab != 1) return;
+  throw Error(
+      ErrorCode::model,
+      "config.json: field \"type_vocab_size\" is 1; the second text of a pair needs a token type of its own, so "
+      "that this model takes single texts only");
+}
+
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json) {
   const json object = parse_json(config_json, "config.json", kMaxDepth);
   const Fields fields(object, "config.json");
@@ -305,7 +265,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
   }
   config.ffn = fields.integer(names.ffn, 1, 65536);
   config.vocab = fields.integer("vocab_size", 1, 1 << 22);
-  config.max_positions = fields.integer("max_position_embeddings", 1, 1 << 16);
+  config.max_positions = fields.integer("max_position_embeddings", 3, 1 << 16);
   config.type_vocab = fields.integer("type_vocab_size", 0, 256, distilled ? 0 : 2);
   config.layer_norm_eps = fields.number("layer_norm_eps", 0, 1, 1e-12);
   config.activation = static_cast<Activation>(fields.choice(names.activation, kActivationNames, 0));
@@ -328,21 +288,25 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     }
     config.thex = parsed;
   }
-  parse_tokenizer_config(tokenizer_config_json, config);
+  TokenizerSettings settings;
+  parse_tokenizer_config(tokenizer_config_json, settings);
+  apply(settings, config);
   return config;
 }
 
 ModelConfig load_config(const std::filesystem::path& folder) {
-  const std::filesystem::path config = folder / "config.json", tokenizer = folder / "tokenizer_config.json";
+  const std::filesystem::path path = folder / "config.json";
   std::error_code error;
-  if (!std::filesystem::exists(config, error)) {
+  if (!std::filesystem::exists(path, error)) {
     throw Error(ErrorCode::model, folder.string() + " is not a model folder: it has no config.json");
   }
-  const std::string config_json = read_file(config, kMaxConfigBytes);
-  const std::string tokenizer_json =
-      std::filesystem::exists(tokenizer, error) ? read_file(tokenizer, kMaxConfigBytes) : "{}";
+  const std::string text = read_file(path, kMaxConfigBytes);
+  refuse_foreign_format(path, text);
+  const TokenizerSettings settings = read_tokenizer_settings(folder);
   try {
-    return parse_config(config_json, tokenizer_json);
+    ModelConfig config = parse_config(text);
+    apply(settings, config);
+    return config;
   } catch (const Error& e) {
     throw Error(e.code(), folder.string() + "/" + e.what());
   }
@@ -368,13 +332,7 @@ std::string config_to_json(const ModelConfig& config) {
   out["position_embedding_type"] = "absolute";
   if (head) {
     if (!tokens) out["problem_type"] = config.task == Task::regression ? "regression" : "single_label_classification";
-    auto id2label = nlohmann::ordered_json::object(), label2id = nlohmann::ordered_json::object();
-    for (std::size_t i = 0; i < config.labels.size(); ++i) {
-      id2label[std::to_string(i)] = config.labels[i];
-      label2id[config.labels[i]] = i;
-    }
-    out["id2label"] = std::move(id2label);
-    out["label2id"] = std::move(label2id);
+    add_labels(config.labels, out);
   }
   if (config.thex) {
     out["thex"] = {{"version", config.thex->version},
@@ -395,11 +353,12 @@ std::string config_to_json(const ModelConfig& config) {
 }
 
 std::string tokenizer_config_to_json(const ModelConfig& config) {
-  const nlohmann::ordered_json out{{"tokenizer_class", "BertTokenizer"},
-                                   {"do_lower_case", config.do_lower_case},
-                                   {"strip_accents", nullptr},
-                                   {"tokenize_chinese_chars", true},
-                                   {"model_max_length", config.max_positions}};
+  nlohmann::ordered_json out{{"tokenizer_class", "BertTokenizer"},
+                             {"do_lower_case", config.do_lower_case},
+                             {"strip_accents", nullptr},
+                             {"tokenize_chinese_chars", true},
+                             {"model_max_length", config.max_positions}};
+  if (!config.special_tokens.empty()) out["additional_special_tokens"] = config.special_tokens;
   return out.dump(2) + "\n";
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,7 +84,10 @@ struct ModelConfig {
   bool pooler_relu = false;  // its activation: DistilBERT's ReLU instead of BERT's tanh
   Task task = Task::classification;
   std::vector<std::string> labels;  // id2label, in order; one for a regression; empty: a backbone without a head
-  bool do_lower_case = true;        // from tokenizer_config.json
+  bool do_lower_case = true;        // from tokenizer_config.json or tokenizer.json
+  // Tokens beside [PAD], [UNK], [CLS], [SEP] and [MASK] that stand for themselves where a text has them; from the same
+  // files and special_tokens_map.json.
+  std::set<std::string> special_tokens;
   std::optional<HeSection> thex;
 
   int head_dim() const { return hidden / heads; }
@@ -92,10 +96,15 @@ struct ModelConfig {
   bool he_friendly() const { return protocol().has_value(); }
 };
 
+// Throws Error(model) when the model has one token type: the two texts of a pair need two. (Without token types, as in
+// DistilBERT, pairs are told apart by [SEP] alone.)
+void require_pairs(const ModelConfig& config);
+
 // Fields that do not change what the model computes are ignored. Throws Error(model) naming the field and value that is
 // missing, out of range or unsupported; for another architecture, why it is not supported.
 ModelConfig parse_config(const std::string& config_json, const std::string& tokenizer_config_json = "{}");
-// Reads config.json and, when it is there, tokenizer_config.json. Throws Error(model), Error(file).
+// Reads config.json and what tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json say
+// where they are there. Throws Error(model), Error(file).
 ModelConfig load_config(const std::filesystem::path& folder);
 // The config.json text for a model that Hugging Face's BertForSequenceClassification would also accept
 // (where the replacements and the pooler's activation allow it).

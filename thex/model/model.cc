@@ -4,6 +4,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/json.h"
 #include "thex/model/model_files.h"
 #include "thex/model/tokenizer_files.h"
 
@@ -39,6 +40,11 @@ void check_shape(const std::string& name, const Shape* shape, const Shape& expec
 
 const checkpoint::Tensor& Model::at(const std::string& name, std::initializer_list<std::int64_t> shape) const {
   return checked(tensors, name, Shape(shape));
+}
+
+std::string Model::prefix_note() const {
+  if (prefix.empty()) return "";
+  return "the names of the tensors begin with " + in_quotes(prefix) + ", which was taken off";
 }
 
 std::map<std::string, Shape> expected_tensors(const ModelConfig& config, Part part) {

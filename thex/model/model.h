@@ -25,6 +25,8 @@ struct Model {
   checkpoint::TensorMap tensors;
   // What load_model took off the beginning of every tensor's name, "module."; a person should be told.
   std::string prefix;
+  // That in words; empty when there was none.
+  std::string prefix_note() const;
 
   // The tensor of that name and shape; throws Error(model) naming both when it is missing or differs.
   const checkpoint::Tensor& at(const std::string& name, std::initializer_list<std::int64_t> shape) const;

@@ -1,6 +1,9 @@
 #include "thex/model/model.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -330,6 +333,93 @@ TEST(Model, LoadsMiniLm) {
   std::size_t parameters = 0;
   for (const auto& [name, tensor] : model.tensors) parameters += tensor.data.size();
   EXPECT_EQ(parameters, 22565376u);
+}
+
+// What wrappers of torch and modules around the encoder leave before every name.
+TEST(Model, OneCommonPrefixIsTakenOff) {
+  const TemporaryFolder folder;
+  const Model model = random_model(small_config(), 9);
+  const auto written = [&](const std::function<std::string(const std::string&)>& name_of_tensor) {
+    checkpoint::TensorMap tensors;
+    for (const auto& [name, tensor] : model.tensors) tensors[name_of_tensor(name)] = tensor;
+    tensors["loss.weight"] = {{1}, {1.0f}};
+    write_raw(folder.path(), model.config, tensors);
+  };
+  const auto bert = [](const std::string& name) { return name.starts_with("classifier.") ? name : "bert." + name; };
+  for (const std::string prefix : {"", "module.", "model.", "_orig_mod.", "module._orig_mod.", "model.module.",
+                                   "0.auto_model.", "_fsdp_wrapped_module.", "student.net."}) {
+    written([&](const std::string& name) { return prefix + bert(name); });
+    const Model back = load_model(folder.path());
+    expect_same_tensors(model, back);
+    EXPECT_EQ(back.prefix, prefix);
+    EXPECT_EQ(back.prefix_note().find(prefix) == std::string::npos || prefix.empty(), prefix.empty());
+    written([&](const std::string& name) { return prefix + name; });
+    expect_same_tensors(model, load_model(folder.path()));
+  }
+  // A compiled encoder inside of a classifier, and checkpointed layers.
+  written([&](const std::string& name) { return name.starts_with("classifier.") ? name : "bert._orig_mod." + name; });
+  expect_same_tensors(model, load_model(folder.path()));
+  written([&](const std::string& name) {
+    return name.starts_with("encoder.layer.0.") ? "encoder.layer.0._checkpoint_wrapped_module." + name.substr(16)
+                                                : name;
+  });
+  expect_same_tensors(model, load_model(folder.path()));
+
+  // Nobody can tell which of two encoders is meant, or whether a head belongs to the encoder.
+  checkpoint::TensorMap both;
+  for (const auto& [name, tensor] : model.tensors) both["teacher." + name] = both["student." + name] = tensor;
+  write_raw(folder.path(), model.config, both);
+  const std::string several = error_of(ErrorCode::model, [&] { load_model(folder.path()); });
+  EXPECT_NE(several.find("\"student.\", \"teacher.\""), std::string::npos) << several;
+  written([&](const std::string& name) { return name.starts_with("classifier.") ? name : "model." + name; });
+  const std::string head = error_of(ErrorCode::model, [&] { load_model(folder.path()); });
+  EXPECT_NE(head.find("\"classifier.bias\" does not begin with \"model.\""), std::string::npos) << head;
+}
+
+TEST(Model, WeightsThatAreAnotherKindOfFileAreNamed) {
+  const TemporaryFolder folder;
+  const Model model = random_model(small_config(), 10);
+  write_raw(folder.path(), model.config, model.tensors);
+  const std::string whole = read_file(folder.path() / "model.safetensors", 1 << 20);
+  const std::string lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 17549312\n";
+  const auto message = [&](const std::string& name, const std::string& bytes) {
+    write_file_atomically(folder.path() / name, bytes);
+    const std::string text = error_of(ErrorCode::model, [&] { load_model(folder.path()); });
+    EXPECT_NE(text.find((folder.path() / name).string()), std::string::npos) << text;
+    std::filesystem::remove(folder.path() / name);
+    return text;
+  };
+  const auto zip = support::zip_of({{"a", "b"}});
+  const std::string safetensors = "model.safetensors", pytorch = "pytorch_model.bin";
+  EXPECT_NE(message(safetensors, lfs).find("git lfs pull"), std::string::npos);
+  EXPECT_NE(message(safetensors, "<html><body>404").find("web page"), std::string::npos);
+  EXPECT_NE(message(safetensors, "").find("empty"), std::string::npos);
+  EXPECT_NE(message(safetensors, zip).find("zip"), std::string::npos);
+  EXPECT_NE(message(safetensors, whole.substr(0, whole.size() - 100)).find("truncated"), std::string::npos);
+  EXPECT_NE(message(safetensors, whole.substr(0, 100)).find("truncated"), std::string::npos);
+  EXPECT_NE(message(safetensors, "\x1f\x8b\x08" + std::string(20, '\0')).find("gzip"), std::string::npos);
+  EXPECT_NE(message("model.safetensors.index.json", lfs).find("git lfs pull"), std::string::npos);
+  EXPECT_NE(message(pytorch, lfs).find("git lfs pull"), std::string::npos);
+  EXPECT_NE(message(pytorch, "<!DOCTYPE html>").find("web page"), std::string::npos);
+  EXPECT_NE(message(pytorch, "").find("empty"), std::string::npos);
+}
+
+TEST(Model, PipesAndFoldersAreNoFilesOfAModel) {
+  const TemporaryFolder folder;
+  const Model model = random_model(small_config(), 11);
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer_config.json", "tokenizer.json"}) {
+    write_raw(folder.path(), model.config, model.tensors);
+    const auto path = folder.path() / name;
+    std::filesystem::remove(path);
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    EXPECT_NE(error_of(ErrorCode::file, [&] { load_model(folder.path()); }).find(path.string() + " is a pipe"),
+              std::string::npos);
+    std::filesystem::remove(path);
+    std::filesystem::create_directory(path);
+    EXPECT_NE(error_of(ErrorCode::file, [&] { load_model(folder.path()); }).find(path.string() + " is a folder"),
+              std::string::npos);
+    std::filesystem::remove(path);
+  }
 }
 
 }  // namespace

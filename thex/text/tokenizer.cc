@@ -5,6 +5,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/file_format.h"
 #include "thex/text/unicode.h"
 
 namespace thex::text {
@@ -18,8 +19,10 @@ constexpr std::array<std::string_view, 5> kSpecialTokens{"[UNK]", "[CLS]", "[SEP
 
 }  // namespace
 
-Tokenizer Tokenizer::load(const std::filesystem::path& vocab, bool lower_case) {
+Tokenizer Tokenizer::load(const std::filesystem::path& vocab, bool lower_case,
+                          const std::set<std::string>& more_specials) {
   const std::string bytes = read_file(vocab, kMaxVocabBytes);
+  refuse_foreign_format(vocab, bytes);
   std::vector<std::string> tokens;
   for (std::string_view rest = bytes; !rest.empty();) {
     const std::size_t newline = rest.find('\n');
@@ -32,13 +35,14 @@ Tokenizer Tokenizer::load(const std::filesystem::path& vocab, bool lower_case) {
     tokens.emplace_back(line);
   }
   try {
-    return from_tokens(std::move(tokens), lower_case);
+    return from_tokens(std::move(tokens), lower_case, more_specials);
   } catch (const Error& error) {
     throw Error(error.code(), vocab.string() + ": " + error.what());
   }
 }
 
-Tokenizer Tokenizer::from_tokens(std::vector<std::string> tokens, bool lower_case) {
+Tokenizer Tokenizer::from_tokens(std::vector<std::string> tokens, bool lower_case,
+                                 const std::set<std::string>& more_specials) {
   Tokenizer tokenizer;
   tokenizer.lower_case_ = lower_case;
   tokenizer.tokens_ = std::move(tokens);
@@ -63,6 +67,14 @@ Tokenizer Tokenizer::from_tokens(std::vector<std::string> tokens, bool lower_cas
   tokenizer.cls_ = special("[CLS]");
   tokenizer.sep_ = special("[SEP]");
   tokenizer.pad_ = special("[PAD]");
+  std::set<std::string> specials = more_specials;
+  specials.insert(kSpecialTokens.begin(), kSpecialTokens.end());
+  for (const std::string& token : specials) {
+    if (token.empty() || !tokenizer.find(token)) continue;
+    tokenizer.specials_.insert(token);
+    tokenizer.special_lengths_.insert(token.size());
+    if (tokenizer.special_beginnings_.find(token[0]) == std::string::npos) tokenizer.special_beginnings_ += token[0];
+  }
   return tokenizer;
 }
 
@@ -135,11 +147,21 @@ void Tokenizer::append_text(std::string_view text, std::vector<std::int32_t>& id
   flush();
 }
 
-std::string Tokenizer::settings() const { return lower_case_ ? "WordPiece uncased" : "WordPiece cased"; }
+std::optional<std::int32_t> Tokenizer::find(std::string_view token) const {
+  const auto it = ids_.find(token);
+  return it == ids_.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::string Tokenizer::settings() const {
+  std::string text = lower_case_ ? "WordPiece uncased" : "WordPiece cased";
+  for (const std::string& token : specials_) text += " " + std::to_string(token.size()) + ":" + token;
+  return text;
+}
 
 std::string_view Tokenizer::special_at(std::string_view text) const {
-  for (const std::string_view token : kSpecialTokens) {
-    if (text.starts_with(token) && ids_.find(token) != ids_.end()) return token;
+  for (const std::size_t length : special_lengths_) {
+    if (length > text.size()) continue;
+    if (const auto it = specials_.find(text.substr(0, length)); it != specials_.end()) return *it;
   }
   return {};
 }
@@ -150,7 +172,8 @@ std::vector<std::int32_t> Tokenizer::pieces(std::string_view text) const {
   }
   std::vector<std::int32_t> ids;
   std::size_t begin = 0;
-  for (std::size_t at = text.find('['); at != std::string_view::npos; at = text.find('[', at)) {
+  const auto next = [&](std::size_t from) { return text.find_first_of(special_beginnings_, from); };
+  for (std::size_t at = next(0); at != std::string_view::npos; at = next(at)) {
     const std::string_view special = special_at(text.substr(at));
     if (special.empty()) {
       ++at;
@@ -246,7 +269,8 @@ std::vector<TextSpan> Tokenizer::split_words(std::string_view text) const {
     append_utf8(encoded, c);
     const std::size_t begin = at, end = at += encoded.size();
     if (begin < after_special) continue;
-    if (const std::string_view special = c == U'[' ? special_at(text.substr(begin)) : std::string_view{};
+    const bool may_be_special = special_beginnings_.find(text[begin]) != std::string::npos;
+    if (const std::string_view special = may_be_special ? special_at(text.substr(begin)) : std::string_view{};
         !special.empty()) {
       after_special = begin + special.size();
       words.push_back({begin, after_special});

@@ -1,7 +1,8 @@
 // BERT's uncased WordPiece tokenizer, identical in its ids to Hugging Face's BertTokenizerFast: clean-up of
 // control characters and white space, spaces around CJK ideographs, lower-casing, accent stripping (NFD, category Mn),
 // punctuation splitting, greedy longest-match word pieces, words of more than 100 characters become [UNK].
-// "[SEP]" and the other special tokens written in a text stand for themselves, as there. Unicode tables are utf8proc's.
+// "[SEP]" and the other special tokens written in a text stand for themselves, as there, the longest first. Unicode
+// tables are utf8proc's.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,9 +39,13 @@ struct TextSpan {
 
 class Tokenizer {
  public:
-  // vocab.txt: one token a line, the id is the line number. Throws Error(model) when a special token is missing.
-  static Tokenizer load(const std::filesystem::path& vocab, bool lower_case = true);
-  static Tokenizer from_tokens(std::vector<std::string> tokens, bool lower_case = true);
+  // vocab.txt: one token a line, the id is the line number. `more_specials`: tokens that stand for themselves in a
+  // text, beside the usual ones; those that the vocabulary lacks have no effect. Throws Error(model) when a special
+  // token is missing.
+  static Tokenizer load(const std::filesystem::path& vocab, bool lower_case = true,
+                        const std::set<std::string>& more_specials = {});
+  static Tokenizer from_tokens(std::vector<std::string> tokens, bool lower_case = true,
+                               const std::set<std::string>& more_specials = {});
 
   // `max_length` counts the special tokens; pairs are truncated longest first as BertTokenizerFast does: the longer one
   // gives way until both are equally long, then both, and an odd token stays with the longer one (the second of two
@@ -65,6 +71,8 @@ class Tokenizer {
 
   int vocab_size() const { return static_cast<int>(tokens_.size()); }
   const std::string& token(std::int32_t id) const { return tokens_.at(static_cast<std::size_t>(id)); }
+  // The id of a token of the vocabulary.
+  std::optional<std::int32_t> find(std::string_view token) const;
   std::int32_t pad_id() const { return pad_; }
 
  private:
@@ -83,6 +91,9 @@ class Tokenizer {
   std::vector<std::string> tokens_;
   std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
   std::size_t longest_token_ = 0;  // bytes
+  std::set<std::string, std::less<>> specials_;
+  std::set<std::size_t, std::greater<>> special_lengths_;
+  std::string special_beginnings_;  // their first bytes
   bool lower_case_ = true;
   std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0;
 };
