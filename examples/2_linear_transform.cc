@@ -70,6 +70,7 @@ int main() {
     worst = std::max(worst, std::abs(y[static_cast<std::size_t>(row)] - expected));
   }
   std::printf("64 x 64 matrix, %zu rotation keys of %.1f MB; level %d -> %d; largest error 2^%.1f\n",
-              keys.galois.size(), static_cast<double>(keys.bytes()) / 1e6, input.level, output.level, std::log2(worst));
+              keys.galois.size(), static_cast<double>(keys.bytes()) / 1e6, int{input.level}, int{output.level},
+              std::log2(worst));
   return worst < 0x1p-14 ? 0 : 1;
 }

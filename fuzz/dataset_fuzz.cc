@@ -1,14 +1,15 @@
 // Any bytes as a labelled data set of any format and task, or as a file of texts to classify: an Error(input), or
 // examples that keep to the documented ranges. The first byte picks what is read.
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
 #include "fuzz/scratch_folder.h"
 #include "thex/base/error.h"
 #include "thex/cli/text_source.h"
-#include "thex/data/conll.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/metrics.h"
+#include "thex/data/tags.h"
 #include "thex/text/unicode.h"
 
 namespace {
@@ -38,27 +39,37 @@ bool is_text(const std::string& text) {
   return !thex::text::first_invalid_utf8(text) && text.find('\0') == std::string::npos;
 }
 
-// Bits: 0 pairs, 1 a header line of ours before the bytes, 2-3 the format, 4-5 the kind of task, 6 columns by number.
+// Bits: 0 pairs, 1 a header line of ours before the bytes, 2-3 the format, 4-5 the kind of task, 6 columns by number, 7
+// the formats that came later: JSON arrays for JSON lines, CoNLL-U for CoNLL; other tags; CoLA's other columns; no
+// empty texts.
 TaskSpec task_of(std::uint8_t bits) {
   TaskSpec task;
   task.name = "custom";
   task.format = static_cast<Format>(bits >> 2 & 3);
+  const bool later = bits & 128;
+  if (later && task.format == Format::jsonl) task.format = Format::json;
+  if (later && task.format == Format::conll) task.format = Format::conllu;
+  task.skip_empty = later;
   task.kind = static_cast<Task>((bits >> 4 & 3) % 3);
+  const std::vector<std::string> tags =
+      later ? std::vector<std::string>{"O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC"}
+            : std::vector<std::string>{"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
   const bool tokens = task.kind == Task::token_classification;
   if (tokens) {
-    task.labels = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
+    task.labels = tags;
   } else {
     task.labels = task.kind == Task::regression ? std::vector<std::string>{"score"}
                                                 : std::vector<std::string>{"no", "maybe", "yes"};
   }
   if ((bits & 1) && !tokens) task.columns.pair = "second";
-  if ((bits & 64) && task.format != Format::jsonl) {
+  if ((bits & 64) && task.format != Format::jsonl && task.format != Format::json) {
     task.columns = {"#1", task.columns.pair.empty() ? "" : "#3", "#2", false, true};
+    if (later && task.columns.pair.empty()) task.unlabelled = thex::data::Columns{"sentence", "", ""};
   }
-  if (task.format == Format::conll) {
+  if (task.format == Format::conll || task.format == Format::conllu) {
     task.columns = {"#1", "", bits & 64 ? "#last" : "#2"};
     task.kind = Task::token_classification;
-    task.labels = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
+    task.labels = tags;
   }
   return task;
 }
@@ -76,16 +87,15 @@ void check(const Example& e, const TaskSpec& task) {
       require(e.label == -1 && std::isfinite(e.value));
       break;
     case Task::token_classification: {
-      require(!e.words.empty() && e.words.size() == e.tags.size() && e.text.empty());
+      require(e.words.size() == e.tags.size() && e.text.empty());
       std::vector<std::string> tags;
       for (const int tag : e.tags) {
         require(tag >= 0 && tag < labels);
         tags.push_back(task.labels[static_cast<std::size_t>(tag)]);
       }
       for (const std::string& word : e.words) require(is_text(word));
-      auto again = tags;  // IOB2 already: every entity starts with B
-      thex::data::convert_to_iob2(again);
-      require(again == tags);
+      const auto scheme = thex::data::scheme_of(task.labels);  // the task's already
+      require(thex::data::tags_of(thex::data::entities_of(tags), tags.size(), *scheme) == tags);
       break;
     }
   }
@@ -114,7 +124,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (e.label >= 0) right.gold.push_back(e.label);
   }
   right.predicted_tags = right.gold_tags, right.predicted = right.gold;
-  if (!right.gold.empty() || !right.gold_tags.empty())
+  const auto has_words = [](const std::vector<int>& tags) { return !tags.empty(); };
+  if (!right.gold.empty() || std::any_of(right.gold_tags.begin(), right.gold_tags.end(), has_words))
     require(thex::data::score(thex::data::Metric::accuracy, right, task.labels) == 1);
   if (task.kind != Task::regression) {
     allow_input_errors([&] {
@@ -124,7 +135,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     });
   }
   // As texts to classify: by the task's columns, and line by line.
-  for (const thex::cli::TextLayout& layout : {thex::cli::TextLayout(task), thex::cli::TextLayout()}) {
+  for (const thex::cli::TextLayout& layout :
+       {thex::cli::TextLayout{task, task.skip_empty}, thex::cli::TextLayout{std::nullopt, task.skip_empty}}) {
     std::size_t count = 0;
     const bool whole = allow_input_errors([&] {
       std::istringstream stream(text);
@@ -134,9 +146,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         ++count;
       }
     });
-    if (layout && read) require(whole && count == examples.size());  // labels are all that may be wrong in addition
+    if (layout.task && !task.unlabelled && read)
+      require(whole && count == examples.size());  // labels are all that may be wrong in addition
+    thex::data::ReadCounts counts;
     allow_input_errors([&] {
-      const auto source = thex::cli::texts_from_file(path, layout, [](const thex::cli::Text&) {});
+      const auto source = thex::cli::texts_from_file(
+          path, layout, [](const thex::cli::Text&) {}, counts);
       while (source->next()) --count;
       require(!whole || count == 0);
     });

@@ -1,13 +1,14 @@
-// Any bytes as secret.key or eval.keys: an Error(keys), or keys of this plan. The checksum of a secret.key can be put
-// right here, so that mutations reach what it covers.
+// Any bytes as secret.key, eval.keys or eval.keys.new: an Error(keys), or keys of this plan. The checksum of a
+// secret.key can be put right here, so that mutations reach what it covers.
 #include <sodium.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "fuzz/scratch_folder.h"
 #include "fuzz/small_model.h"
-#include "thex/protocol/key_files.h"
+#include "thex/client/key_files.h"
 
 namespace {
 
@@ -17,7 +18,7 @@ constexpr std::size_t kChecksum = 32, kSecretFile = 8 + 2 + 16 + 16 + 32 + 32 + 
 
 struct World {
   World() {
-    protocol::generate_keys(plan, folder.path(), false);
+    client::generate_keys(plan, folder.path(), false);
     secret = read("secret.key");
   }
   std::string read(const char* name) const {
@@ -41,6 +42,7 @@ const World& the_world() {
 
 // Before the clock of the first input starts.
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  ::umask(077);  // the fuzzer's files are their owner's alone, as the client's are
   the_world();
   return 0;
 }
@@ -60,11 +62,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   world.folder.write("secret.key", bytes);
   if (data[0] & 8) world.folder.write("eval.keys", bytes);
+  if (data[0] & 16) world.folder.write("eval.keys.new", bytes);
   try {
-    const protocol::ClientKeys keys = protocol::load_keys(world.plan, world.folder.path());
+    const client::ClientKeys keys = client::load_keys(world.plan, world.folder.path());
     if (bytes.size() != kSecretFile || bytes.compare(0, 42, world.secret, 0, 42) != 0) std::abort();
     if (std::memcmp(keys.secret.seed().data(), bytes.data() + 42, 32) != 0) std::abort();
-    protocol::read_evaluation_keys(world.plan, keys);
+    keys.evaluation_keys();
     if (keys.fingerprint.size() != 32) std::abort();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::keys) std::abort();

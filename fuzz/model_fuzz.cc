@@ -14,9 +14,9 @@
 #include "fuzz/small_model.h"
 #include "tests/support/pytorch_writer.h"
 #include "thex/base/error.h"
+#include "thex/client/model.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/model/tokenizer_files.h"
-#include "thex/protocol/client.h"
 
 namespace {
 
@@ -133,7 +133,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const model::ModelConfig config = model::load_config(files.folder.path());
     if (which == 2) model::load_tokenizer(files.folder.path(), config);
     if (which == 0 && quickly_planned(config)) {
-      const auto client = protocol::load_client_model(files.folder.path(), 16);
+      const auto client = client::load_client_model(files.folder.path(), 16);
       if (client.plan.shapes.empty() || client.plan.plan.context == nullptr) std::abort();
     }
   } catch (const Error& error) {

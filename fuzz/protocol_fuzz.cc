@@ -6,15 +6,17 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <thread>
 
 #include "fuzz/small_model.h"
 #include "tests/support/temporary_folder.h"
 #include "thex/base/error.h"
-#include "thex/protocol/client.h"
-#include "thex/protocol/plan_sizes.h"
-#include "thex/protocol/server.h"
-#include "thex/protocol/stream.h"
+#include "thex/client/key_files.h"
+#include "thex/protocol/message_sizes.h"
+#include "thex/server/service.h"
+#include "thex/transport/frame.h"
+#include "thex/transport/in_process.h"
+#include "thex/transport/session.h"
+#include "thex/transport/stream.h"
 
 namespace {
 
@@ -24,30 +26,27 @@ using namespace std::chrono_literals;
 
 using thex::fuzz::small_model;
 
-// A model, its client, keys that the server knows already.
+// A model, its client, keys that the service knows already.
 struct World {
   World()
       : client{small_model(),
                text::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
-               encoder::plan_inference(small_model().config, 16)} {
-    const TemporaryFolder folder;
-    keys = std::make_unique<ClientKeys>(generate_keys(client.plan, folder.path(), false));
-    ServerOptions options;
+               encoder::plan_inference(small_model().config, 16),
+               {}} {
+    const support::TemporaryFolder folder;
+    keys = std::make_unique<client::ClientKeys>(client::generate_keys(client.plan, folder.path(), false));
+    const std::string sent = keys->evaluation_keys();
+    server::ServiceOptions options;
     options.threads = 1;
-    options.message_timeout = options.idle_timeout = 5s;
-    options.key_memory = std::size_t{256} << 20;
-    server = std::make_unique<Server>(std::make_shared<const model::Model>(small_model()), 16, options);
-    auto [near, far] = connect_in_memory();
-    std::thread serving([this, &far = far] { server->handle(*far); });
-    { Session(std::move(near), client, *keys, {.threads = 1}); }
-    serving.join();
-    const std::string sent = read_evaluation_keys(client.plan, *keys);
+    options.limits.key_memory = 2 * client.plan.plan.key_bytes_memory;
+    service = std::make_unique<server::Service>(std::make_shared<const model::Model>(small_model()), 16, options);
+    { transport::Session(transport::connect_in_process(*service, "first"), client, *keys, {.threads = 1}); }
     const auto view = std::as_bytes(std::span(sent.data(), sent.size()));
     uploaded.assign(view.begin(), view.end());
   }
-  ClientModel client;
-  std::unique_ptr<ClientKeys> keys;
-  std::unique_ptr<Server> server;
+  client::ClientModel client;
+  std::unique_ptr<client::ClientKeys> keys;
+  std::unique_ptr<server::Service> service;
   Bytes uploaded;  // the client's evaluation keys
 };
 
@@ -57,7 +56,7 @@ World& world() {
 }
 
 // Plays `input` to the reader, a few bytes at a time, and forgets what is written.
-class Played : public ByteStream {
+class Played : public transport::ByteStream {
  public:
   explicit Played(Bytes input) : input_(std::move(input)) {}
   void write(ByteView, Deadline) override {}
@@ -67,6 +66,7 @@ class Played : public ByteStream {
     at_ += n;
     return n;
   }
+  bool readable() override { return at_ < input_.size(); }
   void close() noexcept override {}
   std::string peer() const override { return "the fuzzer"; }
 
@@ -75,8 +75,8 @@ class Played : public ByteStream {
   std::size_t at_ = 0;
 };
 
-void append_frame(Bytes& to, FrameType type, ByteView payload) {
-  const auto header = encode_header(type, payload.size());
+void append_frame(Bytes& to, MessageType type, ByteView payload) {
+  const auto header = transport::encode_header(type, payload.size());
   to.insert(to.end(), header.begin(), header.end());
   to.insert(to.end(), payload.begin(), payload.end());
 }
@@ -101,14 +101,54 @@ void allow(F&& f) {
   }
 }
 
+// What the service says to the fuzzer: of errors the internal ones are findings.
+class Ear : public server::Carrier {
+ public:
+  void send(Message message, server::Reservation) noexcept override {
+    if (message.type == MessageType::error && parse_error(message.payload).code == ErrorCode::internal) std::abort();
+  }
+  void finish() noexcept override {}
+};
+
+// A stream of bytes as a carrier hands it on.
+void feed(ByteView input) {
+  server::Service& service = *world().service;
+  const server::SessionId id = service.open("fuzzer", "the fuzzer", std::make_shared<Ear>());
+  transport::FrameReader reader;
+  bool open = true;
+  try {
+    while (open && !input.empty()) {
+      const bool payload = !reader.in_header();
+      const auto space = reader.space();
+      const std::size_t n = std::min(space.size(), input.size());
+      std::copy_n(input.begin(), n, space.begin());
+      input = input.subspan(n);
+      if (const auto header = reader.commit(n)) open = service.announce(id, header->type, header->length);
+      if (payload) open = service.arrived(id, n);
+      if (open && reader.complete()) {
+        service.deliver(id, reader.take());
+        while (service.work()) {
+        }
+      }
+    }
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::protocol) std::abort();
+    service.fail(id, error);
+  }
+  service.close(id);
+  const server::ServiceStatistics s = service.statistics();
+  if (s.open_sessions + s.queued + s.open_queries != 0 || s.memory != s.key_bytes + s.weight_bytes) std::abort();
+}
+
 void play_client(ByteView input, bool greet, bool query) {
   World& w = world();
   Bytes bytes;
-  if (greet) append_frame(bytes, FrameType::hello, encode(Hello{fingerprint(w.client.plan), w.keys->fingerprint}));
-  if (query) append_frame(bytes, FrameType::query, sized(0, fresh_sizes(w.client.plan, 0, 0), input));
+  if (greet) {
+    append_frame(bytes, MessageType::hello, encode(Hello{fingerprint(w.client.plan), {}, w.keys->fingerprint}));
+  }
+  if (query) append_frame(bytes, MessageType::query, sized(0, fresh_sizes(w.client.plan, 0, 0), input));
   bytes.insert(bytes.end(), input.begin(), input.end());
-  StreamConnection connection(std::make_unique<Played>(std::move(bytes)));
-  w.server->handle(connection);
+  feed(bytes);
 }
 
 // Keys of the announced fingerprint and of the right length, nearly all of them the client's own: `input` over their
@@ -118,24 +158,26 @@ void upload_keys(ByteView input) {
   Bytes keys = w.uploaded;
   std::copy_n(input.begin(), std::min(input.size(), keys.size()), keys.begin());
   Bytes bytes;
-  append_frame(bytes, FrameType::hello, encode(Hello{fingerprint(w.client.plan), fingerprint(keys)}));
+  append_frame(bytes, MessageType::hello, encode(Hello{fingerprint(w.client.plan), {}, fingerprint(keys)}));
+  append_frame(bytes, MessageType::keys_offer, {});
   const ByteView all(keys);
   for (std::size_t at = 0; at < all.size(); at += kMaxChunkBytes) {
-    append_frame(bytes, FrameType::keys_chunk, all.subspan(at, std::min<std::size_t>(kMaxChunkBytes, all.size() - at)));
+    append_frame(bytes, MessageType::keys_chunk,
+                 all.subspan(at, std::min<std::size_t>(kMaxChunkBytes, all.size() - at)));
   }
-  StreamConnection connection(std::make_unique<Played>(std::move(bytes)));
-  w.server->handle(connection);
+  feed(bytes);
 }
 
 void play_server(ByteView input, bool greet, bool step) {
   World& w = world();
   Bytes bytes;
-  if (greet) append_frame(bytes, FrameType::server_info, encode(ServerInfo{true, "{}"}));
-  if (step) append_frame(bytes, FrameType::step, sized(1, step_sizes(w.client.plan, 0, 1), input));
+  if (greet) append_frame(bytes, MessageType::server_info, encode(ServerInfo{true, {}, "{}"}));
+  if (step) append_frame(bytes, MessageType::step, sized(1, step_sizes(w.client.plan, 0, 1), input));
   bytes.insert(bytes.end(), input.begin(), input.end());
   allow([&] {
-    Session session(std::make_unique<StreamConnection>(std::make_unique<Played>(std::move(bytes))), w.client, *w.keys,
-                    {.threads = 1});
+    transport::Session session(
+        std::make_unique<transport::StreamConnection>(std::make_unique<Played>(std::move(bytes))), w.client, *w.keys,
+        {.threads = 1, .patience = 0ms});
     session.classify("a b");
   });
 }
@@ -143,11 +185,12 @@ void play_server(ByteView input, bool greet, bool step) {
 void parse_messages(ByteView input) {
   allow([&] { parse_hello(input); });
   allow([&] { parse_server_info(input); });
+  allow([&] { parse_busy(input); });
   allow([&] { parse_error(input); });
   const std::vector<std::size_t> sizes = {1, 2};
   allow([&] { split_ciphertexts(input, sizes); });
-  StreamConnection connection(std::make_unique<Played>(Bytes(input.begin(), input.end())));
-  const Expected expected[] = {{FrameType::query, 1 << 20}, {FrameType::error, kMaxErrorBytes}};
+  transport::StreamConnection connection(std::make_unique<Played>(Bytes(input.begin(), input.end())));
+  const Expected expected[] = {{MessageType::query, 1 << 20}, {MessageType::error, kMaxErrorBytes}};
   allow([&] {
     while (true) connection.receive(expected, in(1s));
   });

@@ -26,7 +26,7 @@ done
 address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
 
 field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
-printf '%9s %7s %7s %9s %9s %9s %9s %9s %11s %11s\n' sentences tokens bucket total encrypt relu server network 'MB sent' 'MB received'
+printf '%9s %7s %7s %9s %9s %9s %9s %9s %11s %11s\n' sentences tokens bucket total encrypt turns server network 'MB sent' 'MB received'
 "$build/thex" inspect --json | tr '{' '\n' | sed -n 's/^"tokens":\([0-9]*\),"sentences":\([0-9]*\),.*/\1 \2/p' >"$work/shapes"
 while read -r bucket sentences; do
   text="$(printf 'film %.0s' $(seq "$((bucket - 4))"))"
@@ -39,7 +39,7 @@ while read -r bucket sentences; do
     awk '{ t = $0; sub(/.*"total":/, "", t); sub(/[,}].*/, "", t); print t "\t" $0 }' | sort -g | sed -n "$(((runs + 1) / 2))p" | cut -f2- >"$work/median"
   line="$(cat "$work/median")"
   get() { printf '%s' "$line" | field "$1"; }
-  awk -v n="$(get sentences)" -v tokens="$(get tokens)" -v bucket="$(get padded_tokens)" -v total="$(get total)" -v e="$(get encrypt)" -v r="$(get relu)" \
+  awk -v n="$(get sentences)" -v tokens="$(get tokens)" -v bucket="$(get padded_tokens)" -v total="$(get total)" -v e="$(get encrypt)" -v r="$(get turns)" \
     -v s="$(get server)" -v w="$(get network)" -v up="$(get bytes_sent)" -v down="$(get bytes_received)" \
     'BEGIN { printf "%9d %7d %7d %8.3fs %8.3fs %8.3fs %8.3fs %8.3fs %11.2f %11.2f\n", n, tokens, bucket, total, e, r, s, w, up / 1e6, down / 1e6 }'
 done <"$work/shapes"

@@ -4,7 +4,7 @@
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 # What each purpose needs on Debian 12 besides a C++ compiler, cmake and git.
-packages_build="g++ cmake ninja-build ccache pkgconf libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libsodium-dev libutf8proc-dev"
+packages_build="g++ cmake ninja-build ccache pkgconf libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libsodium-dev libutf8proc-dev libasio-dev"
 packages_test="libgtest-dev libgmock-dev librapidcheck-dev binutils valgrind"
 packages_training="libtorch-dev libopenblas0-pthread"
 packages_bench="libbenchmark-dev"

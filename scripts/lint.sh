@@ -14,13 +14,17 @@ step() { # step NAME COMMAND ...: runs it and remembers a failure
   if "$@" >&2; then say "lint: $name: clean"; else say "lint: $name: FAILED"; status=1; fi
 }
 
+# shellcheck disable=SC2317  # called by name through step
 format() { git ls-files '*.cc' '*.h' | xargs -P "$(nproc)" -n 50 clang-format-14 --dry-run -Werror; }
+# shellcheck disable=SC2317
 shell() { git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR -e SC2154; }
+# shellcheck disable=SC2317
 lengths() {
   local long
   long="$(scripts/functions.sh 80)"
   [ -z "$long" ] || { printf '%s\n' "$long"; return 1; }
 }
+# shellcheck disable=SC2317
 tidy() {
   [ -f build/compile_commands.json ] || { say "no build/compile_commands.json: run scripts/test.sh first"; return 1; }
   [ ${#files[@]} -gt 0 ] || return 0

@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "tests/support/cli_world.h"
-#include "thex/protocol/transport.h"
+#include "thex/transport/tcp.h"
 
 namespace thex::testing {
 namespace {
@@ -21,7 +21,7 @@ std::size_t files_in(const std::filesystem::path& folder) {
 }
 
 // A port of this machine where nobody listens.
-std::string free_address() { return protocol::listen_tcp("127.0.0.1:0")->address(); }
+std::string free_address() { return transport::listen_tcp("127.0.0.1:0")->address(); }
 
 bool wait_until(const std::function<bool()>& condition, std::chrono::seconds limit = 30s) {
   for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;
@@ -86,12 +86,12 @@ TEST(Failure, PortTaken) {
 
 // Somebody answers who is no server of ours.
 TEST(Failure, AnotherProtocol) {
-  const auto listener = protocol::listen_tcp("127.0.0.1:0");
+  const auto listener = transport::listen_tcp("127.0.0.1:0");
   ASSERT_EQ(world().thex({"classify", "a film"}).status, 0);  // the keys are there
   Process client({CliWorld::program(), "classify", "a film", "--server", listener->address()}, world().environment());
   const auto connection = listener->accept();
   ASSERT_NE(connection, nullptr);
-  connection->send(protocol::FrameType::keys_ready, {}, protocol::in(5s));
+  connection->send(protocol::MessageType::keys_ready, {}, in(5s));
   const int status = client.wait();
   expect_error({status, client.output, client.errors}, ErrorCode::protocol, "keys_ready");
 }
@@ -133,6 +133,17 @@ TEST(Failure, KeysOfAnotherModelAndDamagedKeys) {
   std::filesystem::resize_file(keys / "secret.key", 50);
   expect_error(world().thex({"classify", "good", "--model", other.string(), "--keys", keys.string()}), ErrorCode::keys,
                "secret.key");
+}
+
+// One shape, other contents: nothing would fail, and the answers would be nonsense.
+TEST(Failure, AModelOfTheSameShapeIsRefusedByName) {
+  const RunningServer server;
+  const auto other = world().folder() / "same-shape";
+  write_model(other, {.seed = 2, .labels = {"cat", "dog"}});
+  const Finished f = world().thex({"classify", "good", "--model", other.string(), "--server", server.address});
+  expect_error({f.status, f.output, f.errors.substr(f.errors.rfind("thex: "))}, ErrorCode::model, "labels");
+  for (const char* part : {"weights", "embeddings"}) EXPECT_NE(f.errors.find(part), std::string::npos) << f.errors;
+  EXPECT_EQ(f.errors.find("vocabulary"), std::string::npos) << f.errors;
 }
 
 TEST(Failure, NothingHalfWrittenWhenTheDiskIsNotWritable) {
@@ -191,10 +202,10 @@ TEST(Failure, ConvertWithoutTheConverter) {
 
 TEST(Failure, TheServerOutlivesItsClients) {
   RunningServer server;
-  const auto idle = protocol::connect_tcp(server.address, 5s);
+  const auto idle = transport::connect_tcp(server.address, 5s);
   {
-    const auto garbage = protocol::connect_tcp(server.address, 5s);
-    garbage->send(protocol::FrameType::result, protocol::Bytes(10), protocol::in(5s));
+    const auto garbage = transport::connect_tcp(server.address, 5s);
+    garbage->send(protocol::MessageType::result, protocol::Bytes(10), in(5s));
   }
   {  // a client that is killed in the middle
     Process client({CliWorld::program(), "classify", "--server", server.address, "--input", "-", "--json"},

@@ -78,7 +78,7 @@ TEST(Precision, TableAndErrors) {
   const Finished f = world().thex({"precision", "--log-n", "12"});
   ASSERT_EQ(f.status, 0) << f.errors;
   for (const char* part :
-       {"N = 2^12", "128 bits of security", "measured", "predicted", "rotate", "polynomial of degree"})
+       {"N = 2^12", "128 bits of classical security", "measured", "predicted", "rotate", "polynomial of degree"})
     EXPECT_NE(f.output.find(part), std::string::npos) << part << '\n' << f.output;
   EXPECT_EQ(f.errors, "");
   expect_error(world().thex({"precision", "--log-n", "12", "--level", "9"}), ErrorCode::usage, "--level 9");

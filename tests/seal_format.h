@@ -1,5 +1,5 @@
-// A reader and a writer of Microsoft SEAL's binary format, sharing no code with SEAL: plain objects (compression "none")
-// of version 4.
+// A reader and a writer of Microsoft SEAL's binary format, sharing no code with SEAL: plain objects (compression
+// "none") of version 4.
 //
 // An object is a header of 16 bytes (magic 0xA15E, header size, major and minor version, compression, two reserved
 // bytes, length with the header as u64) and its members, all little-endian. Arrays of residues are objects themselves.

@@ -92,7 +92,7 @@ void require_secret(const char* what, const ring::Poly& poly) {
 }
 
 struct World {
-  ContextPtr context = Context::create({12, {38, 29}, {38}, 1, 28});
+  ContextPtr context = Context::create({13, {38, 29, 29}, {40}, 1, 28});
   Encoder encoder{context};
   Evaluator evaluator{context};
   std::vector<double> slots = std::vector<double>(context->slots());
@@ -120,7 +120,7 @@ struct World {
     make_public(public_key.seed);
     require_secret("the public key, before it is published", public_key.b);
     make_public(public_key.b);
-    const EvaluationKeys keys = secret::make_evaluation_keys(key, {{{1, 1}, {-3, 0}}, 1, 0}, prng);
+    const EvaluationKeys keys = secret::make_evaluation_keys(key, {{{1, 1}, {-3, 0}}, 2, 0}, prng);
     make_public(*keys.relinearization);
     for (const auto& [element, switching_key] : keys.galois) make_public(switching_key);
 
@@ -146,7 +146,7 @@ struct World {
     expect(secret::decrypt(key, evaluator.relinearize(square, keys)), 2);
 
     // The round that hides a value from the client: the server's mask, the client's decryption, lift, encryption.
-    const MaskedValue masked = mask_for_refresh(*context, fresh, 1, prng);
+    const MaskedValue masked = mask_for_refresh(*context, fresh, 1, keys, prng);
     make_public(masked.masked);
     const Plaintext lifted = lift(*context, secret::decrypt(key, masked.masked), 1);
     const SeededCiphertext refreshed = secret::encrypt(key, lifted, prng);

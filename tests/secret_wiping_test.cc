@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/ckks/answer.h"
 #include "thex/ckks/detail/residues.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/evaluator.h"
@@ -86,17 +87,35 @@ void note_poly(const Note& note, const char* name, const ring::Poly& poly) {
 }
 
 struct World {
-  ContextPtr context = Context::create({12, {38, 29}, {38}, 1, 28});
+  ContextPtr context = Context::create({13, {38, 29, 29}, {40}, 1, 28});
   Encoder encoder{context};
   Evaluator evaluator{context};
 };
 
 using Checkpoint = std::function<void(const char* what)>;
 
-// A client's life. `at` is called while some of the secrets are alive.
+// What a server hides an answer with; the generator is at its beginning.
+void note_cover(const Note& note, const Context& context, const AnswerHiding& hiding, ring::Prng& prng) {
+  if (!note) return;
+  const std::size_t n = context.n(), stride = n / 2 / hiding.period;
+  std::vector<std::int8_t> small(n);
+  for (int k = 0; k < 3; ++k)  // a mask and two errors, which note_small() has noted
+    (k == 0 ? ring::sample_ternary : ring::sample_gaussian)(prng, small.data(), n);
+  ring::Buffer row(n);
+  ring::sample_uniform(prng, row.data(), n, context.prime(0));
+  note("uniform residues of an answer", row.data() + 1);
+  const std::int64_t half = std::int64_t{1} << hiding.flooding_bits;
+  for (std::size_t i = 0; i < n; i += stride)
+    row.data()[i] = context.prime(0).from_signed(
+        static_cast<std::int64_t>(prng.next() & (2 * static_cast<std::uint64_t>(half) - 1)) - half);
+  ring::kernels().ntt_forward(row.data(), context.ntt(0));
+  note("cover of an answer", row.data() + 1);
+}
+
+// The lives of a client and a server. `at` is called while some of the secrets are alive.
 void scenario(const World& w, const Note& note, const Checkpoint& at) {
   const Context& context = *w.context;
-  for (std::uint64_t number = 1; number <= 6; ++number) note_generator(note, number);
+  for (std::uint64_t number = 1; number <= 7; ++number) note_generator(note, number);
   const secret::SecretKey key =
       with_generator(1, [&](ring::Prng& prng) { return secret::SecretKey::generate(w.context, prng); });
   if (note) {
@@ -109,7 +128,7 @@ void scenario(const World& w, const Note& note, const Checkpoint& at) {
 
   const PublicKey public_key = with_generator(2, [&](ring::Prng& prng) { return secret::make_public_key(key, prng); });
   const EvaluationKeys keys = with_generator(3, [&](ring::Prng& prng) {
-    return secret::make_evaluation_keys(key, {{{1, 1}}, 1, -1}, prng);
+    return secret::make_evaluation_keys(key, {{{1, 1}}, 2, -1}, prng);
   });
   for (const std::uint64_t number : {2, 3}) {  // both draw a public seed first
     with_generator(number, [&](ring::Prng& prng) { note_small(note, context, "error of a key", prng, 4, true); });
@@ -130,7 +149,7 @@ void scenario(const World& w, const Note& note, const Checkpoint& at) {
   with_generator(5, [&](ring::Prng& prng) { note_small(note, context, "public key's mask", prng, 0, false); });
   {
     const MaskedValue masked =
-        with_generator(6, [&](ring::Prng& prng) { return mask_for_refresh(context, fresh, 1, prng); });
+        with_generator(6, [&](ring::Prng& prng) { return mask_for_refresh(context, fresh, 1, keys, prng); });
     note_poly(note, "refresh mask", masked.mask);
     if (at) at("refresh mask");
     const Plaintext decrypted = secret::decrypt(key, masked.masked);
@@ -138,6 +157,20 @@ void scenario(const World& w, const Note& note, const Checkpoint& at) {
     const Plaintext lifted = lift(context, decrypted, 1);
     ring::Prng prng;
     secret::encrypt(key, lifted, prng);
+  }
+  // The mask of the new second half is drawn first.
+  with_generator(6, [&](ring::Prng& prng) { note_small(note, context, "refresh's ternary mask", prng, 0, false); });
+  {
+    const AnswerHiding hiding{.period = 16, .flooding_bits = 12};
+    const int words = static_cast<int>(context.n());
+    with_generator(7, [&](ring::Prng& prng) { note_small(note, context, "answer's mask", prng, 0, false); });
+    for (const int drawn : {1, 2})
+      with_generator(7,
+                     [&](ring::Prng& prng) { note_small(note, context, "answer's error", prng, drawn * words, true); });
+    with_generator(7, [&](ring::Prng& prng) { note_cover(note, context, hiding, prng); });
+    const Ciphertext result = w.evaluator.drop_to(fresh, 0);
+    with_generator(
+        7, [&](ring::Prng& prng) { return hide_answer(w.evaluator, result, keys, hiding, ring::Seed{5}, 0, prng); });
   }
   for (const Ciphertext* ciphertext : {&fresh, &by_public_key}) {
     const Plaintext plain = secret::decrypt(key, w.evaluator.rotate(*ciphertext, 1, keys));

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,20 @@ inline model::ModelConfig config_of(const Shape& shape) {
   c.labels.clear();
   for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));
   return c;
+}
+
+// Every result of the program repeats as it declares, and what it hides in no answer is asked for.
+inline void expect_results_repeat(const circuit::Program& program, std::span<const double> embeddings,
+                                  const circuit::Lengths& lengths) {
+  const std::vector<std::vector<double>> values = circuit::trace_clear(program, embeddings, lengths);
+  for (const circuit::NodeId result : program.results) {
+    const std::vector<double>& slots = values[static_cast<std::size_t>(result)];
+    ASSERT_EQ(slots.size(), program.slots) << "results are real";
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      const double first = slots[i % program.result_period];
+      ASSERT_NEAR(slots[i], first, 1e-8 * (1 + std::abs(first))) << "slot " << i;
+    }
+  }
 }
 
 // The program of a bucket on doubles equals the clear reference, for a short and the longest sentence.
@@ -83,7 +98,13 @@ inline std::vector<double> encrypted_logits(const encoder::InferencePlan& infere
   };
   const auto prepared =
       std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs[program], plan.program_plans[program]);
-  return client.result(circuit::run_with_client(prepared, keys, expand(client.first(embeddings)), exchange, 2));
+  std::vector<ckks::Ciphertext> results =
+      circuit::run_with_client(prepared, keys, expand(client.first(embeddings)), exchange, 2);
+  const ckks::Binding query{7};
+  ring::Prng of_answer(ring::Seed{8});
+  return client.result(circuit::finish_results(evaluator, plan.programs[program], plan.program_plans[program],
+                                               std::move(results), *keys, query, of_answer),
+                       query);
 }
 
 }  // namespace thex::support

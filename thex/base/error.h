@@ -19,6 +19,7 @@ enum class ErrorCode {
   file = 8,        // cannot read or write a file; disk full
   crypto = 9,      // parameters that are not 128-bit secure, or an operation without levels or keys left
   cancelled = 10,  // ended before it was done because nobody waits for it any longer, or the program ends
+  busy = 11,       // no room or no time for it now; the same may be tried again later
   internal = 70,
 };
 

@@ -35,7 +35,8 @@ class Propagation {
         return fresh(node, scale);
       case Op::refreshed:
         return in.variances[0] + lowering(node.inputs[0], ckks::kRefreshLevel, in.squares[0]) +
-               noise_.encryption(noise_.scale(ckks::kRefreshLevel));
+               noise_.encryption(noise_.scale(ckks::kRefreshLevel)) +
+               noise_.public_encryption(noise_.scale(ckks::kRefreshLevel));
       case Op::rotate:
         return lowered(0) + noise_.key_switch(level, scale);
       case Op::add:
@@ -73,10 +74,13 @@ class Propagation {
     return from == level ? 0 : noise_.lowering(mean_square, noise_.scale(from), level);
   }
 
-  // The error of encryption and encoding, and of lowering what the client read to level 0.
+  // The error of encryption and encoding, and of what the client read: of its new second half and of lowering to level
+  // 0.
   double fresh(const Node& node, double scale) const {
     double variance = noise_.encryption(scale) + noise_.encoding(program_.slots, scale);
-    for (NodeId input : program_.steps[static_cast<std::size_t>(node.step)].inputs) {
+    const std::vector<NodeId>& inputs = program_.steps[static_cast<std::size_t>(node.step)].inputs;
+    if (!inputs.empty()) variance += noise_.public_encryption(noise_.scale(0));
+    for (NodeId input : inputs) {
       if (plan_.level[index(input)] == 0) continue;
       variance += noise_.rounding(noise_.scale(0));
       break;

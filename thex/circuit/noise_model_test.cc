@@ -198,7 +198,7 @@ TEST(PrecisionCheck, RefusesAndNamesTheStep) {
   const Plan good = make_plan(build(100), options);
   ASSERT_TRUE(good.program_plans[0].result_bits);
   EXPECT_GT(*good.program_plans[0].result_bits, 12);
-  ckks::testing::expect_error(ErrorCode::crypto, {"'blow up'", "multiply_integer", "12.0 are wanted", "min_log_scale"},
+  ckks::testing::expect_error(ErrorCode::crypto, {"'blow up'", "multiply_integer", "12.0 are wanted", "larger scale"},
                               [&] { make_plan(build(1000000), options); });
   options.min_precision_bits = 0;
   const Plan unchecked = make_plan(build(1000000), options);

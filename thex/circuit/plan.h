@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "thex/circuit/program.h"
+#include "thex/ckks/answer_hiding.h"
 #include "thex/ckks/context.h"
 #include "thex/ckks/keys.h"
 
@@ -31,6 +32,8 @@ struct ProgramPlan {
   // Predicted -log2 of the standard deviation of the error of the worst result slot; when the planner was asked to
   // predict (PlannerOptions).
   std::optional<double> result_bits;
+  // How the server hides the results before it sends them (answers.h); none: only re-randomised.
+  std::optional<ckks::AnswerHiding> hiding;
 };
 
 struct Plan {

@@ -10,6 +10,8 @@
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/noise_model.h"
+#include "thex/ckks/masked_refresh.h"
+#include "thex/ckks/rerandomise.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
@@ -87,13 +89,49 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
     char text[400];
     std::snprintf(text, sizeof text,
                   "the result of program %zu would keep %.1f bits behind the binary point, %.1f are wanted; precision "
-                  "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: raise "
-                  "min_log_scale, keep values small before that step, or ask for fewer bits",
+                  "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: it needs a "
+                  "larger scale, smaller values before that step, or fewer bits of the result",
                   i, *levels.result_bits, options.min_precision_bits, node.label.c_str(), name_of(node.op),
                   estimate.bits(at), estimate.magnitude[static_cast<std::size_t>(at)], plan.spec.log_scale,
                   plan.spec.log_n);
     throw ImprecisePlan(text);
   }
+}
+
+bool refreshes(const Program& program) {
+  return std::ranges::any_of(program.steps, [](const ClientStep& step) { return !step.refreshed.empty(); });
+}
+
+// The highest level of what the server re-randomises before it sends it; -1: nothing.
+int level_of_sent(const std::vector<Program>& programs, const PlannerOptions& options) {
+  int level = options.flood_deviation > 0 ? 0 : -1;
+  for (const Program& program : programs) {
+    if (program.steps.size() > 1) level = std::max(level, 0);
+    if (refreshes(program)) level = std::max(level, ckks::kRefreshLevel);
+  }
+  return level;
+}
+
+// Whether keys of the chain can hold an encryption of zero at that level: a digit beyond those of the level. Makes sure
+// that one of the keys does.
+bool require_zero(const ckks::ContextSpec& chain, int level, ckks::KeyRequirements& keys) {
+  if (level < 0) return true;
+  const int needed = (level / chain.digit_limbs + 1) * chain.digit_limbs;
+  if (needed >= static_cast<int>(chain.q_bits.size())) return false;
+  int highest = std::max(keys.relinearization_level, keys.conjugation_level);
+  for (const auto& [steps, key_level] : keys.rotations) highest = std::max(highest, steps == 0 ? -1 : key_level);
+  if (highest < needed) keys.relinearization_level = needed;
+  return true;
+}
+
+void plan_hiding(Plan& plan, const PlannerOptions& options) {
+  const ckks::Context& context = *plan.context;
+  if (std::ranges::any_of(plan.programs, refreshes)) ckks::refresh_mask_bits(context);
+  if (!(options.flood_deviation > 0)) return;
+  const std::size_t available = ckks::zero_encryptions(context, plan.keys, 0);
+  for (std::size_t i = 0; i < plan.programs.size(); ++i)
+    plan.program_plans[i].hiding = ckks::plan_answer_hiding(context, context.scale(0), plan.programs[i].result_period,
+                                                            options.flood_deviation, available);
 }
 
 double total_cost(const std::vector<ProgramPlan>& plans) {
@@ -123,6 +161,8 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
       plan.program_plans.push_back(assign_levels(program));
       depth = std::max(depth, plan.program_plans.back().depth);
     }
+    const int level_sent = level_of_sent(plan.programs, options);
+    depth = std::max(depth, level_sent + 1);
     const std::vector<ckks::ContextSpec> chains = candidate_chains(log_n, depth, options);
     if (chains.empty()) {
       reasons += "; " + ring + std::to_string(depth) + " levels do not fit under " +
@@ -133,6 +173,7 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
       std::vector<ProgramPlan> priced = plan.program_plans;
       ckks::KeyRequirements keys;
       for (std::size_t i = 0; i < plan.programs.size(); ++i) account(plan.programs[i], priced[i], chain, keys);
+      if (!require_zero(chain, level_sent, keys)) continue;
       const double cost = total_cost(priced);
       if (cost >= best_cost) continue;
       best_cost = cost;
@@ -151,7 +192,9 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
            (static_cast<std::size_t>(level) + 1 + best->context->special_count()) * best->context->n() * 8;
   };
   for (const auto& [steps, level] : best->keys.rotations) best->key_bytes_memory += key_memory(level);
-  if (best->keys.relinearization_level >= 0) best->key_bytes_memory += key_memory(best->keys.relinearization_level);
+  for (const int level : {best->keys.relinearization_level, best->keys.conjugation_level})
+    if (level >= 0) best->key_bytes_memory += key_memory(level);
+  plan_hiding(*best, options);
   predict_precision(*best, options);
   return std::move(*best);
 }

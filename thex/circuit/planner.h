@@ -29,6 +29,9 @@ struct PlannerOptions {
   // Refuse a plan that is predicted to leave fewer bits in a result (ProgramPlan::result_bits); 0: no check. It never
   // changes which parameters are chosen.
   double min_precision_bits = 0;
+  // Results are hidden but for this standard deviation of noise on them, which the server adds (ProgramPlan::hiding);
+  // 0: not hidden.
+  double flood_deviation = 0;
   // Predicts the errors of one program of a plan, by simulated runs on real values (run/clear.h) for instance. Empty:
   // predictions rest on assumed magnitudes.
   std::function<NoiseEstimate(const Plan& plan, std::size_t program)> simulate;

@@ -190,18 +190,21 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
   return fresh;
 }
 
-Program Builder::finish(std::span<const Value> results, std::vector<SlotSource> outputs) && {
+Program Builder::finish(std::span<const Value> results, std::vector<SlotSource> outputs, std::size_t period) && {
   if (results.empty()) misuse(label_, "the program has no result");
   for (Value result : results) {
     if (result.id() < 0) misuse(label_, "a result is not a value of this program");
     program_.results.push_back(result.id());
   }
+  program_.result_period = period == 0 ? program_.slots : period;
+  if (!std::has_single_bit(program_.result_period) || program_.result_period > program_.slots)
+    misuse(label_, "results of period " + std::to_string(period) + " in " + std::to_string(program_.slots) + " slots");
   for (const SlotSource& from : outputs)
     if (from.input < 0 || static_cast<std::size_t>(from.input) >= results.size() || from.slot < 0 ||
-        static_cast<std::size_t>(from.slot) >= program_.slots)
+        static_cast<std::size_t>(from.slot) >= program_.result_period)
       misuse(label_, "an output reads slot " + std::to_string(from.slot) + " of result " + std::to_string(from.input) +
-                         "; there are " + std::to_string(results.size()) + " of " + std::to_string(program_.slots) +
-                         " slots");
+                         "; there are " + std::to_string(results.size()) + " of " +
+                         std::to_string(program_.result_period) + " slots");
   program_.result_slots = std::move(outputs);
   return std::move(program_);
 }

@@ -140,6 +140,9 @@ struct Program {
   std::vector<NodeId> results;  // what the client decrypts in the end
   std::vector<SlotSource>
       result_slots;  // of each output: its place among `results`; left out when its token is padding
+  // Every result repeats after so many slots, a power of two: a server has to show no more (ckks/answer.h). Outputs are
+  // in the first of them.
+  std::size_t result_period = 0;
 };
 
 // Levels that an operation takes from its inputs: 1 for products (they rescale), else 0.
@@ -201,8 +204,9 @@ class Builder {
                                  std::vector<std::vector<SlotSource>> sources, std::size_t values,
                                  std::span<const Value> refresh = {}, ClientFunction function = ClientFunction::relu);
 
-  // Each entry of `outputs` reads one slot of one result (`input`: its index).
-  Program finish(std::span<const Value> results, std::vector<SlotSource> outputs) &&;
+  // Each entry of `outputs` reads one slot of one result (`input`: its index). `period`: Program::result_period, by
+  // default all slots.
+  Program finish(std::span<const Value> results, std::vector<SlotSource> outputs, std::size_t period = 0) &&;
   // One result with outputs in these slots.
   Program finish(Value result, const std::vector<std::int32_t>& slots) &&;
 
@@ -218,8 +222,8 @@ class Builder {
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
                                                    std::span<const std::vector<double>> inputs, const Lengths& lengths);
 
-// The outputs of a program from its decrypted results: those of padding and empty places are left out. Throws
-// Error(protocol) when the number of results is not the program's.
+// The outputs of a program from its decrypted results, of a period or of all slots: those of padding and empty places
+// are left out. Throws Error(protocol) when the number of results is not the program's.
 std::vector<double> gather_outputs(const Program& program, std::span<const std::vector<double>> results,
                                    const Lengths& lengths);
 

@@ -114,6 +114,12 @@ std::shared_ptr<const Context> Context::create(const ContextSpec& spec) {
 
 Context::~Context() = default;
 
+void Context::check_level(const char* operation, Level level) const {
+  if (level >= 0 && level <= max_level()) return;
+  throw Error(ErrorCode::crypto, std::string(operation) + ": level " + std::to_string(level) + " is outside 0.." +
+                                     std::to_string(max_level()));
+}
+
 const ring::NttTable& Context::small_ntt(std::size_t index, int log_n) const {
   if (log_n == spec_.log_n) return tables_[index];
   const std::pair<std::size_t, int> key{index, log_n};

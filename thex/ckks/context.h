@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/ckks/level.h"
 #include "thex/ring/modulus.h"
 #include "thex/ring/ntt.h"
 
@@ -45,11 +46,13 @@ class Context {
   std::size_t n() const { return std::size_t{1} << spec_.log_n; }
   std::size_t slots() const { return n() / 2; }
   int max_level() const { return static_cast<int>(spec_.q_bits.size()) - 1; }
+  // Throws Error(crypto) that names the operation unless the level is one of this context.
+  void check_level(const char* operation, Level level) const;
   std::size_t special_count() const { return spec_.p_bits.size(); }
   std::size_t prime_count() const { return spec_.q_bits.size() + spec_.p_bits.size(); }
   std::size_t digit_limbs() const { return static_cast<std::size_t>(spec_.digit_limbs); }
   // Digits of a ciphertext at `level`.
-  std::size_t digit_count(int level) const { return (static_cast<std::size_t>(level) + digit_limbs()) / digit_limbs(); }
+  std::size_t digit_count(Level level) const { return (level.limbs() + digit_limbs() - 1) / digit_limbs(); }
 
   const ring::Modulus& prime(std::size_t index) const { return tables_[index].modulus(); }
   const ring::Modulus& special(std::size_t j) const { return prime(spec_.q_bits.size() + j); }
@@ -60,7 +63,7 @@ class Context {
   // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two
   // ciphertexts (or of one and a plaintext) at their level's canonical scale is canonical again after rescaling: no
   // drift, no guessing.
-  double scale(int level) const { return scales_[static_cast<std::size_t>(level)]; }
+  double scale(Level level) const { return scales_[level.top()]; }
   double log_qp() const { return log_qp_; }  // log2(QP), from the actual primes
   int security_bits() const { return 128; }  // the level of the table that create() enforced
   // First 16 bytes of a hash of all primes and the specification: ciphertexts and keys of another context are told by

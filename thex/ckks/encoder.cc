@@ -44,14 +44,12 @@ void scale_values(std::span<const std::complex<double>> values, double factor, s
   }
 }
 
-void check_arguments(const Context& context, std::size_t period, int level, double scale) {
+void check_arguments(const Context& context, std::size_t period, Level level, double scale) {
   if (!std::has_single_bit(period) || period > context.slots()) {
     fail("encode: " + std::to_string(period) + " values; expected a power of two, 1.." +
          std::to_string(context.slots()));
   }
-  if (level < 0 || level > context.max_level()) {
-    fail("encode: level " + std::to_string(level) + " is outside 0.." + std::to_string(context.max_level()));
-  }
+  context.check_level("encode", level);
   if (!std::isfinite(scale) || scale <= 0) fail("encode: the scale " + std::to_string(scale) + " is not positive");
 }
 
@@ -99,7 +97,7 @@ Encoder::Encoder(ContextPtr context)
     : context_(std::move(context)), embedding_(std::make_shared<const Embedding>(context_->log_n() - 1)) {}
 
 template <typename Value>
-Plaintext Encoder::encode_values(std::span<const Value> values, int level, double scale, std::size_t special) const {
+Plaintext Encoder::encode_values(std::span<const Value> values, Level level, double scale, std::size_t special) const {
   const Context& context = *context_;
   check_arguments(context, values.size(), level, scale);
   const std::size_t period = std::max(values.size(), kMinPeriod), n = 2 * period;
@@ -116,13 +114,13 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
   if (!std::isfinite(max_abs)) {
     fail("encode: a value (times the scale " + std::to_string(scale) + ") is not finite");
   }
-  const double log_q = context.constants().log_q[static_cast<std::size_t>(level)];
+  const double log_q = context.constants().log_q[level.top()];
   if (max_abs >= 1 && std::log2(max_abs) + 1 >= log_q) {
     fail("encode: a coefficient of 2^" + std::to_string(std::log2(max_abs)) + " does not fit the modulus 2^" +
          std::to_string(log_q) + " of level " + std::to_string(level) + "; use a smaller scale or a higher level");
   }
 
-  Plaintext plaintext{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, scale, ring::Poly(n, special)};
+  Plaintext plaintext{ring::Poly(n, level.limbs()), level, scale, ring::Poly(n, special)};
   const int log_n = std::countr_zero(n);
   const auto write = [&](std::uint64_t* row, std::size_t index) {
     write_residues(row, coefficients, max_abs, n, context.prime(index));
@@ -133,27 +131,27 @@ Plaintext Encoder::encode_values(std::span<const Value> values, int level, doubl
   return plaintext;
 }
 
-Plaintext Encoder::encode(std::span<const double> values, int level, double scale) const {
+Plaintext Encoder::encode(std::span<const double> values, Level level, double scale) const {
   return encode_values(values, level, scale);
 }
 
-Plaintext Encoder::encode_extended(std::span<const double> values, int level, double scale) const {
+Plaintext Encoder::encode_extended(std::span<const double> values, Level level, double scale) const {
   return encode_values(values, level, scale, context_->special_count());
 }
 
-Plaintext Encoder::encode_extended(std::span<const std::complex<double>> values, int level, double scale) const {
+Plaintext Encoder::encode_extended(std::span<const std::complex<double>> values, Level level, double scale) const {
   return encode_values(values, level, scale, context_->special_count());
 }
 
-Plaintext Encoder::encode(std::span<const std::complex<double>> values, int level, double scale) const {
+Plaintext Encoder::encode(std::span<const std::complex<double>> values, Level level, double scale) const {
   return encode_values(values, level, scale);
 }
 
-Plaintext Encoder::encode_full(std::span<const double> values, int level, double scale) const {
+Plaintext Encoder::encode_full(std::span<const double> values, Level level, double scale) const {
   return full(encode_values(values, level, scale));
 }
 
-Plaintext Encoder::encode_full(std::span<const std::complex<double>> values, int level, double scale) const {
+Plaintext Encoder::encode_full(std::span<const std::complex<double>> values, Level level, double scale) const {
   return full(encode_values(values, level, scale));
 }
 
@@ -174,9 +172,8 @@ Plaintext Encoder::full(Plaintext compact) const {
 std::vector<std::complex<double>> Encoder::decode(const Plaintext& plaintext) const {
   const Context& context = *context_;
   const std::size_t n = plaintext.poly.n(), period = n / 2, limbs = plaintext.poly.limbs();
-  if (plaintext.level < 0 || plaintext.level > context.max_level() ||
-      limbs != static_cast<std::size_t>(plaintext.level) + 1 || !std::has_single_bit(n) || n < 2 * kMinPeriod ||
-      n > context.n()) {
+  if (plaintext.level < 0 || plaintext.level > context.max_level() || limbs != plaintext.level.limbs() ||
+      !std::has_single_bit(n) || n < 2 * kMinPeriod || n > context.n()) {
     fail("decode: a plaintext of " + std::to_string(limbs) + " limbs of " + std::to_string(n) +
          " coefficients at level " + std::to_string(plaintext.level) + " does not belong to this context");
   }

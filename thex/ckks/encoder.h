@@ -22,14 +22,14 @@ class Encoder {
   // values.size() = H, a power of two, 1..N/2: slot i gets values[i mod H]; the result is compact (see Plaintext).
   // `scale` > 0 is the encoding scale; throws Error(crypto) when a coefficient exceeds the modulus of `level` or a
   // value is not finite.
-  Plaintext encode(std::span<const double> values, int level, double scale) const;
-  Plaintext encode(std::span<const std::complex<double>> values, int level, double scale) const;
+  Plaintext encode(std::span<const double> values, Level level, double scale) const;
+  Plaintext encode(std::span<const std::complex<double>> values, Level level, double scale) const;
   // The same, with residues modulo the special primes too, as linear_transform.h wants it.
-  Plaintext encode_extended(std::span<const double> values, int level, double scale) const;
-  Plaintext encode_extended(std::span<const std::complex<double>> values, int level, double scale) const;
+  Plaintext encode_extended(std::span<const double> values, Level level, double scale) const;
+  Plaintext encode_extended(std::span<const std::complex<double>> values, Level level, double scale) const;
   // The same, with a full (not compact) polynomial, for encryption: it is marked as secret (ring/memory_pool.h).
-  Plaintext encode_full(std::span<const double> values, int level, double scale) const;
-  Plaintext encode_full(std::span<const std::complex<double>> values, int level, double scale) const;
+  Plaintext encode_full(std::span<const double> values, Level level, double scale) const;
+  Plaintext encode_full(std::span<const std::complex<double>> values, Level level, double scale) const;
 
   // All N/2 slots, divided by the plaintext's scale. Exact at any level: the coefficients are reconstructed in (-Q/2,
   // Q/2]. Temporaries are wiped; the values are the caller's to wipe.
@@ -38,7 +38,7 @@ class Encoder {
 
  private:
   template <typename Value>
-  Plaintext encode_values(std::span<const Value> values, int level, double scale, std::size_t special = 0) const;
+  Plaintext encode_values(std::span<const Value> values, Level level, double scale, std::size_t special = 0) const;
   Plaintext full(Plaintext compact) const;
 
   ContextPtr context_;

@@ -6,18 +6,17 @@
 
 namespace thex::ckks {
 
-std::size_t limb_prime(const Context& context, int level, std::size_t position) {
-  const auto chain = static_cast<std::size_t>(level) + 1;
-  return position < chain ? position : context.spec().q_bits.size() + (position - chain);
+std::size_t limb_prime(const Context& context, Level level, std::size_t position) {
+  return position < level.limbs() ? position : context.spec().q_bits.size() + (position - level.limbs());
 }
 
-std::size_t limb_position(const Context& context, int level, std::size_t index) {
+std::size_t limb_position(const Context& context, Level level, std::size_t index) {
   const std::size_t first_special = context.spec().q_bits.size();
-  return index < first_special ? index : static_cast<std::size_t>(level) + 1 + (index - first_special);
+  return index < first_special ? index : level.limbs() + (index - first_special);
 }
 
-ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int level) {
-  ring::Poly poly(context.n(), static_cast<std::size_t>(level) + 1);
+ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, Level level) {
+  ring::Poly poly(context.n(), level.limbs());
   for (std::size_t i = 0; i < poly.limbs(); ++i) {
     ring::Prng prng(seed, i);
     ring::sample_uniform(prng, poly.limb(i), poly.n(), context.prime(i));
@@ -25,10 +24,10 @@ ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int le
   return poly;
 }
 
-std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, int level) {
+std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, Level level) {
   std::vector<ring::Poly> digits;
   for (std::size_t d = 0; d < context.digit_count(level); ++d) {
-    ring::Poly& poly = digits.emplace_back(context.n(), static_cast<std::size_t>(level) + 1 + context.special_count());
+    ring::Poly& poly = digits.emplace_back(context.n(), level.limbs() + context.special_count());
     for (std::size_t position = 0; position < poly.limbs(); ++position) {
       const std::size_t index = limb_prime(context, level, position);
       ring::Prng prng(seed, (static_cast<std::uint64_t>(d) << 32) + index);
@@ -38,7 +37,7 @@ std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed
   return digits;
 }
 
-const SwitchingKey& EvaluationKeys::rotation(const Context& context, int steps, int level) const {
+const SwitchingKey& EvaluationKeys::rotation(const Context& context, int steps, Level level) const {
   const auto found = galois.find(context.galois_element(steps));
   if (found == galois.end()) {
     throw Error(ErrorCode::keys, "no key for a rotation by " + std::to_string(steps) + " slots; " +
@@ -55,10 +54,7 @@ const SwitchingKey& EvaluationKeys::rotation(const Context& context, int steps, 
 std::map<std::uint64_t, int> galois_levels(const Context& context, const KeyRequirements& required) {
   std::map<std::uint64_t, int> levels;
   const auto add = [&](std::uint64_t element, int level) {
-    if (level < 0 || level > context.max_level()) {
-      throw Error(ErrorCode::crypto, "key requirements: level " + std::to_string(level) + " is outside 0.." +
-                                         std::to_string(context.max_level()));
-    }
+    context.check_level("key requirements", level);
     const auto [at, inserted] = levels.try_emplace(element, level);
     if (!inserted && at->second < level) at->second = level;
   };

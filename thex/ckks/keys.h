@@ -21,18 +21,18 @@ namespace thex::ckks {
 // limb for prime index i (context numbering) of digit d = sample_uniform(Prng(seed, d * 2^32 + i)). A key made for
 // `level` serves ciphertexts at that level and below, and holds no limbs above it.
 struct SwitchingKey {
-  int level = 0;
+  Level level;
   ring::Seed seed{};
   std::vector<ring::Poly> b, a;  // digit_count(level) each, level + 1 + special_count limbs, NTT domain
 };
 
 // The prime index (context numbering) of limb `position` in a key of `level`: q_0..q_level, then the special primes.
-std::size_t limb_prime(const Context& context, int level, std::size_t position);
+std::size_t limb_prime(const Context& context, Level level, std::size_t position);
 // Its inverse: where the limb of prime `index` stands.
-std::size_t limb_position(const Context& context, int level, std::size_t index);
+std::size_t limb_position(const Context& context, Level level, std::size_t index);
 // The uniform halves that a seed stands for: of a ciphertext or public key at `level`, and of a switching key.
-ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, int level);
-std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, int level);
+ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, Level level);
+std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, Level level);
 
 struct PublicKey {
   ring::Poly b;  // -a s + e over q_0..q_L, NTT domain
@@ -45,7 +45,7 @@ struct EvaluationKeys {
   std::map<std::uint64_t, SwitchingKey> galois;  // by Galois element: s -> sigma_g^-1(s)
 
   // Throws Error(keys) naming the rotation when it is missing or made for a lower level.
-  const SwitchingKey& rotation(const Context& context, int steps, int level) const;
+  const SwitchingKey& rotation(const Context& context, int steps, Level level) const;
   std::size_t bytes() const;  // memory of all polynomials
 };
 

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/rerandomise.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
@@ -21,15 +23,25 @@ void check_levels(const char* what, const Context& context, int level, int targe
 
 }  // namespace
 
-MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, ring::Prng& prng) {
+int refresh_mask_bits(const Context& context) {
+  const double log_modulus =
+      context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[static_cast<std::size_t>(kRefreshLevel)];
+  const int bits = static_cast<int>(std::floor(log_modulus)) - 1;
+  if (bits < kLeastMaskBits)
+    throw Error(ErrorCode::crypto, "a refresh needs two lowest primes of together " +
+                                       std::to_string(kLeastMaskBits + 1) + " bits to mask values in; these have " +
+                                       std::to_string(log_modulus) + ": use a larger scale");
+  return bits;
+}
+
+MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, const EvaluationKeys& keys,
+                             ring::Prng& prng) {
   check_levels("mask_for_refresh", context, value.level, target);
   if (value.parts.size() != 2) throw Error(ErrorCode::crypto, "mask_for_refresh: relinearise the value first");
   const std::size_t n = context.n();
-  const int bits = static_cast<int>(std::floor(std::log2(static_cast<double>(context.prime(0).value())) +
-                                               std::log2(static_cast<double>(context.prime(1).value())))) -
-                   1;
-  const std::uint64_t high_mask = (std::uint64_t{1} << (bits - 64)) - 1;
+  const std::uint64_t high_mask = (std::uint64_t{1} << (refresh_mask_bits(context) - 64)) - 1;
   MaskedValue result{value, ring::Poly(n, static_cast<std::size_t>(target) + 1)};
+  rerandomise(context, result.masked, keys, 1, prng);
   result.mask.mark_secret();
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t low = prng.next();

@@ -5,25 +5,32 @@
 // The value must be at level 1: its integers m live modulo q_0 q_1 (about 2^83), far above their size (a coefficient is
 // about 2^35 for slots near 1 at scale 2^36). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
 // nothing wraps and the masked integer is within statistical distance |m| / 2^b of one that does not depend on m: about
-// 2^-48 a coefficient. The idea is that of collective refreshing in multiparty CKKS (ePrint 2020/304, section 4), with
-// one secret key.
+// 2^-48 a coefficient. The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
+// multiparty CKKS (ePrint 2020/304, section 4), with one secret key.
 #pragma once
 
 #include "thex/ckks/ciphertext.h"
 #include "thex/ckks/context.h"
+#include "thex/ckks/keys.h"
 #include "thex/ring/random.h"
 
 namespace thex::ckks {
 
 inline constexpr int kRefreshLevel = 1;
+inline constexpr int kLeastMaskBits = 65;  // above the 2^64 that the mask begins with
+
+// b. Throws Error(crypto) when q_0 q_1 leaves less than kLeastMaskBits: such parameters are not for refreshing.
+int refresh_mask_bits(const Context& context);
 
 struct MaskedValue {
   Ciphertext masked;  // level 1, for the client
   ring::Poly mask;    // the mask modulo q_0 .. q_target, NTT domain: stays with the server, used once
 };
 
-// Server. `value`: two parts at level 1; target: the level that the fresh encryption will have.
-MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, ring::Prng& prng);
+// Server. `value`: two parts at level 1; target: the level that the fresh encryption will have. The generator must be
+// fresh: a mask that is used twice hides nothing. Throws Error(crypto), and Error(keys) as rerandomise() does.
+MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, const EvaluationKeys& keys,
+                             ring::Prng& prng);
 Ciphertext unmask(const Context& context, Ciphertext refreshed, const ring::Poly& mask);
 
 // Client. The same non-negative integers (below q_0 q_1) as a plaintext of `level`: decrypt, lift, encrypt. Keeps the

@@ -1,5 +1,6 @@
 #include "thex/ckks/serialization.h"
 
+#include <set>
 #include <string>
 #include <utility>
 
@@ -13,19 +14,10 @@ using namespace wire;  // NOLINT: this file is the formats
 
 constexpr std::size_t kCiphertextFields = 4 + 8;  // level, scale
 
-std::size_t limbs_of(int level) { return static_cast<std::size_t>(level) + 1; }
-
-void check_level(const Context& context, int level) {
-  if (level < 0 || level > context.max_level()) {
-    throw Error(ErrorCode::crypto,
-                "serialize: level " + std::to_string(level) + " is outside 0.." + std::to_string(context.max_level()));
-  }
-}
-
 }  // namespace
 
-std::size_t ciphertext_bytes(const Context& context, int level, bool seeded) {
-  check_level(context, level);
+std::size_t ciphertext_bytes(const Context& context, Level level, bool seeded) {
+  context.check_level("serialize", level);
   const std::size_t poly = poly_bytes(context, level, false);
   return kHeaderBytes + kCiphertextFields + (seeded ? kSeedBytes + poly : 2 * poly);
 }
@@ -33,7 +25,7 @@ std::size_t ciphertext_bytes(const Context& context, int level, bool seeded) {
 std::size_t evaluation_keys_bytes(const Context& context, const KeyRequirements& required) {
   std::size_t sum = kHeaderBytes + 8;
   if (required.relinearization_level >= 0) {
-    check_level(context, required.relinearization_level);
+    context.check_level("serialize", required.relinearization_level);
     sum += key_body_bytes(context, required.relinearization_level);
   }
   for (const auto& [element, level] : galois_levels(context, required)) sum += 8 + key_body_bytes(context, level);
@@ -45,26 +37,26 @@ Bytes serialize(const Context& context, const Ciphertext& ciphertext) {
     throw Error(ErrorCode::crypto, "serialize: a ciphertext of " + std::to_string(ciphertext.parts.size()) +
                                        " parts; expected 2 (relinearise first)");
   }
-  const int level = ciphertext.level;
+  const Level level = ciphertext.level;
   Writer writer(context, Type::ciphertext, ciphertext_bytes(context, level, false) - kHeaderBytes);
   writer.number(static_cast<std::uint64_t>(level), 4);
   writer.scale(ciphertext.scale);
-  for (const ring::Poly& part : ciphertext.parts) writer.poly(context, part, level, limbs_of(level));
+  for (const ring::Poly& part : ciphertext.parts) writer.poly(context, part, level, level.limbs());
   return std::move(writer).finish();
 }
 
 Bytes serialize(const Context& context, const SeededCiphertext& ciphertext) {
-  const int level = ciphertext.level;
+  const Level level = ciphertext.level;
   Writer writer(context, Type::seeded_ciphertext, ciphertext_bytes(context, level, true) - kHeaderBytes);
   writer.number(static_cast<std::uint64_t>(level), 4);
   writer.scale(ciphertext.scale);
   writer.seed(ciphertext.seed);
-  writer.poly(context, ciphertext.c0, level, limbs_of(level));
+  writer.poly(context, ciphertext.c0, level, level.limbs());
   return std::move(writer).finish();
 }
 
 Bytes serialize(const Context& context, const SwitchingKey& key) {
-  check_level(context, key.level);
+  context.check_level("serialize", key.level);
   Writer writer(context, Type::switching_key, key_body_bytes(context, key.level));
   writer.key(context, key);
   return std::move(writer).finish();
@@ -73,11 +65,11 @@ Bytes serialize(const Context& context, const SwitchingKey& key) {
 Bytes serialize(const Context& context, const EvaluationKeys& keys) {
   std::size_t payload = 8;
   if (keys.relinearization) {
-    check_level(context, keys.relinearization->level);
+    context.check_level("serialize", keys.relinearization->level);
     payload += key_body_bytes(context, keys.relinearization->level);
   }
   for (const auto& [element, key] : keys.galois) {
-    check_level(context, key.level);
+    context.check_level("serialize", key.level);
     payload += 8 + key_body_bytes(context, key.level);
   }
   Writer writer(context, Type::evaluation_keys, payload);
@@ -92,10 +84,10 @@ Bytes serialize(const Context& context, const EvaluationKeys& keys) {
 }
 
 Bytes serialize(const Context& context, const PublicKey& key) {
-  const int level = context.max_level();
+  const Level level = context.max_level();
   Writer writer(context, Type::public_key, kSeedBytes + poly_bytes(context, level, false));
   writer.seed(key.seed);
-  writer.poly(context, key.b, level, limbs_of(level));
+  writer.poly(context, key.b, level, level.limbs());
   return std::move(writer).finish();
 }
 
@@ -141,9 +133,16 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
                       " Galois keys; expected at most 1 and " + std::to_string(wanted.size()));
   }
   EvaluationKeys keys;
+  // Encryptions of zero that are taken from several keys count as several only if their uniform halves differ.
+  std::set<ring::Seed> seeds;
+  const auto read_key = [&](int level) {
+    SwitchingKey key = reader.key(level);
+    if (!seeds.insert(key.seed).second) refuse(kWhat, "two keys of one seed: make new keys");
+    return key;
+  };
   if (relinearization == 1) {
     if (required.relinearization_level < 0) refuse(kWhat, "a relinearisation key, which is not required");
-    keys.relinearization = reader.key(required.relinearization_level);
+    keys.relinearization = read_key(required.relinearization_level);
   }
   std::uint64_t previous = 0;
   for (std::uint64_t k = 0; k < count; ++k) {
@@ -153,7 +152,7 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
     const auto found = wanted.find(element);
     if (found == wanted.end())
       refuse(kWhat, "a key for Galois element " + std::to_string(element) + ", which is not required");
-    keys.galois.emplace(element, reader.key(found->second));
+    keys.galois.emplace(element, read_key(found->second));
   }
   reader.expect_left(0);
   return keys;
@@ -162,7 +161,7 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
 PublicKey parse_public_key(const Context& context, ByteView bytes) {
   Reader reader(context, bytes, "public key");
   reader.expect_type(Type::public_key);
-  const int level = context.max_level();
+  const Level level = context.max_level();
   reader.expect_left(kSeedBytes + poly_bytes(context, level, false));
   PublicKey key;
   key.seed = reader.seed();

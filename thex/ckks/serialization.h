@@ -33,7 +33,7 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
 PublicKey parse_public_key(const Context& context, ByteView bytes);
 
 // Exact sizes of the encodings above, for bounding what is read.
-std::size_t ciphertext_bytes(const Context& context, int level, bool seeded);
+std::size_t ciphertext_bytes(const Context& context, Level level, bool seeded);
 std::size_t evaluation_keys_bytes(const Context& context, const KeyRequirements& required);
 
 }  // namespace thex::ckks

@@ -200,6 +200,12 @@ TEST_F(Serialization, RefusesKeysThatAreNotRequired) {
   refuses({"at most"}, [&] {
     parse_evaluation_keys(context, bytes_of({{{1, 2}, {2, 2}, {3, 2}, {4, 2}, {5, 2}}, 3, 3}), required);
   });
+  // Two keys of one seed: their uniform halves are equal.
+  EvaluationKeys equal = secret::make_evaluation_keys(p.key, {{{1, 0}, {2, 0}}, -1, -1}, p.prng);
+  equal.galois.rbegin()->second.seed = equal.galois.begin()->second.seed;
+  refuses({"two keys of one seed"}, [&] {
+    parse_evaluation_keys(context, serialize(context, equal), {{{1, 0}, {2, 0}}, -1, -1});
+  });
   // The same key twice.
   Bytes twice = bytes_of({{{1, 0}}, -1, -1});
   const std::size_t first = kHeader + 8, body = twice.size() - first;

@@ -90,7 +90,7 @@ struct Noise {
   // A rounding error of c_0, and one of c_1 times the ternary secret.
   double rounding() const { return std::sqrt((1 + n() * 2 / 3) / 12); }
   // Centred digits times Gaussian errors, divided by P, and the rounding of ModDown.
-  double key_switch(int level) const {
+  double key_switch(Level level) const {
     double log_p = 0;
     for (std::size_t j = 0; j < context.special_count(); ++j) {
       log_p += std::log2(static_cast<double>(context.special(j).value()));
@@ -98,7 +98,7 @@ struct Noise {
     double variance = rounding() * rounding();
     for (std::size_t d = 0; d < context.digit_count(level); ++d) {
       double log_digit = 0;
-      const std::size_t end = std::min((d + 1) * context.digit_limbs(), static_cast<std::size_t>(level) + 1);
+      const std::size_t end = std::min((d + 1) * context.digit_limbs(), level.limbs());
       for (std::size_t i = d * context.digit_limbs(); i < end; ++i) {
         log_digit += std::log2(static_cast<double>(context.prime(i).value()));
       }

@@ -169,7 +169,7 @@ void run(const Options& o) {
                     {"process_peak_bytes", resident}};
   json["benchmarks"] = Json::array();
   for (const Row& row : rows) json["benchmarks"].push_back(to_json(row));
-  std::cout << json.dump() << '\n';
+  std::cout << json_line(json) << '\n';
 }
 
 }  // namespace

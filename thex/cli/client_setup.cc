@@ -5,41 +5,57 @@
 #include <chrono>
 #include <iostream>
 
+#include "thex/base/printable.h"
+#include "thex/cli/digest.h"
 #include "thex/cli/locations.h"
-#include "thex/protocol/key_files.h"
+#include "thex/client/key_files.h"
+#include "thex/model/digest.h"
+#include "thex/transport/tcp.h"
 
 namespace thex::cli {
 
 ClientSetup::ClientSetup(const ModelOptions& options)
     : folder_(find_model(options.model)),
       max_tokens_(options.max_tokens),
-      model_(protocol::load_client_model(folder_, options.max_tokens)) {}
+      model_(client::load_client_model(folder_, options.max_tokens)) {}
 
-protocol::Session& ClientSetup::connect(const ServerOptions& options) {
+std::string ClientSetup::model_digest() const {
+  const model::ModelDigests digests = model::model_digests(folder_);
+  if (digests.complete()) return model::to_hex(model::model_digest(model_.plan.fingerprint(), digests));
+  // A client's bundle without the server's weights: what it has of the model.
+  Digest known;
+  known.add(model_.plan.fingerprint());
+  for (const auto& part : digests.parts) known.add(part ? model::to_hex(*part) : "");
+  return known.finish();
+}
+
+transport::Session& ClientSetup::connect(const ServerOptions& options) {
   const int threads = thread_count(options.threads);
-  std::unique_ptr<protocol::Connection> connection;
+  const auto say = [](const std::string& line) { std::cerr << line << std::endl; };
+  std::unique_ptr<transport::Connection> connection;
   // A server that is not there is told before keys are made for it.
-  if (!options.server.empty()) connection = protocol::connect_tcp(options.server, std::chrono::seconds(10));
+  if (!options.server.empty()) connection = transport::connect_tcp(options.server, std::chrono::seconds(10));
   if (options.keys.empty()) {
-    const auto folder = protocol::default_key_folder(model_.plan);
+    const auto folder = client::default_key_folder(model_.plan);
     const auto start = std::chrono::steady_clock::now();
-    auto [keys, made] = protocol::load_or_generate_keys(model_.plan, folder);
+    auto [keys, made] = client::load_or_generate_keys(model_.plan, folder, say);
     if (made) {
-      std::cerr << fmt::format("made keys in {} ({:.1f} s); they are used again from now on\n", folder.string(),
+      std::cerr << fmt::format("made keys in {} ({:.1f} s); they are used again from now on\n",
+                               printable(folder.string()),
                                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
     keys_.emplace(std::move(keys));
   } else {
-    keys_.emplace(protocol::load_keys(model_.plan, options.keys));
+    keys_.emplace(client::load_keys(model_.plan, options.keys));
   }
   if (!connection) {
     child_ = std::make_unique<ChildServer>(folder_.string(), max_tokens_, threads);
-    connection = protocol::connect_tcp(child_->address(), std::chrono::seconds(10));
+    connection = transport::connect_tcp(child_->address(), std::chrono::seconds(10));
   }
-  protocol::SessionOptions session;
+  transport::SessionOptions session;
   session.threads = threads;
-  session.timeout = std::chrono::seconds(options.timeout);
-  session_ = std::make_unique<protocol::Session>(std::move(connection), model_, *keys_, session);
+  session.timeout = session.patience = std::chrono::seconds(options.timeout);
+  session_ = std::make_unique<transport::Session>(std::move(connection), model_, *keys_, session);
   return *session_;
 }
 

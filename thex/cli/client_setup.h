@@ -4,10 +4,11 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "thex/cli/child_server.h"
 #include "thex/cli/command.h"
-#include "thex/protocol/client.h"
+#include "thex/transport/session.h"
 
 namespace thex::cli {
 
@@ -15,19 +16,23 @@ namespace thex::cli {
 class ClientSetup {
  public:
   explicit ClientSetup(const ModelOptions& options);
-  const protocol::ClientModel& model() const { return model_; }
+  const client::ClientModel& model() const { return model_; }
   const std::filesystem::path& folder() const { return folder_; }
 
+  // What results are known by: the model's digest (model/digest.h) with the plan's; of a bundle without the server's
+  // weights, one of the other parts.
+  std::string model_digest() const;
+
   // Loads or makes the keys, starts a server if none is named, and connects; says on stderr what takes long.
-  protocol::Session& connect(const ServerOptions& options);
+  transport::Session& connect(const ServerOptions& options);
 
  private:
   std::filesystem::path folder_;
   int max_tokens_;
-  protocol::ClientModel model_;
-  std::optional<protocol::ClientKeys> keys_;
+  client::ClientModel model_;
+  std::optional<client::ClientKeys> keys_;
   std::unique_ptr<ChildServer> child_;  // ends after the session
-  std::unique_ptr<protocol::Session> session_;
+  std::unique_ptr<transport::Session> session_;
 };
 
 }  // namespace thex::cli

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "thex/base/error.h"
+#include "thex/base/printable.h"
 
 namespace thex::cli {
 
@@ -38,15 +39,14 @@ int thread_count(int option) {
 
 std::string exit_status_help() {
   return "Exit status: 0 success, 2 wrong usage, 3 model, 4 input text or data, 5 network, 6 protocol, 7 keys, 8 file, "
-         "9 cryptographic parameters, 70 internal error. Results go to stdout, progress and errors to stderr.";
+         "9 cryptographic parameters, 10 cancelled, 11 server busy, 70 internal error. Results go to stdout, progress "
+         "and errors to stderr.";
 }
 
 namespace {
 
 int report(const CLI::App& app, const std::string& message, int status) {
-  std::string line = message;
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  std::cerr << app.get_name() << ": " << line << std::endl;
+  std::cerr << app.get_name() << ": " << printable(message) << std::endl;
   return status;
 }
 

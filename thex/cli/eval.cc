@@ -7,9 +7,12 @@
 #include <memory>
 
 #include "thex/base/error.h"
+#include "thex/base/printable.h"
 #include "thex/cli/evaluation.h"
+#include "thex/cli/layout_options.h"
 #include "thex/cli/report.h"
-#include "thex/data/layout_options.h"
+#include "thex/data/labels.h"
+#include "thex/data/tags.h"
 
 namespace thex::cli {
 namespace {
@@ -35,14 +38,14 @@ void add_comparison(Json& json, const Evaluation& evaluation, const EvaluationRu
 
 void print(const Json& json, const Options& o) {
   if (o.json) {
-    std::cout << json.dump() << '\n';
+    std::cout << json_line(json) << '\n';
     return;
   }
   const auto line = [](const std::string& key, const Json& value) {
-    const std::string text = value.is_string()         ? value.get<std::string>()
+    const std::string text = value.is_string()         ? printable(value.get<std::string>())
                              : value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
                                                        : value.dump();
-    std::cout << fmt::format("{:<24}{}\n", key, text);
+    std::cout << fmt::format("{:<24}{}\n", printable(key), text);
   };
   for (const auto& [key, value] : json.items()) {
     if (key == "metric" || key == "value") continue;  // among the metrics
@@ -54,9 +57,36 @@ void print(const Json& json, const Options& o) {
   }
 }
 
+// Which class f1 counts, and which entities.
+void add_meaning(Json& json, const Evaluation& evaluation) {
+  const data::TaskSpec& task = evaluation.task();
+  const auto positive = data::positive_class(task);
+  if (positive) json["positive_label"] = task.labels[*positive];
+  if (task.kind == model::Task::classification && !positive) json["f1_average"] = "macro";
+  if (task.kind != model::Task::token_classification) return;
+  const auto scheme = data::scheme_of(task.labels);
+  json["tag_scheme"] = scheme ? Json(scheme->name()) : Json(nullptr);
+  if (!evaluation.data_tag_scheme().empty()) json["data_tag_scheme"] = evaluation.data_tag_scheme();
+  if (!scheme) json["note"] = "no entity_f1: " + data::why_no_scheme(task.labels);
+}
+
+void add_queries(Json& json, const EvaluationRun& run, std::size_t examples) {
+  if (run.seconds.empty()) return;
+  double sum = 0;
+  for (const double s : run.seconds) sum += s;
+  json["queries"] = run.seconds.size();
+  json["mean_query_seconds"] = sum / static_cast<double>(run.seconds.size());
+  json["max_query_seconds"] = *std::max_element(run.seconds.begin(), run.seconds.end());
+  json["mean_example_seconds"] = sum / static_cast<double>(examples);
+  json["bytes_sent"] = run.bytes_sent;
+  json["bytes_received"] = run.bytes_received;
+}
+
 void run(const Options& o) {
   const auto start = std::chrono::steady_clock::now();
   const Evaluation evaluation(o);
+  const data::ReadCounts& counts = evaluation.counts();
+  if (const std::string note = empty_text_note(counts, "examples"); !note.empty()) std::cerr << note << '\n';
   const EvaluationRun result = o.mode == "plain"      ? evaluation.plain()
                                : o.mode == "simulate" ? evaluation.simulate()
                                                       : evaluation.encrypted();
@@ -65,23 +95,17 @@ void run(const Options& o) {
   Json json;
   json["mode"] = o.mode;
   json["task"] = task.name;
-  json["kind"] = data::name(task.kind);
+  json["kind"] = model::name_of(task.kind);
   json["metric"] = data::name(task.metrics.front());
   json["value"] = scores.at(data::name(task.metrics.front()));
   for (const data::Metric metric : task.metrics) json["metrics"][data::name(metric)] = scores.at(data::name(metric));
+  add_meaning(json, evaluation);
   json["examples"] = evaluation.examples();
+  if (counts.empty > 0) json["empty"] = counts.empty;
+  if (counts.skipped_empty > 0) json["skipped_empty"] = counts.skipped_empty;
   if (task.kind == model::Task::token_classification) json["words"] = evaluation.words();
   if (o.mode != "plain") add_comparison(json, evaluation, result);
-  if (!result.seconds.empty()) {
-    double sum = 0;
-    for (const double s : result.seconds) sum += s;
-    json["queries"] = result.seconds.size();
-    json["mean_query_seconds"] = sum / static_cast<double>(result.seconds.size());
-    json["max_query_seconds"] = *std::max_element(result.seconds.begin(), result.seconds.end());
-    json["mean_example_seconds"] = sum / static_cast<double>(evaluation.examples());
-    json["bytes_sent"] = result.bytes_sent;
-    json["bytes_received"] = result.bytes_received;
-  }
+  add_queries(json, result, evaluation.examples());
   json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   print(json, o);
 }
@@ -99,8 +123,8 @@ void add_eval(CLI::App& app, Command& command) {
       ->check(CLI::IsMember({"plain", "simulate", "encrypted"}));
   sub->add_option("-d,--data", o->data,
                   "Labelled file (default: the task's dev set in $THEX_DATA, glue/SST-2/dev.tsv)");
-  data::add_layout_options(*sub, o->task, true);
-  sub->add_option("--limit", o->limit, "Only the first so many examples");
+  add_layout_options(*sub, o->task, true);
+  sub->add_option("--limit", o->limit, "Only the first so many examples")->check(CLI::Range(1, 1'000'000'000));
   sub->add_flag("--one-by-one", o->one_by_one, "encrypted: never several examples in one query");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   add_model_options(*sub, o->model);

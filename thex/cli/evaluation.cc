@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iostream>
 #include <optional>
 #include <random>
 
@@ -14,32 +15,21 @@
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/progress.h"
+#include "thex/client/batches.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
 #include "thex/model/reference.h"
 #include "thex/model/tokenizer_files.h"
-#include "thex/protocol/batches.h"
 
 namespace thex::cli {
 namespace {
 
 using model::Task;
 
-// Where the data sets lie within THEX_DATA.
-std::string usual_file(const std::string& task) {
-  static const std::map<std::string, std::string> files{
-      {"", "glue/SST-2/dev.tsv"},          {"sst2", "glue/SST-2/dev.tsv"}, {"mrpc", "glue/MRPC/dev.tsv"},
-      {"rte", "glue/RTE/dev.tsv"},         {"stsb", "glue/STS-B/dev.tsv"}, {"qnli", "glue/QNLI/dev.tsv"},
-      {"qqp", "glue/QQP/dev.tsv"},         {"cola", "glue/CoLA/dev.tsv"},  {"mnli", "glue/MNLI/dev_matched.tsv"},
-      {"conll2003", "conll2003/eng.testa"}};
-  const auto found = files.find(task);
-  return found == files.end() ? "" : found->second;
-}
-
 std::string data_file(const EvaluationOptions& o) {
   if (!o.data.empty()) return o.data;
   const char* folder = std::getenv("THEX_DATA");
-  const std::string file = usual_file(o.task.preset);
+  const std::string file = data::usual_dev_file(o.task.preset);
   if (folder && *folder && !file.empty()) return std::string(folder) + "/" + file;
   throw Error(ErrorCode::usage, "name the labelled file with --data" +
                                     (file.empty() ? "" : ", or set THEX_DATA to the folder of " + file));
@@ -59,25 +49,34 @@ Evaluation::Evaluation(const EvaluationOptions& o)
       threads_(thread_count(o.server.threads)),
       model_(std::make_shared<const model::Model>(model::load_model(folder_, model::Part::all))) {
   const model::ModelConfig& config = model_->config;
+  if (!model_->prefix.empty()) std::cerr << fmt::format("{}: {}\n", folder_.string(), model_->prefix_note());
   if (config.labels.empty()) throw Error(ErrorCode::model, folder_.string() + " has no classification head");
   if (config.task != Task::regression && config.labels.size() < 2) {
     throw Error(ErrorCode::model, folder_.string() + " has one label, a classifier needs two");
   }
   const std::string file = data_file(o);
   task_ = data::task_of(o.task, file, config.task, config.labels);
-  if (task_.kind != Task::regression) {
-    const std::vector<int> to_model = data::match_labels(task_.labels, config.labels);
-    from_model_.assign(to_model.size(), 0);
-    for (std::size_t i = 0; i < to_model.size(); ++i)
-      from_model_[static_cast<std::size_t>(to_model[i])] = static_cast<int>(i);
-    const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
-    if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
-  }
+  if (!task_.columns.pair.empty()) model::require_pairs(config);
+  if (task_.kind != Task::regression) match_labels(config);
+  read(file);
+}
+
+void Evaluation::match_labels(const model::ModelConfig& config) {
+  const std::vector<int> to_model = data::match_labels(task_.labels, config.labels);
+  from_model_.assign(to_model.size(), 0);
+  for (std::size_t i = 0; i < to_model.size(); ++i)
+    from_model_[static_cast<std::size_t>(to_model[i])] = static_cast<int>(i);
+  const auto outside = std::find(task_.labels.begin(), task_.labels.end(), "O");
+  if (outside != task_.labels.end()) outside_ = static_cast<int>(outside - task_.labels.begin());
+}
+
+void Evaluation::read(const std::string& file) {
+  const model::ModelConfig& config = model_->config;
   const auto tokenizer = model::load_tokenizer(folder_, config);
-  const int length = std::min(o.model.max_tokens, config.max_positions);
+  const int length = std::min(options_.model.max_tokens, config.max_positions);
   std::ifstream stream = data::open_data_file(file);
   data::ExampleReader reader(stream, file, task_);
-  while (o.limit == 0 || examples_.size() < o.limit) {
+  while (!options_.limit || examples_.size() < *options_.limit) {
     auto example = reader.next();
     if (!example) break;
     try {
@@ -87,6 +86,8 @@ Evaluation::Evaluation(const EvaluationOptions& o)
     }
     examples_.push_back(*std::move(example));
   }
+  counts_ = reader.counts();
+  data_tag_scheme_ = reader.tag_scheme();
   if (examples_.empty()) throw Error(ErrorCode::input, file + ": no examples; is the file complete?");
 }
 
@@ -95,7 +96,7 @@ Evaluation::Encoded Evaluation::encode(const text::Tokenizer& tokenizer, const d
   Encoded out;
   if (task_.kind != Task::token_classification) {
     const auto pair = example.pair ? std::optional<std::string_view>(*example.pair) : std::nullopt;
-    out.tokens = tokenizer.encode(example.text, pair, length, true);
+    out.tokens = tokenizer.encode(example.text, pair, length);
     return out;
   }
   out.tokens = tokenizer.encode_words(example.words, length);
@@ -130,7 +131,7 @@ EvaluationRun Evaluation::simulate() const {
     const circuit::NoiseModel noise{plan.plan.context.get(), &plan.plan.program_plans[bucket], i};
     run.logits[i] =
         circuit::run_clear(plan.plan.programs[bucket], model::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
-    if (const double flood = plan.flood_deviation(); flood > 0) {
+    if (const double flood = plan.flood_deviation(bucket); flood > 0) {
       std::mt19937_64 engine(i);
       std::normal_distribution<double> normal(0, flood);
       for (double& logit : run.logits[i]) logit += normal(engine);
@@ -142,7 +143,7 @@ EvaluationRun Evaluation::simulate() const {
 
 EvaluationRun Evaluation::encrypted() const {
   ClientSetup setup(options_.model);
-  protocol::Session& session = setup.connect(options_.server);
+  transport::Session& session = setup.connect(options_.server);
   EvaluationRun run = empty();
   Progress progress(examples_.size());
   std::vector<std::vector<std::size_t>> queries;
@@ -151,12 +152,12 @@ EvaluationRun Evaluation::encrypted() const {
   } else {
     std::vector<int> lengths;
     for (const Encoded& e : encodings_) lengths.push_back(static_cast<int>(e.tokens.ids.size()));
-    queries = protocol::make_batches(setup.model().plan, lengths);
+    queries = client::make_batches(setup.model().plan, lengths);
   }
   for (const std::vector<std::size_t>& query : queries) {
     std::vector<text::Encoding> encodings;
     for (const std::size_t i : query) encodings.push_back(encodings_[i].tokens);
-    std::vector<protocol::Classification> results = session.classify_batch(encodings);
+    std::vector<client::Answer> results = session.classify_batch(encodings);
     for (std::size_t k = 0; k < query.size(); ++k) run.logits[query[k]] = std::move(results[k].logits);
     run.seconds.push_back(results[0].seconds.total);
     run.bytes_sent += results[0].bytes_sent;

@@ -27,8 +27,8 @@ struct EvaluationOptions {
   ServerOptions server;
   data::Layout task;
   std::string data;
-  std::size_t limit = 0;    // 0: all examples
-  bool one_by_one = false;  // encrypted: no batches
+  std::optional<std::size_t> limit;  // nothing: all examples
+  bool one_by_one = false;           // encrypted: no batches
 };
 
 // What one mode made of every example.
@@ -58,6 +58,9 @@ class Evaluation {
   const data::TaskSpec& task() const { return task_; }
   std::size_t examples() const { return examples_.size(); }
   std::size_t words() const;  // token classification
+  const data::ReadCounts& counts() const { return counts_; }
+  // Token classification: the scheme of the file's tags ("IOB1"); empty where they are of none.
+  const std::string& data_tag_scheme() const { return data_tag_scheme_; }
   // All metrics of the task. Words that were cut off or have no token count as outside of any entity.
   std::map<std::string, double> scores(const EvaluationRun& run) const;
   RunComparison compare(const EvaluationRun& clear, const EvaluationRun& other) const;
@@ -69,6 +72,8 @@ class Evaluation {
   };
 
   EvaluationRun empty() const;
+  void match_labels(const model::ModelConfig& config);
+  void read(const std::string& file);
   Encoded encode(const text::Tokenizer& tokenizer, const data::Example& example, int length) const;
   int best_label(std::span<const double> logits) const;  // in the task's order
   std::vector<std::span<const double>> decisions(const std::vector<double>& logits, std::size_t example) const;
@@ -82,6 +87,8 @@ class Evaluation {
   int outside_ = 0;              // the label of words without tokens
   std::vector<data::Example> examples_;
   std::vector<Encoded> encodings_;
+  data::ReadCounts counts_;
+  std::string data_tag_scheme_;
 };
 
 }  // namespace thex::cli

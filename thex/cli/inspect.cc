@@ -8,15 +8,17 @@
 #include <vector>
 
 #include "thex/base/parallel.h"
+#include "thex/base/printable.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/run/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/data/tags.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/model/digest.h"
 #include "thex/model/model.h"
-#include "thex/protocol/plan_sizes.h"
+#include "thex/protocol/message_sizes.h"
 
 namespace thex::cli {
 namespace {
@@ -77,6 +79,10 @@ Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder
   json["vocab"] = c.vocab;
   json["labels"] = c.labels;
   json["task"] = model::name_of(c.task);
+  if (c.task == model::Task::token_classification) {
+    const auto scheme = data::scheme_of(c.labels);
+    json["tag_scheme"] = scheme ? Json(scheme->name()) : Json(nullptr);
+  }
   json["he_friendly"] = c.he_friendly();
   return json;
 }
@@ -107,6 +113,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
   json["plan"] = plan.fingerprint();
   json["rounds"] = plan.rounds;
   json["security_bits"] = p.context->security_bits();
+  json["security_model"] = "classical";
   json["parameters"] = {{"log_n", spec.log_n},
                         {"log_qp", p.context->log_qp()},
                         {"levels", p.context->max_level()},
@@ -117,10 +124,9 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
   json["keys"] = {{"rotations", p.keys.rotations.size()},
                   {"wire_bytes", protocol::key_bytes(plan)},
                   {"memory_bytes", p.key_bytes_memory}};
-  if (plan.flooding_bits >= 0) {
+  if (plan.hides_answers()) {
     const std::optional<double> above = plan.flood_bits_above_noise();
-    json["flooding"] = {{"deviation", plan.flood_deviation()},
-                        {"bits_above_noise", above ? Json(*above) : Json(nullptr)}};
+    json["answers"] = {{"flood_bits_above_noise", above ? Json(*above) : Json(nullptr)}};
   }
   json["precision"] = simulated ? "simulated" : calibrated ? "calibrated" : "assumed";
   json["buckets"] = Json::array();
@@ -143,6 +149,11 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
                                {"rescales", b.counts.rescales},
                                {"weight_bytes", bytes},
                                {"steps", steps_json(p, i)}});
+    if (b.hiding)
+      json["buckets"].back()["answer"] = {{"period", b.hiding->period},
+                                          {"flood_deviation", plan.flood_deviation(i)},
+                                          {"exposed_bits", *plan.exposed_bits(i)},
+                                          {"encryptions_of_zero", b.hiding->zeros}};
   }
   json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_largest_bucket", weights}};
   json["ledger"] = ledger_json(plan);
@@ -164,10 +175,26 @@ std::string column(const encoder::QueryShape& shape) {
   return shape.sentences == 1 ? fmt::format("{}", shape.tokens) : fmt::format("{}x{}", shape.sentences, shape.tokens);
 }
 
+// What an answer shows, circuit by circuit.
+void print_hiding(const encoder::InferencePlan& plan) {
+  const std::optional<double> above = plan.flood_bits_above_noise();
+  std::cout << "\nanswers   noise that the server adds to every logit on purpose"
+            << (!above       ? ""
+                : *above < 1 ? "; that of the computation may be as large"
+                             : fmt::format(", {:.0f} bits or more above that of the computation", *above))
+            << "\n          and the most bits that one answer says about the weights, whatever the client encrypts\n"
+            << "tokens    noise  values  most bits\n";
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i)
+    std::cout << fmt::format("{:>6}  {:>7}  {:>6}  {:>9.0f}\n", column(plan.shapes[i]),
+                             fmt::format("2^{:.1f}", std::log2(plan.flood_deviation(i))),
+                             plan.plan.program_plans[i].hiding->period, *plan.exposed_bits(i));
+}
+
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
                 const model::ModelDigests& digests, bool simulated, bool steps) {
-  std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n", folder.string(),
-                           c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task), c.labels.size())
+  std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n",
+                           printable(folder.string()), c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task),
+                           c.labels.size())
             << digests_text(plan, digests);
   if (!plan) {
     std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
@@ -177,8 +204,8 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
   std::cout << fmt::format("protocol  {}, {}; plan {}\n", plan->protocol, encoder::rounds_text(plan->rounds),
                            plan->fingerprint());
-  std::cout << fmt::format("security  {} bits: N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(), p.spec.log_n,
-                           p.context->log_qp());
+  std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
+                           p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),
                            join(p.spec.p_bits), p.spec.log_scale, p.context->max_level(), p.spec.digit_limbs);
   std::cout << fmt::format("keys      {} rotations; {} on the wire (once), {} in the server's memory\n",
@@ -195,14 +222,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
                              b.counts.ciphertext_products + b.counts.plain_products,
                              megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
-  if (plan->flooding_bits >= 0) {
-    const std::optional<double> above = plan->flood_bits_above_noise();
-    const std::string than = !above       ? ""
-                             : *above < 1 ? "; that of the computation may be as large"
-                                          : fmt::format(", {:.0f} bits or more above that of the computation", *above);
-    std::cout << fmt::format("(bits: with noise of 2^{:.1f} that the server adds to every logit on purpose{})\n",
-                             std::log2(plan->flood_deviation()), than);
-  }
+  if (plan->hides_answers()) print_hiding(*plan);
   std::cout << fmt::format(
                    "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
                    simulated                ? "simulated"
@@ -230,7 +250,7 @@ void run(const Options& o) {
   json["model"]["digests"] = digests_json(digests);
   if (plan) json["model_digest"] = hex_or_null(whole_digest(plan.get(), digests));
   if (plan) json.update(plan_json(*plan, o.simulate, !config.thex->layers.empty()));
-  std::cout << json.dump() << '\n';
+  std::cout << json_line(json) << '\n';
 }
 
 }  // namespace

@@ -6,11 +6,12 @@
 #include <iostream>
 #include <memory>
 
+#include "thex/base/printable.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/report.h"
+#include "thex/client/key_files.h"
 #include "thex/encoder/inference_plan.h"
-#include "thex/protocol/key_files.h"
 
 namespace thex::cli {
 namespace {
@@ -24,9 +25,10 @@ struct Options {
 void run(const Options& o) {
   const auto plan = encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens);
   const std::filesystem::path folder =
-      o.output.empty() ? protocol::default_key_folder(plan) : std::filesystem::path(o.output);
+      o.output.empty() ? client::default_key_folder(plan) : std::filesystem::path(o.output);
   const auto start = std::chrono::steady_clock::now();
-  const auto keys = protocol::generate_keys(plan, folder, o.force);
+  const auto keys =
+      client::generate_keys(plan, folder, o.force, [](const std::string& line) { std::cerr << line << std::endl; });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto size = std::filesystem::file_size(folder / "eval.keys");
   if (o.json) {
@@ -39,12 +41,12 @@ void run(const Options& o) {
     json["evaluation_key_bytes"] = size;
     json["evaluation_key_fingerprint"] = protocol::hex(keys.fingerprint);
     json["seconds"] = seconds;
-    std::cout << json.dump() << '\n';
+    std::cout << json_line(json) << '\n';
   } else {
-    std::cout << fmt::format("{}  keep it secret\n{}  {} for the server, sent once\nplan {}, {} bits, {:.2f} s\n",
-                             (folder / "secret.key").string(), (folder / "eval.keys").string(),
-                             megabytes(static_cast<double>(size)), plan.fingerprint(),
-                             plan.plan.context->security_bits(), seconds);
+    std::cout << fmt::format(
+        "{}  keep it secret\n{}  {} for the server, sent once\nplan {}, {} bits (classical), {:.2f} s\n",
+        printable((folder / "secret.key").string()), printable((folder / "eval.keys").string()),
+        megabytes(static_cast<double>(size)), plan.fingerprint(), plan.plan.context->security_bits(), seconds);
   }
 }
 

@@ -218,7 +218,7 @@ Json to_json(const ckks::Context& context, int level, const std::vector<Row>& ro
 
 void print_text(const ckks::Context& context, int level, const std::vector<Row>& rows) {
   std::cout << fmt::format(
-      "N = 2^{}, log2(QP) = {:.1f}, {} bits of security; scale 2^{}, at level {} of {}\n"
+      "N = 2^{}, log2(QP) = {:.1f}, {} bits of classical security; scale 2^{}, at level {} of {}\n"
       "bits behind the binary point, {} slots uniform in [-1, 1]\n\n",
       context.log_n(), context.log_qp(), context.security_bits(), context.spec().log_scale, level, context.max_level(),
       context.slots());
@@ -243,7 +243,7 @@ void run(const Options& o) {
                 fmt::format("--level {}: these parameters have levels 0 to {}", level, context->max_level()));
   const std::vector<Row> rows = Measurement(context, level).run();
   if (o.json) {
-    std::cout << to_json(*context, level, rows).dump() << '\n';
+    std::cout << json_line(to_json(*context, level, rows)) << '\n';
   } else {
     print_text(*context, level, rows);
   }

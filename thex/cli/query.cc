@@ -5,11 +5,11 @@
 
 #include "thex/base/error.h"
 #include "thex/cli/report.h"
-#include "thex/data/conll.h"
+#include "thex/data/tags.h"
 
 namespace thex::cli {
 
-Query make_query(const Text& text, const protocol::ClientModel& model) {
+Query make_query(const Text& text, const client::ClientModel& model) {
   Query query{.text = text.text, .pair = text.pair};
   if (model.model.config.task != model::Task::token_classification) {
     query.encoding = model.encode(text.text, text.pair);
@@ -28,8 +28,7 @@ Query make_query(const Text& text, const protocol::ClientModel& model) {
   return query;
 }
 
-std::vector<WordTag> word_tags(const protocol::Classification& result, const Query& query,
-                               const model::ModelConfig& config) {
+std::vector<WordTag> word_tags(const client::Answer& result, const Query& query, const model::ModelConfig& config) {
   const std::size_t labels = config.labels.size();
   const auto outside = std::find(config.labels.begin(), config.labels.end(), "O");
   const std::size_t none =
@@ -40,7 +39,7 @@ std::vector<WordTag> word_tags(const protocol::Classification& result, const Que
       tags.push_back({none, std::nullopt});
       continue;
     }
-    const auto [label, score] = protocol::top_label(std::span(result.logits).subspan(*token * labels, labels));
+    const auto [label, score] = client::top_label(std::span(result.logits).subspan(*token * labels, labels));
     tags.push_back({label, score});
   }
   return tags;
@@ -48,7 +47,7 @@ std::vector<WordTag> word_tags(const protocol::Classification& result, const Que
 
 std::vector<TextEntity> entities(const std::vector<WordTag>& tags, const Query& query,
                                  const model::ModelConfig& config) {
-  if (!std::all_of(config.labels.begin(), config.labels.end(), data::is_iob)) return {};
+  if (!data::scheme_of(config.labels)) return {};
   std::vector<std::string> names;
   for (const WordTag& tag : tags) names.push_back(config.labels.at(tag.label));
   std::vector<TextEntity> all;

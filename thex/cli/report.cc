@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "thex/base/printable.h"
+
 namespace thex::cli {
 
 std::string megabytes(double bytes) { return fmt::format("{:.2f} MB", bytes / 1e6); }
@@ -12,10 +14,14 @@ std::string label_name(const model::ModelConfig& config, std::size_t label) {
   return label < config.labels.size() ? config.labels[label] : fmt::format("label {}", label);
 }
 
+std::string json_line(const Json& json) {
+  return printable_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 namespace {
 
 // What the model says, by its task.
-void add_outcome(Json& json, const protocol::Classification& r, const Query& query, const model::ModelConfig& config) {
+void add_outcome(Json& json, const client::Answer& r, const Query& query, const model::ModelConfig& config) {
   switch (config.task) {
     case model::Task::classification:
       json["label"] = label_name(config, r.label);
@@ -52,22 +58,23 @@ void add_outcome(Json& json, const protocol::Classification& r, const Query& que
   }
 }
 
-std::string tagged_words(const protocol::Classification& r, const Query& query, const model::ModelConfig& config) {
+std::string tagged_words(const client::Answer& r, const Query& query, const model::ModelConfig& config) {
   const std::vector<WordTag> tags = word_tags(r, query, config);
   std::string out;
   for (std::size_t w = 0; w < tags.size(); ++w)
-    out += fmt::format("{}{}/{}", w ? " " : "", query.words[w], label_name(config, tags[w].label));
+    out +=
+        fmt::format("{}{}/{}", w ? " " : "", printable(query.words[w]), printable(label_name(config, tags[w].label)));
   const std::vector<TextEntity> found = entities(tags, query, config);
   std::size_t width = 0;
-  for (const TextEntity& entity : found) width = std::max(width, entity.type.size());
+  for (const TextEntity& entity : found) width = std::max(width, printable(entity.type).size());
   for (const TextEntity& entity : found)
-    out += fmt::format("\n  {:<{}}  {:.4f}  {}", entity.type, width, entity.score, entity.text);
+    out += fmt::format("\n  {:<{}}  {:.4f}  {}", printable(entity.type), width, entity.score, printable(entity.text));
   return out;
 }
 
 }  // namespace
 
-Json to_json(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
+Json to_json(const client::Answer& r, const Query& query, const client::ClientModel& model) {
   const model::ModelConfig& config = model.model.config;
   Json json;
   json["text"] = query.text;
@@ -76,11 +83,12 @@ Json to_json(const protocol::Classification& r, const Query& query, const protoc
   add_outcome(json, r, query, config);
   json["protocol"] = model.plan.protocol;
   json["security_bits"] = model.plan.plan.context->security_bits();
+  json["security_model"] = "classical";
   json["tokens"] = r.tokens;
   json["padded_tokens"] = r.bucket;
   json["rounds"] = model.plan.rounds;
   json["sentences"] = r.sentences;
-  json["seconds"] = {{"embed", r.seconds.embed},     {"encrypt", r.seconds.encrypt}, {"relu", r.seconds.relu},
+  json["seconds"] = {{"embed", r.seconds.embed},     {"encrypt", r.seconds.encrypt}, {"turns", r.seconds.turns},
                      {"network", r.seconds.network}, {"server", r.seconds.server},   {"decrypt", r.seconds.decrypt},
                      {"total", r.seconds.total}};
   json["bytes_sent"] = r.bytes_sent;
@@ -88,30 +96,30 @@ Json to_json(const protocol::Classification& r, const Query& query, const protoc
   return json;
 }
 
-std::string result_line(const protocol::Classification& r, const Query& query, const protocol::ClientModel& model) {
+std::string result_line(const client::Answer& r, const Query& query, const client::ClientModel& model) {
   const model::ModelConfig& config = model.model.config;
   if (config.task == model::Task::token_classification) return tagged_words(r, query, config);
-  const std::string text = query.pair ? query.text + " | " + *query.pair : query.text;
+  const std::string text = printable(query.pair ? query.text + " | " + *query.pair : query.text);
   if (config.task == model::Task::regression) return fmt::format("{:9.4f}  {}", r.logits.at(0), text);
   std::size_t width = 0;
-  for (const std::string& label : config.labels) width = std::max(width, label.size());
-  return fmt::format("{:<{}}  {:.4f}  {}", label_name(config, r.label), width, r.score, text);
+  for (const std::string& label : config.labels) width = std::max(width, printable(label).size());
+  return fmt::format("{:<{}}  {:.4f}  {}", printable(label_name(config, r.label)), width, r.score, text);
 }
 
-std::string result_details(const protocol::Classification& r, const protocol::ClientModel& model) {
+std::string result_details(const client::Answer& r, const client::ClientModel& model) {
   const ckks::Context& context = *model.plan.plan.context;
-  const protocol::PhaseTimes& t = r.seconds;
+  const client::PhaseTimes& t = r.seconds;
   std::string out;
   if (r.sentences > 1) out += fmt::format("  batch     {} texts in one query, of which this is\n", r.sentences);
   out += fmt::format(
-      "  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, client's ReLU {:.3f}, server {:.3f}, network {:.3f}, "
+      "  time      {:.3f} s: embed {:.3f}, encrypt {:.3f}, client's turns {:.3f}, server {:.3f}, network {:.3f}, "
       "decrypt {:.3f}\n",
-      t.total, t.embed, t.encrypt, t.relu, t.server, t.network, t.decrypt);
+      t.total, t.embed, t.encrypt, t.turns, t.server, t.network, t.decrypt);
   out += fmt::format("  traffic   {} sent, {} received, {}; {} tokens, padded to {}\n",
                      megabytes(static_cast<double>(r.bytes_sent)), megabytes(static_cast<double>(r.bytes_received)),
                      encoder::rounds_text(model.plan.rounds), r.tokens, r.bucket);
-  out += fmt::format("  security  {} bits: N = 2^{}, log2(QP) = {:.0f}; protocol {}\n", context.security_bits(),
-                     context.log_n(), context.log_qp(), model.plan.protocol);
+  out += fmt::format("  security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}; protocol {}\n",
+                     context.security_bits(), context.log_n(), context.log_qp(), model.plan.protocol);
   return out;
 }
 

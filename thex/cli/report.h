@@ -6,19 +6,24 @@
 #include <string_view>
 
 #include "thex/cli/query.h"
-#include "thex/protocol/client.h"
+#include "thex/transport/session.h"
 
 namespace thex::cli {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const protocol::Classification& result, const Query& query, const protocol::ClientModel& model);
+// A JSON value on one line without characters that a terminal obeys; file names that are not UTF-8 are shown as they
+// can.
+std::string json_line(const Json& json);
 
+Json to_json(const client::Answer& result, const Query& query, const client::ClientModel& model);
+
+// One result for people, with control characters of texts and labels escaped (base/printable.h):
 // "positive  0.9876  a gripping, beautiful film"; of a regression "3.1416  a text"; of a token classifier the words
 // with their tags, "Ada/B-PER sleeps/O", and a line for each entity, "  PER  0.9876  Ada".
-std::string result_line(const protocol::Classification& result, const Query& query, const protocol::ClientModel& model);
+std::string result_line(const client::Answer& result, const Query& query, const client::ClientModel& model);
 // Phases, traffic and security, several lines.
-std::string result_details(const protocol::Classification& result, const protocol::ClientModel& model);
+std::string result_details(const client::Answer& result, const client::ClientModel& model);
 
 Json ledger_json(const encoder::InferencePlan& plan);
 std::string ledger_text(const encoder::InferencePlan& plan);

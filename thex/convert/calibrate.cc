@@ -53,15 +53,74 @@ class Meter {
   Tensor histogram_;
 };
 
+// One point of a layer: its names, what training leaves there, and which of its entries are real.
+struct Point {
+  enum class Entries { pairs, queries, rows };  // of queries and keys; of queries, by head; of tokens
+  const char* estimation;                       // the name where the softmax is estimated or exact; null: not there
+  const char* power;                            // the name where it is a power
+  Magnitude LayerMagnitudes::*magnitude;
+  Entries entries;
+  const Tensor& (*trace)(const LayerTrace&);
+  bool nonlinear;  // the input of a nonlinearity
+};
+
+using E = Point::Entries;
+using M = LayerMagnitudes;
+using T = LayerTrace;
+constexpr Point kPoints[] = {
+    {"score", "score", &M::score, E::pairs, [](const T& t) -> const Tensor& { return t.u; }, true},
+    {"cube", "square", &M::cube, E::pairs, [](const T& t) -> const Tensor& { return t.cubes; }, false},
+    {"cube_sum", "mean_square", &M::cube_sum, E::queries, [](const T& t) -> const Tensor& { return t.sum; }, false},
+    {"t1", nullptr, &M::t1, E::queries, [](const T& t) -> const Tensor& { return t.t1; }, true},
+    {"t2", nullptr, &M::t2, E::queries, [](const T& t) -> const Tensor& { return t.t2; }, true},
+    {"context", "context", &M::context, E::rows, [](const T& t) -> const Tensor& { return t.context; }, false},
+    {"attention_sum", "attention_sum", &M::attention_sum, E::rows,
+     [](const T& t) -> const Tensor& { return t.norm_in[0]; }, false},
+    {"attention_norm", "attention_norm", &M::attention_norm, E::rows,
+     [](const T& t) -> const Tensor& { return t.norm_out[0]; }, false},
+    {"ffn", "ffn", &M::ffn, E::rows, [](const T& t) -> const Tensor& { return t.ffn; }, true},
+    {"output_sum", "output_sum", &M::output_sum, E::rows, [](const T& t) -> const Tensor& { return t.norm_in[1]; },
+     false},
+    {"output_norm", "output_norm", &M::output_norm, E::rows, [](const T& t) -> const Tensor& { return t.norm_out[1]; },
+     false},
+};
+
+// A meter for each of kPoints.
 struct LayerMeters {
-  Meter score, cube, cube_sum, t1, t2, context, attention_sum, attention_norm, ffn, output_sum, output_norm;
+  Meter meters[std::size(kPoints)];
+
+  void add(const LayerTrace& trace, const Tensor& mask) {
+    const Tensor rows = mask.slice(1, 0, trace.ffn.size(1)).unsqueeze(-1);  // [B, Lq, 1]
+    const Tensor queries = rows.unsqueeze(1);                               // [B, 1, Lq, 1]
+    const Tensor pairs = queries * mask.unsqueeze(1).unsqueeze(1);          // [B, 1, Lq, L]
+    for (std::size_t i = 0; i < std::size(kPoints); ++i) {
+      const Point& point = kPoints[i];
+      meters[i].add(point.trace(trace), point.entries == E::pairs     ? pairs
+                                        : point.entries == E::queries ? queries
+                                                                      : rows);
+    }
+  }
 
   LayerMagnitudes result() const {
-    return {score.result(), cube.result(),       cube_sum.result(),      t1.result(),
-            t2.result(),    context.result(),    attention_sum.result(), attention_norm.result(),
-            ffn.result(),   output_sum.result(), output_norm.result()};
+    LayerMagnitudes magnitudes;
+    for (std::size_t i = 0; i < std::size(kPoints); ++i) magnitudes.*kPoints[i].magnitude = meters[i].result();
+    return magnitudes;
   }
 };
+
+// The largest of all layers.
+Ranges ranges_of(std::vector<LayerMagnitudes> layers) {
+  Ranges r;
+  const auto grow = [](double& into, const Magnitude& from) { into = std::max(into, from.max); };
+  for (const LayerMagnitudes& m : layers) {
+    grow(r.u, m.score), grow(r.t1, m.t1), grow(r.t2, m.t2), grow(r.ffn, m.ffn), grow(r.cube, m.cube);
+    grow(r.sum, m.cube_sum), grow(r.context, m.context);
+    for (const Magnitude& hidden : {m.attention_sum, m.attention_norm, m.output_sum, m.output_norm})
+      grow(r.hidden, hidden);
+  }
+  r.layers = std::move(layers);
+  return r;
+}
 
 }  // namespace
 
@@ -76,18 +135,12 @@ std::vector<model::LayerRanges> Ranges::layer_ranges() const {
   return out;
 }
 
-std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& l) {
-  return {{"score", l.score},
-          {"cube", l.cube},
-          {"cube_sum", l.cube_sum},
-          {"t1", l.t1},
-          {"t2", l.t2},
-          {"context", l.context},
-          {"attention_sum", l.attention_sum},
-          {"attention_norm", l.attention_norm},
-          {"ffn", l.ffn},
-          {"output_sum", l.output_sum},
-          {"output_norm", l.output_norm}};
+std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer, model::Softmax softmax) {
+  std::vector<std::pair<std::string, Magnitude>> out;
+  for (const Point& point : kPoints)
+    if (const char* const name = softmax == model::Softmax::power ? point.power : point.estimation)
+      out.emplace_back(name, layer.*point.magnitude);
+  return out;
 }
 
 Excess largest_excess(const Ranges& calibrated, const Ranges& other) {
@@ -95,63 +148,42 @@ Excess largest_excess(const Ranges& calibrated, const Ranges& other) {
   const auto compare = [&](double before, double after, const std::string& where) {
     if (before > 0 && !(after / before <= largest.ratio)) largest = {after / before, where};
   };
-  for (std::size_t l = 0; l < calibrated.layers.size(); ++l) {
-    const auto before = named(calibrated.layers[l]), after = named(other.layers.at(l));
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      const std::string& name = before[i].first;
-      if (name == "score" || name == "t1" || name == "t2" || name == "ffn")
-        compare(before[i].second.max, after[i].second.max, "layer " + std::to_string(l) + ", " + name);
-    }
-  }
+  for (std::size_t l = 0; l < calibrated.layers.size(); ++l)
+    for (const Point& point : kPoints)
+      if (point.nonlinear)
+        compare((calibrated.layers[l].*point.magnitude).max, (other.layers.at(l).*point.magnitude).max,
+                "layer " + std::to_string(l) + ", " + point.estimation);
   compare(calibrated.logit, other.logit, "logits");
   return largest;
 }
 
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
   at::NoGradGuard no_grad;
-  Ranges r;
-  r.min_sum = 1e30;
   const ForwardOptions options;  // of the last layer what the outputs depend on
   std::vector<LayerMeters> meters(static_cast<std::size_t>(module.config.layers));
+  double min_sum = 1e30, logit = 0;
   for (const auto& indices : sorted_batches(data, 32)) {
     const Batch batch = collate(data, indices, module.device);
     const Output out = module.forward(batch, options);
     for (std::size_t l = 0; l < meters.size(); ++l) {
       const LayerTrace& t = out.layers[l];
-      LayerMeters& m = meters[l];
-      const Tensor rows = batch.mask.slice(1, 0, t.ffn.size(1)).unsqueeze(-1);  // [B, Lq, 1]
-      const Tensor query = rows.unsqueeze(1);                                   // [B, 1, Lq, 1]
-      const Tensor pair = query * batch.mask.unsqueeze(1).unsqueeze(1);         // [B, 1, Lq, L]
-      m.score.add(t.u, pair);
-      m.cube.add(t.cubes, pair);
-      m.cube_sum.add(t.sum, query);
-      m.t1.add(t.t1, query);
-      m.t2.add(t.t2, query);
-      m.context.add(t.context, rows);
-      m.ffn.add(t.ffn, rows);
-      m.attention_sum.add(t.norm_in[0], rows);
-      m.attention_norm.add(t.norm_out[0], rows);
-      m.output_sum.add(t.norm_in[1], rows);
-      m.output_norm.add(t.norm_out[1], rows);
-      if (t.sum.defined()) r.min_sum = std::min(r.min_sum, (t.sum + (1 - query) * 1e30).min().item<double>());
+      meters[l].add(t, batch.mask);
+      const Tensor query = batch.mask.slice(1, 0, t.ffn.size(1)).unsqueeze(-1).unsqueeze(1);
+      if (t.sum.defined()) min_sum = std::min(min_sum, (t.sum + (1 - query) * 1e30).min().item<double>());
     }
     Tensor logits = out.logits;
     if (module.config.task == model::Task::token_classification)  // those of every token are encrypted
       logits = at::linear(out.layers.back().norm_out[1], module.params.at("classifier.weight"),
                           module.params.at("classifier.bias")) *
                batch.mask.unsqueeze(-1);
-    if (logits.numel() > 0) r.logit = std::max(r.logit, logits.abs().max().item<double>());
+    if (logits.numel() > 0) logit = std::max(logit, logits.abs().max().item<double>());
   }
-  for (const LayerMeters& meter : meters) {
-    const LayerMagnitudes m = meter.result();
-    r.layers.push_back(m);
-    const auto grow = [](double& into, const Magnitude& from) { into = std::max(into, from.max); };
-    grow(r.u, m.score), grow(r.t1, m.t1), grow(r.t2, m.t2), grow(r.ffn, m.ffn), grow(r.cube, m.cube);
-    grow(r.sum, m.cube_sum), grow(r.context, m.context);
-    for (const Magnitude& hidden : {m.attention_sum, m.attention_norm, m.output_sum, m.output_norm})
-      grow(r.hidden, hidden);
-  }
-  return r;
+  std::vector<LayerMagnitudes> layers;
+  for (const LayerMeters& meter : meters) layers.push_back(meter.result());
+  Ranges ranges = ranges_of(std::move(layers));
+  ranges.min_sum = min_sum;
+  ranges.logit = logit;
+  return ranges;
 }
 
 DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_length, std::uint64_t seed) {

@@ -45,8 +45,8 @@ struct Ranges {
   std::vector<model::LayerRanges> layer_ranges() const;
 };
 
-// The points of a layer with their names, for reports.
-std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer);
+// The points that a layer with this softmax has, with their names, for reports.
+std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer, model::Softmax softmax);
 
 // Real tokens only, every query row that the outputs depend on.
 Ranges measure_ranges(const EncoderModule& module, const DataSet& data);

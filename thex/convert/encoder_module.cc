@@ -19,34 +19,10 @@ bool ends_with(const std::string& s, const std::string& tail) {
   return s.size() >= tail.size() && s.compare(s.size() - tail.size(), tail.size(), tail) == 0;
 }
 
-// The shapes of a plain model with this configuration.
-std::map<std::string, std::vector<std::int64_t>> plain_shapes(const model::ModelConfig& c) {
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  auto add_linear = [&](const std::string& name, std::int64_t out, std::int64_t in) {
-    shapes[name + ".weight"] = {out, in};
-    shapes[name + ".bias"] = {out};
-  };
-  auto add_norm = [&](const std::string& name) {
-    shapes[name + ".weight"] = {c.hidden};
-    shapes[name + ".bias"] = {c.hidden};
-  };
-  shapes["embeddings.word_embeddings.weight"] = {c.vocab, c.hidden};
-  shapes["embeddings.position_embeddings.weight"] = {c.max_positions, c.hidden};
-  if (c.type_vocab > 0) shapes["embeddings.token_type_embeddings.weight"] = {c.type_vocab, c.hidden};
-  add_norm("embeddings.LayerNorm");
-  for (int l = 0; l < c.layers; ++l) {
-    const std::string p = layer_prefix(l);
-    for (const char* name :
-         {"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"})
-      add_linear(p + name, c.hidden, c.hidden);
-    add_norm(p + "attention.output.LayerNorm");
-    add_linear(p + "intermediate.dense", c.ffn, c.hidden);
-    add_linear(p + "output.dense", c.hidden, c.ffn);
-    add_norm(p + "output.LayerNorm");
-  }
-  if (c.pooler) add_linear("pooler.dense", c.hidden, c.hidden);
-  if (!c.labels.empty()) add_linear("classifier", static_cast<std::int64_t>(c.labels.size()), c.hidden);
-  return shapes;
+// Name and shape of every tensor that a module holds before anything is replaced.
+std::map<std::string, std::vector<std::int64_t>> plain_shapes(model::ModelConfig config) {
+  config.thex.reset();
+  return model::expected_tensors(config);
 }
 
 }  // namespace

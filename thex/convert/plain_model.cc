@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 #include "thex/base/error.h"
 
@@ -26,15 +25,6 @@ void start_similarity(EncoderModule& student) {
 }
 
 }  // namespace
-
-std::string PlainOptions::describe() const {
-  char b[300];
-  std::snprintf(b, sizeof b, "student %d %d %d %d %d|%d %ld %d|%g %g %zu %g %g %g %g %g %llu %ld", student.layers,
-                student.hidden, student.heads, student.ffn, student.max_positions, student_epochs, min_steps, patience,
-                student_rate, student_embedding_rate, student_batch, hard, temperature, dropout, word_dropout,
-                length_power, static_cast<unsigned long long>(seed), max_steps);
-  return b;
-}
 
 void start_head(EncoderModule& module, const DataSet& train) {
   if (module.config.task != model::Task::regression) return;
@@ -73,6 +63,7 @@ EncoderModule fine_tune_backbone(const model::Model& backbone, const std::string
   start_head(module, data.split.train);
   TrainOptions t;
   t.name = name;
+  t.rate_option = "--" + name + "-rate";  // --plain-rate, --teacher-rate
   t.epochs = o.epochs > 0 ? o.epochs : std::min(10, epochs_for(data.split.train.size(), o.batch, o.min_steps, 1));
   t.patience = o.patience;
   t.batch_size = o.batch;
@@ -145,12 +136,11 @@ Score train_student(EncoderModule& student, const TaskData& data, Tensor logits,
                     const CheckpointStore* store, const Log& log) {
   TrainOptions t;
   t.name = "student";
-  t.epochs = o.student_epochs > 0 ? o.student_epochs
-                                  : std::min(60, epochs_for(data.split.train.size(), o.student_batch, o.min_steps, 4));
+  t.epochs = o.epochs > 0 ? o.epochs : std::min(60, epochs_for(data.split.train.size(), o.batch, o.min_steps, 4));
   t.patience = o.patience;
-  t.batch_size = o.student_batch;
-  t.learning_rate = o.student_rate;
-  t.embedding_rate = o.student_embedding_rate;
+  t.batch_size = o.batch;
+  t.learning_rate = o.rate;
+  t.embedding_rate = o.embedding_rate;
   t.length_power = o.length_power;
   t.seed = o.seed;
   t.max_steps = o.max_steps;

@@ -3,42 +3,10 @@
 #pragma once
 
 #include "thex/convert/checkpoint.h"
+#include "thex/convert/plain_options.h"
 #include "thex/convert/train.h"
 
 namespace thex::convert {
-
-struct FineTuneOptions {
-  int epochs = 0;  // 0: as many as make `min_steps` steps, 10 at most
-  long min_steps = 400;
-  int patience = 3;
-  double rate = 6e-5;  // of a pre-trained encoder; the fresh head shares it
-  double head_rate_scale = 1;
-  std::size_t batch = 32;
-  double dropout = 0;
-  double length_power = 0;
-  bool fresh_pooler = false;  // a random pooler where the encoder has none
-  std::uint64_t seed = 1;
-  long max_steps = 0;  // for tests: stop each training there
-};
-
-struct PlainOptions {
-  model::ModelConfig student;  // shape of the result; labels and task set by the caller
-  FineTuneOptions teacher;
-  int student_epochs = 0;  // 0: as many as make `min_steps` steps, 4 at least and 60 at most
-  long min_steps = 4000;
-  int patience = 8;
-  double student_rate = 1e-3;
-  double student_embedding_rate = 1e-3;
-  std::size_t student_batch = 64;
-  double hard = 0.2;  // share of the hard-label loss
-  double temperature = 2;
-  double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
-  double length_power = 0.5;
-  std::uint64_t seed = 1;
-  long max_steps = 0;  // for tests: stop each training there
-
-  std::string describe() const;  // of the student's training, for fingerprints
-};
 
 // `config` with the encoder's tensors where it has them and random ones elsewhere; never its classifier. Throws
 // Error(model) when shapes differ.

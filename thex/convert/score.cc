@@ -125,10 +125,10 @@ Score score_of(const data::TaskSpec& spec, const DataSet& data, const Tensor& ta
   score.count = data.size();
   const data::Outcomes outcomes = outcomes_of(spec, data, table);
   for (const auto& [name, value] : data::scores(spec, outcomes)) score.metrics[name] = 100 * value;
-  score.metric = 100 * data::score(spec.metrics.front(), outcomes, spec.labels);
+  score.metric = 100 * data::task_score(spec.metrics.front(), outcomes, spec);
   score.metric_long = score.metric;
   if (n_long > 1 && n_long < data.size())
-    score.metric_long = 100 * data::score(spec.metrics.front(), beginning(outcomes, n_long), spec.labels);
+    score.metric_long = 100 * data::task_score(spec.metrics.front(), beginning(outcomes, n_long), spec);
   score.loss = mean_loss(spec, data, table);
   return score;
 }
@@ -152,7 +152,7 @@ double standard_error(const data::TaskSpec& spec, const data::Outcomes& all, int
       if (!all.gold_tags.empty())
         part.predicted_tags.push_back(all.predicted_tags[i]), part.gold_tags.push_back(all.gold_tags[i]);
     }
-    const double value = 100 * data::score(spec.metrics.front(), part, spec.labels);
+    const double value = 100 * data::task_score(spec.metrics.front(), part, spec);
     sum += value, squares += value * value;
   }
   const double mean = sum / draws;

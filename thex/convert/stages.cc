@@ -57,7 +57,7 @@ class Workflow {
         o_(o),
         log_(log),
         some_(evenly_spaced(data.split.train, 6000)),
-        run_(plain.clone(), data, store.with(o.describe()), o.seed, log) {
+        run_(plain.clone(), data, store.with(describe(o)), o.seed, log) {
     const Objective objective = objective_of(data.spec.kind, data.split.train);
     task_ = label_loss(objective);
     if (o.profile == Profile::standard) {
@@ -88,7 +88,13 @@ class Workflow {
       replace_norms();
     }
     run_.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
-      for (auto& [name, value] : m.params) value = value.to(torch::kFloat16).to(torch::kFloat32);
+      for (auto& [name, value] : m.params) {
+        value = value.to(torch::kFloat16).to(torch::kFloat32);
+        if (!at::isfinite(value).all().item<bool>())
+          throw Error(ErrorCode::input, "training left values in '" + name +
+                                            "' that 16 bits cannot hold (beyond 65504): add training examples, or "
+                                            "lower --rate");
+      }
     });
     DataSet calibration = some_;
     const DataSet joined = join_to_length(data_.split.train, 300, static_cast<std::size_t>(data_.max_length), o_.seed);
@@ -104,7 +110,7 @@ class Workflow {
   }
 
  private:
-  // Protocol::one_round.
+  // What one_round replaces: the activation and the softmax, by polynomials.
   void become_polynomial() {
     run_.stage("square", "GELU -> parabola, fine-tuned", [&](EncoderModule& m) {
       start_square_activation(m, some_);
@@ -116,7 +122,7 @@ class Workflow {
     });
   }
 
-  // Protocol::the_x.
+  // What the_x replaces: the activation by ReLU, the softmax by an estimation.
   void become_estimation() {
     if (run_.module.config.activation != model::Activation::relu)
       run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
@@ -193,6 +199,7 @@ class Workflow {
                  }
                  TrainOptions t = options("affine-norm", o_.norm_epochs, o_.final_steps);
                  t.learning_rate = o_.norm_rate;
+                 t.rate_option = "--norm-rate";
                  t.embedding_rate = 0;
                  t.length_power = 0;
                  t.keep_last = true;
@@ -242,35 +249,6 @@ class Workflow {
 };
 
 }  // namespace
-
-WorkflowOptions default_options(Profile profile, model::Protocol protocol, const model::ModelConfig& config) {
-  WorkflowOptions o;
-  o.profile = profile;
-  o.protocol = protocol;
-  o.learning_rate = o.embedding_rate = config.hidden <= 128 ? 2e-4 : config.hidden <= 384 ? 5e-5 : 3e-5;
-  if (protocol == model::Protocol::one_round) {
-    o.score_limit = 6;  // a square tells scores less apart than a cube
-    if (config.hidden <= 128) {
-      // Attention by a power has more to learn anew. Without LayerNorms nothing holds polynomials back: at 4.5e-4 one
-      // batch in a few hundred threw them off.
-      o.learning_rate = o.embedding_rate = 6e-4;
-      o.affine_rate = 0.3;
-    }
-  }
-  if (profile == Profile::paper) o.dropout = 0.1;
-  return o;
-}
-
-std::string WorkflowOptions::describe() const {
-  char b[500];
-  std::snprintf(
-      b, sizeof b, "%d %d|%d %d %d %ld %ld %d %d|%g %g %g %g %zu %zu %g %g %g %g %g %g %g %g %g %g %d %g %llu %ld",
-      static_cast<int>(profile), static_cast<int>(protocol), epochs, norm_epochs, final_epochs, min_steps, final_steps,
-      patience, norm_group, learning_rate, embedding_rate, affine_rate, weight_decay, batch_size, epoch_examples, hard,
-      hidden, temperature, dropout, word_dropout, length_power, score_limit, ffn_limit, hidden_limit, range_weight,
-      estimation_steps, norm_rate, static_cast<unsigned long long>(seed), max_steps);
-  return b;
-}
 
 WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_table, const TaskData& data,
                             const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {

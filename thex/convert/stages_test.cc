@@ -175,7 +175,7 @@ TEST(Stages, EveryTaskBecomesFriendlyWithATeacher) {
     EXPECT_GT(result.stages.back().dev.metric, 75) << spec.name;
     ASSERT_EQ(result.ranges.layers.size(), 2U);
     for (const LayerMagnitudes& layer : result.ranges.layers)
-      for (const auto& [name, m] : named(layer)) {
+      for (const auto& [name, m] : named(layer, model.config.thex->softmax)) {
         EXPECT_GT(m.rms, 0) << name;
         EXPECT_LE(m.rms, m.max) << name;
         EXPECT_LE(m.p50, m.p99) << name;

@@ -4,13 +4,20 @@
 #include <numeric>
 
 #include "thex/base/error.h"
+#include "thex/cli/layout_options.h"
 #include "thex/data/labels.h"
-#include "thex/data/layout_options.h"
 
 namespace thex::convert {
 namespace {
 
-using data::kKindNames;
+constexpr model::Task kKinds[] = {model::Task::classification, model::Task::regression,
+                                  model::Task::token_classification};
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (const model::Task kind : kKinds) names.emplace_back(model::name_of(kind));
+  return names;
+}
 
 std::string join(const std::vector<std::string>& parts) {
   std::string out;
@@ -20,9 +27,9 @@ std::string join(const std::vector<std::string>& parts) {
 
 model::Task kind_of(const TaskArguments& a, const std::optional<model::ModelConfig>& model) {
   if (!a.kind.empty()) {
-    const auto at = std::find(std::begin(kKindNames), std::end(kKindNames), a.kind);
-    if (at == std::end(kKindNames)) throw Error(ErrorCode::usage, "no kind is named \"" + a.kind + "\"");
-    return static_cast<model::Task>(at - std::begin(kKindNames));
+    for (const model::Task kind : kKinds)
+      if (a.kind == model::name_of(kind)) return kind;
+    throw Error(ErrorCode::usage, "no kind is named \"" + a.kind + "\"");
   }
   if (model) return model->task;
   return a.preset.empty() ? model::Task::classification : data::preset(a.preset).kind;
@@ -39,9 +46,9 @@ void check_label_count(const data::TaskSpec& task) {
 }  // namespace
 
 void add_task_arguments(CLI::App& app, TaskArguments& a) {
-  data::add_layout_options(app, a, true);
+  cli::add_layout_options(app, a, true);
   app.add_option("--kind", a.kind, "classification, regression or token_classification (default: the model's)")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kKindNames), std::end(kKindNames))));
+      ->check(CLI::IsMember(kind_names()));
   app.add_option(
          "--labels", a.labels,
          "Label names in the order of the model's outputs (default: the model's, or those of the training file)")
@@ -52,11 +59,11 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
                           const std::optional<model::ModelConfig>& model) {
   if (!a.preset.empty() && (!a.kind.empty() || !a.labels.empty()))
     throw Error(ErrorCode::usage, "--task " + a.preset + " says the kind and the labels already");
-  if (a.preset.empty() && a.format.empty()) data::format_of(train);  // training does not guess a format
   const model::Task kind = kind_of(a, model);
+  if (a.preset.empty() && a.format.empty()) data::format_of(train, kind);  // training does not guess a format
   if (model && model->task != kind)
-    throw Error(ErrorCode::usage,
-                std::string("the model is made for ") + data::name(model->task) + ", --kind says " + data::name(kind));
+    throw Error(ErrorCode::usage, std::string("the model is made for ") + model::name_of(model->task) +
+                                      ", --kind says " + model::name_of(kind));
   std::vector<std::string> labels = a.labels;
   if (labels.empty() && model) labels = model->labels;
   if (labels.empty() && kind == model::Task::regression) labels = {"score"};
@@ -66,6 +73,8 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
     task.file.labels = data::labels_of(train, task.file);
     task.file.metrics = data::default_metrics(kind, task.file.labels);
   }
+  const auto positive = data::positive_class(task.file);
+  if (positive) task.file.positive = task.file.labels[*positive];  // whatever the order of the outputs
   check_label_count(task.file);
   task.spec = task.file;
   task.to_model.resize(task.file.labels.size());
@@ -97,12 +106,13 @@ DataSet load_data(const std::filesystem::path& file, const ResolvedTask& task, c
 }
 
 std::string describe(const data::TaskSpec& spec) {
-  std::string out = spec.name + ": " + data::name(spec.kind);
+  std::string out = spec.name + ": " + model::name_of(spec.kind);
   if (!spec.columns.pair.empty()) out += " of pairs";
   if (spec.kind != model::Task::regression) out += " (" + join(spec.labels) + ")";
   out += ", judged by";
   for (std::size_t i = 0; i < spec.metrics.size(); ++i)
     out += (i ? ", " : " ") + std::string(data::name(spec.metrics[i]));
+  if (!spec.positive.empty()) out += ", " + spec.positive + " counting as positive";
   return out;
 }
 

@@ -94,8 +94,9 @@ class Training {
       const Tensor value = loss_(out, batch);
       const double v = value.item<double>();
       if (!std::isfinite(v))
-        throw Error(ErrorCode::internal, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
-                                             ": the loss is not finite; lower the learning rate");
+        throw Error(ErrorCode::usage, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
+                                          ": its loss is no finite number; lower " + o_.rate_option + " (now " +
+                                          note_text(o_.learning_rate) + ")");
       value.backward();
       const double factor = rate_factor(step_, total_, o_.warmup);
       adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), out.word_rows, batch.unique,

@@ -24,7 +24,8 @@ std::string curve_text(const Curve& curve);
 Curve curve_from(const std::string& text);
 
 struct TrainOptions {
-  std::string name;  // for progress lines and the checkpoint's file name
+  std::string name;                    // for progress lines and the checkpoint's file name
+  std::string rate_option = "--rate";  // which option of the command line sets the rate, for messages
   int epochs = 1;
   int patience = 0;  // epochs without a better held-out score before training ends; 0: all epochs
   std::size_t batch_size = 64;
@@ -51,7 +52,7 @@ struct TrainOptions {
   ForwardOptions forward;
 };
 
-// Of `batch_size`, see TrainOptions::epoch_examples.
+// How many steps of `batch_size` an epoch has, see TrainOptions::epoch_examples.
 long steps_per_epoch(std::size_t examples, std::size_t batch_size, std::size_t epoch_examples);
 
 // The epochs that make at least `steps` steps of `batch_size`, and at least `at_least`.
@@ -61,8 +62,8 @@ int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_
 std::string training_state_name(const std::string& training);
 
 // Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
-// the best epoch, whose parameters the module then has. Throws Error(internal) when the loss is no longer finite,
-// Error(usage) when memory runs out, Error(file) when a checkpoint cannot be written.
+// the best epoch, whose parameters the module then has. Throws Error(usage) when the loss is no longer finite or memory
+// runs out, Error(file) when a checkpoint cannot be written.
 Score train(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log);
 

@@ -1,7 +1,7 @@
 #include "thex/convert/verify.h"
 
-#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "thex/convert/score.h"
 #include "thex/model/reference.h"
@@ -29,9 +29,10 @@ Agreement compare_with_reference(const EncoderModule& module, const model::Model
         const double value = run.logits.at((words ? static_cast<std::size_t>(data[i].first[r]) : 0) * width + k);
         float* into = reference.data_ptr<float>() + (row + r) * width + k;
         *into = static_cast<float>(value);
-        result.largest_difference =
-            std::max(result.largest_difference,
-                     std::abs(value - static_cast<double>(table.data_ptr<float>()[(row + r) * width + k])));
+        const double difference = std::abs(value - static_cast<double>(table.data_ptr<float>()[(row + r) * width + k]));
+        // A difference that is no number is larger than every other.
+        if (!(difference <= result.largest_difference)) result.largest_difference = difference;
+        if (std::isnan(difference)) result.largest_difference = std::numeric_limits<double>::infinity();
       }
   }
   result.metric = score_of(spec, data, reference).metric;

@@ -1,5 +1,5 @@
-// The exported model against the module it came from: thex::bert's double-precision forward pass, sentence by sentence
-// without padding, must give the same logits as libtorch's padded single-precision batches.
+// The exported model against the module it came from: the double-precision forward pass of thex::model, sentence by
+// sentence without padding, must give the same logits as libtorch's padded single-precision batches.
 #pragma once
 
 #include "thex/convert/data.h"
@@ -8,8 +8,8 @@
 namespace thex::convert {
 
 struct Agreement {
-  double metric = 0;              // of the reference: the task's first one, times 100
-  double largest_difference = 0;  // of any logit
+  double metric = 0;              // the task's first metric of the reference, times 100
+  double largest_difference = 0;  // of any logit; infinite when one is no number
   std::size_t count = 0;
 };
 

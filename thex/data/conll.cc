@@ -27,7 +27,8 @@ std::vector<std::string_view> split_blanks(std::string_view line) {
 
 }  // namespace
 
-ConllReader::ConllReader(LineReader& lines, const std::vector<std::string>& columns) : lines_(lines) {
+ConllReader::ConllReader(LineReader& lines, const std::vector<std::string>& columns, Style style)
+    : lines_(lines), style_(style) {
   for (const std::string& column : columns) {
     if (column == "#last") {
       positions_.push_back(kLast);
@@ -42,84 +43,57 @@ ConllReader::ConllReader(LineReader& lines, const std::vector<std::string>& colu
   }
 }
 
+std::vector<std::string_view> ConllReader::fields_of(const std::string& line) const {
+  if (style_ == Style::conll2003) return split_blanks(line);
+  if (line.starts_with('#')) return {};
+  std::vector<std::string_view> out;
+  for (std::string_view rest = line; !rest.empty();) {
+    const std::size_t tab = std::min(rest.find('\t'), rest.size());
+    out.push_back(rest.substr(0, tab));
+    rest.remove_prefix(std::min(tab + 1, rest.size()));
+  }
+  return out;
+}
+
+void ConllReader::check_count(std::size_t fields) {
+  if (fields > kMaxColumns) {
+    lines_.fail("the line has " + std::to_string(fields) + " columns, at most " + std::to_string(kMaxColumns) +
+                " are allowed; a CoNLL file has one word a line");
+  }
+  if (field_count_ == 0) field_count_ = fields;
+  if (fields != field_count_) {
+    lines_.fail("the line has " + std::to_string(fields) + " columns, the lines before have " +
+                std::to_string(field_count_));
+  }
+}
+
 bool ConllReader::next(Sentence& sentence) {
   sentence.columns.assign(positions_.size(), {});
   bool any = false;
   std::string line;
   while (lines_.next(line)) {
-    const std::vector<std::string_view> fields = split_blanks(line);
+    const std::vector<std::string_view> fields = fields_of(line);
+    if (style_ == Style::conllu && !line.empty() &&
+        (fields.empty() || fields[0].find_first_of("-.") != std::string_view::npos)) {
+      continue;
+    }
     if (fields.empty() || fields[0] == "-DOCSTART-") {
       if (any) return true;
       continue;
     }
-    if (fields.size() > kMaxColumns) {
-      lines_.fail("the line has " + std::to_string(fields.size()) + " columns, at most " + std::to_string(kMaxColumns) +
-                  " are allowed; a CoNLL file has one word a line");
-    }
-    if (field_count_ == 0) field_count_ = fields.size();
-    if (fields.size() != field_count_) {
-      lines_.fail("the line has " + std::to_string(fields.size()) + " columns, the lines before have " +
-                  std::to_string(field_count_));
-    }
+    check_count(fields.size());
     if (!any) sentence.line = lines_.number();
     any = true;
     for (std::size_t i = 0; i < positions_.size(); ++i) {
       const std::size_t at = positions_[i] == kLast ? fields.size() - 1 : positions_[i];
       if (at >= fields.size()) {
         lines_.fail("no column #" + std::to_string(at + 1) + ": the line has " + std::to_string(fields.size()) +
-                    " columns between blanks");
+                    " columns");
       }
       sentence.columns[i].emplace_back(fields[at]);
     }
   }
   return any;
-}
-
-bool is_iob(const std::string& tag) {
-  return tag == "O" || tag == "B" || tag == "I" || (tag.size() > 2 && (tag.starts_with("B-") || tag.starts_with("I-")));
-}
-
-std::string entity_type(const std::string& tag) { return tag.size() > 2 ? tag.substr(2) : ""; }
-
-void convert_to_iob2(std::vector<std::string>& tags) {
-  bool inside = false;
-  std::string type;
-  for (std::string& tag : tags) {
-    if (tag == "O") {
-      inside = false;
-      continue;
-    }
-    if (tag[0] == 'I' && (!inside || entity_type(tag) != type)) tag[0] = 'B';
-    inside = true;
-    type = entity_type(tag);
-  }
-}
-
-bool is_iob2(const std::vector<std::string>& labels) {
-  return !labels.empty() && std::all_of(labels.begin(), labels.end(), [&](const std::string& label) {
-    return is_iob(label) &&
-           (label[0] != 'I' || std::find(labels.begin(), labels.end(), "B" + label.substr(1)) != labels.end());
-  });
-}
-
-std::vector<Entity> entities_of(const std::vector<std::string>& tags) {
-  std::vector<Entity> out;
-  bool inside = false;
-  for (std::size_t i = 0; i < tags.size(); ++i) {
-    const std::string& tag = tags[i];
-    if (tag == "O") {
-      inside = false;
-      continue;
-    }
-    const std::string type = entity_type(tag);
-    if (tag[0] == 'I' && inside && out.back().type == type) {
-      out.back().end = i + 1;
-    } else {
-      out.push_back({i, i + 1, type});
-    }
-    inside = true;
-  }
-  return out;
 }
 
 }  // namespace thex::data

@@ -16,35 +16,6 @@ const Tags kIob2 = {"O", "B-PER", "I-PER", "B-LOC", "I-LOC"};
 
 class ConllTest : public testing::DataFiles {};
 
-Tags as_iob2(Tags tags) {
-  convert_to_iob2(tags);
-  return tags;
-}
-
-TEST(Iob, Iob1BecomesIob2) {
-  EXPECT_EQ(as_iob2({"I-PER", "I-PER", "O", "I-LOC"}), (Tags{"B-PER", "I-PER", "O", "B-LOC"}));
-  EXPECT_EQ(as_iob2({"I-PER", "I-LOC"}), (Tags{"B-PER", "B-LOC"}));
-  EXPECT_EQ(as_iob2({"I-PER", "B-PER", "I-PER"}), (Tags{"B-PER", "B-PER", "I-PER"}));
-  EXPECT_EQ(as_iob2({"O", "I", "I", "B", "I"}), (Tags{"O", "B", "I", "B", "I"}));
-  const Tags iob2 = {"B-PER", "I-PER", "B-PER", "O", "B-LOC", "B-PER"};
-  EXPECT_EQ(as_iob2(iob2), iob2);
-}
-
-TEST(Iob, WhatIsIob2) {
-  EXPECT_TRUE(is_iob2(kIob2));
-  EXPECT_FALSE(is_iob2({"O", "I-PER"}));
-  EXPECT_FALSE(is_iob2({"O", "B-PER", "NN"}));
-  EXPECT_FALSE(is_iob2({}));
-  for (const char* tag : {"", "X", "B-", "BPER", "o", "b-PER"}) EXPECT_FALSE(is_iob(tag)) << tag;
-}
-
-TEST(Iob, Entities) {
-  EXPECT_EQ(entities_of({"O", "B-A", "I-A", "I-B", "B-B", "O", "I-A"}),
-            (std::vector<Entity>{{1, 3, "A"}, {3, 4, "B"}, {4, 5, "B"}, {6, 7, "A"}}));
-  EXPECT_TRUE(entities_of({"O", "O"}).empty());
-  EXPECT_TRUE(entities_of({}).empty());
-}
-
 TEST_F(ConllTest, SentencesEndAtEmptyLinesAndDocuments) {
   const auto examples = read(tagging(Format::conll, kIob2),
                              "-DOCSTART- -X-\n\nU.N. I-PER\r\nin  O\r\nRome\tI-LOC\r\n\r\n\nPeter I-PER\n"
@@ -78,7 +49,8 @@ TEST_F(ConllTest, WordsInTables) {
             (std::vector<int>{1, 0, 3}));
   EXPECT_THAT(rejection(task, "{\"tokens\":[\"Ann\",\"in\"],\"ner_tags\":[1]}", "x.jsonl"),
               StartsWith("x.jsonl:1: the sentence has 2 words and 1 tags"));
-  EXPECT_THAT(rejection(task, "{\"tokens\":[],\"ner_tags\":[]}", "x.jsonl"), HasSubstr("no words"));
+  const auto empty = read(task, "{\"tokens\":[],\"ner_tags\":[]}", "x.jsonl");
+  EXPECT_TRUE(empty.at(0).words.empty() && empty[0].tags.empty()) << "a sentence without words is one";
   task = tagging(Format::tsv, kIob2);
   task.columns = {"words", "", "tags"};
   const auto examples = read(task, "words\ttags\nAnn in  Rome\tB-PER O B-LOC\n");
@@ -102,9 +74,26 @@ TEST_F(ConllTest, Errors) {
 
 TEST_F(ConllTest, LabelsOfAFileAreIob2) {
   EXPECT_EQ(labels_of(write("a.conll", "Ann I-PER\nLee I-PER\nis O\n\nRome I-LOC\n"), tagging(Format::conll, {})),
-            (Tags{"B-PER", "I-PER", "O", "B-LOC"}));
+            (Tags{"B-LOC", "B-PER", "I-PER", "O"}));
+  EXPECT_EQ(labels_of(write("a.conll", "a B-X\nb E-X\nc S-X\nd O\n"), tagging(Format::conll, {})),
+            (Tags{"B-X", "E-X", "O", "S-X"}));
   EXPECT_EQ(labels_of(write("a.conll", "dogs NN\nbark VB\n"), tagging(Format::conll, {})), (Tags{"NN", "VB"}));
   EXPECT_EQ(labels_of(write("a.conll", "a I-X\n\nb NN\n"), tagging(Format::conll, {})), (Tags{"I-X", "NN"}));
+}
+
+TEST_F(ConllTest, UniversalDependencies) {
+  TaskSpec task = tagging(Format::conllu, {"NOUN", "VERB", "DET"});
+  task.columns = {"#2", "", "#4"};
+  const std::string rest = "\t_\t_\t0\t_\t_\t_\n";
+  const std::string text = "# sent_id = 1\n# text = die alten Hunde\n1-2\tzum\t_\t_" + rest + "1\tNew York\t_\tNOUN" +
+                           rest + "2\tbellt\t_\tVERB" + rest + "2.1\tbellt\t_\tVERB" + rest +
+                           "\n# sent_id = 2\n1\tdie\t_\tDET" + rest + "\n";
+  const auto examples = read(task, text, "x.conllu");
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].words, (Tags{"New York", "bellt"}));
+  EXPECT_EQ(examples[0].tags, (std::vector<int>{0, 1}));
+  EXPECT_EQ(examples[1].tags, (std::vector<int>{2}));
+  EXPECT_THAT(rejection(task, "1\ta\tb\n2\ta\n", "x.conllu"), HasSubstr("x.conllu:1: no column #4"));
 }
 
 }  // namespace

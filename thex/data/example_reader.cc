@@ -1,5 +1,6 @@
 #include "thex/data/example_reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -50,7 +51,7 @@ ExampleReader::ExampleReader(std::istream& stream, const std::string& name, cons
       kind_(task.kind),
       pairs_(!task.columns.pair.empty()),
       labelled_(!task.columns.label.empty()),
-      to_iob2_(task.kind == model::Task::token_classification && is_iob2(task.labels)),
+      skip_empty_(task.skip_empty),
       labels_(task.kind == model::Task::regression ? std::vector<std::string>{} : task.labels) {
   const bool tokens = kind_ == model::Task::token_classification;
   if (task.columns.text.empty()) throw Error(ErrorCode::usage, "the task names no column of the text");
@@ -58,12 +59,18 @@ ExampleReader::ExampleReader(std::istream& stream, const std::string& name, cons
   if (labelled_ && kind_ != model::Task::regression && task.labels.empty()) {
     throw Error(ErrorCode::usage, "the task names no labels");
   }
-  if (task.format != Format::conll) {
-    table_.emplace(lines_, task.format, columns_of(task.columns), task.columns.header, task.columns.skip_short);
+  if (tokens) scheme_ = scheme_of(task.labels);
+  if (task.format != Format::conll && task.format != Format::conllu) {
+    const bool otherwise = !labelled_ && task.unlabelled;
+    table_.emplace(lines_, task.format, columns_of(task.columns), task.columns.header, task.columns.skip_short,
+                   otherwise ? columns_of(*task.unlabelled) : std::vector<std::string>{});
   } else if (tokens) {
-    conll_.emplace(lines_, columns_of(task.columns));
+    conll_.emplace(lines_, columns_of(task.columns),
+                   task.format == Format::conllu ? ConllReader::Style::conllu : ConllReader::Style::conll2003);
   } else {
-    throw Error(ErrorCode::usage, "the CoNLL format is one of tagged words: it needs a token classification task");
+    throw Error(ErrorCode::usage,
+                "the CoNLL format is one of tagged words: it needs a token classification task; texts " +
+                    std::string("are read from tsv, csv, json and jsonl files (--format)"));
   }
 }
 
@@ -73,51 +80,54 @@ int ExampleReader::label_of(const std::string& text) const {
   return *label;
 }
 
-void ExampleReader::fill_words(Example& example, std::vector<std::string> words, std::vector<std::string> tags) const {
-  if (words.empty()) lines_.fail_at(line_, "the sentence has no words");
+// Tags by name or index, of any scheme, as tags of the task's scheme.
+void ExampleReader::convert(std::vector<std::string>& tags) const {
+  for (std::string& tag : tags) {
+    if (const auto named = labels_.name_of(tag)) tag = *named;
+    if (!is_tag(tag)) label_of(tag);
+  }
+  tags = tags_of(entities_of(tags), tags.size(), *scheme_,
+                 [&](const std::string& tag) { return labels_.find(tag).has_value(); });
+}
+
+void ExampleReader::fill_words(Example& example, std::vector<std::string> words, std::vector<std::string> tags) {
   if (labelled_) {
     if (words.size() != tags.size()) {
       lines_.fail_at(line_, "the sentence has " + std::to_string(words.size()) + " words and " +
                                 std::to_string(tags.size()) + " tags; every word needs one");
     }
-    if (to_iob2_) {
-      for (std::string& tag : tags) {
-        if (const auto named = labels_.name_of(tag)) tag = *named;
-        if (!is_iob(tag)) label_of(tag);
-      }
-      convert_to_iob2(tags);
+    if (scheme_) {
+      observed_.add(tags);
+      convert(tags);
     }
     for (const std::string& tag : tags) example.tags.push_back(label_of(tag));
   }
   example.words = std::move(words);
 }
 
-std::optional<Example> ExampleReader::next_sentence() {
+bool ExampleReader::read_sentence(Example& example) {
   Sentence sentence;
-  if (!conll_->next(sentence)) return std::nullopt;
+  if (!conll_->next(sentence)) return false;
   line_ = sentence.line;
-  Example example;
-  example.value = kNone;
   fill_words(example, std::move(sentence.columns[0]),
              labelled_ ? std::move(sentence.columns[1]) : std::vector<std::string>{});
-  return example;
+  return true;
 }
 
-std::optional<Example> ExampleReader::next() {
-  if (conll_) return next_sentence();
-  Row row;
-  if (!table_->next(row)) return std::nullopt;
-  line_ = row.line;
-  Example example;
+bool ExampleReader::read(Example& example) {
   example.value = kNone;
+  if (conll_) return read_sentence(example);
+  Row row;
+  if (!table_->next(row)) return false;
+  line_ = row.line;
   if (kind_ == model::Task::token_classification) {
     fill_words(example, list_of(std::move(row.cells[0])),
                labelled_ ? list_of(std::move(row.cells[1])) : std::vector<std::string>{});
-    return example;
+    return true;
   }
   example.text = text_of(row.cells[0], lines_, line_, "text");
   if (pairs_) example.pair = text_of(row.cells[1], lines_, line_, "second text");
-  if (!labelled_) return example;
+  if (!labelled_) return true;
   const std::string label = text_of(row.cells.back(), lines_, line_, "label");
   if (kind_ == model::Task::classification) {
     example.label = label_of(label);
@@ -126,7 +136,24 @@ std::optional<Example> ExampleReader::next() {
   } else {
     lines_.fail_at(line_, "value " + in_quotes(label) + " is not a number; a regression needs one for every text");
   }
-  return example;
+  return true;
+}
+
+std::optional<Example> ExampleReader::next() {
+  for (;;) {
+    Example example;
+    if (!read(example)) return std::nullopt;
+    const bool empty = kind_ == model::Task::token_classification
+                           ? std::all_of(example.words.begin(), example.words.end(), is_blank)
+                           : is_blank(example.text) || (example.pair && is_blank(*example.pair));
+    if (empty && skip_empty_) {
+      ++counts_.skipped_empty;
+      continue;
+    }
+    ++counts_.examples;
+    counts_.empty += empty;
+    return example;
+  }
 }
 
 std::ifstream open_data_file(const std::filesystem::path& file) {
@@ -139,11 +166,12 @@ std::ifstream open_data_file(const std::filesystem::path& file) {
   return stream;
 }
 
-std::vector<Example> read_examples(const std::filesystem::path& file, const TaskSpec& task) {
+std::vector<Example> read_examples(const std::filesystem::path& file, const TaskSpec& task, ReadCounts* counts) {
   std::ifstream stream = open_data_file(file);
   ExampleReader reader(stream, file.string(), task);
   std::vector<Example> out;
   while (auto example = reader.next()) out.push_back(*std::move(example));
+  if (counts) *counts = reader.counts();
   if (out.empty()) throw Error(ErrorCode::input, file.string() + ": no examples; is the file complete?");
   return out;
 }

@@ -13,6 +13,7 @@
 #include "thex/data/labels.h"
 #include "thex/data/lines.h"
 #include "thex/data/table.h"
+#include "thex/data/tags.h"
 #include "thex/data/task.h"
 
 namespace thex::data {
@@ -28,15 +29,24 @@ class ExampleReader {
   std::optional<Example> next();
   // Where the last example starts: "dev.tsv:12".
   std::string origin() const { return lines_.origin(line_); }
+  const ReadCounts& counts() const { return counts_; }
+  // The scheme that the tags read so far are written in ("IOB1"), before they became those of the task's labels; empty
+  // where they are of none.
+  std::string tag_scheme() const { return observed_.scheme(); }
 
  private:
-  std::optional<Example> next_sentence();
-  void fill_words(Example& example, std::vector<std::string> words, std::vector<std::string> tags) const;
+  bool read(Example& example);
+  bool read_sentence(Example& example);
+  void fill_words(Example& example, std::vector<std::string> words, std::vector<std::string> tags);
+  void convert(std::vector<std::string>& tags) const;
   int label_of(const std::string& text) const;
 
   LineReader lines_;
   model::Task kind_;
-  bool pairs_, labelled_, to_iob2_;
+  bool pairs_, labelled_, skip_empty_;
+  std::optional<TagScheme> scheme_;  // of the task's labels, for token classification
+  TagObserver observed_;
+  ReadCounts counts_;
   LabelIndex labels_;
   std::optional<TableReader> table_;
   std::optional<ConllReader> conll_;

@@ -98,6 +98,31 @@ TEST_F(Glue, LabelsOfTheFilesAreThoseOfThePresets) {
   }
 }
 
+// GLUE's test files have no labels; CoLA's has other columns than its train and dev files.
+TEST_F(Glue, TestFilesWithoutLabels) {
+  struct File {
+    const char *task, *file;
+    std::size_t rows;
+    const char* first;
+  };
+  for (const File& f :
+       std::array<File, 6>{{{"sst2", "glue/SST-2/test.tsv", 1821, "uneasy mishmash of styles and genres ."},
+                            {"cola", "glue/CoLA/test.tsv", 1063, "Bill whistled past the house."},
+                            {"mrpc", "glue/MRPC/test.tsv", 1725, "PCCW 's chief operating officer"},
+                            {"stsb", "glue/STS-B/test.tsv", 1379, "A girl is styling her hair."},
+                            {"qnli", "glue/QNLI/test.tsv", 5463, "What organization is devoted to Jihad"},
+                            {"rte", "glue/RTE/test.tsv", 3000, "Mangla was summoned"}}}) {
+    if (!std::filesystem::exists(folder_ / f.file)) continue;
+    TaskSpec task = preset(f.task);
+    task.columns.label.clear();
+    const auto examples = read_examples(folder_ / f.file, task);
+    EXPECT_EQ(examples.size(), f.rows) << f.file;
+    EXPECT_THAT(examples.at(0).text, ::testing::StartsWith(f.first));
+    EXPECT_EQ(examples[0].pair.has_value(), !task.columns.pair.empty());
+    EXPECT_EQ(examples[0].label, -1);
+  }
+}
+
 // MNLI's and QQP's layouts, as their header lines are published; the files themselves are too large to be at hand.
 using Layouts = testing::DataFiles;
 TEST_F(Layouts, OfFilesThatAreNotHere) {
@@ -115,6 +140,24 @@ TEST_F(Layouts, OfFilesThatAreNotHere) {
   ASSERT_EQ(qqp.size(), 1u);
   EXPECT_EQ(qqp[0].pair, "What \"else\"?");
   EXPECT_EQ(qqp[0].label, 0);
+}
+
+TEST_F(Layouts, OfTestFilesWithoutLabels) {
+  const auto texts = [&](const char* name, const std::string& text) {
+    TaskSpec task = preset(name);
+    task.columns.label.clear();
+    return read(task, text);
+  };
+  EXPECT_EQ(texts("cola", "index\tsentence\n0\tBill left.\n").at(0).text, "Bill left.");
+  EXPECT_EQ(texts("cola", "gj04\t1\t\tThe sailors rode.\n").at(0).text, "The sailors rode.") << "dev, labels unread";
+  EXPECT_EQ(texts("sst2", "index\tsentence\n0\tdull .\n").at(0).text, "dull .");
+  EXPECT_EQ(texts("qqp", "id\tquestion1\tquestion2\n0\ta?\tb?\n").at(0).pair, "b?");
+  EXPECT_EQ(texts("mnli",
+                  "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\tsentence1_parse\t"
+                  "sentence2_parse\tsentence1\tsentence2\n0\t1\t1\tf\tp\tp\tp\tp\tA.\tB.\n")
+                .at(0)
+                .pair,
+            "B.");
 }
 
 }  // namespace

@@ -5,13 +5,14 @@
 #include "thex/base/error.h"
 #include "thex/base/json.h"
 #include "thex/data/example_reader.h"
+#include "thex/data/tags.h"
 
 namespace thex::data {
 namespace {
 
 constexpr std::size_t kMaxLabels = 64;
 
-// Names in the order of first appearance; refuses more than kMaxLabels as soon as they are seen.
+// Names, each once; refuses more than kMaxLabels as soon as they are seen.
 class Names {
  public:
   void add(const std::string& name, const std::string& origin) {
@@ -40,6 +41,8 @@ std::vector<std::string> labels_of(const std::filesystem::path& file, const Task
   texts.columns.text = task.columns.label;
   texts.columns.label.clear();
   texts.columns.pair.clear();
+  texts.unlabelled.reset();
+  texts.skip_empty = false;
   ExampleReader reader(stream, file.string(), texts);
   Names raw, converted;
   bool any = false;
@@ -50,12 +53,15 @@ std::vector<std::string> labels_of(const std::filesystem::path& file, const Task
       continue;
     }
     for (const std::string& tag : example->words) raw.add(tag, reader.origin());
-    if (std::all_of(example->words.begin(), example->words.end(), is_iob)) convert_to_iob2(example->words);
+    if (std::all_of(example->words.begin(), example->words.end(), is_tag)) {
+      example->words = tags_of(entities_of(example->words), example->words.size(), TagScheme{});
+    }
     for (const std::string& tag : example->words) converted.add(tag, reader.origin());
   }
   if (!any) throw Error(ErrorCode::input, file.string() + ": no examples; is the file complete?");
-  const bool iob =
-      task.kind == model::Task::token_classification && std::all_of(raw.names().begin(), raw.names().end(), is_iob);
+  // Tags of B, I and O are learnt as IOB2; those of BIOES, which say more, as they are.
+  const auto scheme = scheme_of(raw.names());
+  const bool iob = task.kind == model::Task::token_classification && scheme && scheme->kind != TagScheme::Kind::bioes;
   const std::vector<std::string> names = in_label_order(iob ? converted.names() : raw.names());
   if (names.size() < 2) {
     throw Error(ErrorCode::input,

@@ -11,6 +11,8 @@
 namespace thex::data {
 namespace {
 
+constexpr const char* kDenials[] = {"not_", "not-", "not ", "no_", "no-", "no ", "non_", "non-", "non", "un", "in"};
+
 std::optional<int> parse_index(const std::string& text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -34,6 +36,15 @@ bool unnamed(const std::vector<std::string>& labels) {
     return true;
   };
   return counted("LABEL_") || counted("");
+}
+
+// Whether `a` is what `b` denies; both in lower case.
+bool affirms(const std::string& a, const std::string& b) {
+  static constexpr std::pair<const char*, const char*> kOpposites[] = {
+      {"true", "false"}, {"yes", "no"}, {"positive", "negative"}, {"pos", "neg"}, {"1", "0"}, {"y", "n"}, {"t", "f"}};
+  for (const auto& [yes, no] : kOpposites)
+    if (a == yes && b == no) return true;
+  return std::any_of(std::begin(kDenials), std::end(kDenials), [&](const char* denial) { return b == denial + a; });
 }
 
 }  // namespace
@@ -76,13 +87,33 @@ std::optional<double> parse_value(const std::string& text) {
 }
 
 std::vector<std::string> in_label_order(std::vector<std::string> names) {
-  std::vector<std::string> sorted(names.size());
-  for (const std::string& name : names) {
-    const auto index = parse_index(name);
-    if (!index || static_cast<std::size_t>(*index) >= names.size() || std::to_string(*index) != name) return names;
-    sorted[static_cast<std::size_t>(*index)] = name;
+  const bool numbers =
+      std::all_of(names.begin(), names.end(), [](const std::string& name) { return parse_value(name).has_value(); });
+  std::sort(names.begin(), names.end());
+  if (numbers) {
+    std::stable_sort(names.begin(), names.end(),
+                     [](const std::string& a, const std::string& b) { return *parse_value(a) < *parse_value(b); });
   }
-  return sorted;  // distinct, and as many as there are numbers below n
+  return names;
+}
+
+std::optional<std::size_t> positive_class(const TaskSpec& task) {
+  const bool two = task.kind == model::Task::classification && task.labels.size() == 2;
+  if (!task.positive.empty()) {
+    if (!two) {
+      throw Error(ErrorCode::usage, "--positive-label goes with two classes; this task has " +
+                                        std::to_string(task.labels.size()) + " labels (" + quoted_list(task.labels) +
+                                        ")");
+    }
+    for (std::size_t i = 0; i < 2; ++i)
+      if (task.labels[i] == task.positive) return i;
+    for (std::size_t i = 0; i < 2; ++i)
+      if (lower(task.labels[i]) == lower(task.positive)) return i;
+    throw Error(ErrorCode::usage,
+                "--positive-label " + in_quotes(task.positive) + " is none of the labels " + quoted_list(task.labels));
+  }
+  if (!two) return std::nullopt;
+  return affirms(lower(task.labels[0]), lower(task.labels[1])) ? 0 : 1;
 }
 
 std::vector<int> match_labels(const std::vector<std::string>& task, const std::vector<std::string>& model) {

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "thex/data/task.h"
+
 namespace thex::data {
 
 class LabelIndex {
@@ -28,8 +30,14 @@ class LabelIndex {
 // A finite decimal number, nothing before or after it.
 std::optional<double> parse_value(const std::string& text);
 
-// Label names in the order of first appearance; sorted by value when they are the numbers 0..n-1.
+// Label names sorted: by value where all are numbers, else by their bytes.
 std::vector<std::string> in_label_order(std::vector<std::string> names);
+
+// The index in task.labels of the class that f1 counts, for two classes: the one that task.positive names; without a
+// name the affirmative one of opposites that everybody knows (true and false, yes and no, positive and negative, 1 and
+// 0, X and not_X), whatever their order; else the second one. Nothing where there are not two classes. Throws
+// Error(usage) when task.positive is none of the labels or there are not two classes.
+std::optional<std::size_t> positive_class(const TaskSpec& task);
 
 // For each of a task's labels the model's output: equal names but for the case of ASCII letters; the same order where
 // the model's are numbers (0, 1 ..) or Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws

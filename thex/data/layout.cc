@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "thex/base/error.h"
-#include "thex/data/conll.h"
+#include "thex/data/labels.h"
+#include "thex/data/tags.h"
 
 namespace thex::data {
 namespace {
@@ -11,14 +12,14 @@ namespace {
 Format format_named(const std::string& name) {
   const auto at = std::find(std::begin(kFormatNames), std::end(kFormatNames), name);
   if (at != std::end(kFormatNames)) return static_cast<Format>(at - std::begin(kFormatNames));
-  throw Error(ErrorCode::usage, "no format is named \"" + name + "\"");
+  throw Error(ErrorCode::usage, "no format is named \"" + name + "\": tsv, csv, json, jsonl, conll or conllu");
 }
 
 }  // namespace
 
 std::vector<Metric> default_metrics(model::Task kind, const std::vector<std::string>& labels) {
   if (kind == model::Task::regression) return {Metric::pearson, Metric::spearman};
-  if (kind == model::Task::token_classification && is_iob2(labels)) return {Metric::entity_f1, Metric::accuracy};
+  if (kind == model::Task::token_classification && scheme_of(labels)) return {Metric::entity_f1, Metric::accuracy};
   if (kind == model::Task::classification && labels.size() == 2) {
     return {Metric::accuracy, Metric::f1, Metric::matthews};
   }
@@ -31,8 +32,8 @@ TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, model:
   if (!layout.preset.empty()) {
     task = preset(layout.preset);
     if (task.kind != kind) {
-      throw Error(ErrorCode::usage, "--task " + layout.preset + " is a " + name(task.kind) +
-                                        ", the model is made for " + name(kind) +
+      throw Error(ErrorCode::usage, "--task " + layout.preset + " is a " + model::name_of(task.kind) +
+                                        ", the model is made for " + model::name_of(kind) +
                                         ": name another task or another model");
     }
   } else {
@@ -43,17 +44,24 @@ TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, model:
   }
   if (!layout.format.empty()) {
     task.format = format_named(layout.format);
-  } else if (const auto format = format_in_name(file)) {
+  } else if (const auto format = format_in_name(file, kind)) {
     task.format = *format;
   }
   if (layout.preset.empty() && task.format == Format::conll) {
     task.columns.text = "#1";
     task.columns.label = "#last";
+  } else if (layout.preset.empty() && task.format == Format::conllu) {
+    task.columns.text = "#2";
+    task.columns.label = scheme_of(labels) ? "#last" : "#4";  // parts of speech
   }
   if (!layout.text_column.empty()) task.columns.text = layout.text_column;
   if (!layout.pair_column.empty()) task.columns.pair = layout.pair_column;
   if (!layout.label_column.empty()) task.columns.label = layout.label_column;
   if (layout.no_header) task.columns.header = false;
+  if (layout.any_column()) task.unlabelled.reset();
+  task.skip_empty = layout.skip_empty;
+  task.positive = layout.positive_label;
+  if (!task.labels.empty()) positive_class(task);
   return task;
 }
 

@@ -5,7 +5,8 @@
 #include <numeric>
 
 #include "thex/base/error.h"
-#include "thex/data/conll.h"
+#include "thex/data/labels.h"
+#include "thex/data/tags.h"
 
 namespace thex::data {
 namespace {
@@ -70,8 +71,8 @@ Counts count(const Outcomes& outcomes, std::size_t labels) {
   return counts;
 }
 
-double f1(const Counts& c) {
-  if (c.gold.size() == 2) return f1_of(c.both[1], c.predicted[1], c.gold[1]);
+double f1(const Counts& c, std::size_t positive) {
+  if (c.gold.size() == 2) return f1_of(c.both.at(positive), c.predicted[positive], c.gold[positive]);
   double sum = 0, classes = 0;
   for (std::size_t i = 0; i < c.gold.size(); ++i) {
     if (c.predicted[i] + c.gold[i] == 0) continue;
@@ -137,12 +138,8 @@ double correlation(Metric metric, const Outcomes& outcomes) {
 
 double entity_f1(const Outcomes& outcomes, std::span<const std::string> labels) {
   check_sentences(outcomes);
-  for (const std::string& label : labels) {
-    if (!is_iob(label)) {
-      throw Error(ErrorCode::usage,
-                  "entity_f1 counts entities in tags O, B-TYPE and I-TYPE; \"" + label + "\" is none");
-    }
-  }
+  if (const std::vector<std::string> names(labels.begin(), labels.end()); !scheme_of(names))
+    throw Error(ErrorCode::usage, "entity_f1 counts entities in tags: " + why_no_scheme(names));
   const auto entities = [&](const std::vector<int>& tags) {
     std::vector<std::string> names;
     for (const int tag : tags) {
@@ -159,21 +156,30 @@ double entity_f1(const Outcomes& outcomes, std::span<const std::string> labels) 
     const std::vector<Entity> p = entities(outcomes.predicted_tags[i]), g = entities(outcomes.gold_tags[i]);
     predicted += static_cast<double>(p.size());
     gold += static_cast<double>(g.size());
-    for (const Entity& entity : p) both += std::find(g.begin(), g.end(), entity) != g.end();
+    for (auto a = p.begin(), b = g.begin(); a != p.end() && b != g.end();) {  // both in order
+      both += *a == *b;
+      if (a->begin <= b->begin) {
+        const bool same = a->begin == b->begin;
+        ++a;
+        b += same;
+      } else {
+        ++b;
+      }
+    }
   }
   return f1_of(both, predicted, gold);
 }
 
 }  // namespace
 
-double score(Metric metric, const Outcomes& outcomes, std::span<const std::string> labels) {
+double score(Metric metric, const Outcomes& outcomes, std::span<const std::string> labels, std::size_t positive) {
   switch (metric) {
     case Metric::accuracy: {
       const Counts counts = count(outcomes, labels.size());
       return ratio(counts.correct(), counts.total);
     }
     case Metric::f1:
-      return f1(count(outcomes, labels.size()));
+      return f1(count(outcomes, labels.size()), positive);
     case Metric::matthews:
       return matthews(count(outcomes, labels.size()));
     case Metric::pearson:
@@ -185,9 +191,13 @@ double score(Metric metric, const Outcomes& outcomes, std::span<const std::strin
   throw Error(ErrorCode::usage, "no metric has the number " + std::to_string(static_cast<int>(metric)));
 }
 
+double task_score(Metric metric, const Outcomes& outcomes, const TaskSpec& task) {
+  return score(metric, outcomes, task.labels, positive_class(task).value_or(1));
+}
+
 std::map<std::string, double> scores(const TaskSpec& task, const Outcomes& outcomes) {
   std::map<std::string, double> out;
-  for (const Metric metric : task.metrics) out[name(metric)] = score(metric, outcomes, task.labels);
+  for (const Metric metric : task.metrics) out[name(metric)] = task_score(metric, outcomes, task);
   return out;
 }
 

@@ -236,7 +236,7 @@ TEST(Metrics, WrongUse) {
   EXPECT_THAT(refuses(Metric::entity_f1, o, kTags), HasSubstr("sentence 0 has 2 tags, 1 are predicted"));
   o.predicted_tags = {{0, 9}};
   EXPECT_THAT(refuses(Metric::entity_f1, o, kTags), HasSubstr("tag 9"));
-  EXPECT_THAT(refuses(Metric::entity_f1, o, {"NN", "VB"}), HasSubstr("\"NN\" is none"));
+  EXPECT_THAT(refuses(Metric::entity_f1, o, {"NN", "VB"}), HasSubstr("\"NN\" is no tag"));
 }
 
 }  // namespace

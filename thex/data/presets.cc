@@ -18,7 +18,12 @@ TaskSpec glue(std::vector<std::string> labels, std::vector<Metric> metrics, Colu
 TaskSpec sst2() { return glue({"negative", "positive"}, {Metric::accuracy}, {"sentence", "", "label"}); }
 
 // Four columns without a header line: source, label, the author's mark, sentence.
-TaskSpec cola() { return glue({"unacceptable", "acceptable"}, {Metric::matthews}, {"#4", "", "#2", false}); }
+// GLUE's test file has two, index and sentence, with one.
+TaskSpec cola() {
+  TaskSpec task = glue({"unacceptable", "acceptable"}, {Metric::matthews}, {"#4", "", "#2", false});
+  task.unlabelled = Columns{"sentence", "", ""};
+  return task;
+}
 
 TaskSpec mrpc() {
   return glue({"not_equivalent", "equivalent"}, {Metric::f1, Metric::accuracy}, {"#1 String", "#2 String", "Quality"});
@@ -61,17 +66,28 @@ TaskSpec conll2003() {
 struct Preset {
   const char* name;
   TaskSpec (*make)();
+  const char* dev_file;
 };
 
-constexpr std::array<Preset, 9> kPresets{{{"sst2", sst2},
-                                          {"mrpc", mrpc},
-                                          {"rte", rte},
-                                          {"stsb", stsb},
-                                          {"qnli", qnli},
-                                          {"mnli", mnli},
-                                          {"qqp", qqp},
-                                          {"cola", cola},
-                                          {"conll2003", conll2003}}};
+constexpr std::array<Preset, 9> kPresets{{{"sst2", sst2, "glue/SST-2/dev.tsv"},
+                                          {"mrpc", mrpc, "glue/MRPC/dev.tsv"},
+                                          {"rte", rte, "glue/RTE/dev.tsv"},
+                                          {"stsb", stsb, "glue/STS-B/dev.tsv"},
+                                          {"qnli", qnli, "glue/QNLI/dev.tsv"},
+                                          {"mnli", mnli, "glue/MNLI/dev_matched.tsv"},
+                                          {"qqp", qqp, "glue/QQP/dev.tsv"},
+                                          {"cola", cola, "glue/CoLA/dev.tsv"},
+                                          {"conll2003", conll2003, "conll2003/eng.testa"}}};
+
+// The ending of a name, in lower case and without the dot.
+std::string ending_of(const std::filesystem::path& file) {
+  std::string ending = file.extension().string();
+  if (!ending.empty()) ending.erase(0, 1);
+  for (char& c : ending) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return ending;
+}
 
 }  // namespace
 
@@ -95,6 +111,12 @@ std::vector<std::string> preset_names() {
   return out;
 }
 
+std::string usual_dev_file(const std::string& preset) {
+  for (const Preset& p : kPresets)
+    if (preset == p.name || preset.empty()) return p.dev_file;
+  return "";
+}
+
 const char* name(Metric metric) {
   switch (metric) {
     case Metric::accuracy:
@@ -113,19 +135,24 @@ const char* name(Metric metric) {
   throw Error(ErrorCode::usage, "no metric has the number " + std::to_string(static_cast<int>(metric)));
 }
 
-std::optional<Format> format_in_name(const std::filesystem::path& file) {
-  const std::string extension = file.extension().string();
-  if (extension == ".tsv") return Format::tsv;
-  if (extension == ".csv") return Format::csv;
-  if (extension == ".jsonl") return Format::jsonl;
-  if (extension == ".conll") return Format::conll;
+std::optional<Format> format_in_name(const std::filesystem::path& file, model::Task kind) {
+  static constexpr std::pair<const char*, Format> kEndings[] = {
+      {"tsv", Format::tsv},     {"csv", Format::csv},     {"jsonl", Format::jsonl},   {"ndjson", Format::jsonl},
+      {"json", Format::json},   {"conll", Format::conll}, {"conllu", Format::conllu}, {"bio", Format::conll},
+      {"bio2", Format::conll},  {"iob", Format::conll},   {"iob1", Format::conll},    {"iob2", Format::conll},
+      {"bioes", Format::conll}, {"bilou", Format::conll}, {"ner", Format::conll}};
+  const std::string ending = ending_of(file);
+  for (const auto& [name, format] : kEndings)
+    if (ending == name) return format;
+  if (ending == "txt" && kind == model::Task::token_classification) return Format::conll;
   return std::nullopt;
 }
 
-Format format_of(const std::filesystem::path& file) {
-  if (const auto format = format_in_name(file)) return *format;
+Format format_of(const std::filesystem::path& file, model::Task kind) {
+  if (const auto format = format_in_name(file, kind)) return *format;
   throw Error(ErrorCode::usage, "the name of " + file.string() +
-                                    " does not say its format (.tsv, .csv, .jsonl, .conll); name it with --format");
+                                    " does not say its format (.tsv, .csv, .json, .jsonl; of tagged words .conll, " +
+                                    ".bio, .iob, .conllu); name it with --format");
 }
 
 }  // namespace thex::data

@@ -33,26 +33,27 @@ std::optional<std::string> scalar_text(const json& value) {
   return std::nullopt;
 }
 
-std::string without_nul(std::string text, const LineReader& lines, const std::string& column) {
-  if (text.find('\0') != std::string::npos) lines.fail("the field " + in_quotes(column) + " has a NUL character");
+std::string without_nul(std::string text, const LineReader& lines, std::size_t line, const std::string& column) {
+  if (text.find('\0') != std::string::npos)
+    lines.fail_at(line, "the field " + in_quotes(column) + " has a NUL character");
   return text;
 }
 
-Cell cell_of(const json& value, const LineReader& lines, const std::string& column) {
-  if (auto text = scalar_text(value)) return {without_nul(*std::move(text), lines, column), std::nullopt};
+Cell cell_of(const json& value, const LineReader& lines, std::size_t line, const std::string& column) {
+  if (auto text = scalar_text(value)) return {without_nul(*std::move(text), lines, line, column), std::nullopt};
   if (!value.is_array()) {
-    lines.fail("the field " + in_quotes(column) + " is " + (value.is_null() ? "null" : "an object") +
-               ", not a text, a number or an array of them");
+    lines.fail_at(line, "the field " + in_quotes(column) + " is " + (value.is_null() ? "null" : "an object") +
+                            ", not a text, a number or an array of them");
   }
   std::vector<std::string> list;
   list.reserve(value.size());
   for (const json& element : value) {
     auto text = scalar_text(element);
     if (!text) {
-      lines.fail("element " + std::to_string(list.size()) + " of the field " + in_quotes(column) +
-                 " is neither a text nor a number");
+      lines.fail_at(line, "element " + std::to_string(list.size()) + " of the field " + in_quotes(column) +
+                              " is neither a text nor a number");
     }
-    list.push_back(without_nul(*std::move(text), lines, column));
+    list.push_back(without_nul(*std::move(text), lines, line, column));
   }
   return {"", std::move(list)};
 }
@@ -77,10 +78,16 @@ std::string quoted_list(const std::vector<std::string>& texts) {
 }
 
 TableReader::TableReader(LineReader& lines, Format format, std::vector<std::string> columns, bool header,
-                         bool skip_short)
-    : lines_(lines), format_(format), columns_(std::move(columns)), header_(header), skip_short_(skip_short) {
-  if (format_ == Format::conll) throw Error(ErrorCode::usage, "a CoNLL file is not a table with one example a row");
-  if (format_ == Format::jsonl || header_) return;
+                         bool skip_short, std::vector<std::string> otherwise)
+    : lines_(lines),
+      format_(format),
+      columns_(std::move(columns)),
+      header_(header),
+      skip_short_(skip_short),
+      otherwise_(std::move(otherwise)) {
+  if (format_ == Format::conll || format_ == Format::conllu)
+    throw Error(ErrorCode::usage, "a CoNLL file is not a table with one example a row");
+  if (format_ == Format::jsonl || format_ == Format::json || header_) return;
   for (const std::string& column : columns_) {
     if (!column_number(column)) {
       throw Error(ErrorCode::usage, "column " + in_quotes(column) + " is a name, but " + lines_.name() +
@@ -89,8 +96,8 @@ TableReader::TableReader(LineReader& lines, Format format, std::vector<std::stri
   }
 }
 
+// The next row that is not an empty line. Empty lines before it are counted: at the end of the file they are none.
 bool TableReader::read_fields(std::size_t& line) {
-  std::size_t empty_line = 0;
   for (;;) {
     if (format_ == Format::csv) {
       if (!next_csv_record(lines_, fields_, line)) return false;
@@ -105,10 +112,8 @@ bool TableReader::read_fields(std::size_t& line) {
                                std::to_string(kMaxColumns) + " are allowed; is this the right format?");
     }
     const bool empty = fields_.size() == 1 && fields_[0].empty() && lines_.number() == line;
-    if (empty && empty_line == 0) empty_line = line;
-    if (empty) continue;
-    if (empty_line) lines_.fail_at(empty_line, "an empty line between rows; remove it");
-    return true;
+    if (!empty) return true;
+    if (empty_lines_++ == 0) empty_line_ = line;
   }
 }
 
@@ -125,19 +130,48 @@ std::size_t TableReader::position(const std::string& column) const {
     if (*number <= fields_.size()) return *number - 1;
     lines_.fail("no column " + column + ": the row has " + std::to_string(fields_.size()) + " columns");
   }
-  lines_.fail("no column " + in_quotes(column) + "; the header line has " + quoted_list(fields_) +
-              ": name the one that is meant, or another format");
+  lines_.fail(
+      "no column " + in_quotes(column) + "; the header line has " + quoted_list(fields_) +
+      ": name the one that is meant (--text-column, --pair-column, --label-column), or another format (--format)");
 }
 
 void TableReader::find_columns() {
+  const auto there = [&](const std::string& name) {
+    return std::find(fields_.begin(), fields_.end(), name) != fields_.end();
+  };
+  if (!otherwise_.empty() && std::all_of(otherwise_.begin(), otherwise_.end(), there)) {
+    columns_ = otherwise_;
+    header_ = true;
+  }
   field_count_ = fields_.size();
   for (const std::string& column : columns_) positions_.push_back(position(column));
 }
 
+// The next row. Empty lines before a row of one column are rows themselves.
+bool TableReader::next_fields(std::size_t& line) {
+  if (!ready_) {
+    if (!read_fields(ready_line_)) return false;
+    ready_ = true;
+    if (empty_lines_ > 0 && field_count_ != 1) lines_.fail_at(empty_line_, "an empty line between rows; remove it");
+  }
+  empty_row_ = empty_lines_ > 0;
+  if (empty_row_) {
+    --empty_lines_;
+    line = empty_line_++;
+  } else {
+    ready_ = false;
+    line = ready_line_;
+  }
+  return true;
+}
+
 bool TableReader::next(Row& row) {
-  if (format_ == Format::jsonl) return next_object(row);
-  for (;;) {
-    if (!read_fields(row.line)) return false;
+  if (format_ == Format::jsonl || format_ == Format::json) return next_object(row);
+  while (next_fields(row.line)) {
+    if (empty_row_) {
+      row.cells.assign(positions_.size(), {});
+      return true;
+    }
     if (!started_) {
       started_ = true;
       find_columns();
@@ -155,36 +189,57 @@ bool TableReader::next(Row& row) {
     for (const std::size_t at : positions_) row.cells.push_back({fields_[at], std::nullopt});
     return true;
   }
+  return false;
 }
 
-bool TableReader::next_object(Row& row) {
-  std::string text;
+// The next object of an array, or the next line.
+bool TableReader::object_text(std::string& text, std::size_t& line) {
+  if (!started_) {
+    started_ = true;
+    if (format_ == Format::json && lines_.peek_visible() == '[') array_.emplace(lines_);
+  }
+  if (array_) return array_->next(text, line);
   std::size_t empty_line = 0;
   do {
     if (!lines_.next(text)) return false;
     if (text.empty() && empty_line == 0) empty_line = lines_.number();
   } while (text.empty());
   if (empty_line) lines_.fail_at(empty_line, "an empty line between objects; remove it");
-  row.line = lines_.number();
+  line = lines_.number();
+  return true;
+}
+
+bool TableReader::next_object(Row& row) {
+  std::string text;
+  if (!object_text(text, row.line)) return false;
+  fill_row(text, row);
+  return true;
+}
+
+void TableReader::fill_row(const std::string& text, Row& row) const {
+  const std::string advice = array_ ? "; a JSON array has one object an example"
+                             : format_ == Format::json
+                                 ? "; a .json file is an array of objects, or has one object a line"
+                                 : "; a JSON-lines file has one object a line (an array of objects: --format json)";
+  const std::string what = array_ ? "the element" : "the line";
   json object;
   try {
-    object = parse_json(text, lines_.origin() + ": the line", kMaxDepth);
+    object = parse_json(text, lines_.origin(row.line) + ": " + what, kMaxDepth);
   } catch (const Error& error) {
-    throw Error(ErrorCode::input, error.what() + std::string("; a JSON-lines file has one object a line"));
+    throw Error(ErrorCode::input, error.what() + advice);
   }
-  if (!object.is_object()) lines_.fail("the line is no JSON object; a JSON-lines file has one object a line");
+  if (!object.is_object()) lines_.fail_at(row.line, what + " is no JSON object" + advice);
   row.cells.clear();
   for (const std::string& column : columns_) {
     const auto found = object.find(column);
     if (found == object.end()) {
       std::vector<std::string> keys;
       for (const auto& [key, value] : object.items()) keys.push_back(key);
-      lines_.fail("no field " + in_quotes(column) + "; the object has " + quoted_list(keys) +
-                  ": name the one that is meant");
+      lines_.fail_at(row.line, "no field " + in_quotes(column) + "; the object has " + quoted_list(keys) +
+                                   ": name the one that is meant (--text-column, --pair-column, --label-column)");
     }
-    row.cells.push_back(cell_of(*found, lines_, column));
+    row.cells.push_back(cell_of(*found, lines_, row.line, column));
   }
-  return true;
 }
 
 }  // namespace thex::data

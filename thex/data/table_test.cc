@@ -8,6 +8,7 @@
 
 #include "tests/support/data_files.h"
 #include "thex/data/example_reader.h"
+#include "thex/data/metrics.h"
 
 namespace thex::data {
 namespace {
@@ -224,11 +225,14 @@ TEST(ExampleReader, StreamsUnlabelledPairs) {
 
 TEST_F(TableTest, LabelsOfAFile) {
   EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\tz\nb\ta\nc\tz\n"), custom(Format::tsv, {})),
-            (std::vector<std::string>{"z", "a"}));
+            (std::vector<std::string>{"a", "z"}));
   EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t2\nb\t0\nc\t1\n"), custom(Format::tsv, {})),
             (std::vector<std::string>{"0", "1", "2"}));
   EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t3\nb\t1\n"), custom(Format::tsv, {})),
-            (std::vector<std::string>{"3", "1"}));
+            (std::vector<std::string>{"1", "3"}));
+  EXPECT_EQ(labels_of(write("a.tsv", "sentence\tlabel\na\t10\nb\t9\nc\t-1\nd\t2.5\n"), custom(Format::tsv, {})),
+            (std::vector<std::string>{"-1", "2.5", "9", "10"}))
+      << "numbers by their value";
   const auto rejects = [&](const std::string& text) {
     return support::error_of(ErrorCode::input, [&] { labels_of(write("a.tsv", text), custom(Format::tsv, {})); });
   };
@@ -246,6 +250,120 @@ TEST(Task, FormatsAndPresets) {
   for (const std::string& name : preset_names()) EXPECT_EQ(preset(name).name, name);
   EXPECT_EQ(preset_names().size(), 9u);
   EXPECT_THAT(support::error_of(ErrorCode::usage, [] { preset("sst"); }), HasSubstr("sst2, mrpc, rte"));
+}
+
+TEST_F(TableTest, JsonArrays) {
+  const TaskSpec task = custom(Format::json);
+  const auto check = [&](const std::string& text) {
+    const auto examples = read(task, text, "x.json");
+    ASSERT_EQ(examples.size(), 2u) << text;
+    EXPECT_EQ(examples[0].text, "a, ]\"}\\");
+    EXPECT_EQ(examples[1].text, "b");
+    EXPECT_EQ(examples[1].label, 1);
+  };
+  const std::string a = R"({"sentence":"a, ]\"}\\","label":"no"})", b = R"({"label":1,"sentence":"b"})";
+  check("[" + a + "," + b + "]");
+  check("\xef\xbb\xbf\r\n[\r\n  " + a + " ,\r\n\t" + b + "\r\n]\r\n\n");
+  check(a + "\n" + b + "\n");
+  check("\xef\xbb\xbf" + a + "\r\n" + b);
+  check("[{\"sentence\":\n\"a, ]\\\"}\\\\\",\n\"label\":0}, " + b + "]");
+  const auto says = [&](const std::string& text) { return rejection(task, text, "x.json"); };
+  EXPECT_THAT(says("[\n" + a + ",\n" + b), HasSubstr("x.json:3: the JSON array's element"));
+  EXPECT_THAT(says("[" + a + "] x"), HasSubstr("follows the end"));
+  EXPECT_THAT(says("[" + a + ",]"), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(says("[" + a + "\n" + b + "]"), HasSubstr("is not valid JSON"));
+  EXPECT_THAT(says("[1, 2]"), HasSubstr("is no JSON object"));
+  EXPECT_THAT(says("[]"), HasSubstr("no examples"));
+  EXPECT_THAT(says("{\n\"sentence\": 1}"), HasSubstr("array of objects, or has one object a line"));
+  EXPECT_THAT(says("[\n\n{\"text\": 1}]"), HasSubstr("x.json:3: no field \"sentence\""));
+  EXPECT_THAT(says("[\n{\"sentence\":\"\xff\",\"label\":1}]"), HasSubstr("x.json:2: not UTF-8"));
+  EXPECT_THAT(says("[{\"sentence\":\"" + std::string(kMaxLineBytes, 'a') + "\"}]"), HasSubstr("more than"));
+  EXPECT_THAT(says("[" + std::string(kMaxLineBytes - 100, '[')), HasSubstr("not closed"));
+  // As people write it: an array where --format says lines.
+  EXPECT_THAT(rejection(custom(Format::jsonl), "[" + a + "]", "x.jsonl"), HasSubstr("--format json"));
+}
+
+// A file that has nothing but one line, column or record costs one pass, and says what is wrong.
+TEST_F(TableTest, HostileFiles) {
+  const std::string wide = std::string(kMaxLineBytes - 10, '\t');
+  EXPECT_THAT(rejection(custom(Format::tsv), wide), HasSubstr("columns, at most 4096"));
+  EXPECT_THAT(rejection(custom(Format::csv), std::string(kMaxLineBytes - 10, ',')), HasSubstr("columns, at most 4096"));
+  const std::string endless(4 * kMaxLineBytes, 'a');
+  for (const Format format : {Format::tsv, Format::csv, Format::jsonl, Format::json})
+    EXPECT_THAT(rejection(custom(format), endless), HasSubstr("has more than 1048576 bytes"));
+  EXPECT_THAT(rejection(custom(Format::json), "[" + endless), HasSubstr("more than 1048576 bytes"));
+}
+
+TEST_F(TableTest, EmptyTexts) {
+  TaskSpec task = custom(Format::tsv);
+  const std::string text = "sentence\tlabel\na film\t1\n\t0\n \u00a0\u200d\t1\n";
+  ReadCounts counts;
+  EXPECT_EQ(read_examples(write("x.tsv", text), task, &counts).size(), 3u);
+  EXPECT_EQ(counts.examples, 3u);
+  EXPECT_EQ(counts.empty, 2u);
+  EXPECT_EQ(counts.skipped_empty, 0u);
+  task.skip_empty = true;
+  EXPECT_EQ(read_examples(write("x.tsv", text), task, &counts).size(), 1u);
+  EXPECT_EQ(counts.examples, 1u);
+  EXPECT_EQ(counts.skipped_empty, 2u);
+  // One empty text of a pair.
+  TaskSpec pairs = custom(Format::csv);
+  pairs.columns.pair = "b";
+  read_examples(write("x.csv", "sentence,b,label\na,,1\n,b,0\na,b,0\n"), pairs, &counts);
+  EXPECT_EQ(counts.empty, 2u);
+  // Rows of one column: an empty line is one, but not at the end.
+  TaskSpec texts = custom(Format::tsv, {});
+  texts.columns = {"sentence", "", ""};
+  for (const char* name : {"x.tsv", "x.csv"}) {
+    texts.format = *format_in_name(name);
+    const auto path = write(name, "sentence\na\n\n\nb\n\n");
+    std::ifstream stream(path);
+    ExampleReader reader(stream, name, texts);
+    for (const auto& [expected, line] : {std::pair{"a", 2}, {"", 3}, {"", 4}, {"b", 5}}) {
+      const auto example = reader.next();
+      ASSERT_TRUE(example);
+      EXPECT_EQ(example->text, expected);
+      EXPECT_EQ(reader.origin(), std::string(name) + ":" + std::to_string(line));
+    }
+    EXPECT_FALSE(reader.next());
+    EXPECT_EQ(reader.counts().empty, 2u);
+  }
+}
+
+TEST(Labels, WhichClassIsPositive) {
+  const auto positive = [](std::vector<std::string> labels, const std::string& named = "") {
+    TaskSpec task = custom(Format::tsv, std::move(labels));
+    task.positive = named;
+    return task.labels[*positive_class(task)];
+  };
+  for (const auto& [yes, no] : {std::pair{"true", "false"},
+                                {"TRUE", "FALSE"},
+                                {"yes", "no"},
+                                {"positive", "negative"},
+                                {"1", "0"},
+                                {"duplicate", "not_duplicate"},
+                                {"acceptable", "unacceptable"},
+                                {"Toxic", "Non-toxic"}}) {
+    EXPECT_EQ(positive({yes, no}), yes);
+    EXPECT_EQ(positive({no, yes}), yes) << "whatever the order";
+  }
+  EXPECT_EQ(positive({"ham", "spam"}), "spam") << "the second one";
+  EXPECT_EQ(positive({"LABEL_0", "LABEL_1"}), "LABEL_1");
+  EXPECT_EQ(positive({"false", "true"}, "false"), "false");
+  EXPECT_EQ(positive({"ham", "spam"}, "HAM"), "ham");
+  EXPECT_FALSE(positive_class(custom(Format::tsv, {"a", "b", "c"})));
+  EXPECT_FALSE(positive_class(regression(Format::tsv)));
+  TaskSpec task = custom(Format::tsv, {"ham", "spam"});
+  task.positive = "eggs";
+  EXPECT_THAT(support::error_of(ErrorCode::usage, [&] { positive_class(task); }), HasSubstr("\"ham\", \"spam\""));
+  // What f1 makes of it, by hand: of "spam" 2/3, of "ham" 4/5.
+  Outcomes o;
+  o.predicted = {0, 1, 1, 0}, o.gold = {0, 1, 0, 0};
+  task.positive = "";
+  EXPECT_DOUBLE_EQ(task_score(Metric::f1, o, task), 2.0 / 3);
+  task.positive = "ham";
+  EXPECT_DOUBLE_EQ(task_score(Metric::f1, o, task), 0.8);
+  EXPECT_DOUBLE_EQ(task_score(Metric::matthews, o, task), 2 / std::sqrt(12.0)) << "the same for both";
 }
 
 TEST(Labels, MatchAModels) {

@@ -11,7 +11,8 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/ckks/sanitize.h"
+#include "thex/circuit/answers.h"
+#include "thex/encoder/ledger.h"
 #include "thex/encoder/magnitudes.h"
 #include "thex/encoder/one_round/builder.h"
 #include "thex/encoder/the_x/builder.h"
@@ -20,7 +21,7 @@ namespace thex::encoder {
 namespace {
 
 // Raise when a change makes old clients and servers disagree although their configurations agree.
-constexpr int kProtocolRevision = 3;
+constexpr int kProtocolRevision = 4;
 
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
@@ -39,47 +40,6 @@ constexpr Attempt kOneRoundAttempts[] = {{35, true}, {37, true}, {35, false}, {3
 // The bits that the computation must keep for an answer to keep so many with the flood.
 double bits_besides_flood(double bits) {
   return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
-}
-
-// What the client learns in the end.
-std::string outputs(const model::ModelConfig& config, model::Protocol protocol) {
-  const std::size_t labels = config.labels.size();
-  switch (config.task) {
-    case model::Task::classification:
-      return "the " + std::to_string(labels) + " logits";
-    case model::Task::regression:
-      return "the predicted value";
-    case model::Task::token_classification:
-      break;
-  }
-  return "the " + std::to_string(labels) + " logits of every token (of padding: " +
-         (protocol == model::Protocol::the_x ? "a constant of the model)" : "what follows from its own sentence)");
-}
-
-// What the client sees beyond the outputs.
-std::string seen_by_client(const model::ModelConfig& config, model::Protocol protocol) {
-  if (protocol == model::Protocol::one_round) return "; no other value of the computation";
-  return ", and every ReLU input of its own sentence: attention scores, the softmax estimation's " +
-         std::to_string(2 * model::kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
-         " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
-         "values pass it under a statistical mask";
-}
-
-std::vector<LedgerEntry> ledger(const model::ModelConfig& config, model::Protocol protocol, const InferencePlan& plan) {
-  std::string sizes;
-  for (std::size_t i = 0; i < plan.bucket_count(); ++i)
-    sizes += (i == 0 ? "" : "/") + std::to_string(plan.shapes[i].tokens);
-  const bool batches = plan.shapes.size() > plan.bucket_count();
-  return {
-      {"server", "the length bucket (" + sizes + " tokens)" +
-                     (batches ? ", whether a query is a batch (not how full it is)" : "") +
-                     ", the time of the query, the client's evaluation keys; nothing of the text, the "
-                     "activations or the result"},
-      {"client", outputs(config, protocol) + ", the model's shape, embedding tables and tokenizer" +
-                     seen_by_client(config, protocol)},
-      {"network", "addresses, the length bucket from message sizes, " + rounds_text(plan.rounds) +
-                      (plan.rounds == 1 ? " and its timing" : " and their timing")},
-  };
 }
 
 // The buckets, then batches: as many sentences of each as fill a ciphertext.
@@ -133,6 +93,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
                 "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
   // Planned without weights on both sides; the server's then take their place.
   const double bits = protocol == model::Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits);
+  const double flood = protocol == model::Protocol::the_x ? 0 : kFloodDeviation;
   const std::span<const Attempt> attempts =
       protocol == model::Protocol::the_x ? std::span<const Attempt>(kTheXAttempts) : kOneRoundAttempts;
   std::exception_ptr imprecise, failed;
@@ -143,6 +104,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
                                        {.max_value = kRangeMargin * range,
                                         .min_log_scale = attempt.log_scale,
                                         .min_precision_bits = bits,
+                                        .flood_deviation = flood,
                                         .assumed = assumed_magnitudes(config)});
       break;
     } catch (const circuit::ImprecisePlan&) {
@@ -155,11 +117,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
-  if (protocol == model::Protocol::one_round) {
-    const ckks::Context& context = *result.plan.context;
-    result.flooding_bits = ckks::flooding_bits(context, context.scale(0), kFloodDeviation);
-  }
-  result.ledger = ledger(config, protocol, result);
+  result.ledger = make_ledger(config, protocol, result);
   return result;
 }
 
@@ -168,25 +126,35 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
 std::string rounds_text(int rounds) { return std::to_string(rounds) + (rounds == 1 ? " round" : " rounds"); }
 
 double InferencePlan::largest_value() const {
-  return static_cast<double>(plan.context->prime(0).value()) / 2 / plan.context->scale(0);
+  return circuit::largest_result(*plan.context, plan.program_plans.front());
 }
 
-double InferencePlan::flood_deviation() const {
-  return flooding_bits < 0 ? 0 : ckks::flooding_deviation(*plan.context, plan.context->scale(0), flooding_bits);
+bool InferencePlan::hides_answers() const { return plan.program_plans.front().hiding.has_value(); }
+
+double InferencePlan::flood_deviation(std::size_t program) const {
+  const auto& hiding = plan.program_plans.at(program).hiding;
+  return hiding ? ckks::flood_deviation(plan.context->scale(0), *hiding) : 0;
+}
+
+std::optional<double> InferencePlan::exposed_bits(std::size_t program) const {
+  const circuit::ProgramPlan& p = plan.program_plans.at(program);
+  if (!p.hiding) return std::nullopt;
+  return static_cast<double>(plan.programs[program].results.size()) * ckks::exposed_bits(*plan.context, *p.hiding);
 }
 
 std::optional<double> InferencePlan::logit_bits(std::size_t program) const {
   const std::optional<double> computed = plan.program_plans.at(program).result_bits;
   if (!computed) return std::nullopt;
-  return -std::log2(std::hypot(std::exp2(-*computed), flood_deviation()));
+  return -std::log2(std::hypot(std::exp2(-*computed), flood_deviation(program)));
 }
 
 std::optional<double> InferencePlan::flood_bits_above_noise() const {
-  if (flooding_bits < 0) return std::nullopt;
+  if (!hides_answers()) return std::nullopt;
   std::optional<double> least;
-  for (const circuit::ProgramPlan& levels : plan.program_plans) {
-    if (!levels.result_bits) return std::nullopt;
-    const double above = *levels.result_bits + std::log2(flood_deviation());
+  for (std::size_t i = 0; i < plan.program_plans.size(); ++i) {
+    const std::optional<double> bits = plan.program_plans[i].result_bits;
+    if (!bits) return std::nullopt;
+    const double above = *bits + std::log2(flood_deviation(i));
     least = least ? std::min(*least, above) : above;
   }
   return least;
@@ -234,6 +202,9 @@ std::string InferencePlan::fingerprint() const {
       for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
     }
     for (circuit::NodeId result : program.results) text += "=" + std::to_string(result);
+    text += "/" + std::to_string(program.result_period);
+    if (const auto& hiding = plan.program_plans[i].hiding)
+      text += "~" + std::to_string(hiding->flooding_bits) + "," + std::to_string(hiding->zeros);
     for (const circuit::SlotSource& from : program.result_slots)
       text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token) +
               "," + std::to_string(from.sentence);

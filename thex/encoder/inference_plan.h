@@ -18,14 +18,14 @@ namespace thex::encoder {
 inline constexpr int kBuckets[] = {16, 32, 64, 128};
 
 // Parameters are chosen for values so many times as large as the calibrated ones; the lowest prime then has room for
-// twice as much (InferencePlan::largest_value).
+// twice as much, or 1.4 times where answers hold two copies (InferencePlan::largest_value).
 inline constexpr double kRangeMargin = 1.5;
 
 // "1 round", "8 rounds".
 std::string rounds_text(int rounds);
 
 struct LedgerEntry {
-  std::string who;   // "client", "server", "network"
+  std::string who;   // "server", "client", "cheating client", "network"
   std::string what;  // what it learns
 };
 
@@ -44,15 +44,16 @@ struct InferencePlan {
   std::vector<QueryShape> shapes;
   circuit::Plan plan;
   int rounds = 1;  // messages of the client, the first alone or those that follow it
-  // Noise that the server adds to its answers, uniform in [-2^flooding_bits, 2^flooding_bits) (ckks/sanitize.h); below
-  // 0: none, where the client sees more than answers anyway.
-  int flooding_bits = -1;
   std::vector<LedgerEntry> ledger;
 
   // Decrypted values beyond it, of either sign, come back as others.
   double largest_value() const;
-  // The standard deviation that the flood gives a logit; 0 without it.
-  double flood_deviation() const;
+  // Whether the server hides its answers but for the outputs (ckks/answer.h); not where the client sees more anyway.
+  bool hides_answers() const;
+  // The standard deviation that the server's flood gives an output of a program; 0 without it.
+  double flood_deviation(std::size_t program) const;
+  // The most that one answer of a program says about the weights, to whatever client; none where nothing is hidden.
+  std::optional<double> exposed_bits(std::size_t program) const;
   // Bits behind the binary point that the logits of a program keep, the flood included; none where they were not
   // predicted.
   std::optional<double> logit_bits(std::size_t program) const;

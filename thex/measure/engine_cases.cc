@@ -97,8 +97,8 @@ std::string Case::label() const {
 }
 
 ckks::ContextSpec engine_spec(int log_n, int limbs) {
-  // Transforms take fewer reductions modulo primes to 46 bits.
-  constexpr int kFastBits = 46, kIntegerBits = 5, kMostBits = kFastBits - kIntegerBits, kLeastBits = 36;
+  constexpr int kFastBits = ring::kFastPrimeBits, kIntegerBits = 5, kMostBits = kFastBits - kIntegerBits,
+                kLeastBits = 36;
   const int budget = ckks::max_log_qp_128(log_n);
   for (int digits = 2; digits <= limbs; ++digits) {  // one digit needs as many special primes again
     const int alpha = (limbs + digits - 1) / digits;

@@ -150,7 +150,7 @@ TEST(Config, IgnoresWhatItDoesNotKnow) {
   config["classifier_dropout"] = nullptr;
   config["quantization"] = {{"deep", {{"er", json::array({1, json::object()})}}}};
   config["thex"] = {{"version", 1}, {"notes", "x"}};
-  EXPECT_EQ(parse_config(config.dump(), R"({"never_split":["[CLS]"],"padding_side":"left","model_max_length":1e30})").layers, 6);
+  EXPECT_EQ(parse_config(config.dump(), R"({"padding_side":"right","model_max_length":1e30})").layers, 6);
 }
 
 TEST(Config, LabelsComeFromHuggingFacesFields) {

@@ -325,7 +325,8 @@ TEST(Forward, RealBertTinyGivesThePublishedLogits) {
   if (data.empty()) GTEST_SKIP() << "no optional test data (THEX_DATA)";
   Model model;
   model.config.labels = {"negative", "positive"};
-  model.tensors = checkpoint::read_safetensors(data / "bert-tiny-encoders/bert_tiny_sst2_encoder_f32.safetensors").tensors;
+  model.tensors =
+      checkpoint::read_safetensors(data / "bert-tiny-encoders/bert_tiny_sst2_encoder_f32.safetensors").tensors;
   std::vector<double> embeddings;
   for (int token = 0; token < 21; ++token) {
     std::ifstream file(data / ("bert-tiny-encoders/sample-inputs/0/input_" + std::to_string(token) + ".txt"));

@@ -34,6 +34,39 @@ std::uint64_t number(ByteView from, std::size_t offset, std::size_t bytes) {
 
 std::string text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
+// Fit for a terminal.
+std::string plain_text(ByteView bytes) {
+  std::string plain = text(bytes);
+  for (char& c : plain) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return plain;
+}
+
+void append(Bytes& to, const model::ModelDigests& parts) {
+  std::uint64_t known = 0;
+  for (std::size_t i = 0; i < model::kModelPartCount; ++i) known |= std::uint64_t{parts.parts[i].has_value()} << i;
+  append(to, known, 1);
+  for (const auto& digest : parts.parts) append(to, std::span<const std::uint8_t>(digest.value_or(model::Digest{})));
+}
+
+model::ModelDigests parse_parts(ByteView bytes) {
+  const std::uint64_t known = number(bytes, 0, 1);
+  if (known >= 1U << model::kModelPartCount)
+    reject(fmt::format("model parts {:#x} of which this version knows none", known));
+  model::ModelDigests parts;
+  for (std::size_t i = 0; i < model::kModelPartCount; ++i) {
+    model::Digest digest;
+    std::memcpy(digest.data(), bytes.data() + 1 + i * digest.size(), digest.size());
+    if (known >> i & 1) {
+      parts.parts[i] = digest;
+    } else if (digest != model::Digest{}) {
+      reject("a digest of a model part that is said to be unknown");
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 PlanFingerprint fingerprint(const encoder::InferencePlan& plan) {
@@ -55,6 +88,22 @@ KeyFingerprint fingerprint(ByteView serialized_keys) {
   return digest;
 }
 
+ckks::Binding binding_of(const PlanFingerprint& plan, const KeyFingerprint& keys, ByteView query_payload) {
+  const std::uint32_t index = parse_head(query_payload).index;
+  Bytes head;
+  append(head, plan);
+  append(head, keys);
+  append(head, index, 4);
+  const ByteView ciphertexts = query_payload.subspan(kCiphertextsHeadBytes);
+  ckks::Binding digest;
+  ::crypto_generichash_state state;
+  ::crypto_generichash_init(&state, nullptr, 0, digest.size());
+  for (const ByteView part : {ByteView(head), ciphertexts})
+    ::crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(part.data()), part.size());
+  ::crypto_generichash_final(&state, digest.data(), digest.size());
+  return digest;
+}
+
 std::string hex(std::span<const std::uint8_t> bytes) {
   std::string digits;
   for (const std::uint8_t byte : bytes) digits += fmt::format("{:02x}", byte);
@@ -64,6 +113,7 @@ std::string hex(std::span<const std::uint8_t> bytes) {
 Bytes encode(const Hello& message) {
   Bytes bytes;
   append(bytes, message.plan);
+  append(bytes, message.parts);
   append(bytes, message.keys);
   return bytes;
 }
@@ -71,7 +121,15 @@ Bytes encode(const Hello& message) {
 Bytes encode(const ServerInfo& message) {
   Bytes bytes;
   append(bytes, message.has_keys ? 1 : 0, 1);
+  append(bytes, message.parts);
   append(bytes, std::string_view(message.json));
+  return bytes;
+}
+
+Bytes encode(const BusyMessage& message) {
+  Bytes bytes;
+  append(bytes, static_cast<std::uint64_t>(message.retry_after.count()), 4);
+  append(bytes, std::string_view(message.text).substr(0, kMaxBusyBytes - 4));
   return bytes;
 }
 
@@ -99,24 +157,30 @@ Hello parse_hello(ByteView payload) {
     reject(fmt::format("a hello of {} bytes, expected {}", payload.size(), kHelloBytes));
   Hello message;
   std::memcpy(message.plan.data(), payload.data(), message.plan.size());
-  std::memcpy(message.keys.data(), payload.data() + message.plan.size(), message.keys.size());
+  message.parts = parse_parts(payload.subspan(message.plan.size(), kModelPartsBytes));
+  std::memcpy(message.keys.data(), payload.data() + message.plan.size() + kModelPartsBytes, message.keys.size());
   return message;
 }
 
 ServerInfo parse_server_info(ByteView payload) {
-  if (payload.empty() || number(payload, 0, 1) > 1) reject("a server_info without its flag");
-  return {number(payload, 0, 1) == 1, text(payload.subspan(1))};
+  if (payload.size() < 1 + kModelPartsBytes || number(payload, 0, 1) > 1) {
+    reject(fmt::format("a server_info of {} bytes without its flag and model parts", payload.size()));
+  }
+  return {number(payload, 0, 1) == 1, parse_parts(payload.subspan(1, kModelPartsBytes)),
+          text(payload.subspan(1 + kModelPartsBytes))};
+}
+
+BusyMessage parse_busy(ByteView payload) {
+  if (payload.size() < 4) reject(fmt::format("a busy of {} bytes, expected at least 4", payload.size()));
+  return {std::chrono::milliseconds(number(payload, 0, 4)), plain_text(payload.subspan(4))};
 }
 
 ErrorMessage parse_error(ByteView payload) {
   if (payload.size() < 2) reject(fmt::format("an error of {} bytes, expected at least 2", payload.size()));
-  ErrorMessage message{ErrorCode::internal, text(payload.subspan(2))};
+  ErrorMessage message{ErrorCode::internal, plain_text(payload.subspan(2))};
   const auto code = number(payload, 0, 2);
-  if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::cancelled)) {
+  if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::busy)) {
     message.code = static_cast<ErrorCode>(code);
-  }
-  for (char& c : message.text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
   return message;
 }

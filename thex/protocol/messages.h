@@ -1,45 +1,57 @@
-// The payloads of the frames. All numbers little-endian.
+// The payloads of the messages. All numbers little-endian.
 //
-//   hello        plan fingerprint (16), key fingerprint (32)
-//   server_info  1 when the server holds the keys, else 0 (1), JSON
+//   hello        plan fingerprint (16), model parts (129), key fingerprint (32)
+//   server_info  1 when the server holds the keys, else 0 (1), model parts (129), JSON
+//   keys_offer, keys_wanted, keys_ready, keys_missing
+//                nothing
 //   keys_chunk   bytes of the serialized evaluation keys, in order; their total length follows from the plan
-//   keys_ready   nothing
 //   query, step, step_reply, result
-//                index (4): the length bucket in a query, else the client step; count (4); seconds (8, IEEE double):
+//                index (4): the program in a query, else the client step; count (4); seconds (8, IEEE double):
 //                the server's own work since the last message it received; then `count` ciphertexts, one after the
 //                other, whose lengths follow from the plan
+//   busy         milliseconds to wait before the next try (4), UTF-8 text
 //   error        ErrorCode (2), UTF-8 text
 //
-// A session: hello, server_info, then keys_chunk ... keys_ready if the server lacks the keys; then any number of
-// query, (step, step_reply) x rounds, result.
+//   model parts  which of the four are known, bit i for part i (1), then four digests (32 each), zeros where unknown
+//
+// A session: hello, server_info; then any number of
+//   keys_offer, (busy | keys_wanted, keys_chunk ..., keys_ready)     when the server lacks the keys
+//   query, (busy | keys_missing | (step, step_reply) x rounds, result)
+// An error ends it at any point.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/ckks/answer.h"
 #include "thex/encoder/inference_plan.h"
-#include "thex/protocol/frame.h"
+#include "thex/protocol/message.h"
+#include "thex/protocol/model_parts.h"
 
 namespace thex::protocol {
 
 using PlanFingerprint = std::array<std::uint8_t, 16>;
 using KeyFingerprint = std::array<std::uint8_t, 32>;  // BLAKE2b-256 of the serialized evaluation keys
 
-inline constexpr std::uint64_t kHelloBytes = 16 + 32;
+inline constexpr std::uint64_t kHelloBytes = 16 + kModelPartsBytes + 32;
 inline constexpr std::uint64_t kMaxInfoBytes = 64 * 1024;
 inline constexpr std::uint64_t kMaxErrorBytes = 2 + 2000;
+inline constexpr std::uint64_t kMaxBusyBytes = 4 + 2000;
 inline constexpr std::uint64_t kMaxChunkBytes = 4 << 20;
 
 struct Hello {
   PlanFingerprint plan{};
+  model::ModelDigests parts;
   KeyFingerprint keys{};
 };
 
 struct ServerInfo {
   bool has_keys = false;
+  model::ModelDigests parts;
   std::string json;
 };
 
@@ -51,6 +63,11 @@ struct CiphertextsHead {
 };
 inline constexpr std::size_t kCiphertextsHeadBytes = 16;
 
+struct BusyMessage {
+  std::chrono::milliseconds retry_after{0};
+  std::string text;
+};
+
 struct ErrorMessage {
   ErrorCode code = ErrorCode::internal;
   std::string text;
@@ -59,10 +76,13 @@ struct ErrorMessage {
 PlanFingerprint fingerprint(const encoder::InferencePlan& plan);
 KeyFingerprint fingerprint(ByteView serialized_keys);
 std::string hex(std::span<const std::uint8_t> bytes);
+// What an answer is bound to: plan, keys, circuit and ciphertexts of a query, by BLAKE2b-256.
+ckks::Binding binding_of(const PlanFingerprint& plan, const KeyFingerprint& keys, ByteView query_payload);
 
 Bytes encode(const Hello& message);
 Bytes encode(const ServerInfo& message);
 // Too long texts are cut.
+Bytes encode(const BusyMessage& message);
 Bytes encode(const ErrorMessage& message);
 Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts);
 
@@ -70,6 +90,7 @@ Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts);
 Hello parse_hello(ByteView payload);
 ServerInfo parse_server_info(ByteView payload);
 // Control characters of the text become spaces: it goes to a terminal.
+BusyMessage parse_busy(ByteView payload);
 ErrorMessage parse_error(ByteView payload);
 CiphertextsHead parse_head(ByteView payload);
 // The ciphertexts after a head, as views into `payload`. `sizes`: their lengths, from the plan.

@@ -18,20 +18,43 @@ TEST(Messages, HelloRoundTrip) {
   Hello hello;
   for (std::size_t i = 0; i < hello.plan.size(); ++i) hello.plan[i] = static_cast<std::uint8_t>(i + 1);
   for (std::size_t i = 0; i < hello.keys.size(); ++i) hello.keys[i] = static_cast<std::uint8_t>(200 - i);
+  hello.parts.of(model::ModelPart::embeddings) = model::Digest{1, 2, 3};
+  hello.parts.of(model::ModelPart::labels) = model::Digest{};  // known, whatever its value
   const Bytes bytes = encode(hello);
   ASSERT_EQ(bytes.size(), kHelloBytes);
   const Hello parsed = parse_hello(bytes);
   EXPECT_EQ(parsed.plan, hello.plan);
+  EXPECT_EQ(parsed.parts, hello.parts);
   EXPECT_EQ(parsed.keys, hello.keys);
-  error_of(ErrorCode::protocol, [&] { parse_hello(std::span(bytes).first(47)); });
+  error_of(ErrorCode::protocol, [&] { parse_hello(std::span(bytes).first(kHelloBytes - 1)); });
   error_of(ErrorCode::protocol, [&] { parse_hello({}); });
 }
 
+TEST(Messages, PartsThatThisVersionDoesNotKnowAreErrors) {
+  Bytes bytes = encode(Hello{});
+  bytes[16] = std::byte{0x10};
+  error_of(ErrorCode::protocol, [&] { parse_hello(bytes); });
+  bytes[16] = std::byte{0};
+  bytes[17] = std::byte{1};  // a digest of an unknown part
+  error_of(ErrorCode::protocol, [&] { parse_hello(bytes); });
+}
+
+TEST(Messages, BusyRoundTrip) {
+  const BusyMessage parsed = parse_busy(encode(BusyMessage{std::chrono::milliseconds(70'000), "later\x1b"}));
+  EXPECT_EQ(parsed.retry_after, std::chrono::milliseconds(70'000));
+  EXPECT_EQ(parsed.text, "later ");
+  EXPECT_LE(encode(BusyMessage{{}, std::string(100'000, 'x')}).size(), kMaxBusyBytes);
+  error_of(ErrorCode::protocol, [] { parse_busy(Bytes(3)); });
+}
+
 TEST(Messages, ServerInfoRoundTrip) {
-  const ServerInfo parsed = parse_server_info(encode(ServerInfo{true, "{\"a\":1}"}));
+  model::ModelDigests parts;
+  parts.of(model::ModelPart::weights) = model::Digest{5};
+  const ServerInfo parsed = parse_server_info(encode(ServerInfo{true, parts, "{\"a\":1}"}));
   EXPECT_TRUE(parsed.has_keys);
+  EXPECT_EQ(parsed.parts, parts);
   EXPECT_EQ(parsed.json, "{\"a\":1}");
-  EXPECT_FALSE(parse_server_info(encode(ServerInfo{false, ""})).has_keys);
+  EXPECT_FALSE(parse_server_info(encode(ServerInfo{false, {}, ""})).has_keys);
   error_of(ErrorCode::protocol, [] { parse_server_info({}); });
   error_of(ErrorCode::protocol, [] { parse_server_info(Bytes(1, std::byte{2})); });
 }
@@ -90,6 +113,7 @@ TEST(Messages, RandomBytesAreRefusedOrRead) {
     };
     accept([&] { parse_hello(bytes); });
     accept([&] { parse_server_info(bytes); });
+    accept([&] { parse_busy(bytes); });
     accept([&] { parse_error(bytes); });
     accept([&] { split_ciphertexts(bytes, sizes); });
   }
@@ -98,6 +122,25 @@ TEST(Messages, RandomBytesAreRefusedOrRead) {
 TEST(Messages, KeyFingerprintIsBlake2b256) {
   // BLAKE2b-256 of the empty string.
   EXPECT_EQ(hex(fingerprint(ByteView{})), "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
+}
+
+// Everything that an answer depends on, and not the head's count and time.
+TEST(Binding, IsOfPlanKeysCircuitAndCiphertexts) {
+  const PlanFingerprint plan{1};
+  const KeyFingerprint keys{2};
+  const std::vector<Bytes> ciphertexts = {Bytes(40, std::byte{3}), Bytes(40, std::byte{4})};
+  const auto query = [&](std::uint32_t index, double seconds) {
+    return encode(CiphertextsHead{index, 2, seconds}, ciphertexts);
+  };
+  const ckks::Binding binding = binding_of(plan, keys, query(5, 0));
+  EXPECT_EQ(binding, binding_of(plan, keys, query(5, 1.5)));
+  EXPECT_NE(binding, binding_of(plan, keys, query(6, 0)));
+  EXPECT_NE(binding, binding_of({9}, keys, query(5, 0)));
+  EXPECT_NE(binding, binding_of(plan, {9}, query(5, 0)));
+  Bytes changed = query(5, 0);
+  changed.back() ^= std::byte{1};
+  EXPECT_NE(binding, binding_of(plan, keys, changed));
+  EXPECT_THROW(binding_of(plan, keys, Bytes(3)), Error);
 }
 
 }  // namespace

@@ -211,9 +211,7 @@ TEST(Pool, IsThreadSafe) {
 
 TEST(Poly, HasRowsAndTruncates) {
   Poly poly(64, 3);
-  poly.set_zero();
   EXPECT_EQ(poly.limb(2), poly.limb(0) + 128);
-  for (std::size_t i = 0; i < 192; ++i) EXPECT_EQ(poly.limb(0)[i], 0u);
   poly.truncate(5);
   EXPECT_EQ(poly.limbs(), 3u);
   poly.truncate(1);

@@ -8,6 +8,8 @@ namespace thex::ring {
 
 // Largest prime size: 52-bit IFMA and double-precision FMA kernels both need two spare bits.
 inline constexpr int kMaxPrimeBits = 50;
+// Up to here the transforms reduce nothing on the way, on every instruction set (simd/avx512ifma.h, simd/ntt_avx2.cc).
+inline constexpr int kFastPrimeBits = 46;
 
 __extension__ typedef unsigned __int128 Uint128;
 

@@ -10,6 +10,9 @@
 namespace thex::ring {
 namespace {
 
+// Of a prime of that many bits, which may lie a little above the power of two.
+static_assert(ifma::kLazyLimit > (std::uint64_t{1} << kFastPrimeBits));
+
 std::uint64_t reverse_bits(std::uint64_t value, int bits) {
   std::uint64_t reversed = 0;
   for (int i = 0; i < bits; ++i, value >>= 1) reversed = (reversed << 1) | (value & 1);

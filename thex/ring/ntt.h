@@ -1,5 +1,9 @@
-// Tables of the negacyclic number-theoretic transform modulo X^N + 1 and q (Harvey 2014: Shoup factors, lazy
-// butterflies).
+// Tables of the negacyclic number-theoretic transform modulo X^N + 1 and q.
+//
+// The forward transform has the butterflies of Cooley and Tukey (1965), (x, y) -> (x + wy, x - wy); the inverse those
+// of Gentleman and Sande (1966), (x, y) -> (x + y, (x - y) w). The powers of the 2N-th root are merged into their
+// factors, which stand in bit-reversed order (Longa and Naehrig, CANS 2016). Factors come with Shoup's quotients, and
+// the butterflies reduce lazily (Harvey, Journal of Symbolic Computation 2014).
 #pragma once
 
 #include <cstddef>

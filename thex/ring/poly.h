@@ -20,7 +20,6 @@ class Poly {
   const std::uint64_t* limb(std::size_t i) const { return buffer_.data() + i * n_; }
   // Forgets the last rows; keeps the memory.
   void truncate(std::size_t limbs) { limbs_ = limbs < limbs_ ? limbs : limbs_; }
-  void set_zero();
   void wipe() { buffer_.wipe(); }
   // Wiped when it goes, and so are its copies (memory_pool.h).
   void mark_secret() { buffer_.mark_secret(); }

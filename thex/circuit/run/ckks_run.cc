@@ -12,6 +12,7 @@
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/linear_transform.h"
 #include "thex/ckks/masked_refresh.h"
+#include "thex/ckks/rerandomise.h"
 
 namespace thex::circuit {
 namespace {
@@ -115,14 +116,16 @@ struct CkksRun::Impl {
     std::vector<Ciphertext> sent;
     for (std::size_t i = 0; i < travelling.size(); ++i) {
       const Ciphertext& value = values[task.reads[i]];
+      ring::Prng prng;
       if (!travelling[i].masked) {
+        // Beside what the client is to read, the second half would say more about the weights.
         sent.push_back(value);
+        ckks::rerandomise(context, sent.back(), *keys, 1, prng);
         continue;
       }
       const NodeId refreshed = program.steps[step].refreshed[masks[step].size()];
-      ring::Prng prng;
       ckks::MaskedValue m =
-          ckks::mask_for_refresh(context, value, plan.level[static_cast<std::size_t>(refreshed)], prng);
+          ckks::mask_for_refresh(context, value, plan.level[static_cast<std::size_t>(refreshed)], *keys, prng);
       sent.push_back(std::move(m.masked));
       masks[step].push_back(std::move(m.mask));
     }

@@ -14,6 +14,29 @@ namespace thex::circuit {
 
 using ckks::secret::WipeLater;
 
+namespace {
+
+// Single slots may exceed the largest value that is surely represented, where few slots are large, but not all of them:
+// the root mean square of slots of random residues is sqrt(N / 6) times as large as it, at least 26 times.
+constexpr double kStrayFactor = 8;
+// Where predictions rest on assumed magnitudes, noise may be larger.
+constexpr double kNoiseFactor = 8;
+
+double root_mean_square(std::span<const double> values) {
+  double sum = 0;
+  for (const double x : values) sum += x * x;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+// Rounded: decrypted values in a message may come to be read by others.
+[[noreturn]] void disbelieve(const std::string& what, double value, double bound) {
+  const auto power = [](double x) { return "2^" + (x > 0 ? std::to_string(std::lround(std::log2(x))) : "-inf"); };
+  throw Error(ErrorCode::protocol, "the answer does not belong to this query, or the server computed something else: " +
+                                       what + " (" + power(value) + ", expected at most " + power(bound) + ")");
+}
+
+}  // namespace
+
 ClientTurn::ClientTurn(const Plan& plan, std::size_t program, const ckks::secret::SecretKey& key, Lengths lengths,
                        int threads)
     : context_(*plan.context),
@@ -54,14 +77,12 @@ std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
   return out;
 }
 
-std::vector<ckks::Plaintext> ClientTurn::decrypt_all(std::size_t step,
-                                                     std::span<const ckks::Ciphertext> received) const {
+void ClientTurn::check_received(std::size_t step, std::span<const ckks::Ciphertext> received) const {
   const std::vector<Travelling> expected = to_client(context_, program_, plan_, step);
   if (received.size() != expected.size())
     throw Error(ErrorCode::protocol, "the server sent " + std::to_string(received.size()) + " ciphertexts in step " +
                                          std::to_string(step) + ", expected " + std::to_string(expected.size()));
-  std::vector<ckks::Plaintext> out(received.size());
-  parallel(out.size(), [&](std::size_t i) {
+  for (std::size_t i = 0; i < received.size(); ++i) {
     const ckks::Ciphertext& c = received[i];
     const Travelling& t = expected[i];
     if (c.level != t.level || !(std::abs(c.scale - t.scale) <= t.scale * 0x1p-30))
@@ -69,9 +90,7 @@ std::vector<ckks::Plaintext> ClientTurn::decrypt_all(std::size_t step,
                                            " and scale 2^" + std::to_string(std::log2(c.scale)) + " in step " +
                                            std::to_string(step) + ", expected level " + std::to_string(t.level) +
                                            " and scale 2^" + std::to_string(std::log2(t.scale)));
-    out[i] = ckks::secret::decrypt(key_, c);
-  });
-  return out;
+  }
 }
 
 std::vector<ckks::SeededCiphertext> ClientTurn::first(std::span<const double> embeddings) const {
@@ -82,23 +101,69 @@ std::vector<ckks::SeededCiphertext> ClientTurn::first(std::span<const double> em
 
 std::vector<ckks::SeededCiphertext> ClientTurn::answer(std::size_t step,
                                                        std::span<const ckks::Ciphertext> received) const {
-  const std::vector<ckks::Plaintext> plains = decrypt_all(step, received);
+  check_received(step, received);
+  std::vector<ckks::Plaintext> plains(received.size());
+  parallel(plains.size(), [&](std::size_t i) { plains[i] = ckks::secret::decrypt(key_, received[i]); });
   const std::size_t readable = program_.steps.at(step).inputs.size();
   std::vector<std::vector<double>> values(readable);
   const WipeLater wipe_values(values);
-  parallel(readable, [&](std::size_t i) { values[i] = encoder_.decode_real(plains[i]); });
+  const double limit = kStrayFactor * largest_result(context_, plan_);
+  parallel(readable, [&](std::size_t i) {
+    values[i] = encoder_.decode_real(plains[i]);
+    const double size = root_mean_square(values[i]);
+    if (!(size <= limit)) disbelieve("the values of step " + std::to_string(step) + " are out of range", size, limit);
+  });
   return encrypt_step(step, values, std::span(plains).subspan(readable));
 }
 
-std::vector<double> ClientTurn::result(std::span<const ckks::Ciphertext> received) const {
-  const std::vector<ckks::Plaintext> plains = decrypt_all(program_.steps.size(), received);
-  std::vector<std::vector<double>> slots(plains.size());
+std::vector<double> ClientTurn::read_hidden(const ckks::Ciphertext& received, const ckks::Binding& binding,
+                                            std::size_t index) const {
+  const ckks::Plaintext decrypted =
+      ckks::secret::decrypt(key_, ckks::unbind_answer(context_, received, binding, index));
+  std::vector<std::complex<double>> copies = ckks::read_answer(context_, encoder_, decrypted, plan_.hiding->period);
+  const WipeLater wipe_copies(copies);
+  const double bound = agreement_bound(context_, plan_);
+  std::vector<double> values;
+  values.reserve(copies.size());
+  for (const std::complex<double>& copy : copies) {
+    values.push_back((copy.real() + copy.imag()) / 2);
+    const double difference = std::abs(copy.real() - copy.imag()) / 2;
+    if (!(difference <= bound)) disbelieve("two copies of a value differ", difference, bound);
+  }
+  return values;
+}
+
+// Without a second copy there is the imaginary part, which is nothing but noise.
+std::vector<double> ClientTurn::read_plain(const ckks::Ciphertext& received, std::size_t index) const {
+  std::vector<std::complex<double>> slots = encoder_.decode(ckks::secret::decrypt(key_, received));
   const WipeLater wipe_slots(slots);
-  parallel(slots.size(), [&](std::size_t i) { slots[i] = encoder_.decode_real(plains[i]); });
-  std::vector<double> logits = gather_outputs(program_, slots, lengths_);
-  for (double x : logits)
-    if (!std::isfinite(x)) throw Error(ErrorCode::protocol, "the server sent a result that is not a number");
-  return logits;
+  const double bound = kNoiseFactor * agreement_bound(context_, plan_);
+  for (const SlotSource& from : program_.result_slots) {
+    if (!plan_.result_bits || static_cast<std::size_t>(from.input) != index) continue;
+    const double imaginary = std::abs(slots[static_cast<std::size_t>(from.slot)].imag());
+    if (!(imaginary <= bound)) disbelieve("a real value has an imaginary part", imaginary, bound);
+  }
+  std::vector<double> values;
+  values.reserve(slots.size());
+  for (const std::complex<double>& slot : slots) values.push_back(slot.real());
+  const double size = root_mean_square(values), limit = kStrayFactor * largest_result(context_, plan_);
+  if (!(size <= limit)) disbelieve("a result is out of range", size, limit);
+  return values;
+}
+
+std::vector<double> ClientTurn::result(std::span<const ckks::Ciphertext> received, const ckks::Binding& binding) const {
+  check_received(program_.steps.size(), received);
+  std::vector<std::vector<double>> values(received.size());
+  const WipeLater wipe_values(values);
+  parallel(values.size(), [&](std::size_t i) {
+    values[i] = plan_.hiding ? read_hidden(received[i], binding, i) : read_plain(received[i], i);
+  });
+  std::vector<double> outputs = gather_outputs(program_, values, lengths_);
+  const double limit = largest_result(context_, plan_);
+  for (const double x : outputs)
+    if (!std::isfinite(x) || (plan_.hiding && std::abs(x) > limit))
+      disbelieve("a result is larger than this plan represents", std::abs(x), limit);
+  return outputs;
 }
 
 }  // namespace thex::circuit

@@ -23,11 +23,9 @@ inline void check_shape(const char* operation, const Context& context, const Cip
     refuse(operation, "a ciphertext of " + std::to_string(a.parts.size()) + " parts; expected " + expected +
                           (max_parts == 2 && a.parts.size() == 3 ? " (relinearise first)" : ""));
   }
-  if (a.level < 0 || a.level > context.max_level()) {
-    refuse(operation, "level " + std::to_string(a.level) + " is outside 0.." + std::to_string(context.max_level()));
-  }
+  context.check_level(operation, a.level);
   for (const ring::Poly& part : a.parts) {
-    if (part.n() != context.n() || part.limbs() != static_cast<std::size_t>(a.level) + 1) {
+    if (part.n() != context.n() || part.limbs() != a.level.limbs()) {
       refuse(operation, "a ciphertext part of " + std::to_string(part.limbs()) + " limbs of " +
                             std::to_string(part.n()) + " at level " + std::to_string(a.level) +
                             "; expected level + 1 limbs of " + std::to_string(context.n()));
@@ -38,13 +36,13 @@ inline void check_shape(const char* operation, const Context& context, const Cip
   }
 }
 
-inline void check_plain(const char* operation, const Context& context, const Plaintext& b, int level) {
+inline void check_plain(const char* operation, const Context& context, const Plaintext& b, Level level) {
   const std::size_t n = b.poly.n();
   if (b.level != level) {
     refuse(operation,
            "a ciphertext at level " + std::to_string(level) + " and a plaintext at level " + std::to_string(b.level));
   }
-  if (n < 32 || n > context.n() || (n & (n - 1)) != 0 || b.poly.limbs() != static_cast<std::size_t>(level) + 1) {
+  if (n < 32 || n > context.n() || (n & (n - 1)) != 0 || b.poly.limbs() != level.limbs()) {
     refuse(operation, "a plaintext of " + std::to_string(b.poly.limbs()) + " limbs of " + std::to_string(n) +
                           " coefficients at level " + std::to_string(level) + " does not belong to this context");
   }
@@ -53,14 +51,12 @@ inline void check_plain(const char* operation, const Context& context, const Pla
   }
 }
 
-inline void check_same_level(const char* operation, int a, int b) {
+inline void check_same_level(const char* operation, Level a, Level b) {
   if (a != b) {
     refuse(operation,
            "operands at levels " + std::to_string(a) + " and " + std::to_string(b) + "; use drop_to or align_to");
   }
 }
-
-inline bool same_scale(double a, double b) { return std::abs(a - b) <= 0x1p-30 * std::abs(a); }
 
 inline std::string log_scale(double scale) { return "2^" + std::to_string(std::log2(scale)); }
 
@@ -71,8 +67,8 @@ inline void check_same_scale(const char* operation, double a, double b) {
 }
 
 // A product whose scale alone exceeds the modulus has lost its value.
-inline void check_product_scale(const char* operation, const Context& context, double scale, int level) {
-  const double log_q = context.constants().log_q[static_cast<std::size_t>(level)];
+inline void check_product_scale(const char* operation, const Context& context, double scale, Level level) {
+  const double log_q = context.constants().log_q[level.top()];
   if (!(std::log2(scale) < log_q)) {
     refuse(operation, "the scale " + log_scale(scale) + " exceeds the modulus 2^" + std::to_string(log_q) +
                           " of level " + std::to_string(level) + "; no levels are left for this product");

@@ -45,16 +45,15 @@ void check_ranges(const ContextSpec& spec) {
 }
 
 std::vector<int> nominal_scales(const ContextSpec& spec) {
-  const int top = static_cast<int>(spec.q_bits.size()) - 1;
   std::vector<int> t(spec.q_bits.size());
   t.back() = spec.log_scale;
-  for (int l = top; l >= 0; --l) {
-    const int value = t[static_cast<std::size_t>(l)];
+  for (std::size_t l = t.size(); l-- > 0;) {
+    const int value = t[l];
     if (value < 10 || value > 100) {
       fail("the scale of level " + std::to_string(l) + " would be 2^" + std::to_string(value) + " (log_scale = " +
            std::to_string(spec.log_scale) + "); choose q_bits near log_scale so that every scale is 2^10..2^100");
     }
-    if (l > 0) t[static_cast<std::size_t>(l) - 1] = 2 * value - spec.q_bits[static_cast<std::size_t>(l)];
+    if (l > 0) t[l - 1] = 2 * value - spec.q_bits[l];
   }
   if (t[0] >= spec.q_bits[0]) {
     fail("the scale of level 0 would be 2^" + std::to_string(t[0]) + ", but q_0 has " + std::to_string(spec.q_bits[0]) +

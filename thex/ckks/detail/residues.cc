@@ -13,19 +13,6 @@ std::uint64_t residue_of(double value, const ring::Modulus& q) {
   return q.mul(q.from_signed(mantissa), q.pow(2, static_cast<std::uint64_t>(exponent - 53)));
 }
 
-void residues_of(std::uint64_t* dst, const std::int64_t* src, std::size_t n, std::uint64_t max_abs,
-                 const ring::Modulus& q) {
-  const std::uint64_t p = q.value();
-  if (max_abs < p) {
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto x = static_cast<std::uint64_t>(src[i]);
-      dst[i] = x + (p & (0 - (x >> 63)));
-    }
-  } else {
-    for (std::size_t i = 0; i < n; ++i) dst[i] = q.from_signed(src[i]);
-  }
-}
-
 void residues_of_small(std::uint64_t* dst, const std::int8_t* src, std::size_t n, const ring::Modulus& q) {
   const std::uint64_t p = q.value();
   for (std::size_t i = 0; i < n; ++i) {

@@ -22,18 +22,6 @@ TEST(Residues, OfDoublesOfAnySize) {
   EXPECT_EQ(residue_of(3 * 0x1p300, q), q.mul(3, q.pow(2, 300)));
 }
 
-TEST(Residues, OfSignedIntegersBelowAndAboveThePrime) {
-  const ring::Modulus q(kPrime);
-  std::vector<std::int64_t> values = {0, 1, -1, 12345, -12345, 1 << 30, -(1 << 30), 7};
-  std::vector<std::uint64_t> residues(values.size());
-  residues_of(residues.data(), values.data(), values.size(), 1 << 30, q);
-  for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(residues[i], q.from_signed(values[i]));
-  values[3] = std::int64_t{1} << 61;
-  values[4] = -(std::int64_t{1} << 61) - 17;
-  residues_of(residues.data(), values.data(), values.size(), std::uint64_t{1} << 62, q);
-  for (std::size_t i = 0; i < values.size(); ++i) EXPECT_EQ(residues[i], q.from_signed(values[i]));
-}
-
 TEST(Residues, OfSmallSecrets) {
   const ring::Modulus q(kPrime);
   std::vector<std::int8_t> values;

@@ -53,16 +53,16 @@ inline std::size_t limb_bytes(const Context& context, std::size_t index) {
 }
 
 // Bytes of one polynomial over q_0 .. q_level, and over the special primes too.
-inline std::size_t poly_bytes(const Context& context, int level, bool with_special) {
+inline std::size_t poly_bytes(const Context& context, Level level, bool with_special) {
   std::size_t sum = 0;
-  for (int i = 0; i <= level; ++i) sum += limb_bytes(context, static_cast<std::size_t>(i));
+  for (std::size_t i = 0; i < level.limbs(); ++i) sum += limb_bytes(context, i);
   for (std::size_t j = 0; with_special && j < context.special_count(); ++j) {
     sum += limb_bytes(context, context.spec().q_bits.size() + j);
   }
   return sum;
 }
 
-inline std::size_t key_body_bytes(const Context& context, int level) {
+inline std::size_t key_body_bytes(const Context& context, Level level) {
   return 4 + kSeedBytes + context.digit_count(level) * poly_bytes(context, level, true);
 }
 
@@ -83,7 +83,7 @@ class Writer {
   void seed(const ring::Seed& seed) { raw(seed.data(), seed.size()); }
 
   // The limbs of `poly`, for an object at `level` (switching keys: with special primes behind).
-  void poly(const Context& context, const ring::Poly& poly, int level, std::size_t limbs) {
+  void poly(const Context& context, const ring::Poly& poly, Level level, std::size_t limbs) {
     if (poly.n() != context.n() || poly.limbs() != limbs) {
       throw Error(ErrorCode::crypto, "serialize: a polynomial of " + std::to_string(poly.limbs()) + " limbs of " +
                                          std::to_string(poly.n()) + "; expected " + std::to_string(limbs) + " of " +
@@ -102,7 +102,7 @@ class Writer {
       throw Error(ErrorCode::crypto, "serialize: a switching key of " + std::to_string(key.b.size()) + " digits");
     }
     for (const ring::Poly& b : key.b) {
-      poly(context, b, key.level, static_cast<std::size_t>(key.level) + 1 + context.special_count());
+      poly(context, b, key.level, key.level.limbs() + context.special_count());
     }
   }
 
@@ -173,9 +173,9 @@ class Reader {
     return value;
   }
 
-  int level(int highest) {
+  Level level(Level highest) {
     const std::uint64_t value = number(4);
-    if (value > static_cast<std::uint64_t>(highest)) {
+    if (value > highest.top()) {
       refuse(what_, "level " + std::to_string(value) + "; expected at most " + std::to_string(highest));
     }
     return static_cast<int>(value);
@@ -193,9 +193,9 @@ class Reader {
     return seed;
   }
 
-  ring::Poly poly(int level, bool with_special) {
+  ring::Poly poly(Level level, bool with_special) {
     expect_at_least(poly_bytes(context_, level, with_special));
-    const std::size_t limbs = static_cast<std::size_t>(level) + 1 + (with_special ? context_.special_count() : 0);
+    const std::size_t limbs = level.limbs() + (with_special ? context_.special_count() : 0);
     ring::Poly poly(context_.n(), limbs);
     for (std::size_t position = 0; position < limbs; ++position) {
       const std::size_t index = limb_prime(context_, level, position);
@@ -210,7 +210,7 @@ class Reader {
     return poly;
   }
 
-  SwitchingKey key(int highest) {
+  SwitchingKey key(Level highest) {
     SwitchingKey key;
     key.level = level(highest);
     key.seed = seed();

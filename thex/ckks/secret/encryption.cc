@@ -1,6 +1,6 @@
 #include "thex/ckks/detail/checks.h"
+#include "thex/ckks/secret/draw_seed.h"
 #include "thex/ckks/secret/secret.h"
-#include "thex/ckks/secret/wiped.h"
 
 namespace thex::ckks::secret {
 namespace {
@@ -8,10 +8,7 @@ namespace {
 using ring::kernels;
 
 void check_plaintext(const Context& context, const Plaintext& plaintext) {
-  if (plaintext.level < 0 || plaintext.level > context.max_level()) {
-    refuse("encrypt",
-           "level " + std::to_string(plaintext.level) + " is outside 0.." + std::to_string(context.max_level()));
-  }
+  context.check_level("encrypt", plaintext.level);
   check_plain("encrypt", context, plaintext, plaintext.level);
 }
 
@@ -85,7 +82,7 @@ Plaintext decrypt(const SecretKey& key, const Ciphertext& ciphertext) {
   const Context& context = key.context();
   check_shape("decrypt", context, ciphertext, 2, 3);
   const std::size_t n = context.n();
-  Plaintext result{ring::Poly(n, static_cast<std::size_t>(ciphertext.level) + 1), ciphertext.level, ciphertext.scale};
+  Plaintext result{ring::Poly(n, ciphertext.level.limbs()), ciphertext.level, ciphertext.scale};
   result.poly.mark_secret();
   for (std::size_t i = 0; i < result.poly.limbs(); ++i) {
     // Horner's rule in s.

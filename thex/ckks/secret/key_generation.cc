@@ -2,20 +2,13 @@
 
 #include "thex/base/error.h"
 #include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/secret/draw_seed.h"
 #include "thex/ckks/secret/secret.h"
-#include "thex/ckks/secret/wiped.h"
 
 namespace thex::ckks::secret {
 namespace {
 
 using ring::kernels;
-
-void check_level(const Context& context, int level) {
-  if (level < 0 || level > context.max_level()) {
-    throw Error(ErrorCode::crypto, "key generation: level " + std::to_string(level) + " is outside 0.." +
-                                       std::to_string(context.max_level()));
-  }
-}
 
 // b = -a t + e modulo prime `index`; `product` is scratch.
 void mask_error(const Context& context, std::size_t index, const WipedSmall& error, const std::uint64_t* a,
@@ -27,7 +20,8 @@ void mask_error(const Context& context, std::size_t index, const WipedSmall& err
 
 // Switches from `source(index)` to `target(index)`: rows of NTT values modulo prime `index`, valid until the next call.
 template <typename Source, typename Target>
-SwitchingKey make_switching_key(const Context& context, int level, ring::Prng& prng, Source&& source, Target&& target) {
+SwitchingKey make_switching_key(const Context& context, Level level, ring::Prng& prng, Source&& source,
+                                Target&& target) {
   const std::size_t n = context.n(), alpha = context.digit_limbs();
   SwitchingKey key;
   key.level = level;
@@ -42,7 +36,7 @@ SwitchingKey make_switching_key(const Context& context, int level, ring::Prng& p
       const std::size_t index = limb_prime(context, level, position);
       const ring::Modulus& q = context.prime(index);
       mask_error(context, index, error, key.a[d].limb(position), target(index), product.limb(0), b.limb(position));
-      if (position <= static_cast<std::size_t>(level) && index / alpha == d) {
+      if (position < level.limbs() && index / alpha == d) {
         kernels().mul_scalar(product.limb(0), source(index), context.constants().p[index], n, q);
         kernels().add(b.limb(position), b.limb(position), product.limb(0), n, q);
       }
@@ -75,9 +69,9 @@ PublicKey make_public_key(const SecretKey& key, ring::Prng& prng) {
   return result;
 }
 
-SwitchingKey make_relinearization_key(const SecretKey& key, int level, ring::Prng& prng) {
+SwitchingKey make_relinearization_key(const SecretKey& key, Level level, ring::Prng& prng) {
   const Context& context = key.context();
-  check_level(context, level);
+  context.check_level("key generation", level);
   WipedPoly square(context.n(), 1);
   return make_switching_key(
       context, level, prng,
@@ -89,9 +83,9 @@ SwitchingKey make_relinearization_key(const SecretKey& key, int level, ring::Prn
       [&](std::size_t index) { return key.poly().limb(index); });
 }
 
-SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, int level, ring::Prng& prng) {
+SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, Level level, ring::Prng& prng) {
   const Context& context = key.context();
-  check_level(context, level);
+  context.check_level("key generation", level);
   if (galois_element % 2 == 0 || galois_element >= 2 * context.n()) {
     throw Error(ErrorCode::crypto, "Galois element " + std::to_string(galois_element) +
                                        " is not an odd number below 2N = " + std::to_string(2 * context.n()));

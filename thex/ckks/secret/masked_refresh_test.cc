@@ -18,6 +18,7 @@ class MaskedRefresh : public ::testing::Test {
       Context::create({.log_n = 13, .q_bits = {45, 36, 36, 36}, .p_bits = {46}, .digit_limbs = 1, .log_scale = 36});
   ring::Prng prng{ring::Seed{5}};
   secret::SecretKey key = secret::SecretKey::generate(context, prng);
+  EvaluationKeys keys = secret::make_evaluation_keys(key, {.relinearization_level = 2}, prng);
   Encoder encoder{context};
   Evaluator evaluator{context};
   std::vector<double> values = [&] {
@@ -31,7 +32,7 @@ class MaskedRefresh : public ::testing::Test {
 };
 
 TEST_F(MaskedRefresh, RaisesTheLevelAndKeepsTheValue) {
-  const MaskedValue m = mask_for_refresh(*context, encrypted(1), 3, prng);
+  const MaskedValue m = mask_for_refresh(*context, encrypted(1), 3, keys, prng);
   const Plaintext seen = secret::decrypt(key, m.masked);
   const Ciphertext fresh = evaluator.expand(secret::encrypt(key, lift(*context, seen, 3), prng));
   const Ciphertext out = unmask(*context, fresh, m.mask);
@@ -47,7 +48,8 @@ TEST_F(MaskedRefresh, RaisesTheLevelAndKeepsTheValue) {
 }
 
 TEST_F(MaskedRefresh, WhatTheClientSeesIsFarFromTheValue) {
-  const auto seen = encoder.decode_real(secret::decrypt(key, mask_for_refresh(*context, encrypted(1), 2, prng).masked));
+  const auto seen =
+      encoder.decode_real(secret::decrypt(key, mask_for_refresh(*context, encrypted(1), 2, keys, prng).masked));
   double correlation = 0, norm_seen = 0, norm_value = 0;
   for (std::size_t i = 1; i < seen.size(); ++i) {
     correlation += seen[i] * values[i];
@@ -60,17 +62,46 @@ TEST_F(MaskedRefresh, WhatTheClientSeesIsFarFromTheValue) {
 
 TEST_F(MaskedRefresh, MasksAreNeverTheSame) {
   const Ciphertext c = encrypted(1);
-  const MaskedValue a = mask_for_refresh(*context, c, 2, prng), b = mask_for_refresh(*context, c, 2, prng);
+  const MaskedValue a = mask_for_refresh(*context, c, 2, keys, prng), b = mask_for_refresh(*context, c, 2, keys, prng);
   std::size_t equal = 0;
   for (std::size_t i = 0; i < context->n(); ++i) equal += a.mask.limb(0)[i] == b.mask.limb(0)[i];
   EXPECT_LT(equal, 3u);
 }
 
+// What the circuit left of the second half is gone too.
+TEST_F(MaskedRefresh, BothHalvesAreNew) {
+  const Ciphertext c = encrypted(1);
+  const MaskedValue m = mask_for_refresh(*context, c, 2, keys, prng);
+  for (std::size_t p = 0; p < 2; ++p)
+    for (std::size_t l = 0; l < 2; ++l) {
+      std::size_t equal = 0;
+      for (std::size_t i = 0; i < context->n(); ++i) equal += m.masked.parts[p].limb(l)[i] == c.parts[p].limb(l)[i];
+      EXPECT_LT(equal, 3u);
+    }
+}
+
+TEST_F(MaskedRefresh, RefusesPrimesWithoutRoomForAMask) {
+  EXPECT_EQ(refresh_mask_bits(*context), 80);
+  const auto refused = [](const std::vector<int>& q_bits) {
+    const ContextPtr narrow =
+        Context::create({.log_n = 12, .q_bits = q_bits, .p_bits = {36}, .digit_limbs = 1, .log_scale = 26});
+    try {
+      refresh_mask_bits(*narrow);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::crypto);
+      EXPECT_NE(std::string(e.what()).find("66 bits"), std::string::npos) << e.what();
+    }
+  };
+  refused({34, 30});
+  refused({34});
+}
+
 TEST_F(MaskedRefresh, RefusesOtherLevels) {
-  EXPECT_THROW(mask_for_refresh(*context, encrypted(0), 2, prng), Error);
-  EXPECT_THROW(mask_for_refresh(*context, encrypted(2), 3, prng), Error);
-  EXPECT_THROW(mask_for_refresh(*context, encrypted(1), 4, prng), Error);
-  const MaskedValue m = mask_for_refresh(*context, encrypted(1), 2, prng);
+  EXPECT_THROW(mask_for_refresh(*context, encrypted(0), 2, keys, prng), Error);
+  EXPECT_THROW(mask_for_refresh(*context, encrypted(2), 3, keys, prng), Error);
+  EXPECT_THROW(mask_for_refresh(*context, encrypted(1), 4, keys, prng), Error);
+  const MaskedValue m = mask_for_refresh(*context, encrypted(1), 2, keys, prng);
   EXPECT_THROW(unmask(*context, encrypted(1), m.mask), Error);
   EXPECT_THROW(lift(*context, secret::decrypt(key, encrypted(2)), 3), Error);
 }

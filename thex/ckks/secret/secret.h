@@ -39,8 +39,8 @@ class SecretKey {
 };
 
 PublicKey make_public_key(const SecretKey& key, ring::Prng& prng);
-SwitchingKey make_relinearization_key(const SecretKey& key, int level, ring::Prng& prng);
-SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, int level, ring::Prng& prng);
+SwitchingKey make_relinearization_key(const SecretKey& key, Level level, ring::Prng& prng);
+SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, Level level, ring::Prng& prng);
 EvaluationKeys make_evaluation_keys(const SecretKey& key, const KeyRequirements& required, ring::Prng& prng);
 
 SeededCiphertext encrypt(const SecretKey& key, const Plaintext& plaintext, ring::Prng& prng);

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "thex/ckks/secret/draw_seed.h"
 #include "thex/ckks/secret/secret.h"
-#include "thex/ckks/secret/wiped.h"
 
 namespace thex::ckks::secret {
 

@@ -38,6 +38,34 @@ const ReportStage* costliest_stage(const ConversionReport& report, const std::st
   return worst;
 }
 
+// What a conversion that lost something can do otherwise; every option that is named exists for its profile.
+std::vector<std::string> ways_to_lose_less(const ConversionReport& report, const Verdict& verdict) {
+  std::vector<std::string> steps;
+  if (report.option("quick") == "yes") steps.push_back("This was a first impression: repeat it without --quick.");
+  if (const ReportStage* const stage = costliest_stage(report, verdict.metric)) {
+    steps.push_back("Most was lost in the stage '" + stage->name + "' (" + stage->what +
+                    "): give the stages more steps (--min-steps) or a lower learning rate (--rate) first.");
+  }
+  steps.push_back(
+      "Train longer: more --min-steps and --final-steps; the learning curves show whether they still rise.");
+  if (report.option("profile") == "paper") {
+    steps.push_back("Use what loses least: --profile default, which learns from a teacher in every stage.");
+  } else {
+    if (report.data.augmented == 0)
+      steps.push_back("Add variants of the training examples for the plain model to label (--augment).");
+    steps.push_back(report.option("backbone") == "yes"
+                        ? "Fine-tune the backbone longer (--plain-epochs): the converted model learns from it."
+                        : "Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
+  }
+  if (report.protocol() == model::Protocol::one_round)
+    steps.push_back("--protocol the-x loses less, but shows the client the inputs of every ReLU.");
+  if (report.data.train - report.data.augmented < 5000) {
+    steps.push_back("The training set is small (" + std::to_string(report.data.train - report.data.augmented) +
+                    " examples): more examples help more than anything else.");
+  }
+  return steps;
+}
+
 std::vector<std::string> advice(const ConversionReport& report, const Verdict& verdict) {
   if (verdict.level == Verdict::Level::good) {
     return {
@@ -47,26 +75,16 @@ std::vector<std::string> advice(const ConversionReport& report, const Verdict& v
     return {"Use the model, or repeat the conversion with another --seed to see how far results scatter.",
             "A larger dev set would tell a real loss from chance."};
   }
-  std::vector<std::string> steps;
-  if (const ReportStage* const stage = costliest_stage(report, verdict.metric)) {
-    steps.push_back("Most was lost in the stage '" + stage->name + "' (" + stage->what +
-                    "): give it more epochs or a lower learning rate first.");
-  }
-  steps.push_back("Train longer: more --epochs and --final-epochs; the learning curves show whether they still rise.");
-  if (report.data.augmented == 0) {
-    steps.push_back(
-        "Add variants of the training examples for the plain model to label (--augment), or unlabelled text "
-        "of the same kind.");
-  }
-  steps.push_back("Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
-  if (report.data.train < 5000) {
-    steps.push_back("The training set is small (" + std::to_string(report.data.train) +
-                    " examples): more examples help more than anything else.");
-  }
-  return steps;
+  return ways_to_lose_less(report, verdict);
 }
 
 }  // namespace
+
+std::string ConversionReport::option(const std::string& name) const {
+  for (const auto& [key, value] : options)
+    if (key == name) return value;
+  return "";
+}
 
 PlanBudget budget_of(const encoder::InferencePlan& plan) {
   const circuit::Plan& p = plan.plan;
@@ -104,6 +122,32 @@ PlanBudget budget_of(const encoder::InferencePlan& plan) {
   return budget;
 }
 
+namespace {
+
+Verdict::Level level_of(const Verdict& verdict) {
+  const double noise = std::max(verdict.standard_error, kNegligible);
+  return verdict.drop <= kNegligible ? Verdict::Level::good
+         : verdict.drop <= noise     ? Verdict::Level::within_noise
+         : verdict.drop <= kLarge    ? Verdict::Level::small_loss
+                                     : Verdict::Level::large_loss;
+}
+
+// `count`: examples of the set that was judged.
+std::string summary_of(const Verdict& verdict, std::size_t count) {
+  const std::string scores = fmt::format("{} on the {} set: {:.2f} before, {:.2f} after", verdict.metric, verdict.set,
+                                         verdict.before, verdict.after);
+  if (verdict.level == Verdict::Level::good)
+    return fmt::format("The converted model is as good as the plain one ({}).", scores);
+  const std::string loss = fmt::format("The converted model loses {:.2f} points ({}), ", verdict.drop, scores);
+  if (verdict.level == Verdict::Level::within_noise)
+    return loss + fmt::format("which is within the noise of {} examples (standard error {:.2f}).", count,
+                              verdict.standard_error);
+  return loss + fmt::format("more than the noise of {} examples explains (standard error {:.2f}).", count,
+                            verdict.standard_error);
+}
+
+}  // namespace
+
 Verdict judge(const ConversionReport& report) {
   Verdict verdict;
   if (!report.metrics.empty()) verdict.metric = report.metrics.front();
@@ -125,29 +169,8 @@ Verdict judge(const ConversionReport& report) {
   verdict.drop = verdict.before - verdict.after;
   verdict.standard_error = dev && report.dev_standard_error > 0 ? report.dev_standard_error
                                                                 : standard_error(verdict.metric, verdict.after, count);
-  const double noise = std::max(verdict.standard_error, kNegligible);
-  verdict.level = verdict.drop <= kNegligible ? Verdict::Level::good
-                  : verdict.drop <= noise     ? Verdict::Level::within_noise
-                  : verdict.drop <= kLarge    ? Verdict::Level::small_loss
-                                              : Verdict::Level::large_loss;
-  const std::string scores = fmt::format("{} on the {} set: {:.2f} before, {:.2f} after", verdict.metric, verdict.set,
-                                         verdict.before, verdict.after);
-  switch (verdict.level) {
-    case Verdict::Level::good:
-      verdict.summary = fmt::format("The converted model is as good as the plain one ({}).", scores);
-      break;
-    case Verdict::Level::within_noise:
-      verdict.summary = fmt::format(
-          "The converted model loses {:.2f} points ({}), which is within the noise of {} examples (standard error "
-          "{:.2f}).",
-          verdict.drop, scores, count, verdict.standard_error);
-      break;
-    default:
-      verdict.summary = fmt::format(
-          "The converted model loses {:.2f} points ({}), more than the noise of {} examples explains (standard error "
-          "{:.2f}).",
-          verdict.drop, scores, count, verdict.standard_error);
-  }
+  verdict.level = level_of(verdict);
+  verdict.summary = summary_of(verdict, count);
   verdict.steps = advice(report, verdict);
   return verdict;
 }

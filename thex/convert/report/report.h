@@ -2,8 +2,8 @@
 // written as report.json (for programs) and report.html (for people). No type of libtorch, so that it can be tested and
 // read without it.
 //
-// Metrics are times 100 (per cent, or a correlation times 100), as approx/score.h gives them; times are seconds; sizes
-// are bytes. What was not measured stays zero or empty and is left out of the page.
+// Metrics are times 100 (per cent, or a correlation times 100), as convert/score.h gives them; times are seconds; sizes
+// are bytes. What was not measured, or does not exist by the model's protocol, stays zero or empty and is left out.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +52,7 @@ struct ReportRange {
   double rms = 0, max = 0, p50 = 0, p99 = 0, p999 = 0;
 };
 
-// How well the reciprocal network T fits (approx/softmax_estimation.h).
+// How well the reciprocal network T fits (convert/softmax_estimation.h).
 struct EstimationFit {
   double min_sum = 0, max_sum = 0;  // the range of sums that it was fitted for
   double mse_true_softmax = 0, mse_exact_reciprocal = 0, mse_reciprocal_part = 0;
@@ -112,16 +112,26 @@ struct ConversionReport {
   std::vector<ReportStage> stages;  // the first one is the plain model, the last one the converted model
   std::vector<CurvePoint> curves;   // in the order of training
   std::vector<ReportRange> ranges;  // by layer
-  double max_relu_input = 0, max_logit = 0;
+  double max_relu_input = 0;        // by the-x, whose client decrypts them; else 0
+  double max_logit = 0;
   std::optional<UnseenRanges> unseen;
   std::optional<EstimationFit> estimation;
-  // The exported model computed in double precision by thex::bert: its first metric on the dev set, and the largest
+  // The exported model computed in double precision by thex::model: its first metric on the dev set, and the largest
   // difference of a logit from libtorch's.
   std::optional<double> reference_metric, reference_difference;
   double dev_standard_error = 0;  // of the first metric, when it was measured (bootstrap); 0: judge() estimates it
   double seconds = 0;             // the whole conversion
   std::optional<PlanBudget> plan;
+  std::string no_plan;  // why there is none
+  // The model's digest (model/digest.h), which queries and answers name; empty without a plan. Its parts by name.
+  std::string model_digest;
+  std::vector<std::pair<std::string, std::string>> part_digests;
   Verdict verdict;
+
+  // The protocol that the converted model is for; nothing before `config` is that of a converted one.
+  std::optional<model::Protocol> protocol() const { return config.protocol(); }
+  // The value of an option, or "".
+  std::string option(const std::string& name) const;
 };
 
 // The costs and the ledger of a converted model; the plan itself is made by encoder::plan_inference.

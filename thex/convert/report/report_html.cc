@@ -201,13 +201,14 @@ void curves_section(Markup& page, const ConversionReport& r) {
 }
 
 void ranges_section(Markup& page, const ConversionReport& r) {
-  if (r.ranges.empty() && !(r.max_relu_input > 0)) return;
+  if (r.ranges.empty() && !(r.max_relu_input > 0) && !(r.max_logit > 0)) return;
   page.leaf("h2", "Sizes of intermediate values");
-  page.leaf(
-      "p",
-      fmt::format("What the client decrypts decides the lowest modulus: the largest ReLU input is {:.3g}, the largest "
-                  "logit {:.3g}. Values outside of these sizes lose precision.",
-                  r.max_relu_input, r.max_logit));
+  page.leaf("p",
+            "What the client decrypts decides the lowest modulus: " +
+                (r.max_relu_input > 0 ? fmt::format("the largest ReLU input is {:.3g}, the largest logit {:.3g}.",
+                                                    r.max_relu_input, r.max_logit)
+                                      : fmt::format("logits alone, of which the largest is {:.3g}.", r.max_logit)) +
+                " Values beyond these sizes lose precision.");
   if (r.unseen)
     page.leaf("p",
               fmt::format("On {} held-out and dev examples, which were not used for calibration, the largest value "
@@ -242,19 +243,8 @@ void estimation_section(Markup& page, const ConversionReport& r) {
   page.close();
 }
 
-void plan_section(Markup& page, const ConversionReport& r) {
-  if (!r.plan) return;
-  const PlanBudget& p = *r.plan;
-  page.leaf("h2", "Under encryption");
-  page.open("dl");
-  term(page, "protocol", fmt::format("{}, {}; plan {}", p.protocol, encoder::rounds_text(p.rounds), p.fingerprint));
-  term(page, "security", fmt::format("{} bits: N = 2^{}, log2(QP) = {:.1f}", p.security_bits, p.log_n, p.log_qp));
-  term(page, "levels", fmt::format("{}, scale 2^{}, {} primes a digit", p.levels, p.log_scale, p.digit_limbs));
-  term(page, "primes", fmt::format("{} | {} bits", fmt::join(p.q_bits, " "), fmt::join(p.p_bits, " ")));
-  term(page, "keys",
-       fmt::format("{} rotations; {} sent once, {} in the server's memory for each client", p.rotation_keys,
-                   bytes_text(p.key_bytes_wire), bytes_text(p.key_bytes_memory)));
-  page.close();
+// What a query of each length costs.
+void bucket_table(Markup& page, const PlanBudget& p) {
   table_head(page, {{"tokens", true},
                     {"levels", true},
                     {"bits of logits", true},
@@ -278,6 +268,27 @@ void plan_section(Markup& page, const ConversionReport& r) {
   table_end(page);
   page.leaf("p", "Times are an estimate for one thread with AVX-512 IFMA; expect 2 to 6 times more elsewhere.",
             {{"class", "soft"}});
+}
+
+void plan_section(Markup& page, const ConversionReport& r) {
+  if (!r.plan && r.no_plan.empty()) return;
+  page.leaf("h2", "Under encryption");
+  if (!r.plan) {
+    page.leaf("p", "This model cannot be served as it is: " + r.no_plan);
+    return;
+  }
+  const PlanBudget& p = *r.plan;
+  page.open("dl");
+  term(page, "protocol", fmt::format("{}, {}; plan {}", p.protocol, encoder::rounds_text(p.rounds), p.fingerprint));
+  term(page, "security",
+       fmt::format("{} bits (classical): N = 2^{}, log2(QP) = {:.1f}", p.security_bits, p.log_n, p.log_qp));
+  term(page, "levels", fmt::format("{}, scale 2^{}, {} primes a digit", p.levels, p.log_scale, p.digit_limbs));
+  term(page, "primes", fmt::format("{} | {} bits", fmt::join(p.q_bits, " "), fmt::join(p.p_bits, " ")));
+  term(page, "keys",
+       fmt::format("{} rotations; {} sent once, {} in the server's memory for each client", p.rotation_keys,
+                   bytes_text(p.key_bytes_wire), bytes_text(p.key_bytes_memory)));
+  page.close();
+  bucket_table(page, p);
   if (p.ledger.empty()) return;
   page.leaf("h2", "Who learns what");
   table_head(page, {{"who", false}, {"learns", false}});
@@ -307,8 +318,11 @@ void details_section(Markup& page, const ConversionReport& r) {
     for (const std::string& l : r.config.labels) labels += (labels.empty() ? "" : ", ") + l;
     term(page, "labels", labels);
   }
+  term(page, "model digest", r.model_digest);
+  for (const auto& [part, digest] : r.part_digests) term(page, "digest of " + part, digest);
   term(page, "seed", std::to_string(r.seed));
-  for (const auto& [name, value] : r.options) term(page, name, value);
+  for (const auto& [name, value] : r.options)
+    if (name != "seed") term(page, name, value);
   page.close();
 }
 

@@ -26,6 +26,18 @@ const char* level_name(Verdict::Level level) {
 
 Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
+Json verdict_json(const Verdict& v) {
+  return {{"level", level_name(v.level)},
+          {"metric", v.metric},
+          {"set", v.set},
+          {"before", v.before},
+          {"after", v.after},
+          {"drop", v.drop},
+          {"standard_error", v.standard_error},
+          {"summary", v.summary},
+          {"steps", v.steps}};
+}
+
 Json data_json(const ReportData& d) {
   return {{"train", d.train},
           {"held_out", d.held_out},
@@ -111,15 +123,9 @@ std::string report_json(const ConversionReport& r) {
   Json json;
   json["name"] = r.name;
   json["source"] = r.source;
-  json["verdict"] = {{"level", level_name(r.verdict.level)},
-                     {"metric", r.verdict.metric},
-                     {"set", r.verdict.set},
-                     {"before", r.verdict.before},
-                     {"after", r.verdict.after},
-                     {"drop", r.verdict.drop},
-                     {"standard_error", r.verdict.standard_error},
-                     {"summary", r.verdict.summary},
-                     {"steps", r.verdict.steps}};
+  json["verdict"] = verdict_json(r.verdict);
+  if (!r.model_digest.empty()) json["model_digest"] = r.model_digest;
+  for (const auto& [part, digest] : r.part_digests) json["digests"][part] = digest;
   json["task"] = r.task;
   json["metrics"] = r.metrics;
   json["seed"] = r.seed;
@@ -134,7 +140,7 @@ std::string report_json(const ConversionReport& r) {
   for (const auto& [name, value] : r.options) json["options"][name] = value;
   json["stages"] = stages_json(r);
   json["learning_curves"] = curves_json(r);
-  json["max_relu_input"] = r.max_relu_input;
+  if (r.protocol() == model::Protocol::the_x) json["max_relu_input"] = r.max_relu_input;
   json["max_logit"] = r.max_logit;
   json["ranges"] = ranges_json(r);
   if (r.unseen)
@@ -155,6 +161,7 @@ std::string report_json(const ConversionReport& r) {
                          {"largest_logit_difference", optional_number(r.reference_difference)}};
   }
   if (r.plan) json["plan"] = plan_json(*r.plan);
+  if (!r.no_plan.empty()) json["no_plan"] = r.no_plan;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

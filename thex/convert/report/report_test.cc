@@ -148,6 +148,39 @@ TEST(ReportHtml, EscapesEveryString) {
   EXPECT_FALSE(json::parse(report_json(r)).empty());
 }
 
+// A model of polynomials has no ReLU, no network T and no client that decrypts anything but logits.
+TEST(Report, OfOneRoundSpeaksOfWhatItHas) {
+  ConversionReport r = sample();
+  r.config.activation = model::Activation::square;
+  r.config.thex->softmax = model::Softmax::power;
+  r.max_relu_input = 0;
+  r.estimation.reset();
+  r.stages.back().dev["accuracy"] = 60;
+  for (std::size_t i = 1; i < r.stages.size(); ++i) r.stages[i].name = "stage";
+  r.verdict = judge(r);
+  r.verdict.steps.pop_back();  // the last one is about the other protocol
+  const json j = json::parse(report_json(r));
+  EXPECT_FALSE(j.contains("max_relu_input"));
+  EXPECT_FALSE(j.contains("softmax_estimation"));
+  const std::string html = report_html(r);
+  EXPECT_EQ(html.find("ReLU input"), std::string::npos);
+  EXPECT_EQ(html.find("Softmax estimation"), std::string::npos);
+  EXPECT_NE(html.find("logits alone, of which the largest is 6"), std::string::npos);
+  bool other_protocol = false;
+  for (const std::string& step : judge(r).steps)
+    other_protocol = other_protocol || step.starts_with("--protocol the-x");
+  EXPECT_TRUE(other_protocol);
+  // The other protocol's page says what its client sees.
+  EXPECT_NE(report_html(sample()).find("the largest ReLU input is 40"), std::string::npos);
+}
+
+TEST(Report, SaysWhyAModelCannotBeServed) {
+  ConversionReport r = sample();
+  r.no_plan = "no 128-bit secure parameters";
+  EXPECT_NE(report_html(r).find("cannot be served as it is: no 128-bit"), std::string::npos);
+  EXPECT_EQ(json::parse(report_json(r))["no_plan"], r.no_plan);
+}
+
 TEST(ReportHtml, SurvivesWhatWasNotMeasured) {
   EXPECT_EQ(ill_formed(report_html(ConversionReport{})), "");
   ConversionReport r = sample();

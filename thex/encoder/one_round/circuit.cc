@@ -137,11 +137,13 @@ std::vector<Blocks> OneRoundBuilder::pieces_and_x1(const State& state, bool doub
   return all;
 }
 
-// All rows are alike and share the feed-forward layer: row t computes piece t mod ffn_blocks. All rows hold the logits
-// in the end, label l in column l, and nothing else.
+// All rows are alike and share the feed-forward layer: row t computes piece t mod ffn_blocks. The logits repeat through
+// all slots in the end, so that a server shows no more than them (ckks/answer.h): slot p holds label p modulo
+// label_period.
 Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
   using enum circuit::Rows::Kind;
-  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels;
+  const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels,
+                    period = layout_.label_period();
   const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : of_one_alike;
   label(layer, "intermediate");
   const Value inputs[] = {x_cls, doubled(context)};
@@ -165,19 +167,19 @@ Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
             inputs);
 
   b_.set_label("classifier");
-  // X1 is read in the first row of a group only. Rows differ now: only doubled ones are cyclic.
+  // Beyond its end a row goes on with the next one's piece, so a single row mixes two of them; but in the sum over the
+  // rows of a group every column gets all pieces. X1, in all rows the same, is read in the first row of a group only.
   const auto by_row = [&](const Entries& m, bool first_row_only) {
     Diagonals d{.period = width * pieces};
-    const bool cyclic = kind == of_two;
-    for (int k = cyclic ? 0 : 1 - static_cast<int>(labels); k < static_cast<int>(half); ++k) {
+    for (std::size_t k = 0; k < half; ++k) {
       Components f;
       if (m)
         f = [=](std::size_t p) {
-          const std::size_t row = p / width, l = p % width, column = l + static_cast<std::size_t>(k);
-          if (l >= labels || (first_row_only && row > 0) || (!cyclic && column >= half)) return 0.0;
-          return m(l, column % half + row * half);
+          const std::size_t label = p % period, row = p / width, read = (p + k) % (width * pieces);
+          if (label >= labels || (first_row_only && row > 0)) return 0.0;
+          return m(label, read % half + (first_row_only ? 0 : read / width * half));
         };
-      d.at.emplace(k, std::move(f));
+      d.at.emplace(static_cast<int>(k), std::move(f));
     }
     return d;
   };
@@ -187,7 +189,12 @@ Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
   Value logits = classifier.apply(b_, last_inputs);
   if (pieces > 1)
     logits = circuit::rotate_and_sum(b_, logits, static_cast<int>(width * pieces / 2), static_cast<int>(width));
-  return b_.add_plain(logits, row_vector(weights_.logits_constant(), labels));
+  Components constant_of_label = weights_.logits_constant();
+  if (constant_of_label)
+    constant_of_label = [labels, all = std::move(constant_of_label)](std::size_t p) {
+      return p < labels ? all(p) : 0.0;
+    };
+  return b_.add_plain(logits, b_.plain(circuit::vector_of(period, constant_of_label)));
 }
 
 circuit::Program OneRoundBuilder::build() && {
@@ -202,7 +209,7 @@ circuit::Program OneRoundBuilder::build() && {
   if (tokens) {
     const Blocks context = attention(last, state);
     const Blocks results = token_logits(pieces_and_x1(feed_forward(last, state, context), true));
-    return std::move(b_).finish(results, token_logit_slots());
+    return std::move(b_).finish(results, token_logit_slots(), layout_.period());
   }
   const Value context = cls_attention(last, state);
   b_.set_label("cls_token");
@@ -216,7 +223,8 @@ circuit::Program OneRoundBuilder::build() && {
     for (std::size_t l = 0; l < layout_.labels; ++l)
       outputs.push_back(
           {0, static_cast<std::int32_t>(layout_.slot(sentence, 0, l)), -1, static_cast<std::int32_t>(sentence)});
-  return std::move(b_).finish(std::span(&logits, 1), std::move(outputs));
+  return std::move(b_).finish(std::span(&logits, 1), std::move(outputs),
+                              layout_.sentences == 1 ? layout_.label_period() : layout_.token_step());
 }
 
 }  // namespace thex::encoder

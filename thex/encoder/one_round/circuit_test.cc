@@ -39,6 +39,13 @@ TEST_P(OneRoundCircuit, EqualsTheReference) {
     const circuit::Program program = OneRoundBuilder(layout, weights).build();
     EXPECT_EQ(program.steps.size(), 1u) << "nothing comes back";
     expect_equals_reference(*model, program, bucket);
+    const auto ids = random_ids(bucket / 2, 5);
+    support::expect_results_repeat(program, embed(*model, ids, std::vector<std::int32_t>(ids.size(), 0)), bucket / 2);
+    const bool tokens = shape.task == model::Task::token_classification;
+    EXPECT_EQ(program.result_period, tokens ? layout.period() : layout.label_period());
+    if (!tokens) {
+      EXPECT_LT(program.result_period, 2 * static_cast<std::size_t>(shape.labels) + 1);
+    }
   }
 }
 INSTANTIATE_TEST_SUITE_P(
@@ -79,6 +86,7 @@ TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
       const std::vector<double> logits = forward(*model, ids, types).logits;
       expected.insert(expected.end(), logits.begin(), logits.end());
     }
+    support::expect_results_repeat(program, embeddings, lengths);
     const std::vector<double> got = circuit::run_clear(program, embeddings, lengths).logits;
     ASSERT_EQ(got.size(), expected.size());
     for (std::size_t l = 0; l < got.size(); ++l)
@@ -175,7 +183,7 @@ TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
   const auto depths = [](int layers) {
     model::ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
     const InferencePlan inference = plan_inference(config, 128);
-    EXPECT_GE(inference.largest_value(), 1.99 * kRangeMargin * config.thex->max_logit);
+    EXPECT_GE(inference.largest_value(), 1.41 * kRangeMargin * config.thex->max_logit);
     std::pair<int, int> both{1000, 0};
     for (const auto& program : inference.plan.program_plans) {
       both.first = std::min(both.first, program.depth);

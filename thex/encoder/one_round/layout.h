@@ -15,6 +15,9 @@
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+
 #include "thex/encoder/rows/layout.h"
 
 namespace thex::encoder {
@@ -33,6 +36,10 @@ struct OneRoundLayout : RowLayout {
 
   // Tokens that fill a ciphertext, whosever they are.
   static std::size_t tokens_in(const model::ModelConfig& config, std::size_t slots);
+
+  // Slots after which the logits of one sentence repeat. At least two: a single value with its copy would leave a
+  // forged answer a chance of 2^-15.
+  std::size_t label_period() const { return std::max<std::size_t>(2, std::bit_ceil(labels)); }
 
   // Whether a column holds a feature of a head, and which one of the model's.
   bool is_feature(std::size_t column) const { return column % head_slots < heads && column / head_slots < head_dim; }

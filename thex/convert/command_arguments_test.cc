@@ -1,0 +1,143 @@
+#include "thex/convert/command_arguments.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "thex/convert/report/report.h"
+
+namespace thex::convert {
+namespace {
+
+// The names of all options of both commands.
+std::set<std::string> known_options() {
+  std::set<std::string> known;
+  ConvertArguments convert;
+  MakePlainArguments plain;
+  CLI::App first, second;
+  add_convert_options(first, convert), add_make_plain_options(second, plain);
+  for (const CLI::App* app : {&first, &second})
+    for (const CLI::Option* option : app->get_options())
+      for (const std::string& name : option->get_lnames()) known.insert("--" + name);
+  return known;
+}
+
+std::set<std::string> options_in(const std::string& text) {
+  std::set<std::string> found;
+  const std::regex option("--[a-z][a-z-]*[a-z]");
+  for (std::sregex_iterator it(text.begin(), text.end(), option), end; it != end; ++it) found.insert(it->str());
+  return found;
+}
+
+TEST(Options, EveryOneThatAMessageNamesExists) {
+  std::set<std::string> known = known_options();
+  known.insert("--mode");  // of thex eval, which the advice names with its command
+  std::size_t seen = 0;
+  for (const std::string folder : {"", "/report"})
+    for (const auto& entry : std::filesystem::directory_iterator(THEX_SOURCE_DIR "/thex/convert" + folder)) {
+      const std::string name = entry.path().filename();
+      if (!name.ends_with(".cc") || name.ends_with("_test.cc") || name == "report_html.cc") continue;
+      std::ifstream in(entry.path());
+      std::stringstream text;
+      text << in.rdbuf();
+      for (const std::string& option : options_in(text.str())) {
+        EXPECT_TRUE(known.count(option)) << name << " names " << option;
+        ++seen;
+      }
+    }
+  EXPECT_GT(seen, 20u);
+}
+
+TEST(Options, EveryAdviceFitsItsProfile) {
+  ConversionReport r;
+  r.metrics = {"accuracy"};
+  r.data = {.train = 100, .held_out = 10, .dev = 50};
+  r.stages = {{"plain", "", {{"accuracy", 90}}, {{"accuracy", 90}}},
+              {"final", "", {{"accuracy", 50}}, {{"accuracy", 50}}}};
+  const std::set<std::string> known = known_options();
+  for (const char* profile : {"default", "paper"})
+    for (const char* backbone : {"no", "yes"}) {
+      r.options = {{"profile", profile}, {"backbone", backbone}, {"quick", "yes"}};
+      std::string advice;
+      for (const std::string& step : judge(r).steps) advice += step + "\n";
+      for (const std::string& option : options_in(advice)) EXPECT_TRUE(known.count(option)) << option;
+      EXPECT_NE(advice.find("--quick"), std::string::npos);
+      // What the command line refuses together is not advised.
+      const bool paper = std::string(profile) == "paper";
+      EXPECT_EQ(advice.find("--augment") == std::string::npos, paper) << advice;
+      EXPECT_EQ(advice.find("--teacher") == std::string::npos, paper || std::string(backbone) == "yes") << advice;
+    }
+}
+
+TEST(Options, DefaultsSuitTheProfile) {
+  WorkflowOptions typed;
+  typed.protocol = model::Protocol::one_round;
+  const WorkflowOptions small = suited_options(typed, {}, {.hidden = 128, .examples = 100});
+  EXPECT_EQ(small.learning_rate, 6e-4);
+  EXPECT_EQ(small.embedding_rate, 6e-4);
+  EXPECT_EQ(small.affine_rate, 0.3);
+  EXPECT_EQ(small.score_limit, 6);
+  EXPECT_EQ(small.batch_size, 32u);
+  const WorkflowOptions wide = suited_options(typed, {}, {.hidden = 384, .examples = 20000});
+  EXPECT_EQ(wide.learning_rate, 5e-5);
+  EXPECT_EQ(wide.affine_rate, 0.75);
+  EXPECT_EQ(wide.batch_size, 64u);
+  typed.protocol = model::Protocol::the_x, typed.profile = Profile::paper;
+  typed.learning_rate = 1e-3;
+  const WorkflowOptions paper = suited_options(typed, {"rate"}, {.hidden = 768, .examples = 100});
+  EXPECT_EQ(paper.learning_rate, 1e-3);
+  EXPECT_EQ(paper.embedding_rate, 1e-3) << "follows the rate";
+  EXPECT_EQ(paper.dropout, 0.1);
+  EXPECT_EQ(paper.score_limit, 3);
+}
+
+TEST(Options, ThereIsARowForEveryMember) {
+  // Profile, protocol and seed are no numbers of the list.
+  std::set<std::string> texts;
+  WorkflowOptions o;
+  texts.insert(describe(o));
+  for (const auto& row : workflow_option_rows()) {
+    WorkflowOptions other;
+    std::visit([&](auto member) { other.*member += 1; }, row.member);
+    EXPECT_TRUE(texts.insert(describe(other)).second) << row.name;
+  }
+  o.seed = 9;
+  EXPECT_TRUE(texts.insert(describe(o)).second);
+  EXPECT_EQ(report_rows(o).size(), workflow_option_rows().size() + 2);
+  // The members, counted by their size: a new one without a row is found here.
+  EXPECT_EQ(sizeof(WorkflowOptions), 8 + 4 * 4 + 8 * 2 + 4 * 2 + 8 * 4 + 8 * 2 + 8 * 10 + 8 + 8 * 3);
+}
+
+TEST(Options, AreBoundedAndReadBack) {
+  const auto parse_with = [](const std::vector<std::string>& more) {
+    ConvertArguments a;
+    CLI::App app;
+    add_convert_options(app, a);
+    std::vector<std::string> all = {"model", "--train", "t.tsv", "--dev", "d.tsv", "-o", "out"};
+    all.insert(all.end(), more.begin(), more.end());
+    std::reverse(all.begin(), all.end());
+    app.parse(all);
+    a.given = given_options(app, workflow_option_rows());
+    return a;
+  };
+  const ConvertArguments a = parse_with({"--rate", "1e-3", "--norm-group", "2", "--plain-epochs", "3"});
+  EXPECT_EQ(a.workflow.learning_rate, 1e-3);
+  EXPECT_EQ(a.workflow.norm_group, 2);
+  EXPECT_EQ(a.plain.epochs, 3);
+  EXPECT_EQ(a.given, (std::set<std::string>{"rate", "norm_group"}));
+  for (const auto& wrong : std::vector<std::vector<std::string>>{{"--rate", "0"},
+                                                                 {"--rate", "nan"},
+                                                                 {"--epochs", "0"},
+                                                                 {"--epochs", "1.5"},
+                                                                 {"--temperature", "0"},
+                                                                 {"--hard", "2"},
+                                                                 {"--max-steps", "3"}})
+    EXPECT_THROW(parse_with(wrong), CLI::ParseError) << wrong[0] << ' ' << wrong[1];
+  EXPECT_EQ(number_text(0.0006), "0.0006");
+  EXPECT_EQ(std::stod(number_text(1.0 / 3)), 1.0 / 3);
+}
+
+}  // namespace
+}  // namespace thex::convert

@@ -1,0 +1,136 @@
+// thex-convert as a user runs it, on a small random encoder: what it refuses to write over, what it says of too little
+// data, and a whole quick conversion with its report.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "tests/support/models.h"
+#include "tests/support/process.h"
+#include "thex/base/error.h"
+#include "thex/base/file.h"
+#include "thex/model/digest.h"
+
+namespace thex::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kWords[] = {"a",   "the",  "film", "movie", "is",  "was",  "good",
+                                  "bad", "dull", "and",  "of",    "not", "very", "it"};
+
+// Texts whose label says whether one of the good words is there.
+std::string examples(std::size_t count, std::uint64_t seed) {
+  std::mt19937_64 rng(seed);
+  std::string text = "sentence,label\n";
+  for (std::size_t i = 0; i < count; ++i) {
+    bool good = false;
+    for (std::size_t w = 0; w < 4 + rng() % 6; ++w) {
+      const std::string word = kWords[rng() % std::size(kWords)];
+      good = good || word == "good" || word == "very";
+      text += (w ? " " : "") + word;
+    }
+    text += good ? ",1\n" : ",0\n";
+  }
+  return text;
+}
+
+class ConvertCli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    model::ModelConfig config;
+    config.layers = 1, config.hidden = 32, config.heads = 1, config.ffn = 32, config.max_positions = 32;
+    std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (const char* word : kWords) vocab += std::string(word) + "\n";
+    config.vocab = 5 + static_cast<int>(std::size(kWords));
+    config.pooler = false;
+    write_file_atomically(at("vocab.txt"), vocab);
+    model::save_model(support::random_model(config, 7), at("encoder"), at("vocab.txt"), checkpoint::Dtype::f32);
+    fs::create_directories(at("data"));
+    write_file_atomically(at("data/train.csv"), examples(80, 1));
+    write_file_atomically(at("data/dev.csv"), examples(20, 2));
+    write_file_atomically(at("data/five.csv"), examples(5, 3));
+  }
+  fs::path at(const std::string& name) const { return folder.path() / name; }
+  std::string text_of(const std::string& name) const { return read_file(at(name), 1u << 24); }
+
+  testing::Finished convert(const std::string& out, const std::vector<std::string>& more = {},
+                            const std::string& train = "data/train.csv") const {
+    std::vector<std::string> all = {THEX_BINARY_DIR "/thex-convert",
+                                    at("encoder").string(),
+                                    "--backbone",
+                                    "--quick",
+                                    "--train",
+                                    at(train).string(),
+                                    "--dev",
+                                    at("data/dev.csv").string(),
+                                    "-o",
+                                    at(out).string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return testing::run(all);
+  }
+  static void expect_refused(const testing::Finished& f, ErrorCode code, const std::string& part) {
+    EXPECT_EQ(f.status, exit_status(code)) << f.errors;
+    EXPECT_NE(f.errors.find(part), std::string::npos) << f.errors;
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(ConvertCli, NeverWritesOverWhatItReads) {
+  const std::string weights = text_of("encoder/model.safetensors");
+  fs::create_symlink(at("encoder"), at("link"));
+  for (const std::string out : {"encoder", "link", "data/../encoder"})
+    for (const bool force : {false, true})
+      expect_refused(convert(out, force ? std::vector<std::string>{"--force"} : std::vector<std::string>{}),
+                     ErrorCode::usage, "is the model");
+  expect_refused(convert("data", {"--force"}), ErrorCode::usage, "holds the training data");
+  expect_refused(convert("new", {"--work", at("encoder").string()}), ErrorCode::usage, "--work");
+  EXPECT_EQ(text_of("encoder/model.safetensors"), weights);
+  EXPECT_FALSE(fs::exists(at("encoder.work")));
+  const testing::Finished plain = testing::run({THEX_BINARY_DIR "/thex-convert", "make-plain", at("encoder").string(),
+                                                "--quick", "--train", at("data/train.csv").string(), "--dev",
+                                                at("data/dev.csv").string(), "-o", at("link").string(), "--force"});
+  expect_refused(plain, ErrorCode::usage, "is the backbone");
+}
+
+TEST_F(ConvertCli, TooFewExamplesAreSaidBeforeTraining) {
+  const testing::Finished f = convert("new", {}, "data/five.csv");
+  expect_refused(f, ErrorCode::input, "five.csv: 5 training examples are too few");
+  EXPECT_FALSE(fs::exists(at("new")));
+  EXPECT_FALSE(fs::exists(at("new.work")));
+}
+
+TEST_F(ConvertCli, ConvertsReportsAndReplacesOnRequest) {
+  const testing::Finished first = convert("new");
+  ASSERT_EQ(first.status, 0) << first.errors;
+  const std::string weights = text_of("new/model.safetensors"), report = text_of("new/report.json");
+  const json options = json::parse(report)["options"];
+  EXPECT_EQ(json::parse(report)["model_digest"].get<std::string>().size(), 64u);
+  const model::ModelDigests digests = model::model_digests(at("new"));
+  for (const auto& [part, digest] : json::parse(report)["digests"].items())
+    EXPECT_EQ(digest, model::to_hex(*digests.of(part == "weights"      ? model::ModelPart::weights
+                                                : part == "embeddings" ? model::ModelPart::embeddings
+                                                : part == "tokenizer"  ? model::ModelPart::tokenizer
+                                                                       : model::ModelPart::labels)))
+        << part;
+  for (const char* name :
+       {"profile", "protocol", "min_steps", "final_steps", "rate", "affine_rate", "norm_rate", "estimation_steps",
+        "epoch_examples", "max_steps", "seed", "held_out", "max_length", "augment", "teacher", "quick", "plain_rate"})
+    EXPECT_TRUE(options.contains(name)) << name;
+  EXPECT_EQ(options["protocol"], "one-round");
+  EXPECT_EQ(options["final_steps"], "120");
+  for (const char* other : {"ReLU input", "Softmax estimation", ">t1<", "cube"})
+    EXPECT_EQ(text_of("new/report.html").find(other), std::string::npos) << other;
+  expect_refused(convert("new"), ErrorCode::usage, "--force");
+  EXPECT_EQ(text_of("new/report.json"), report);
+  // Its checkpoints are there: the same model comes of them at once.
+  const testing::Finished again = convert("new", {"--force"});
+  ASSERT_EQ(again.status, 0) << again.errors;
+  EXPECT_NE(again.errors.find("resumed from its checkpoint"), std::string::npos) << again.errors;
+  EXPECT_EQ(text_of("new/model.safetensors"), weights);
+  EXPECT_NE(text_of("new/report.json"), report) << "another time was taken";
+}
+
+}  // namespace
+}  // namespace thex::convert

@@ -1,0 +1,94 @@
+#include "thex/convert/workflow_options.h"
+
+#include <algorithm>
+
+namespace thex::convert {
+namespace {
+
+using O = WorkflowOptions;
+using C = Circumstances;
+
+bool one_round(const O& o) { return o.protocol == model::Protocol::one_round; }
+
+// Attention by a power has more to learn anew.
+double suited_rate(const O& o, const C& c) {
+  if (c.hidden <= 128) return one_round(o) ? 6e-4 : 2e-4;
+  return c.hidden <= 384 ? 5e-5 : 3e-5;
+}
+
+// Without LayerNorms nothing holds polynomials back: at 4.5e-4 one batch in a few hundred threw them off.
+double suited_affine_rate(const O& o, const C& c) { return one_round(o) && c.hidden <= 128 ? 0.3 : 0.75; }
+
+// A square tells scores less apart than a cube.
+double suited_score_limit(const O& o, const C&) { return one_round(o) ? 6 : 3; }
+
+constexpr OptionRow<O> kRows[] = {
+    {"epochs", &O::epochs, 1, 1000, "Epochs of each fine-tuning stage, at least"},
+    {"norm_epochs", &O::norm_epochs, 1, 1000, "Epochs after each group of replaced LayerNorms, at least"},
+    {"final_epochs", &O::final_epochs, 1, 1000, "Epochs of the last stage, at least"},
+    {"min_steps", &O::min_steps, 1, 1e6, "Steps of a stage, at least: small data sets get more epochs"},
+    {"final_steps", &O::final_steps, 1, 1e6, "The same for the last stage"},
+    {"patience", &O::patience, 0, 1000, "Epochs without a better held-out score that end a stage; 0: none do"},
+    {"norm_group", &O::norm_group, 1, 512, "LayerNorms replaced together: more are faster, but scores may overflow"},
+    {"rate", &O::learning_rate, kAboveZero, 10,
+     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above)", suited_rate},
+    {"embedding_rate", &O::embedding_rate, 0, 10, "Of the word embeddings; 0 freezes them (default: --rate)",
+     [](const O& o, const C&) { return o.learning_rate; }},
+    {"affine_rate", &O::affine_rate, kAboveZero, 10,
+     "Share of both rates once LayerNorms are affine (default: 0.75; 0.3 for one-round up to hidden size 128)",
+     suited_affine_rate},
+    {"weight_decay", &O::weight_decay, 0, 10, "AdamW's"},
+    {"batch", &O::batch_size, 1, 4096, "Examples a step (default: 64, 32 below 20,000 examples)",
+     [](const O&, const C& c) { return c.examples >= 20000 ? 64.0 : 32.0; }},
+    {"epoch_examples", &O::epoch_examples, 0, 1e9, nullptr},
+    {"hard", &O::hard, 0, 1, "Share of the labels in the loss, the rest is the teacher's"},
+    {"hidden", &O::hidden, 0, 1e6, "Weight of the distillation of the plain model's layer outputs"},
+    {"temperature", &O::temperature, kAboveZero, 1e3, "Of the distillation"},
+    {"dropout", &O::dropout, 0, 0.9, "After the embeddings (default: 0; with --profile paper 0.1)",
+     [](const O& o, const C&) { return o.profile == Profile::paper ? 0.1 : 0.0; }},
+    {"word_dropout", &O::word_dropout, 0, 0.9, "Of whole words"},
+    {"length_power", &O::length_power, -10, 10, "Weight of long examples: (length/mean)^power"},
+    {"score_limit", &O::score_limit, kAboveZero, 1e6, "Penalise |score/2+1| beyond this (default: 6; for the-x 3)",
+     suited_score_limit},
+    {"ffn_limit", &O::ffn_limit, kAboveZero, 1e6, "Penalise feed-forward pre-activations beyond this"},
+    {"hidden_limit", &O::hidden_limit, kAboveZero, 1e6, "Penalise inputs of affine norms beyond this"},
+    {"range_weight", &O::range_weight, 0, 1e6, "Weight of the range penalties"},
+    {"estimation_steps", &O::estimation_steps, 1, 1e6, "Steps of the network that estimates reciprocals, for the-x"},
+    {"norm_rate", &O::norm_rate, kAboveZero, 10, "With --profile paper: learning rate of the affine norms"},
+    {"max_steps", &O::max_steps, 0, 1e9, nullptr},
+};
+
+}  // namespace
+
+const char* name_of(Profile profile) { return profile == Profile::paper ? "paper" : "default"; }
+
+std::span<const OptionRow<WorkflowOptions>> workflow_option_rows() { return kRows; }
+
+WorkflowOptions suited_options(const WorkflowOptions& typed, const std::set<std::string>& given,
+                               const Circumstances& circumstances) {
+  return with_defaults(typed, workflow_option_rows(), given, circumstances);
+}
+
+void make_quick(WorkflowOptions& o, int layers) {
+  o.epochs = o.norm_epochs = o.final_epochs = 1;
+  o.min_steps = 60;
+  o.final_steps = 120;
+  o.max_steps = 150;
+  o.estimation_steps = 400;
+  o.patience = 0;
+  o.norm_group = std::max(o.norm_group, (2 * layers + 3) / 4);
+}
+
+std::vector<std::pair<std::string, std::string>> report_rows(const WorkflowOptions& options) {
+  std::vector<std::pair<std::string, std::string>> rows = {{"profile", name_of(options.profile)},
+                                                           {"protocol", model::name_of(options.protocol)}};
+  for (auto& row : option_values(workflow_option_rows(), options)) rows.push_back(std::move(row));
+  return rows;
+}
+
+std::string describe(const WorkflowOptions& options) {
+  return std::string(name_of(options.profile)) + ";" + model::name_of(options.protocol) + ";" +
+         describe_options(workflow_option_rows(), options) + "seed=" + std::to_string(options.seed);
+}
+
+}  // namespace thex::convert

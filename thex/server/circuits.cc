@@ -1,0 +1,59 @@
+#include "thex/server/circuits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "thex/base/clock.h"
+
+namespace thex::server {
+
+Circuits::Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget,
+                   std::function<void(const std::string&)> log)
+    : model_(std::move(model)),
+      plan_(encoder::plan_inference(model_, max_tokens)),
+      plan_fingerprint_(protocol::fingerprint(plan_)),
+      evaluator_(plan_.plan.context),
+      weights_(std::make_shared<circuit::PlaintextStore>(plan_.plan.context)),
+      log_(std::move(log)),
+      memory_(budget.charge(Use::weights, 0)) {
+  for (std::size_t i = 0; i < plan_.shapes.size(); ++i) entries_.push_back(std::make_unique<Entry>());
+}
+
+std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index) {
+  Entry& entry = *entries_.at(index);
+  const std::lock_guard lock(entry.mutex);
+  if (!entry.circuit) {
+    const auto start = Clock::now();
+    entry.circuit = std::make_shared<const circuit::CkksCircuit>(plan_.plan.context, plan_.plan.programs[index],
+                                                                 plan_.plan.program_plans[index], weights_);
+    const std::size_t bytes = weights_->bytes();
+    {
+      const std::lock_guard memory_lock(memory_mutex_);
+      memory_.settle(bytes);
+    }
+    if (log_) {
+      log_(fmt::format(
+          "prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
+          encoder::to_string(plan_.shapes[index]), static_cast<double>(entry.circuit->plaintext_bytes()) / 1e6,
+          static_cast<double>(bytes) / 1e6, seconds_since(start)));
+    }
+  }
+  return entry.circuit;
+}
+
+std::vector<ckks::Ciphertext> Circuits::finish(std::size_t index, std::vector<ckks::Ciphertext> results,
+                                               const ckks::EvaluationKeys& keys, const ckks::Binding& binding) const {
+  return finisher_.finish(evaluator_, plan_.plan.programs.at(index), plan_.plan.program_plans.at(index),
+                          std::move(results), keys, binding);
+}
+
+std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
+  const circuit::ProgramPlan& p = plan_.plan.program_plans.at(index);
+  return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;
+}
+
+std::size_t Circuits::weight_bytes() const { return weights_->bytes(); }
+
+}  // namespace thex::server
