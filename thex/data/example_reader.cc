@@ -157,10 +157,16 @@ std::optional<Example> ExampleReader::next() {
 }
 
 std::ifstream open_data_file(const std::filesystem::path& file) {
-  // Refuses what is no regular file without waiting for it.
-  const std::string beginning = file_beginning(file);
-  if (beginning.starts_with("version https://git-lfs"))
-    throw Error(ErrorCode::file, file.string() + " is " + *foreign_format(beginning));
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) {
+    throw Error(ErrorCode::file, file.string() + " is a folder, not a data file");
+  }
+  // A pipe is read as it comes, once; only a regular file can be looked at before.
+  if (std::filesystem::is_regular_file(file, error)) {
+    const std::string beginning = file_beginning(file);
+    if (beginning.starts_with("version https://git-lfs"))
+      throw Error(ErrorCode::file, file.string() + " is " + *foreign_format(beginning));
+  }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error(ErrorCode::file, "cannot open " + file.string() + ": " + std::strerror(errno));
   return stream;
