@@ -12,6 +12,7 @@
 #include "thex/circuit/noise_model.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/rerandomise.h"
+#include "thex/circuit/working_memory.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
@@ -64,13 +65,17 @@ std::vector<ckks::ContextSpec> candidate_chains(int log_n, int depth, const Plan
   return all;
 }
 
-void account_traffic(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
+// What a run sends, and the memory that it takes.
+void account_run(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
   for (std::size_t step = 0; step <= program.steps.size(); ++step) {
     for (const Travelling& t : to_client(context, program, plan, step))
       plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
     for (const Travelling& t : to_server(context, program, plan, step))
       plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
   }
+  const WorkingMemory memory = working_memory(program, make_task_graph(program, plan), context.spec());
+  plan.working_bytes = memory.bytes;
+  plan.thread_bytes = memory.thread_bytes;
 }
 
 // Fills result_bits, and refuses what is not precise enough.
@@ -185,7 +190,7 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
   if (!best) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
   best->context = ckks::Context::create(best->spec);
   for (std::size_t i = 0; i < best->programs.size(); ++i)
-    account_traffic(best->programs[i], best->program_plans[i], *best->context);
+    account_run(best->programs[i], best->program_plans[i], *best->context);
   best->key_bytes_wire = ckks::evaluation_keys_bytes(*best->context, best->keys);
   const auto key_memory = [&](int level) {
     return 2 * best->context->digit_count(level) *

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/ring/block_size.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define THEX_POOL_BYPASS 1
@@ -28,17 +29,7 @@
 namespace thex::ring {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kSlab = 4 * kHugePage;  // small blocks are cut from slabs of this size
-
-// The block size for a request: a power of two or a quarter step above one, at least 256 bytes; from 2 MiB on whole
-// huge pages.
-std::size_t block_bytes(std::size_t bytes) {
-  const std::size_t below = std::bit_floor(std::max<std::size_t>(bytes, 256));
-  const std::size_t step = std::max<std::size_t>(below / 4, 64);
-  const std::size_t rounded = (std::max<std::size_t>(bytes, 256) + step - 1) / step * step;
-  return rounded < kHugePage ? rounded : (rounded + kHugePage - 1) / kHugePage * kHugePage;
-}
 
 void* system_allocate(std::size_t bytes, std::size_t alignment) {
   void* memory = std::aligned_alloc(alignment, bytes);

@@ -252,6 +252,50 @@ TEST(YieldingRun, GoesOnWithTheThreadsThatThereAre) {
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], clear.logits[i], 1e-4);
 }
 
+// A dense matrix and what is left over from it, in one round.
+Program dense_map(std::size_t slots) {
+  Builder b(slots);
+  const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  Diagonals d{.period = slots};
+  for (int o = -20; o < 44; ++o) d.at.emplace(o, [](std::size_t) { return 0.1; });
+  const LinearMap map(b, {d}, 8);
+  const Value squared = b.multiply(x, x);
+  const Value again = map.apply(b, map.apply(b, squared));
+  return std::move(b).finish(b.add(again, rotate_and_sum(b, squared, 8, 1, 2)), {0});
+}
+
+// The most memory of the pool that a run has taken while it advanced.
+std::size_t measured_peak(const testing::LocalParties& parties, std::span<const double> input, int threads) {
+  const std::size_t before = ring::pool_statistics().bytes_in_use;
+  CkksRun run(parties.circuit, parties.keys);
+  run.supply(0, parties.first(input));
+  std::vector<Ciphertext> asked;
+  std::size_t step = 0, peak = 0;
+  const auto on_step = [&](std::size_t s, std::vector<Ciphertext> sent) { step = s, asked = std::move(sent); };
+  for (;;) {
+    ring::reset_pool_peak();
+    const CkksRun::State state = run.advance(threads, on_step);
+    peak = std::max(peak, ring::pool_statistics().peak_in_use - before);
+    if (state == CkksRun::State::finished) return peak;
+    run.supply(step, parties.answer(step, asked));
+    asked.clear();
+  }
+}
+
+TEST(WorkingMemory, CoversWhatARunTakesAndLittleMore) {
+  for (Program (*program)(std::size_t) : {mixed, with_work_aside, dense_map}) {
+    const Plan plan = plan_of(program);
+    const ProgramPlan& estimate = plan.program_plans[0];
+    const testing::LocalParties parties(plan, 0, ring::Seed{9});
+    const std::vector<double> input = random_input(plan.programs[0].slots);
+    measured_peak(parties, input, 1);  // what is made once
+    const std::size_t one = measured_peak(parties, input, 1), three = measured_peak(parties, input, 3);
+    EXPECT_LE(one, estimate.working_bytes);
+    EXPECT_GE(2 * one, estimate.working_bytes) << "an estimate of no use";
+    EXPECT_LE(three, estimate.working_bytes + 2 * estimate.thread_bytes);
+  }
+}
+
 TEST(PlaintextStore, KeepsEqualOnesOnceWhileTheyAreHeld) {
   const Plan plan = make_plan([](std::size_t slots) { return std::vector<Program>{mixed(slots)}; }, {.max_value = 60});
   const auto store = std::make_shared<PlaintextStore>(plan.context);
