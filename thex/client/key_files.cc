@@ -9,7 +9,6 @@
 #include <system_error>
 
 #include "thex/base/file.h"
-#include "thex/ckks/serialization.h"
 #include "thex/client/key_folder.h"
 #include "thex/protocol/message_sizes.h"
 
@@ -150,20 +149,12 @@ ClientKeys with_source(ckks::secret::SecretKey secret, const protocol::KeyFinger
 }
 
 ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& folder) {
-  ring::Prng prng;
-  ckks::secret::SecretKey secret = ckks::secret::SecretKey::generate(plan.plan.context, prng);
+  FreshKeys fresh = make_fresh_keys(plan);
   const bool replacing = is_there(folder / "secret.key");
   const fs::path evaluation = folder / (replacing ? kStaged : "eval.keys");
-  const protocol::KeyFingerprint keys = [&] {
-    const ckks::Bytes bytes = [&] {
-      const auto made = ckks::secret::make_evaluation_keys(secret, plan.plan.keys, prng);
-      return ckks::serialize(*plan.plan.context, made);
-    }();
-    write_file_atomically(evaluation, bytes, 0600);
-    return protocol::fingerprint(bytes);
-  }();
-  std::string file =
-      encode_secret_file({protocol::fingerprint(plan), plan.plan.context->fingerprint(), secret.seed(), keys});
+  write_file_atomically(evaluation, fresh.evaluation_keys, 0600);
+  std::string file = encode_secret_file(
+      {protocol::fingerprint(plan), plan.plan.context->fingerprint(), fresh.secret.seed(), fresh.fingerprint});
   const Wiper wiper(file);
   write_file_atomically(folder / "secret.key", file, 0600);
   if (replacing) {
@@ -172,7 +163,7 @@ ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& f
     std::error_code ignored;
     fs::remove(folder / kStaged, ignored);  // of keys that somebody has removed since
   }
-  return with_source(std::move(secret), keys, plan, folder);
+  return with_source(std::move(fresh.secret), fresh.fingerprint, plan, folder);
 }
 
 }  // namespace

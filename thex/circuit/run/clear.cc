@@ -12,6 +12,9 @@
 namespace thex::circuit {
 namespace {
 
+// Part i of slots that may be a pair or real: a real vector's imaginary parts are zero.
+double at(const std::vector<double>& slots, std::size_t i) { return i < slots.size() ? slots[i] : 0.0; }
+
 // Adds to every result the error that its operation would.
 class Noise {
  public:
@@ -140,91 +143,112 @@ class Interpreter {
     return v;
   }
 
+  const std::vector<double>& input(const Node& node, std::size_t k) const {
+    return values_[static_cast<std::size_t>(node.inputs[k])];
+  }
+  const PlainVector& plain_vector(const Node& node, std::size_t k) const {
+    return program_.plains[static_cast<std::size_t>(node.plains[k])];
+  }
+
+  // A pair is held as its real and then its imaginary parts.
+  bool makes_pair(const Node& node) const {
+    if (node.op == Op::twice_real || node.op == Op::twice_imaginary) return false;
+    bool pair = node.op == Op::multiply_i;
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) pair = pair || input(node, k).size() > program_.slots;
+    for (std::size_t k = 0; k < node.plains.size(); ++k) pair = pair || plain_vector(node, k).complex;
+    return pair;
+  }
+
   std::vector<double> evaluate(const Node& node) {
-    const auto in = [&](std::size_t k) -> const std::vector<double>& {
-      return values_[static_cast<std::size_t>(node.inputs[k])];
-    };
-    // A pair is held as its real and then its imaginary parts.
+    if (node.op == Op::refreshed) return input(node, 0);
     const std::size_t n = program_.slots;
-    const bool real_result = node.op == Op::twice_real || node.op == Op::twice_imaginary;
-    bool pairs = node.op == Op::multiply_i;
-    for (std::size_t k = 0; k < node.inputs.size(); ++k) pairs = pairs || (in(k).size() > n && !real_result);
-    for (PlainId id : node.plains) pairs = pairs || program_.plains[static_cast<std::size_t>(id)].complex;
-    std::vector<double> out(pairs ? 2 * n : n, 0.0);
-    const auto part = [&](std::size_t k, std::size_t i) { return i < in(k).size() ? in(k)[i] : 0.0; };
+    std::vector<double> out(makes_pair(node) ? 2 * n : n, 0.0);
     switch (node.op) {
       case Op::fresh:
-        break;
       case Op::refreshed:
-        return in(0);
-      case Op::rotate: {
-        const auto shift = static_cast<std::ptrdiff_t>(node.steps + (node.steps < 0 ? static_cast<int>(n) : 0));
-        for (std::size_t begin = 0; begin < out.size(); begin += n) {
-          const auto from = in(0).begin() + static_cast<std::ptrdiff_t>(begin),
-                     to = from + static_cast<std::ptrdiff_t>(n);
-          std::rotate_copy(from, from + shift, to, out.begin() + static_cast<std::ptrdiff_t>(begin));
-        }
+        break;
+      case Op::rotate:
+        rotate(node, out);
+        break;
+      case Op::add:
+      case Op::subtract: {
+        const double sign = node.op == Op::add ? 1 : -1;
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = at(input(node, 0), i) + sign * at(input(node, 1), i);
         break;
       }
-      case Op::add:
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i) + part(1, i);
-        break;
-      case Op::subtract:
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i) - part(1, i);
-        break;
       case Op::multiply_integer:
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = node.factor * in(0)[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = node.factor * input(node, 0)[i];
         break;
       case Op::multiply_i:
-        for (std::size_t i = 0; i < n; ++i) out[i] = -part(0, n + i), out[n + i] = in(0)[i];
+        for (std::size_t i = 0; i < n; ++i) out[i] = -at(input(node, 0), n + i), out[n + i] = input(node, 0)[i];
         break;
       case Op::conjugate:
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = i < n ? in(0)[i] : -in(0)[i];
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = i < n ? input(node, 0)[i] : -input(node, 0)[i];
         break;
       case Op::twice_real:
-        for (std::size_t i = 0; i < n; ++i) out[i] = in(0)[i] + in(1)[i];
+        for (std::size_t i = 0; i < n; ++i) out[i] = input(node, 0)[i] + input(node, 1)[i];
         break;
       case Op::twice_imaginary:
-        for (std::size_t i = 0; i < n; ++i) out[i] = part(0, n + i) - part(1, n + i);
+        for (std::size_t i = 0; i < n; ++i) out[i] = at(input(node, 0), n + i) - at(input(node, 1), n + i);
         break;
-      case Op::add_plain: {
-        const PlainVector& vector = program_.plains[static_cast<std::size_t>(node.plains[0])];
-        const auto& p = plain(node.plains[0]);
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = part(0, i);
-        for (std::size_t i = 0; i < n; ++i) out[i] += p[i & (vector.period - 1)];
-        if (vector.complex)
-          for (std::size_t i = 0; i < n; ++i) out[n + i] += p[vector.period + (i & (vector.period - 1))];
+      case Op::add_plain:
+        add_plain(node, out);
         break;
-      }
       case Op::weighted_sum:
-        for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-          const PlainVector& vector = program_.plains[static_cast<std::size_t>(node.plains[k])];
-          const auto& p = plain(node.plains[k]);
-          const auto& x = in(k);
-          for (std::size_t base = 0; base < x.size(); base += vector.period)
-            for (std::size_t i = 0; i < vector.period; ++i) out[base + i] += x[base + i] * p[i];
-          if (!vector.complex) continue;
-          const double* const imaginary = p.data() + vector.period;
-          for (std::size_t base = 0; base < n; base += vector.period)
-            for (std::size_t i = 0; i < vector.period; ++i) {
-              out[n + base + i] += x[base + i] * imaginary[i];
-              out[base + i] -= part(k, n + base + i) * imaginary[i];
-            }
-        }
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) add_weighted(node, k, out);
         break;
       case Op::product_sum:
-        for (std::size_t k = 0; k < node.inputs.size(); k += 2) {
-          const auto &x = in(k), &y = in(k + 1);
-          for (std::size_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
-          if (!pairs) continue;
-          for (std::size_t i = 0; i < n; ++i) {
-            out[i] -= part(k, n + i) * part(k + 1, n + i);
-            out[n + i] += x[i] * part(k + 1, n + i) + part(k, n + i) * y[i];
-          }
-        }
+        for (std::size_t k = 0; k < node.inputs.size(); k += 2) add_product(input(node, k), input(node, k + 1), out);
         break;
     }
     return out;
+  }
+
+  // Real and imaginary parts alike.
+  void rotate(const Node& node, std::vector<double>& out) const {
+    const auto n = static_cast<std::ptrdiff_t>(program_.slots);
+    const std::ptrdiff_t shift = node.steps < 0 ? node.steps + n : node.steps;
+    for (std::ptrdiff_t begin = 0; begin < static_cast<std::ptrdiff_t>(out.size()); begin += n) {
+      const auto from = input(node, 0).begin() + begin;
+      std::rotate_copy(from, from + shift, from + n, out.begin() + begin);
+    }
+  }
+
+  void add_plain(const Node& node, std::vector<double>& out) {
+    const std::size_t n = program_.slots;
+    const PlainVector& vector = plain_vector(node, 0);
+    const auto& p = plain(node.plains[0]);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = at(input(node, 0), i);
+    for (std::size_t i = 0; i < n; ++i) out[i] += p[i & (vector.period - 1)];
+    if (!vector.complex) return;
+    for (std::size_t i = 0; i < n; ++i) out[n + i] += p[vector.period + (i & (vector.period - 1))];
+  }
+
+  // Term k of a weighted sum.
+  void add_weighted(const Node& node, std::size_t k, std::vector<double>& out) {
+    const std::size_t n = program_.slots;
+    const PlainVector& vector = plain_vector(node, k);
+    const auto& p = plain(node.plains[k]);
+    const auto& x = input(node, k);
+    for (std::size_t base = 0; base < x.size(); base += vector.period)
+      for (std::size_t i = 0; i < vector.period; ++i) out[base + i] += x[base + i] * p[i];
+    if (!vector.complex) return;
+    const double* const imaginary = p.data() + vector.period;
+    for (std::size_t base = 0; base < n; base += vector.period)
+      for (std::size_t i = 0; i < vector.period; ++i) {
+        out[n + base + i] += x[base + i] * imaginary[i];
+        out[base + i] -= at(x, n + base + i) * imaginary[i];
+      }
+  }
+
+  void add_product(const std::vector<double>& x, const std::vector<double>& y, std::vector<double>& out) const {
+    const std::size_t n = program_.slots;
+    for (std::size_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
+    if (out.size() == n) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] -= at(x, n + i) * at(y, n + i);
+      out[n + i] += x[i] * at(y, n + i) + at(x, n + i) * y[i];
+    }
   }
 
   const Program& program_;
