@@ -40,10 +40,7 @@ Ciphertext Evaluator::rescale(const Ciphertext& a) const {
 
 Ciphertext Evaluator::drop_to(const Ciphertext& a, int level) const {
   check_shape("drop_to", *context_, a);
-  if (level < 0 || level > a.level) {
-    refuse("drop_to", "level " + std::to_string(level) + " from a ciphertext at level " + std::to_string(a.level) +
-                          "; levels only go down, to 0");
-  }
+  check_lower("drop_to", a.level, level);
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), level, a.scale);
   for (std::size_t p = 0; p < a.parts.size(); ++p) {
     std::copy_n(a.parts[p].limb(0), result.parts[p].limbs() * context_->n(), result.parts[p].limb(0));
@@ -53,10 +50,7 @@ Ciphertext Evaluator::drop_to(const Ciphertext& a, int level) const {
 
 Ciphertext Evaluator::align_to(const Ciphertext& a, int level) const {
   check_shape("align_to", *context_, a);
-  if (level < 0 || level > a.level) {
-    refuse("align_to", "level " + std::to_string(level) + " from a ciphertext at level " + std::to_string(a.level) +
-                           "; levels only go down, to 0");
-  }
+  check_lower("align_to", a.level, level);
   const double target = context_->scale(level);
   if (level == a.level) {
     if (!same_scale(a.scale, target)) {

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <iostream>
 
+#include "thex/base/clock.h"
+#include "thex/base/hex.h"
 #include "thex/base/printable.h"
 #include "thex/cli/digest.h"
 #include "thex/cli/locations.h"
@@ -20,12 +22,13 @@ ClientSetup::ClientSetup(const ModelOptions& options)
       model_(client::load_client_model(folder_, options.max_tokens)) {}
 
 std::string ClientSetup::model_digest() const {
-  const model::ModelDigests digests = model::model_digests(folder_);
-  if (digests.complete()) return model::to_hex(model::model_digest(model_.plan.fingerprint(), digests));
+  const model::ModelDigests& digests = model_.parts;
+  const std::string fingerprint = hex(model_.plan_fingerprint);
+  if (digests.complete()) return hex(model::model_digest(fingerprint, digests));
   // A client's bundle without the server's weights: what it has of the model.
   Digest known;
-  known.add(model_.plan.fingerprint());
-  for (const auto& part : digests.parts) known.add(part ? model::to_hex(*part) : "");
+  known.add(fingerprint);
+  for (const auto& part : digests.parts) known.add(part ? hex(*part) : "");
   return known.finish();
 }
 
@@ -37,12 +40,11 @@ transport::Session& ClientSetup::connect(const ServerOptions& options) {
   if (!options.server.empty()) connection = transport::connect_tcp(options.server, std::chrono::seconds(10));
   if (options.keys.empty()) {
     const auto folder = client::default_key_folder(model_.plan);
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     auto [keys, made] = client::load_or_generate_keys(model_.plan, folder, say);
     if (made) {
       std::cerr << fmt::format("made keys in {} ({:.1f} s); they are used again from now on\n",
-                               printable(folder.string()),
-                               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+                               printable(folder.string()), seconds_since(start));
     }
     keys_.emplace(std::move(keys));
   } else {

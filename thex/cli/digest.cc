@@ -1,8 +1,8 @@
 #include "thex/cli/digest.h"
 
-#include <fmt/format.h>
-
 #include <array>
+
+#include "thex/base/hex.h"
 
 namespace thex::cli {
 namespace {
@@ -23,9 +23,7 @@ void Digest::add(std::string_view part) {
 std::string Digest::finish() {
   std::array<unsigned char, 16> digest{};
   crypto_generichash_final(&state_, digest.data(), digest.size());
-  std::string hex;
-  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
-  return hex;
+  return hex(digest);
 }
 
 void add(Digest& digest, const Text& text) {

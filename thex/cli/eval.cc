@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <memory>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/base/printable.h"
 #include "thex/cli/evaluation.h"
@@ -83,7 +83,7 @@ void add_queries(Json& json, const EvaluationRun& run, std::size_t examples) {
 }
 
 void run(const Options& o) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const Evaluation evaluation(o);
   const data::ReadCounts& counts = evaluation.counts();
   if (const std::string note = empty_text_note(counts, "examples"); !note.empty()) std::cerr << note << '\n';
@@ -106,7 +106,7 @@ void run(const Options& o) {
   if (task.kind == model::Task::token_classification) json["words"] = evaluation.words();
   if (o.mode != "plain") add_comparison(json, evaluation, result);
   add_queries(json, result, evaluation.examples());
-  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  json["seconds"] = seconds_since(start);
   print(json, o);
 }
 

@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "thex/base/hex.h"
 #include "thex/base/parallel.h"
 #include "thex/base/printable.h"
 #include "thex/circuit/accounting.h"
@@ -40,9 +41,7 @@ Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
   return all;
 }
 
-Json hex_or_null(const std::optional<model::Digest>& digest) {
-  return digest ? Json(model::to_hex(*digest)) : Json(nullptr);
-}
+Json hex_or_null(const std::optional<model::Digest>& digest) { return digest ? Json(hex(*digest)) : Json(nullptr); }
 
 // Of the model as a whole; nothing when the folder holds only a part of it, or has no plan yet.
 std::optional<model::Digest> whole_digest(const encoder::InferencePlan* plan, const model::ModelDigests& digests) {
@@ -61,10 +60,10 @@ std::string digests_text(const encoder::InferencePlan* plan, const model::ModelD
   const std::optional<model::Digest> whole = whole_digest(plan, digests);
   std::string parts;
   for (std::size_t i = 0; i < model::kModelPartCount; ++i) {
-    const std::string shown = digests.parts[i] ? model::to_hex(*digests.parts[i]).substr(0, 16) : "not in this folder";
+    const std::string shown = digests.parts[i] ? hex(*digests.parts[i]).substr(0, 16) : "not in this folder";
     parts += fmt::format("{}{} {}", i == 0 ? "" : ", ", name_of(static_cast<model::ModelPart>(i)), shown);
   }
-  return (whole ? fmt::format("digest    {}\n          of {}\n", model::to_hex(*whole), parts)
+  return (whole ? fmt::format("digest    {}\n          of {}\n", hex(*whole), parts)
                 : fmt::format("digest    {}\n", parts));
 }
 

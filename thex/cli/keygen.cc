@@ -1,11 +1,12 @@
 // thex keygen: a secret key for the client, and the evaluation keys that its servers need.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
+#include "thex/base/clock.h"
+#include "thex/base/hex.h"
 #include "thex/base/printable.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
@@ -26,10 +27,10 @@ void run(const Options& o) {
   const auto plan = encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens);
   const std::filesystem::path folder =
       o.output.empty() ? client::default_key_folder(plan) : std::filesystem::path(o.output);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const auto keys =
       client::generate_keys(plan, folder, o.force, [](const std::string& line) { std::cerr << line << std::endl; });
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = seconds_since(start);
   const auto size = std::filesystem::file_size(folder / "eval.keys");
   if (o.json) {
     Json json;
@@ -39,7 +40,7 @@ void run(const Options& o) {
     json["secret_key"] = (folder / "secret.key").string();
     json["evaluation_keys"] = (folder / "eval.keys").string();
     json["evaluation_key_bytes"] = size;
-    json["evaluation_key_fingerprint"] = protocol::hex(keys.fingerprint);
+    json["evaluation_key_fingerprint"] = hex(keys.fingerprint);
     json["seconds"] = seconds;
     std::cout << json_line(json) << '\n';
   } else {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <iostream>
 
+#include "thex/base/clock.h"
+
 namespace thex::cli {
 
 Progress::Progress(std::size_t total) : total_(total), terminal_(total > 0 && ::isatty(STDERR_FILENO) == 1) {}
@@ -18,8 +20,7 @@ void Progress::step(std::size_t count) {
   const std::lock_guard lock(mutex_);
   done_ += count;
   if (!terminal_) return;
-  const double each =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() / static_cast<double>(done_);
+  const double each = seconds_since(start_) / static_cast<double>(done_);
   const double left = each * static_cast<double>(total_ - std::min(done_, total_));
   std::cerr << fmt::format("\r\033[K{} of {}, {:.2f} s each, {} left", done_, total_, each,
                            left < 90 ? fmt::format("{:.0f} s", left) : fmt::format("{:.0f} min", left / 60))

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "thex/base/file.h"
+#include "thex/base/hex.h"
 #include "thex/client/key_folder.h"
 #include "thex/protocol/message_sizes.h"
 
@@ -190,9 +191,8 @@ ClientKeys load_keys(const encoder::InferencePlan& plan, const fs::path& folder)
   const Wiper wiper(bytes);
   const SecretFile file = parse_secret_file(bytes, path);
   if (file.plan != protocol::fingerprint(plan) || file.ring != plan.plan.context->fingerprint()) {
-    throw Error(ErrorCode::keys,
-                fmt::format("{} belongs to another model or --max-tokens (plan {}, this one is {})", path.string(),
-                            protocol::hex(file.plan), protocol::hex(protocol::fingerprint(plan))));
+    throw Error(ErrorCode::keys, fmt::format("{} belongs to another model or --max-tokens (plan {}, this one is {})",
+                                             path.string(), hex(file.plan), hex(protocol::fingerprint(plan))));
   }
   return with_source(ckks::secret::SecretKey::from_seed(plan.plan.context, file.seed), file.keys, plan, folder);
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "thex/base/error.h"
+#include "thex/base/hex.h"
 #include "thex/model/digest.h"
 
 namespace thex::convert {
@@ -24,15 +25,6 @@ std::string format(const char* pattern, Values... values) {
 
 constexpr model::ModelPart kParts[] = {model::ModelPart::weights, model::ModelPart::embeddings,
                                        model::ModelPart::tokenizer, model::ModelPart::labels};
-
-model::ModelDigests digests_of(const model::Model& model, const text::Tokenizer& tokenizer) {
-  model::ModelDigests digests;
-  digests.of(model::ModelPart::weights) = model::weights_digest(model);
-  digests.of(model::ModelPart::embeddings) = model::embeddings_digest(model);
-  digests.of(model::ModelPart::tokenizer) = model::tokenizer_digest(tokenizer);
-  digests.of(model::ModelPart::labels) = model::labels_digest(model.config);
-  return digests;
-}
 
 std::vector<std::pair<std::string, std::string>> option_rows(const ConvertArguments& a, const WorkflowOptions& o,
                                                              std::size_t variants) {
@@ -88,13 +80,13 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
 void add_plan(ConversionReport& report, const model::Model& model, const text::Tokenizer& tokenizer,
               model::Protocol protocol, int max_length, const Log& log) {
   report.config = model.config;
-  const model::ModelDigests digests = digests_of(model, tokenizer);
+  const model::ModelDigests digests = model::model_digests(model, &tokenizer, {});  // all is in memory
   for (const model::ModelPart part : kParts)
-    report.part_digests.emplace_back(model::name_of(part), model::to_hex(*digests.of(part)));
+    report.part_digests.emplace_back(model::name_of(part), hex(*digests.of(part)));
   try {
     const encoder::InferencePlan plan = encoder::plan_inference(model.config, max_length);
     report.plan = budget_of(plan);
-    report.model_digest = model::to_hex(model::model_digest(plan.fingerprint(), digests));
+    report.model_digest = hex(model::model_digest(plan.fingerprint(), digests));
     report.unseen->room = plan.largest_value() / model.config.thex->largest_decrypted(protocol);
     log(format("held-out and dev examples reach %.2f times the ranges (%s); decrypted values have room for %.1f times",
                report.unseen->ratio, report.unseen->where.c_str(), report.unseen->room));

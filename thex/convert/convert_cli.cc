@@ -3,10 +3,10 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/convert/memory.h"
 
@@ -53,11 +53,9 @@ nlohmann::ordered_json score_json(const Score& s) {
 
 Log make_log(bool quiet) {
   if (quiet) return [](const std::string&) {};
-  const auto start = std::chrono::steady_clock::now();
-  return [start](const std::string& line) {
-    std::fprintf(stderr, "[%7.1f s] %s\n",
-                 std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), line.c_str());
-  };
+  const auto start = Clock::now();
+  return
+      [start](const std::string& line) { std::fprintf(stderr, "[%7.1f s] %s\n", seconds_since(start), line.c_str()); };
 }
 
 }  // namespace thex::convert

@@ -9,6 +9,7 @@
 #include "tests/support/process.h"
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/hex.h"
 #include "thex/model/digest.h"
 
 namespace thex::convert {
@@ -109,10 +110,10 @@ TEST_F(ConvertCli, ConvertsReportsAndReplacesOnRequest) {
   EXPECT_EQ(json::parse(report)["model_digest"].get<std::string>().size(), 64u);
   const model::ModelDigests digests = model::model_digests(at("new"));
   for (const auto& [part, digest] : json::parse(report)["digests"].items())
-    EXPECT_EQ(digest, model::to_hex(*digests.of(part == "weights"      ? model::ModelPart::weights
-                                                : part == "embeddings" ? model::ModelPart::embeddings
-                                                : part == "tokenizer"  ? model::ModelPart::tokenizer
-                                                                       : model::ModelPart::labels)))
+    EXPECT_EQ(digest, hex(*digests.of(part == "weights"      ? model::ModelPart::weights
+                                      : part == "embeddings" ? model::ModelPart::embeddings
+                                      : part == "tokenizer"  ? model::ModelPart::tokenizer
+                                                             : model::ModelPart::labels)))
         << part;
   for (const char* name :
        {"profile", "protocol", "min_steps", "final_steps", "rate", "affine_rate", "norm_rate", "estimation_steps",

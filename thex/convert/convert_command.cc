@@ -1,9 +1,9 @@
 // `thex-convert MODEL_DIR`: the THE-X workflow on a plain model folder.
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/convert/augment.h"
 #include "thex/convert/conversion_report.h"
@@ -171,7 +171,7 @@ class Conversion {
     report.dev_standard_error =
         standard_error(data_.spec, outcomes_of(data_.spec, data_.dev, predict(result.module, data_.dev)), 100, a_.seed);
     add_plan(report, out, tokenizer_, o_.protocol, plan_length(), log_);
-    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+    report.seconds = seconds_since(started_);
     report.verdict = judge(report);
     log_("verdict: " + report.verdict.summary);
     write_model_folder(out, vocabulary(), a_.out,
@@ -180,7 +180,7 @@ class Conversion {
     log_("wrote " + a_.out.string());
   }
 
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const Time started_ = Clock::now();
   ConvertArguments a_;
   const Log log_;
   const torch::Device device_;

@@ -2,8 +2,9 @@
 
 #include <ATen/Context.h>
 
-#include <chrono>
 #include <cstdio>
+
+#include "thex/base/clock.h"
 
 namespace thex::convert {
 
@@ -46,12 +47,12 @@ void StageRunner::stage(const std::string& name, const std::string& what,
       row.curve = curve_from(curve->second);
     log_(name + ": resumed from its checkpoint");
   } else {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     at::manual_seed(seed_ + rows.size());
     action(module);
     row.held_out = evaluate(module, data_.spec, data_.split.held_out, data_.split.held_out_long);
     row.dev = evaluate(module, data_.spec, data_.dev);
-    row.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    row.seconds = seconds_since(start);
     row.curve = curve_;
     std::map<std::string, std::string> notes{{"seconds", note_text(row.seconds)}, {"curve", curve_text(curve_)}};
     add_score(notes, "held", row.held_out);

@@ -3,11 +3,11 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <new>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/convert/adam.h"
 
@@ -15,7 +15,6 @@ namespace thex::convert {
 namespace {
 
 using torch::Tensor;
-using Clock = std::chrono::steady_clock;
 constexpr const char* kWords = "embeddings.word_embeddings.weight";
 
 std::string format(const char* pattern, auto... values) {
@@ -28,8 +27,6 @@ double rate_factor(long step, long total, double warmup) {
   const double t = static_cast<double>(step + 1) / static_cast<double>(total + 1);
   return t < warmup ? t / warmup : (1 - t) / (1 - warmup);
 }
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string duration(double seconds) {
   return seconds < 90     ? format("%.0f s", seconds)
@@ -223,8 +220,8 @@ class Training {
   Curve curve_;
   Score best_;
   double best_selection_ = -1e300;
-  const Clock::time_point start_ = Clock::now();
-  Clock::time_point saved_at_ = start_, told_at_ = start_;
+  const Time start_ = Clock::now();
+  Time saved_at_ = start_, told_at_ = start_;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/base/hex.h"
 #include "thex/circuit/answers.h"
 #include "thex/encoder/ledger.h"
 #include "thex/encoder/magnitudes.h"
@@ -209,11 +210,9 @@ std::string InferencePlan::fingerprint() const {
       text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token) +
               "," + std::to_string(from.sentence);
   }
-  unsigned char hash[16];
+  std::uint8_t hash[16];
   crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
-  char hex[33];
-  sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-  return hex;
+  return hex(hash);
 }
 
 InferencePlan plan_inference(const model::ModelConfig& config, int max_tokens) {

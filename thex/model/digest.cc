@@ -100,13 +100,6 @@ constexpr std::pair<ModelPart, Part> kSides[] = {{ModelPart::weights, Part::serv
 
 }  // namespace
 
-std::string to_hex(const Digest& digest) {
-  std::string hex(2 * digest.size() + 1, '\0');
-  sodium_bin2hex(hex.data(), hex.size(), digest.data(), digest.size());
-  hex.pop_back();
-  return hex;
-}
-
 std::string_view name_of(ModelPart part) {
   constexpr std::array<std::string_view, kModelPartCount> kNames{"weights", "embeddings", "tokenizer", "labels"};
   return kNames[static_cast<std::size_t>(part)];

@@ -23,8 +23,6 @@
 namespace thex::model {
 
 using Digest = std::array<std::uint8_t, 32>;
-// 64 hexadecimal digits.
-std::string to_hex(const Digest& digest);
 
 enum class ModelPart : std::uint8_t { weights, embeddings, tokenizer, labels };
 inline constexpr std::size_t kModelPartCount = 4;

@@ -6,6 +6,7 @@
 #include "tests/support/models.h"
 #include "tests/support/pytorch_writer.h"
 #include "thex/base/file.h"
+#include "thex/base/hex.h"
 
 namespace thex::model {
 namespace {
@@ -143,13 +144,13 @@ TEST(ModelDigest, DifferencesAreNamedInOrderAndTheWholeCoversAll) {
   const Model model = random_model(small_config(), 8);
   const ModelDigests a = digests_of(model);
   EXPECT_FALSE(first_difference(a, a));
-  std::set<std::string> wholes{to_hex(model_digest(std::string_view("plan"), a)),
-                               to_hex(model_digest(std::string_view("plan2"), a))};
+  std::set<std::string> wholes{hex(model_digest(std::string_view("plan"), a)),
+                               hex(model_digest(std::string_view("plan2"), a))};
   for (std::size_t i = 0; i < kModelPartCount; ++i) {
     ModelDigests b = a;
     b.parts[i]->back() ^= 1;
     EXPECT_EQ(first_difference(a, b), static_cast<ModelPart>(i));
-    wholes.insert(to_hex(model_digest(std::string_view("plan"), b)));
+    wholes.insert(hex(model_digest(std::string_view("plan"), b)));
     b.parts[i].reset();
     EXPECT_FALSE(first_difference(a, b));
     EXPECT_FALSE(b.complete());

@@ -104,12 +104,6 @@ ckks::Binding binding_of(const PlanFingerprint& plan, const KeyFingerprint& keys
   return digest;
 }
 
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string digits;
-  for (const std::uint8_t byte : bytes) digits += fmt::format("{:02x}", byte);
-  return digits;
-}
-
 Bytes encode(const Hello& message) {
   Bytes bytes;
   append(bytes, message.plan);

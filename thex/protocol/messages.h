@@ -75,7 +75,6 @@ struct ErrorMessage {
 
 PlanFingerprint fingerprint(const encoder::InferencePlan& plan);
 KeyFingerprint fingerprint(ByteView serialized_keys);
-std::string hex(std::span<const std::uint8_t> bytes);
 // What an answer is bound to: plan, keys, circuit and ciphertexts of a query, by BLAKE2b-256.
 ckks::Binding binding_of(const PlanFingerprint& plan, const KeyFingerprint& keys, ByteView query_payload);
 

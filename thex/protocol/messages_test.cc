@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/support/models.h"
+#include "thex/base/hex.h"
 
 namespace thex::protocol {
 namespace {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "thex/base/hex.h"
 #include "thex/protocol/message_sizes.h"
 #include "thex/server/service.h"
 
@@ -140,11 +141,11 @@ void Service::greet(Session& session, ByteView payload) {
     throw Error(ErrorCode::keys,
                 fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan "
                             "{}: use the same model and --max-tokens on both sides",
-                            plan().fingerprint(), options_.model_name, plan().max_tokens(), protocol::hex(hello.plan)));
+                            plan().fingerprint(), options_.model_name, plan().max_tokens(), hex(hello.plan)));
   }
   if (const auto differ = protocol::mismatch(hello.parts, options_.parts)) throw Error(ErrorCode::model, *differ);
   session.keys = hello.keys;
-  session.flow = protocol::hex(hello.keys);
+  session.flow = hex(hello.keys);
   session.enter(SessionState::ready, options_.now());
   send(session, MessageType::server_info,
        encode(protocol::ServerInfo{keys_.contains(hello.keys), options_.parts, describe()}));

@@ -1,12 +1,12 @@
 #include "thex/circuit/run/ckks_run.h"
 
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/circuit/run/scheduler.h"
 #include "thex/ckks/evaluator.h"
@@ -247,10 +247,9 @@ struct CkksRun::Impl {
   void execute(const Task& task, const ParallelFor& parallel, const OnStep& on_step) {
     if (task.kind == Kind::to_client) return send(task, on_step);
     if (task.kind == Kind::from_client) return receive(task);
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     compute(task, parallel);
-    if (profile)
-      profile->add(program, task, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (profile) profile->add(program, task, seconds_since(start));
   }
 };
 

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "tests/support/error_code.h"
 #include "tests/support/local_parties.h"
 #include "tests/support/no_more_threads.h"
 #include "thex/base/error.h"
@@ -17,6 +18,7 @@ namespace thex::circuit {
 namespace {
 
 using ckks::Ciphertext;
+using support::code_of;
 
 std::vector<SlotSource> identity(std::size_t slots) {
   std::vector<SlotSource> s(slots);
@@ -64,17 +66,6 @@ std::vector<double> random_input(std::size_t slots) {
   std::vector<double> input(slots);
   for (double& v : input) v = uniform(engine);
   return input;
-}
-
-template <typename F>
-ErrorCode code_of(const F& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  ADD_FAILURE() << "no error";
-  return ErrorCode::internal;
 }
 
 class Run : public ::testing::TestWithParam<int> {};

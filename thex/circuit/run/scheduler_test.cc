@@ -7,12 +7,14 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/error_code.h"
 #include "tests/support/no_more_threads.h"
 #include "thex/base/error.h"
 
 namespace thex::circuit {
 namespace {
 
+using support::code_of;
 using State = Scheduler::State;
 using Tasks = std::vector<std::size_t>;
 
@@ -26,17 +28,6 @@ TaskOrder order_of(std::initializer_list<Spec> specs) {
   TaskOrder order;
   for (const Spec& spec : specs) order.add(spec.urgency, spec.after, spec.gate);
   return order;
-}
-
-template <typename F>
-ErrorCode code_of(const F& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  ADD_FAILURE() << "no error";
-  return ErrorCode::internal;
 }
 
 TEST(TaskOrder, RefusesWhatCannotBegin) {

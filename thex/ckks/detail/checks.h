@@ -51,6 +51,14 @@ inline void check_plain(const char* operation, const Context& context, const Pla
   }
 }
 
+// Levels only go down.
+inline void check_lower(const char* operation, Level from, Level to) {
+  if (to < 0 || to > from) {
+    refuse(operation, "level " + std::to_string(to) + " from a ciphertext at level " + std::to_string(from) +
+                          "; levels only go down, to 0");
+  }
+}
+
 inline void check_same_level(const char* operation, Level a, Level b) {
   if (a != b) {
     refuse(operation,
