@@ -1,5 +1,10 @@
 // What goes wrong: one clear line, an exit status of its own, nothing half-written, no process left over.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <fstream>
+#include <thread>
 
 #include "tests/support/cli_world.h"
 #include "thex/transport/tcp.h"
@@ -79,6 +84,29 @@ TEST(Failure, NobodyListens) {
   expect_error(world().thex({"classify", "a film", "--server", address}), ErrorCode::network, address);
 }
 
+// The client waits for keys longer than the server waits for its first message.
+TEST(Failure, KeysThatTakeLong) {
+  const RunningServer server({"--hello-timeout", "1"});
+  const auto home = world().folder() / "slow-home";
+  auto environment = world().environment();
+  environment["THEX_HOME"] = home.string();
+  ASSERT_EQ(run({CliWorld::program(), "keygen"}, environment).status, 0);
+  const auto folder = std::filesystem::directory_iterator(home / "keys")->path();
+  std::size_t removed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) removed += std::filesystem::remove(entry);
+  ASSERT_GE(removed, 2u);
+
+  const int held = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_GE(held, 0);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
+  Process client({CliWorld::program(), "classify", "a good film", "--server", server.address}, environment);
+  std::this_thread::sleep_for(3s);
+  ::close(held);
+  client.close_input();
+  EXPECT_EQ(client.wait(), 0) << client.errors;
+  EXPECT_NE(client.errors.find("waiting"), std::string::npos) << "it did wait: " << client.errors;
+}
+
 TEST(Failure, PortTaken) {
   const RunningServer server;
   expect_error(world().thex({"serve", "--listen", server.address}), ErrorCode::network, server.address);
@@ -89,6 +117,7 @@ TEST(Failure, AnotherProtocol) {
   const auto listener = transport::listen_tcp("127.0.0.1:0");
   ASSERT_EQ(world().thex({"classify", "a film"}).status, 0);  // the keys are there
   Process client({CliWorld::program(), "classify", "a film", "--server", listener->address()}, world().environment());
+  ASSERT_NE(listener->accept(), nullptr);  // only to see whether somebody is there
   const auto connection = listener->accept();
   ASSERT_NE(connection, nullptr);
   connection->send(protocol::MessageType::keys_ready, {}, in(5s));

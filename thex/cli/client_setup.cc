@@ -35,9 +35,12 @@ std::string ClientSetup::model_digest() const {
 transport::Session& ClientSetup::connect(const ServerOptions& options) {
   const int threads = thread_count(options.threads);
   const auto say = [](const std::string& line) { std::cerr << line << std::endl; };
-  std::unique_ptr<transport::Connection> connection;
-  // A server that is not there is told before keys are made for it.
-  if (!options.server.empty()) connection = transport::connect_tcp(options.server, std::chrono::seconds(10));
+  const auto connect_to = [](const std::string& address) {
+    return transport::connect_tcp(address, std::chrono::seconds(10));
+  };
+  // A server that is not there is told before keys are made for it. That connection is given back: making or reading
+  // keys, or waiting for another process that makes them, takes longer than a server waits for the first message.
+  if (!options.server.empty()) connect_to(options.server);
   if (options.keys.empty()) {
     const auto folder = client::default_key_folder(model_.plan);
     const auto start = Clock::now();
@@ -50,14 +53,12 @@ transport::Session& ClientSetup::connect(const ServerOptions& options) {
   } else {
     keys_.emplace(client::load_keys(model_.plan, options.keys));
   }
-  if (!connection) {
-    child_ = std::make_unique<ChildServer>(folder_.string(), max_tokens_, threads);
-    connection = transport::connect_tcp(child_->address(), std::chrono::seconds(10));
-  }
+  if (options.server.empty()) child_ = std::make_unique<ChildServer>(folder_.string(), max_tokens_, threads);
   transport::SessionOptions session;
   session.threads = threads;
   session.timeout = session.patience = std::chrono::seconds(options.timeout);
-  session_ = std::make_unique<transport::Session>(std::move(connection), model_, *keys_, session);
+  session_ = std::make_unique<transport::Session>(connect_to(child_ ? child_->address() : options.server), model_,
+                                                  *keys_, session);
   return *session_;
 }
 
