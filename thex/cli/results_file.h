@@ -35,7 +35,7 @@ class ResultsFile {
   ResultsFile(const ResultsFile&) = delete;
   ResultsFile& operator=(const ResultsFile&) = delete;
 
-  // Results that were there.
+  // How many finished results the file had when it was opened.
   std::size_t found() const { return found_; }
   // The text whose result was not finished, which `texts` has given already: it comes next.
   std::optional<Text> take_unfinished() { return std::exchange(unfinished_, std::nullopt); }

@@ -25,11 +25,11 @@ class TextSource {
  public:
   virtual ~TextSource() = default;
   virtual std::optional<Text> next() = 0;
-  // Of the texts given so far.
+  // Counts what the texts given so far were.
   virtual data::ReadCounts counts() const = 0;
 };
 
-// How texts lie in a file.
+// How the texts of a file are found in it.
 struct TextLayout {
   std::optional<data::TaskSpec> task;  // by a task's format and columns (labels are not read); nothing: one text a line
   bool skip_empty = false;

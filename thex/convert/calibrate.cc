@@ -85,7 +85,7 @@ constexpr Point kPoints[] = {
      false},
 };
 
-// A meter for each of kPoints.
+// One layer has a meter for each of kPoints.
 struct LayerMeters {
   Meter meters[std::size(kPoints)];
 
@@ -108,7 +108,7 @@ struct LayerMeters {
   }
 };
 
-// The largest of all layers.
+// The ranges of the model: for each value the largest over all layers.
 Ranges ranges_of(std::vector<LayerMagnitudes> layers) {
   Ranges r;
   const auto grow = [](double& into, const Magnitude& from) { into = std::max(into, from.max); };

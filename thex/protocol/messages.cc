@@ -34,7 +34,7 @@ std::uint64_t number(ByteView from, std::size_t offset, std::size_t bytes) {
 
 std::string text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-// Fit for a terminal.
+// Control characters become spaces, so that the text may be shown on a terminal.
 std::string plain_text(ByteView bytes) {
   std::string plain = text(bytes);
   for (char& c : plain) {

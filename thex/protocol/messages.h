@@ -17,7 +17,7 @@
 // A session: hello, server_info; then any number of
 //   keys_offer, (busy | keys_wanted, keys_chunk ..., keys_ready)     when the server lacks the keys
 //   query, (busy | keys_missing | (step, step_reply) x rounds, result)
-// An error ends it at any point.
+// An error message ends the session at any point.
 #pragma once
 
 #include <array>

@@ -36,7 +36,7 @@ class Circuits {
   const protocol::PlanFingerprint& plan_fingerprint() const { return plan_fingerprint_; }
   // The most memory that a query of program `index` takes while it runs on so many threads.
   std::size_t working_bytes(std::size_t index, int threads) const;
-  // Of the encoded weights so far.
+  // Memory of the weights that have been encoded so far.
   std::size_t weight_bytes() const;
 
  private:

@@ -18,12 +18,12 @@ namespace thex::server {
 template <typename T>
 class FairQueue {
  public:
-  // At the end of its flow.
+  // Adds an item at the end of its flow.
   void push(const std::string& principal, const std::string& flow, T item) {
     flow_of(principal, flow).items.push_back(std::move(item));
     ++size_;
   }
-  // Before what its flow has waiting already.
+  // Adds an item before those that wait in its flow already.
   void push_front(const std::string& principal, const std::string& flow, T item) {
     flow_of(principal, flow).items.push_front(std::move(item));
     ++size_;

@@ -27,8 +27,8 @@ class KeyStore {
   SharedKeys find(const protocol::KeyFingerprint& fingerprint);
   bool contains(const protocol::KeyFingerprint& fingerprint) const;
 
-  // Room for `bytes` more, dropping as many unused sets as it takes; nothing when queries use too much of the rest.
-  // Nothing is dropped in vain.
+  // Makes room for `bytes` more by dropping as many unused sets as it takes. When the sets in use leave too little
+  // room, nothing is dropped and nothing returned.
   std::optional<Reservation> make_room(std::size_t bytes);
   // Returns the set that is there already when two sessions of one client bring it at the same time.
   SharedKeys insert(const protocol::KeyFingerprint& fingerprint, const std::string& principal,

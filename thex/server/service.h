@@ -71,17 +71,18 @@ class Service {
   // A client has come. `principal`: who it is, as far as fairness goes; `peer`: its address, for the log. Throws
   // Error(busy) when there is no room for it.
   SessionId open(const std::string& principal, const std::string& peer, std::shared_ptr<Carrier> carrier);
-  // The head of a message is there. False: it is not wanted, and the session is over.
+  // The head of a message from the client has arrived. False: it is not wanted, and the session is over.
   bool announce(SessionId id, protocol::MessageType type, std::uint64_t length);
-  // So many more bytes of its payload are there. False: there is no room for them, and the session is over.
+  // `bytes` more of the payload of that message have arrived. False: there is no room for them, and the session is
+  // over.
   bool arrived(SessionId id, std::size_t bytes);
-  // All of it is there.
+  // The announced message has arrived as a whole.
   void deliver(SessionId id, protocol::Message message);
-  // So many bytes have left for the client.
+  // `bytes` of what was sent to the client have left this machine.
   void sent(SessionId id, std::size_t bytes);
-  // What it sent makes no sense: it is told, and the session is over.
+  // What the client sent makes no sense: it is told, and the session is over.
   void fail(SessionId id, const Error& error);
-  // It is gone.
+  // The client is gone: its queries are cancelled and what was held for it is given back.
   void close(SessionId id);
 
   // --- Work; by the threads of the caller, as many as queries are to be computed at the same time.
@@ -102,7 +103,7 @@ class Service {
   // From now on nobody is let in and no query begins; queued ones are refused, idle clients are sent away. Queries that
   // have begun go on.
   void drain();
-  // No session is left.
+  // Whether no session is left.
   bool drained() const;
   // Ends all sessions; what is computed stops at the end of the tasks that run.
   void end_all(const std::string& why);

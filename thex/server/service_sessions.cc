@@ -251,7 +251,7 @@ void Service::fail(Session& session, const Error& error) {
   try {
     log(session.peer + ": " + error.what());
   } catch (const std::bad_alloc&) {
-    // A line less in the log.
+    // Without memory for the line, the log lacks it; the session ends all the same.
   }
   end(session, error);
 }

@@ -81,7 +81,7 @@ struct Session {
     state = next;
     since = now;
   }
-  // What may come now.
+  // The types of message, with their longest payloads, that may come in this state.
   std::vector<protocol::Expected> expected(const encoder::InferencePlan& plan) const;
 
   // The first of its time limits, and what is said when it passes.

@@ -36,7 +36,7 @@ struct ReportStage {
   double seconds = 0;
 };
 
-// One epoch of one training.
+// The losses and the score of one epoch of one training.
 struct CurvePoint {
   std::string stage;
   int epoch = 0;        // from 1 in each stage
