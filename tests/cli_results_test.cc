@@ -84,7 +84,7 @@ TEST(Results, SameModelAndInputOnly) {
   refused(command(file("order.txt", "it is dull\na good film\nnot good\n"), out), "not the result of");
   refused(command(file("other.txt", "a bad film\nit is dull\nnot good\n"), out), "not the result of");
   refused(command(file("e.txt", std::string("\n") + kLines), out), "not the result of");
-  refused(command(input, out, {"--max-tokens", "16"}), "another model or of other options");
+  refused(command(input, out, {"--max-tokens", "16"}), "another model, of other options or of another version");
   // Other weights of one shape: the plan is the same.
   const fs::path other = world().folder() / "other-weights";
   write_model(other, {.seed = 9});
@@ -97,6 +97,23 @@ TEST(Results, SameModelAndInputOnly) {
   EXPECT_EQ(world().thex(arguments).status, 0);
   EXPECT_EQ(texts_in(out), kTexts);
   EXPECT_NE(Json::parse(bytes(out).substr(0, bytes(out).find('\n')))["model"], result["model"]);
+}
+
+// Whose plan digest, and so whose model digest, was computed otherwise.
+TEST(Results, OfAnotherVersionAreRefused) {
+  const fs::path input = file("version.txt", kLines), out = world().folder() / "version.jsonl";
+  ASSERT_EQ(world().thex(command(input, out)).status, 0);
+  std::string older = bytes(out);
+  const std::string digest = Json::parse(older.substr(0, older.find('\n')))["model"];
+  for (std::size_t at = older.find(digest); at != std::string::npos; at = older.find(digest, at))
+    older.replace(at, digest.size(), std::string(digest.size(), 'e'));
+  write_file_atomically(out, older);
+  const Finished refused = world().thex(command(input, out));
+  expect_error(refused, ErrorCode::input, "another version of thex");
+  EXPECT_NE(refused.errors.find("--force"), std::string::npos) << refused.errors;
+  EXPECT_EQ(bytes(out), older) << "nothing is changed";
+  EXPECT_EQ(world().thex(command(input, out, {"--force"})).status, 0);
+  EXPECT_EQ(Json::parse(bytes(out).substr(0, bytes(out).find('\n')))["model"], digest);
 }
 
 TEST(Results, ATornLineIsRepaired) {

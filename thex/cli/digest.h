@@ -1,24 +1,24 @@
-// Digests of what a run reads, to know it again: BLAKE2b (RFC 7693) of 16 bytes over parts with their lengths.
+// Digests of what a run reads, to know it again: the first 16 bytes of a BLAKE2b (RFC 7693) over parts with their
+// lengths.
 #pragma once
-
-#include <sodium.h>
 
 #include <string>
 #include <string_view>
 
+#include "thex/base/hasher.h"
+#include "thex/base/hex.h"
 #include "thex/cli/text_source.h"
 
 namespace thex::cli {
 
 class Digest {
  public:
-  Digest();
-  void add(std::string_view part);
+  void add(std::string_view part) { hasher_.text(part); }
   // 32 hexadecimal digits; nothing is added after that.
-  std::string finish();
+  std::string finish() { return hex(hasher_.finish()).substr(0, 32); }
 
  private:
-  crypto_generichash_state state_;
+  Hasher hasher_{"thex run input 1"};
 };
 
 // A text, its second text and its words.

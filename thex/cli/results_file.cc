@@ -158,8 +158,8 @@ void ResultsFile::check_result(const std::string& line, const std::optional<Text
   };
   if (field("model").empty()) refuse("a result that does not say which model it is from");
   if (field("model") != origin_.model) {
-    refuse(
-        fmt::format("a result of another model or of other options ({}, this is {})", field("model"), origin_.model));
+    refuse(fmt::format("a result of another model, of other options or of another version of thex ({}, this is {})",
+                       field("model"), origin_.model));
   }
   if (field("input") != origin_.input) {
     refuse(fmt::format("a result of another input ({}, this is {}): texts were changed, added or left out",

@@ -77,8 +77,10 @@ SecretFile parse_secret_file(const std::string& bytes, const fs::path& path) {
   const auto version = static_cast<unsigned>(static_cast<unsigned char>(bytes[8])) |
                        static_cast<unsigned>(static_cast<unsigned char>(bytes[9])) << 8;
   if (version != kVersion) {
-    throw Error(ErrorCode::keys, fmt::format("{} has format version {}, this program reads version {}", path.string(),
-                                             version, kVersion));
+    throw Error(ErrorCode::keys,
+                fmt::format("{} has format version {}, this program reads version {}; make new keys with 'thex keygen "
+                            "--force'",
+                            path.string(), version, kVersion));
   }
   const auto expected = checksum(std::string_view(bytes).substr(0, kFileBytes - kChecksum));
   if (std::memcmp(expected.data(), bytes.data() + kFileBytes - kChecksum, kChecksum) != 0) {
@@ -191,8 +193,11 @@ ClientKeys load_keys(const encoder::InferencePlan& plan, const fs::path& folder)
   const Wiper wiper(bytes);
   const SecretFile file = parse_secret_file(bytes, path);
   if (file.plan != protocol::fingerprint(plan) || file.ring != plan.plan.context->fingerprint()) {
-    throw Error(ErrorCode::keys, fmt::format("{} belongs to another model or --max-tokens (plan {}, this one is {})",
-                                             path.string(), hex(file.plan), hex(protocol::fingerprint(plan))));
+    throw Error(ErrorCode::keys,
+                fmt::format("{} belongs to another model, --max-tokens or version of thex (plan {}, this one is {}); "
+                            "make keys for this one with 'thex keygen -o ANOTHER_FOLDER', or replace these with "
+                            "--force",
+                            path.string(), hex(file.plan), plan.fingerprint()));
   }
   return with_source(ckks::secret::SecretKey::from_seed(plan.plan.context, file.seed), file.keys, plan, folder);
 }

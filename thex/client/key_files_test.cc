@@ -131,6 +131,38 @@ TEST_F(KeyFiles, KeysOfAnotherModel) {
   EXPECT_NE(message.find("another model"), std::string::npos) << message;
 }
 
+// The same ring and the same keys, but a plan digest that another version of the program computed.
+TEST_F(KeyFiles, KeysOfAnotherVersionsDigestAreRefusedAndMadeAgain) {
+  generate_keys(*plan_, keys_, false);
+  std::string bytes = read("secret.key");
+  const std::string current = bytes.substr(10, 16);
+  for (std::size_t i = 10; i < 26; ++i) bytes[i] = static_cast<char>(bytes[i] ^ 0x55);
+  const std::string_view checked = std::string_view(bytes).substr(0, bytes.size() - 32);
+  const auto checksum = protocol::fingerprint(std::as_bytes(std::span(checked)));
+  std::copy(checksum.begin(), checksum.end(), bytes.end() - 32);
+  write("secret.key", bytes);
+  for (const std::string& message : {error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); }),
+                                     error_of(ErrorCode::keys, [&] { load_or_generate_keys(*plan_, keys_); })}) {
+    for (const std::string& part : {std::string("another model, --max-tokens or version of thex"),
+                                    std::string("thex keygen"), std::string("--force"), plan_->fingerprint()})
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+  EXPECT_EQ(read("secret.key"), bytes) << "nothing is lost";
+  generate_keys(*plan_, keys_, true);
+  EXPECT_NO_THROW(load_keys(*plan_, keys_));
+  EXPECT_EQ(read("secret.key").substr(10, 16), current);
+}
+
+TEST_F(KeyFiles, AnotherFormatVersionSaysWhatToDo) {
+  generate_keys(*plan_, keys_, false);
+  std::string bytes = read("secret.key");
+  bytes[8] = 7;
+  write("secret.key", bytes);
+  const std::string message = error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); });
+  EXPECT_NE(message.find("format version 7"), std::string::npos) << message;
+  EXPECT_NE(message.find("thex keygen --force"), std::string::npos) << message;
+}
+
 TEST_F(KeyFiles, ASecretKeyThatOthersMayReadIsRefused) {
   generate_keys(*plan_, keys_, false);
   for (const mode_t mode : {0640, 0604, 0660}) {

@@ -1,18 +1,17 @@
 // Parameters, programs and leakage ledger of a model under its protocol.
 #include "thex/encoder/inference_plan.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <exception>
 #include <span>
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/base/hasher.h"
 #include "thex/base/hex.h"
 #include "thex/circuit/answers.h"
+#include "thex/circuit/digest.h"
 #include "thex/encoder/ledger.h"
 #include "thex/encoder/magnitudes.h"
 #include "thex/encoder/one_round/builder.h"
@@ -188,31 +187,20 @@ std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
                                     std::to_string(tokens) + " tokens: ask for them one by one");
 }
 
+// Every member is named, so that a new one does not compile before somebody has decided whether the other side must
+// know it. Rounds follow from the circuits.
 std::string InferencePlan::fingerprint() const {
-  std::string text = protocol + "/" + std::to_string(kProtocolRevision);
-  const auto& context = plan.context->fingerprint();
-  text.append(reinterpret_cast<const char*>(context.data()), context.size());
-  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
-    const circuit::Program& program = plan.programs[i];
-    text += "|" + std::to_string(shapes[i].tokens) + "x" + std::to_string(shapes[i].sentences);
-    for (std::size_t id = 0; id < program.nodes.size(); ++id) {
-      const circuit::Node& node = program.nodes[id];
-      text += ";" + std::to_string(static_cast<int>(node.op)) + "," + std::to_string(node.steps) + "," +
-              std::to_string(plan.program_plans[i].level[id]);
-      if (node.op == circuit::Op::multiply_integer) text += "*" + std::to_string(node.factor);
-      for (circuit::NodeId input : node.inputs) text += "," + std::to_string(input);
-    }
-    for (circuit::NodeId result : program.results) text += "=" + std::to_string(result);
-    text += "/" + std::to_string(program.result_period);
-    if (const auto& hiding = plan.program_plans[i].hiding)
-      text += "~" + std::to_string(hiding->flooding_bits) + "," + std::to_string(hiding->zeros);
-    for (const circuit::SlotSource& from : program.result_slots)
-      text += ":" + std::to_string(from.input) + "," + std::to_string(from.slot) + "," + std::to_string(from.token) +
-              "," + std::to_string(from.sentence);
-  }
-  std::uint8_t hash[16];
-  crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
-  return hex(hash);
+  const auto& [name, queries, circuits, client_rounds, learnt] = *this;
+  Hasher hasher("thex plan 2");
+  hasher.number(kProtocolRevision);
+  hasher.text(name);
+  hasher.list(queries, [&](const QueryShape& query) {
+    const auto& [tokens, sentences] = query;
+    hasher.number(tokens);
+    hasher.number(sentences);
+  });
+  circuit::update(hasher, circuits);
+  return hex(hasher.finish()).substr(0, 32);
 }
 
 InferencePlan plan_inference(const model::ModelConfig& config, int max_tokens) {

@@ -69,7 +69,8 @@ struct InferencePlan {
   int max_tokens() const;
   // How many programs are for single sentences; the others are for batches.
   std::size_t bucket_count() const;
-  // 32 hex digits: equal exactly when client and server would run the same protocol on the same ring.
+  // 32 hex digits of a hash of everything that decides what client and server do together (circuit/digest.h), the
+  // values of the weights left out: it names keys. Hashes some megabytes: ask once.
   std::string fingerprint() const;
 };
 

@@ -1,9 +1,6 @@
 #include "thex/model/digest.h"
 
-#include <sodium.h>
-
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <utility>
 
@@ -13,38 +10,6 @@
 
 namespace thex::model {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "numbers and tensor values are hashed as they lie in memory");
-
-// BLAKE2b-256 under a personal string, which separates the digests of different things. Texts are preceded by their
-// lengths, so that no two sequences of values have the same bytes.
-class Hasher {
- public:
-  explicit Hasher(std::string_view purpose) {
-    // Chooses the implementation for this processor; harmless when it was called before.
-    if (sodium_init() < 0) throw Error(ErrorCode::internal, "libsodium cannot be initialized");
-    std::array<unsigned char, crypto_generichash_blake2b_PERSONALBYTES> personal{};
-    std::copy_n(purpose.begin(), std::min(purpose.size(), personal.size()), personal.begin());
-    crypto_generichash_blake2b_init_salt_personal(&state_, nullptr, 0, Digest{}.size(), nullptr, personal.data());
-  }
-  void bytes(const void* data, std::size_t size) {
-    crypto_generichash_blake2b_update(&state_, static_cast<const unsigned char*>(data), size);
-  }
-  void number(std::uint64_t value) { bytes(&value, sizeof value); }
-  void text(std::string_view value) {
-    number(value.size());
-    bytes(value.data(), value.size());
-  }
-  void digest(const Digest& value) { bytes(value.data(), value.size()); }
-  Digest finish() {
-    Digest result;
-    crypto_generichash_blake2b_final(&state_, result.data(), result.size());
-    return result;
-  }
-
- private:
-  crypto_generichash_blake2b_state state_;
-};
 
 Digest tensor_digest(const std::string& name, const checkpoint::Tensor& tensor) {
   Hasher hasher("thex tensor 1");
@@ -58,9 +23,9 @@ Digest tensor_digest(const std::string& name, const checkpoint::Tensor& tensor) 
 // The tensors of one side by name, so that the order in which files hold them has no influence.
 Digest tensors_digest(std::string_view purpose, const std::map<std::string, Digest>& tensors, double epsilon) {
   Hasher hasher(purpose);
-  hasher.number(std::bit_cast<std::uint64_t>(epsilon));
+  hasher.real(epsilon);
   hasher.number(tensors.size());
-  for (const auto& [name, digest] : tensors) hasher.digest(digest);
+  for (const auto& [name, digest] : tensors) hasher.bytes(digest.data(), digest.size());
   return hasher.finish();
 }
 
@@ -190,7 +155,7 @@ Digest model_digest(std::span<const std::byte> plan_digest, const ModelDigests& 
       throw Error(ErrorCode::usage, "the model's digest needs its " + std::string(name_of(static_cast<ModelPart>(i))) +
                                         ", which are unknown here");
     }
-    hasher.digest(*digests.parts[i]);
+    hasher.bytes(digests.parts[i]->data(), digests.parts[i]->size());
   }
   return hasher.finish();
 }

@@ -17,12 +17,13 @@
 #include <string>
 #include <string_view>
 
+#include "thex/base/hasher.h"
 #include "thex/model/model.h"
 #include "thex/text/tokenizer.h"
 
 namespace thex::model {
 
-using Digest = std::array<std::uint8_t, 32>;
+using Digest = Hasher::Digest;
 
 enum class ModelPart : std::uint8_t { weights, embeddings, tokenizer, labels };
 inline constexpr std::size_t kModelPartCount = 4;

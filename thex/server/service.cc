@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "thex/base/hex.h"
 #include "thex/ckks/context.h"
 #include "thex/protocol/message_sizes.h"
 
@@ -61,7 +62,7 @@ std::string Service::describe() const {
   json["labels"] = circuits_.model().config.labels;
   json["task"] = model::name_of(circuits_.model().config.task);
   json["protocol"] = p.protocol;
-  json["plan"] = p.fingerprint();
+  json["plan"] = hex(circuits_.plan_fingerprint());
   json["max_tokens"] = p.max_tokens();
   json["rounds"] = p.rounds;
   json["security_bits"] = context.security_bits();

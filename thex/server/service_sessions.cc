@@ -138,10 +138,11 @@ void Service::handle(Session& session, Message message, Reservation memory) {
 void Service::greet(Session& session, ByteView payload) {
   const protocol::Hello hello = protocol::parse_hello(payload);
   if (hello.plan != circuits_.plan_fingerprint()) {
-    throw Error(ErrorCode::keys,
-                fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan "
-                            "{}: use the same model and --max-tokens on both sides",
-                            plan().fingerprint(), options_.model_name, plan().max_tokens(), hex(hello.plan)));
+    throw Error(
+        ErrorCode::keys,
+        fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan "
+                    "{}: use the same model, --max-tokens and version of thex on both sides",
+                    hex(circuits_.plan_fingerprint()), options_.model_name, plan().max_tokens(), hex(hello.plan)));
   }
   if (const auto differ = protocol::mismatch(hello.parts, options_.parts)) throw Error(ErrorCode::model, *differ);
   session.keys = hello.keys;

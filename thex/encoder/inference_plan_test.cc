@@ -1,0 +1,86 @@
+// The plan's fingerprint: equal on both sides, whatever the weights; another one for whatever they must agree on.
+#include "thex/encoder/inference_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tests/support/encoder_circuits.h"
+
+namespace thex::encoder {
+namespace {
+
+model::ModelConfig config_for(model::Protocol protocol, int labels = 2, int layers = 1) {
+  const bool polynomial = protocol == model::Protocol::one_round;
+  model::ModelConfig c = support::config_of({layers, 64, 2, 128, labels});
+  c.activation = polynomial ? model::Activation::square : model::Activation::relu;
+  c.thex = model::HeSection{.softmax = polynomial ? model::Softmax::power : model::Softmax::estimation,
+                            .norm = model::Norm::affine,
+                            .max_relu_input = 40,
+                            .max_logit = 20};
+  return c;
+}
+
+class Fingerprint : public ::testing::TestWithParam<model::Protocol> {};
+
+TEST_P(Fingerprint, IsTheSameOnBothSidesWhateverTheWeights) {
+  const model::ModelConfig config = config_for(GetParam());
+  const std::string client = plan_inference(config, 16).fingerprint();
+  EXPECT_EQ(client.size(), 32u);
+  EXPECT_EQ(plan_inference(config, 16).fingerprint(), client);
+  for (const unsigned seed : {1U, 2U}) {
+    const auto model = std::make_shared<const model::Model>(support::random_model(config, seed));
+    EXPECT_EQ(plan_inference(model, 16).fingerprint(), client) << "weights of seed " << seed;
+  }
+}
+
+TEST_P(Fingerprint, ChangesWithWhatIsAgreedOn) {
+  const InferencePlan plan = plan_inference(config_for(GetParam()), 16);
+  std::map<std::string, std::string> seen{{plan.fingerprint(), "nothing"}};
+  const auto expect_new = [&](const InferencePlan& other, const char* what) {
+    const auto [it, inserted] = seen.emplace(other.fingerprint(), what);
+    EXPECT_TRUE(inserted) << what << ": the fingerprint is that of: " << it->second;
+  };
+  const auto changed = [&](const char* what, const std::function<void(InferencePlan&)>& change) {
+    InferencePlan other = plan;
+    change(other);
+    expect_new(other, what);
+  };
+  changed("protocol", [](InferencePlan& p) { p.protocol += "2"; });
+  changed("tokens of a query", [](InferencePlan& p) { p.shapes[0].tokens = 17; });
+  changed("sentences of a query", [](InferencePlan& p) { p.shapes[0].sentences = 2; });
+  changed("a level", [](InferencePlan& p) { p.plan.program_plans[0].level[0] += 1; });
+  changed("a key", [](InferencePlan& p) { p.plan.keys.rotations.erase(p.plan.keys.rotations.begin()); });
+  expect_new(plan_inference(config_for(GetParam()), 32), "longest text");
+  expect_new(plan_inference(config_for(GetParam(), 3), 16), "labels");
+  expect_new(plan_inference(config_for(GetParam(), 2, 2), 16), "layers");
+  model::ModelConfig larger = config_for(GetParam());
+  larger.thex->max_logit = larger.thex->max_relu_input = 4000;
+  expect_new(plan_inference(larger, 16), "range of values");
+  model::ModelConfig tokens = config_for(GetParam());
+  tokens.task = model::Task::token_classification;
+  expect_new(plan_inference(tokens, 16), "task");
+}
+
+// What only one side computes with, or tells its user.
+TEST_P(Fingerprint, LeavesOutWhatIsNotAgreedOn) {
+  const InferencePlan plan = plan_inference(config_for(GetParam()), 16);
+  InferencePlan other = plan;
+  other.ledger.clear();
+  other.plan.programs[0].nodes[1].label = "other";
+  other.plan.program_plans[0].estimated_seconds = 7;
+  EXPECT_EQ(other.fingerprint(), plan.fingerprint());
+}
+INSTANTIATE_TEST_SUITE_P(Protocols, Fingerprint, ::testing::Values(model::Protocol::one_round, model::Protocol::the_x),
+                         [](const auto& of) { return of.param == model::Protocol::the_x ? "TheX" : "OneRound"; });
+
+TEST(FingerprintOfProtocols, Differ) {
+  EXPECT_NE(plan_inference(config_for(model::Protocol::one_round), 16).fingerprint(),
+            plan_inference(config_for(model::Protocol::the_x), 16).fingerprint());
+}
+
+}  // namespace
+}  // namespace thex::encoder
