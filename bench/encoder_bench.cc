@@ -86,7 +86,7 @@ void print_bounds(const std::vector<circuit::NodeTime>& profile, const circuit::
   for (const circuit::StepCost& step : circuit::step_costs(program, plan, p.spec)) {
     measure::Work sum;
     for (const auto& [level, w] : step.work) {
-      const measure::WorkOf of(*p.context, level + 1);
+      const measure::WorkOf of(*p.context, level.limbs());
       const double n = static_cast<double>(p.context->n());
       const std::pair<double, measure::Work> counted[] = {
           {w.decompositions, of.decompose()},

@@ -7,7 +7,7 @@ set(thex_libraries
   thex_protocol thex_client thex_client_files thex_server thex_transport thex_transport_client thex_transport_server)
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-        PATTERN "cli" EXCLUDE PATTERN "measure" EXCLUDE PATTERN "convert" EXCLUDE PATTERN "testing.h" EXCLUDE PATTERN "test_support.h" EXCLUDE
+        PATTERN "cli" EXCLUDE PATTERN "measure" EXCLUDE PATTERN "convert" EXCLUDE
         PATTERN "ckks/detail" EXCLUDE PATTERN "ring/simd" EXCLUDE PATTERN "wiped.h" EXCLUDE)
 
 # thex runs the other two, so they are not in the path of a user.

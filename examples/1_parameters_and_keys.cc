@@ -23,7 +23,7 @@ int main() {
   const ckks::ContextPtr context = ckks::Context::create(spec);
   std::printf(
       "N = 2^%d, %zu slots, %d levels, log2(QP) = %.1f of at most %d bits for 128-bit security (classical attacks)\n",
-      context->log_n(), context->slots(), context->max_level(), context->log_qp(),
+      context->log_n(), context->slots(), context->max_level().number(), context->log_qp(),
       ckks::max_log_qp_128(context->log_n()));
 
   // There is no switch for less: parameters above the table are refused.
@@ -52,7 +52,7 @@ int main() {
     x[i] = std::sin(static_cast<double>(i));
     y[i] = 1.0 / static_cast<double>(i + 1);
   }
-  const int top = context->max_level();
+  const ckks::Level top = context->max_level();
   const auto encrypt = [&](const std::vector<double>& values) {
     return ckks::secret::encrypt(secret, encoder.encode_full(values, top, context->scale(top)), prng);
   };

@@ -19,7 +19,7 @@ int main() {
 
   const ckks::ContextPtr context =
       ckks::Context::create({.log_n = 13, .q_bits = {46, 36, 36}, .p_bits = {48}, .digit_limbs = 1, .log_scale = 36});
-  const int top = context->max_level();
+  const ckks::Level top = context->max_level();
   ring::Prng prng;
   const auto secret = ckks::secret::SecretKey::generate(context, prng);
 
@@ -37,8 +37,8 @@ int main() {
   // Diagonal d stands in the inner sum of giant step d / 8, rotated back by what that giant step will do. The
   // plaintexts' scale is the prime that the rescale divides by: the result has the canonical scale of its level.
   const ckks::Encoder encoder(context);
-  const double scale = context->scale(top - 1) *
-                       static_cast<double>(context->prime(static_cast<std::size_t>(top)).value()) / context->scale(top);
+  const double scale =
+      context->scale(top - 1) * static_cast<double>(context->prime(top.top()).value()) / context->scale(top);
   std::vector<ckks::Plaintext> diagonals;
   diagonals.reserve(kSize);
   ckks::LinearTransform transform{.giant_step = kBaby};
@@ -70,7 +70,7 @@ int main() {
     worst = std::max(worst, std::abs(y[static_cast<std::size_t>(row)] - expected));
   }
   std::printf("64 x 64 matrix, %zu rotation keys of %.1f MB; level %d -> %d; largest error 2^%.1f\n",
-              keys.galois.size(), static_cast<double>(keys.bytes()) / 1e6, int{input.level}, int{output.level},
+              keys.galois.size(), static_cast<double>(keys.bytes()) / 1e6, input.level.number(), output.level.number(),
               std::log2(worst));
   return worst < 0x1p-14 ? 0 : 1;
 }

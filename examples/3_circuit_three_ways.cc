@@ -37,7 +37,7 @@ circuit::Program network(std::size_t slots) {
   // What the client encrypts: its 16 features twice, [x|x], again and again. A rotation of [x|x] by up to 16 is a
   // cyclic one of x, which is what the matrix wants.
   std::vector<circuit::SlotSource> features(slots);
-  for (std::size_t i = 0; i < slots; ++i) features[i] = {.input = 0, .slot = static_cast<std::int32_t>(i % kSize)};
+  for (std::size_t i = 0; i < slots; ++i) features[i] = {.input = 0, .slot = i % kSize};
   const circuit::Value x = b.client_step("features", {}, {features}, kSize).front();
 
   b.set_label("hidden");                                                   // errors and profiles name the step

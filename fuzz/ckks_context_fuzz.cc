@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const ckks::ContextPtr context = ckks::Context::create(spec);
     if (!(context->log_qp() <= ckks::max_log_qp_128(spec.log_n)) || context->spec() != spec) std::abort();
-    for (int level = 0; level <= context->max_level(); ++level) {
+    for (ckks::Level level = 0; level <= context->max_level(); ++level) {
       if (!(context->scale(level) > 0)) std::abort();
     }
     if (ckks::Context::create(spec)->fingerprint() != context->fingerprint()) std::abort();

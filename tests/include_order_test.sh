@@ -43,7 +43,7 @@ check() {
           for (a in known) for (b in known) if (a != b && ((a, b) in may) && ((b, a) in may)) print rooms ": " a " and " b " know each other"
         }
         {
-          file = $1; target = $2; test = file ~ /(_test[.]cc|test_support[.]h|testing[.]h)$/
+          file = $1; target = $2; test = file ~ /_test[.]cc$/
           if (!test && target ~ /^(tests|fuzz)\//) print file ": includes " target ", which is for tests"
           if (target !~ /^thex\//) next
           ++seen

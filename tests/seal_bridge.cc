@@ -15,17 +15,17 @@ void expect(bool condition, const std::string& what) {
   if (!condition) throw std::runtime_error("SEAL object: " + what);
 }
 
-std::size_t chain_limbs(const Context& context) { return static_cast<std::size_t>(context.max_level()) + 1; }
+std::size_t chain_limbs(const Context& context) { return context.max_level().limbs(); }
 
 void check_limb(const std::uint64_t* values, std::size_t n, std::uint64_t prime) {
   expect(*std::max_element(values, values + n) < prime, "a residue is not below " + std::to_string(prime));
 }
 
 // The level whose identifier an object carries.
-int level_of(const Context& context, const ParmsId& id) {
+ckks::Level level_of(const Context& context, const ParmsId& id) {
   const Parameters parameters = to_seal(context);
-  for (int level = 0; level <= context.max_level(); ++level) {
-    if (parms_id(parameters, static_cast<std::size_t>(level) + 1) == id) return level;
+  for (ckks::Level level = 0; level <= context.max_level(); ++level) {
+    if (parms_id(parameters, level.limbs()) == id) return level;
   }
   throw std::runtime_error("SEAL object: of other parameters");
 }
@@ -113,7 +113,7 @@ ckks::SwitchingKey key_from_seal(const Context& context, const std::vector<Ciphe
         "a key of other parameters");
     for (std::size_t part = 0; part < 2; ++part) {
       ring::Poly& poly = (part == 0 ? result.b : result.a).emplace_back(context.n(), context.prime_count());
-      for (std::size_t i = 0; i < poly.limbs(); ++i) {
+      for (const ckks::LimbIndex i : ckks::LimbRange(0, poly.limbs())) {
         check_limb(digit.limb(part, i), context.n(), context.prime(i).value());
         std::copy_n(digit.limb(part, i), context.n(), poly.limb(i));
       }
@@ -127,7 +127,8 @@ ckks::SwitchingKey key_from_seal(const Context& context, const std::vector<Ciphe
 Parameters to_seal(const Context& context) {
   expect(context.special_count() == 1 && context.digit_limbs() == 1, "digits of one prime and one special prime only");
   Parameters result{context.n(), {}};
-  for (std::size_t i = 0; i < context.prime_count(); ++i) result.primes.push_back(context.prime(i).value());
+  for (const ckks::LimbIndex i : ckks::LimbRange(0, context.prime_count()))
+    result.primes.push_back(context.prime(i).value());
   return result;
 }
 
@@ -145,7 +146,7 @@ Plain to_seal(const Context& context, const ckks::Plaintext& plaintext) {
 }
 
 Cipher to_seal(const Context& context, const ckks::Ciphertext& ciphertext) {
-  const std::size_t limbs = static_cast<std::size_t>(ciphertext.level) + 1;
+  const std::size_t limbs = ciphertext.level.limbs();
   Cipher result{parms_id(to_seal(context), limbs), ciphertext.parts.size(), context.n(), limbs, ciphertext.scale, {}};
   for (const ring::Poly& part : ciphertext.parts) {
     result.residues.insert(result.residues.end(), part.limb(0), part.limb(0) + limbs * context.n());
@@ -164,11 +165,11 @@ Keys galois_to_seal(const Context& context, const std::map<std::uint64_t, ckks::
 }
 
 ckks::Plaintext from_seal(const Context& context, const Plain& plain) {
-  const int level = level_of(context, plain.parms_id);
-  const std::size_t limbs = static_cast<std::size_t>(level) + 1, n = context.n();
+  const ckks::Level level = level_of(context, plain.parms_id);
+  const std::size_t limbs = level.limbs(), n = context.n();
   expect(plain.residues.size() == limbs * n, "a plaintext of another size");
   ckks::Plaintext result{ring::Poly(n, limbs), level, plain.scale};
-  for (std::size_t i = 0; i < limbs; ++i) {
+  for (const ckks::LimbIndex i : level.primes()) {
     check_limb(plain.residues.data() + i * n, n, context.prime(i).value());
     std::copy_n(plain.residues.data() + i * n, n, result.poly.limb(i));
   }
@@ -179,11 +180,10 @@ ckks::Ciphertext from_seal(const Context& context, const Cipher& cipher) {
   ckks::Ciphertext result;
   result.level = level_of(context, cipher.parms_id);
   result.scale = cipher.scale;
-  expect(cipher.degree == context.n() && cipher.limbs == static_cast<std::size_t>(result.level) + 1,
-         "a ciphertext of another size");
+  expect(cipher.degree == context.n() && cipher.limbs == result.level.limbs(), "a ciphertext of another size");
   for (std::size_t part = 0; part < cipher.parts; ++part) {
     ring::Poly& poly = result.parts.emplace_back(context.n(), cipher.limbs);
-    for (std::size_t i = 0; i < cipher.limbs; ++i) {
+    for (const ckks::LimbIndex i : result.level.primes()) {
       check_limb(cipher.limb(part, i), context.n(), context.prime(i).value());
       std::copy_n(cipher.limb(part, i), context.n(), poly.limb(i));
     }

@@ -21,8 +21,8 @@ namespace thex::testing::seal {
 namespace {
 
 using ckks::Ciphertext;
-using ckks::testing::error_of;
-using ckks::testing::NamedSpec;
+using support::error_of;
+using support::NamedSpec;
 
 Slots real_parts(Slots slots) {
   for (auto& slot : slots) slot = slot.real();
@@ -30,14 +30,14 @@ Slots real_parts(Slots slots) {
 }
 
 Slots product(const Slots& a, const Slots& b) {
-  return ckks::testing::zip(a, b, [](auto s, auto t) { return s * t; });
+  return support::zip(a, b, [](auto s, auto t) { return s * t; });
 }
 Slots sum(const Slots& a, const Slots& b) {
-  return ckks::testing::zip(a, b, [](auto s, auto t) { return s + t; });
+  return support::zip(a, b, [](auto s, auto t) { return s + t; });
 }
 
 bool equal(const Ciphertext& ours, const Ciphertext& theirs) {
-  return ckks::testing::identical(ours, theirs);  // residues, level and scale
+  return support::identical(ours, theirs);  // residues, level and scale
 }
 
 class SealReference : public ::testing::TestWithParam<NamedSpec> {
@@ -71,7 +71,7 @@ INSTANTIATE_TEST_SUITE_P(Parameters, SealReference,
                          ::testing::Values(NamedSpec{"n12", {12, {38, 28}, {38}, 1, 28}},
                                            NamedSpec{"n13", {13, {45, 32, 32, 32}, {46}, 1, 32}},
                                            NamedSpec{"n14", {14, {50, 40}, {50}, 1, 40}}),
-                         ckks::testing::name_of);
+                         support::name_of);
 
 TEST_P(SealReference, ItsFormatIsReadAndWrittenByteForByte) {
   for (const char* const name : {"parameters", "parameters_again"}) {
@@ -97,7 +97,7 @@ TEST_P(SealReference, EncodersAgreeToTheLastBit) {
   const ckks::Plaintext ours = world().encode(world().ours(world().p));
   ASSERT_EQ(ours.poly.limbs(), theirs.poly.limbs());
   std::size_t different = 0;
-  for (std::size_t i = 0; i < ours.poly.limbs(); ++i) {
+  for (const ckks::LimbIndex i : ours.level.primes()) {
     const std::uint64_t q = context.prime(i).value();
     ring::Poly difference(context.n(), 1);
     std::uint64_t* const values = difference.limb(0);
@@ -176,7 +176,7 @@ TEST_P(SealReference, KeysOfSealRelinearizeAndRotateHere) {
     }
     // SEAL's rotation is one of its slots.
     if (steps != 0) {
-      EXPECT_LE(error_of(slots_to_seal(context, expected), ckks::testing::rotated(world().x, steps)), 1e-12);
+      EXPECT_LE(error_of(slots_to_seal(context, expected), support::rotated(world().x, steps)), 1e-12);
     }
   }
   EXPECT_EQ(rotations_here, 2u);
@@ -321,7 +321,7 @@ TEST_F(SealVectors, KeysRelinearizeAndRotate) {
   const int steps = steps_of(context, g);
   const Ciphertext rotated = party.evaluator.rotate(x, steps, keys);
   const Slots in_seal_order = slots_to_seal(context, party.decrypt(rotated));
-  EXPECT_LE(error_of(in_seal_order, ckks::testing::rotated(party.vector(1), kRecordedSteps)),
+  EXPECT_LE(error_of(in_seal_order, support::rotated(party.vector(1), kRecordedSteps)),
             party.seal_public_bound() + party.switch_bound(1, party.scale()));
   EXPECT_LE(error_of(party.decrypt(party.evaluator.rotate(lower, steps, keys)), apply_element(context, g, squares)),
             lower_bound + party.switch_bound(0, lower_scale));
@@ -335,7 +335,7 @@ TEST_F(SealVectors, DamagedObjectsAreRefused) {
                  std::runtime_error);
   }
   Cipher large = parse_cipher(bytes);
-  large.residues[5] = context.prime(0).value();
+  large.residues[5] = context.prime(ckks::LimbIndex(0)).value();
   EXPECT_THROW(from_seal(context, large), std::runtime_error);
   Cipher foreign = parse_cipher(bytes);
   foreign.parms_id[0] ^= 1;

@@ -12,17 +12,17 @@
 
 #include "seal_bridge.h"
 #include "seal_format.h"
+#include "tests/support/ckks.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_folder.h"
 #include "thex/base/file.h"
 #include "thex/ckks/encoder.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::testing::seal {
 
-using ckks::testing::Slots;
+using support::Slots;
 
 // What both sides start from. The secret key and all vectors are fixed, so that recorded vectors stay valid.
 struct Party {
@@ -30,7 +30,7 @@ struct Party {
   ckks::Encoder encoder;
   ckks::Evaluator evaluator;
   ckks::secret::SecretKey key;
-  ckks::testing::Noise noise;
+  support::Noise noise;
 
   explicit Party(const ckks::ContextSpec& spec)
       : context(ckks::Context::create(spec)),
@@ -39,7 +39,7 @@ struct Party {
         key(ckks::secret::SecretKey::from_seed(context, ring::Seed{7})),
         noise{*context} {}
 
-  int top() const { return context->max_level(); }
+  ckks::Level top() const { return context->max_level(); }
   double scale() const { return context->scale(top()); }
 
   // Real values in [-1, 1), the same on every machine; in SEAL's order.
@@ -57,7 +57,7 @@ struct Party {
     return encoder.decode(ckks::secret::decrypt(key, ciphertext));
   }
   ckks::Plaintext encode(const Slots& slots) const {
-    return encoder.encode(std::span<const ckks::testing::Complex>(slots), top(), scale());
+    return encoder.encode(std::span<const support::Complex>(slots), top(), scale());
   }
 
   // Largest slot errors to expect, for values of at most 1. Encryption with the secret key is alike on both sides; with
@@ -66,13 +66,13 @@ struct Party {
   double symmetric_bound() const { return 1.2 * noise.slot_bound(noise.fresh(), scale()); }
   double seal_public_bound() const { return noise.product_slot_bound(noise.rounding() + noise.fresh(), scale()); }
   double own_public_bound() const { return noise.product_slot_bound(noise.fresh_public(), scale()); }
-  double switch_bound(int level, double at_scale) const {
+  double switch_bound(ckks::Level level, double at_scale) const {
     return noise.product_slot_bound(noise.key_switch(level), at_scale);
   }
   // SEAL's digits are not centred: their mean of q/2 gives the slots next to zeta^1 and zeta^-1 a digit value of up to
   // q N / pi, which multiplies the key's errors there. Each digit's prime is below P.
-  double seal_switch_bound(int level, double at_scale) const {
-    const double errors = std::sqrt(static_cast<double>(level + 1) * noise.n()) * ring::kSigma;
+  double seal_switch_bound(ckks::Level level, double at_scale) const {
+    const double errors = std::sqrt(static_cast<double>(level.limbs()) * noise.n()) * ring::kSigma;
     return switch_bound(level, at_scale) + 5 * errors * noise.n() / 3.1416 / at_scale;
   }
   double rounding_bound(double at_scale) const { return noise.product_slot_bound(noise.rounding(), at_scale); }

@@ -178,7 +178,7 @@ void violate(const std::string& how, const World& world) {
   } else if (how == "control-uniform-rejection") {
     // Rejection sampling is for public polynomials: on a secret stream it must be seen.
     ring::Buffer row(64);
-    ring::sample_uniform(prng, row.data(), row.size(), world.context->prime(0));
+    ring::sample_uniform(prng, row.data(), row.size(), world.context->prime(ckks::LimbIndex(0)));
   } else {
     fail("no control called " + how);
   }

@@ -65,8 +65,8 @@ void note_small(const Note& note, const Context& context, const char* name, ring
   (gaussian ? ring::sample_gaussian : ring::sample_ternary)(prng, values.data(), values.size());
   note(name, values.data());
   ring::Buffer row(context.n());
-  residues_of_small(row.data(), values.data(), values.size(), context.prime(0));
-  ring::kernels().ntt_forward(row.data(), context.ntt(0));
+  residues_of_small(row.data(), values.data(), values.size(), context.prime(ckks::LimbIndex(0)));
+  ring::kernels().ntt_forward(row.data(), context.ntt(ckks::LimbIndex(0)));
   note((std::string(name) + ", residues").c_str(), row.data() + 1);
 }
 void note_generator(const Note& note, std::uint64_t number) {
@@ -102,13 +102,14 @@ void note_cover(const Note& note, const Context& context, const AnswerHiding& hi
   for (int k = 0; k < 3; ++k)  // a mask and two errors, which note_small() has noted
     (k == 0 ? ring::sample_ternary : ring::sample_gaussian)(prng, small.data(), n);
   ring::Buffer row(n);
-  ring::sample_uniform(prng, row.data(), n, context.prime(0));
+  ring::sample_uniform(prng, row.data(), n, context.prime(ckks::LimbIndex(0)));
   note("uniform residues of an answer", row.data() + 1);
   const std::int64_t half = std::int64_t{1} << hiding.flooding_bits;
   for (std::size_t i = 0; i < n; i += stride)
-    row.data()[i] = context.prime(0).from_signed(
-        static_cast<std::int64_t>(prng.next() & (2 * static_cast<std::uint64_t>(half) - 1)) - half);
-  ring::kernels().ntt_forward(row.data(), context.ntt(0));
+    row.data()[i] =
+        context.prime(ckks::LimbIndex(0))
+            .from_signed(static_cast<std::int64_t>(prng.next() & (2 * static_cast<std::uint64_t>(half) - 1)) - half);
+  ring::kernels().ntt_forward(row.data(), context.ntt(ckks::LimbIndex(0)));
   note("cover of an answer", row.data() + 1);
 }
 
@@ -177,7 +178,7 @@ void scenario(const World& w, const Note& note, const Checkpoint& at) {
     note_poly(note, "decrypted plaintext", plain.poly);
     if (note) {
       ring::Poly coefficients = plain.poly;
-      ring::kernels().ntt_inverse(coefficients.limb(0), context.ntt(0));
+      ring::kernels().ntt_inverse(coefficients.limb(0), context.ntt(ckks::LimbIndex(0)));
       note("decrypted coefficients", coefficients.limb(0) + 1);
     }
     if (at && ciphertext == &fresh) at("decrypted plaintext");

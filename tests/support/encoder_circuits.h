@@ -40,7 +40,7 @@ inline void expect_results_repeat(const circuit::Program& program, std::span<con
                                   const circuit::Lengths& lengths) {
   const std::vector<std::vector<double>> values = circuit::trace_clear(program, embeddings, lengths);
   for (const circuit::NodeId result : program.results) {
-    const std::vector<double>& slots = values[static_cast<std::size_t>(result)];
+    const std::vector<double>& slots = values[result];
     ASSERT_EQ(slots.size(), program.slots) << "results are real";
     for (std::size_t i = 0; i < slots.size(); ++i) {
       const double first = slots[i % program.result_period];

@@ -11,16 +11,16 @@
 #include "thex/ckks/evaluator.h"
 #include "thex/ckks/secret/secret.h"
 
-namespace thex::circuit::testing {
+namespace thex::support {
 
 struct LocalParties {
   // `plan` must outlive the object.
-  LocalParties(const Plan& plan, std::size_t program, const ring::Seed& seed, Lengths lengths = 1)
+  LocalParties(const circuit::Plan& plan, std::size_t program, const ring::Seed& seed, circuit::Lengths lengths = 1)
       : prng(seed),
         key(ckks::secret::SecretKey::generate(plan.context, prng)),
         keys(std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key, plan.keys, prng))),
-        circuit(std::make_shared<const CkksCircuit>(plan.context, plan.programs.at(program),
-                                                    plan.program_plans.at(program))),
+        circuit(std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs.at(program),
+                                                             plan.program_plans.at(program))),
         client(plan, program, key, std::move(lengths), 2),
         evaluator(plan.context) {}
 
@@ -36,7 +36,7 @@ struct LocalParties {
 
   // The whole query: the program's outputs.
   std::vector<double> run(std::span<const double> input, int threads) const {
-    return client.result(run_with_client(
+    return client.result(circuit::run_with_client(
         circuit, keys, first(input),
         [&](std::size_t step, const std::vector<ckks::Ciphertext>& sent) { return answer(step, sent); }, threads));
   }
@@ -44,9 +44,9 @@ struct LocalParties {
   ring::Prng prng;
   const ckks::secret::SecretKey key;
   const std::shared_ptr<const ckks::EvaluationKeys> keys;
-  const std::shared_ptr<const CkksCircuit> circuit;
-  const ClientTurn client;
+  const std::shared_ptr<const circuit::CkksCircuit> circuit;
+  const circuit::ClientTurn client;
   const ckks::Evaluator evaluator;
 };
 
-}  // namespace thex::circuit::testing
+}  // namespace thex::support

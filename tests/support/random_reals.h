@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-namespace thex::circuit::testing {
+namespace thex::support {
 
 using Reals = std::vector<double>;
 
@@ -29,4 +29,4 @@ inline double rms_difference(const Reals& a, const Reals& b) {
 
 inline double mean_square(const Reals& a) { return std::pow(rms_difference(a, Reals(a.size(), 0.0)), 2); }
 
-}  // namespace thex::circuit::testing
+}  // namespace thex::support

@@ -19,13 +19,13 @@ class Accountant {
       : program_(program),
         plan_(plan),
         keys_(keys),
-        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = static_cast<int>(spec.p_bits.size())},
+        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = spec.p_bits.size()},
         steps_(steps) {}
 
   void all() {
     const Fusion fusion = find_fusion(program_, plan_.level);
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
-      enter(static_cast<NodeId>(id));
+      enter(id);
       if (fusion.nodes[id].how == Fusion::How::alone) node(program_.nodes[id], plan_.level[id]);
       if (fusion.nodes[id].how == Fusion::How::sum) {
         const RotationSum& sum = program_.rotation_sums[fusion.nodes[id].index];
@@ -51,12 +51,11 @@ class Accountant {
   void enter(NodeId id) {
     if (steps_ == nullptr) return;
     leave();
-    const auto i = static_cast<std::size_t>(id);
-    const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[i].label, steps_->size());
-    if (inserted) steps_->push_back({.label = program_.nodes[i].label});
+    const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[id].label, steps_->size());
+    if (inserted) steps_->push_back({.label = program_.nodes[id].label});
     current_ = it->second;
-    int& level = (*steps_)[current_].level;
-    level = std::max(level, plan_.level[i] + consumed_levels(program_.nodes[i].op));
+    ckks::Level& level = (*steps_)[current_].level;
+    level = std::max(level, plan_.level[id] + consumed_levels(program_.nodes[id].op));
   }
 
   // What was accounted since the last call is the current step's.
@@ -70,10 +69,10 @@ class Accountant {
   }
 
   // The current step's work at a level, or that of the whole program.
-  LevelWork& at(int level) { return steps_ == nullptr ? work_[level] : (*steps_)[current_].work[level]; }
+  LevelWork& at(ckks::Level level) { return steps_ == nullptr ? work_[level] : (*steps_)[current_].work[level]; }
 
   // One that is not divided by P yet; steps = 0 costs no key.
-  void rotation(int steps, int level, bool decomposes) {
+  void rotation(int steps, ckks::Level level, bool decomposes) {
     if (steps == 0) return;
     const auto [it, inserted] = keys_.rotations.emplace(steps, level);
     if (!inserted) it->second = std::max(it->second, level);
@@ -103,19 +102,19 @@ class Accountant {
     }
   }
 
-  void switch_key(int level) {
+  void switch_key(ckks::Level level) {
     LevelWork& work = at(level);
     ++work.decompositions;
     ++work.key_products;
     work.divisions += 2;
   }
 
-  void giant_step(int steps, int level) {
+  void giant_step(int steps, ckks::Level level) {
     rotation(steps, level, true);
     ++at(level).divisions;
   }
 
-  void node(const Node& node, int level) {
+  void node(const Node& node, ckks::Level level) {
     switch (node.op) {
       case Op::rotate:
         rotation(node.steps, level, hoisted_[{node.inputs[0], level}]++ == 0);
@@ -129,7 +128,7 @@ class Accountant {
       case Op::weighted_sum:
         plan_.counts.plain_products += node.inputs.size();
         ++plan_.counts.rescales;
-        at(level + 1).products += static_cast<double>(node.inputs.size()) * 2 * (level + 2);
+        at(level + 1).products += static_cast<double>(node.inputs.size() * 2 * (level + 1).limbs());
         ++at(level + 1).rescales;
         break;
       case Op::product_sum:
@@ -137,7 +136,7 @@ class Accountant {
         plan_.counts.ciphertext_products += node.inputs.size() / 2;
         ++plan_.counts.relinearizations;
         ++plan_.counts.rescales;
-        at(level + 1).products += static_cast<double>(node.inputs.size()) * 2 * (level + 2);
+        at(level + 1).products += static_cast<double>(node.inputs.size() * 2 * (level + 1).limbs());
         switch_key(level + 1);
         break;
       case Op::add:
@@ -147,7 +146,7 @@ class Accountant {
       case Op::multiply_i:
       case Op::twice_real:
       case Op::twice_imaginary:
-        at(level).sums += 2 * (level + 1);
+        at(level).sums += static_cast<double>(2 * level.limbs());
         break;
       case Op::fresh:
       case Op::refreshed:
@@ -163,8 +162,8 @@ class Accountant {
   std::map<std::string, std::size_t> step_of_label_;
   std::size_t current_ = 0;
   OperationCounts before_;
-  std::map<int, LevelWork> work_;
-  std::map<std::pair<NodeId, int>, int> hoisted_;  // rotations of one value at one level share their digits
+  std::map<ckks::Level, LevelWork> work_;
+  std::map<std::pair<NodeId, ckks::Level>, int> hoisted_;  // rotations of one value at one level share their digits
 };
 
 }  // namespace
@@ -184,10 +183,10 @@ std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan
 
 std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
   const Fusion fusion = find_fusion(program, plan.level);
-  std::map<std::pair<PlainId, int>, std::size_t> seen;  // (vector, level) -> limbs
-  const auto add = [&](PlainId plain, int level, std::size_t special) {
+  std::map<std::pair<PlainId, ckks::Level>, std::size_t> seen;  // (vector, level) -> limbs
+  const auto add = [&](PlainId plain, ckks::Level level, std::size_t special) {
     std::size_t& limbs = seen[{plain, level}];
-    limbs = std::max(limbs, static_cast<std::size_t>(level) + 1 + special);
+    limbs = std::max(limbs, level.limbs() + special);
   };
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     if (fusion.nodes[id].how != Fusion::How::alone) continue;
@@ -203,8 +202,7 @@ std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, con
     }
   }
   std::size_t bytes = 0;
-  for (const auto& [key, limbs] : seen)
-    bytes += 16 * program.plains[static_cast<std::size_t>(key.first)].period * limbs;
+  for (const auto& [key, limbs] : seen) bytes += 16 * program.plains[key.first].period * limbs;
   return bytes;
 }
 

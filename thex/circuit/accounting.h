@@ -15,9 +15,9 @@ namespace thex::circuit {
 // What the nodes of one label cost.
 struct StepCost {
   std::string label;
-  int level = 0;  // the highest at which they compute
+  ckks::Level level;  // the highest at which they compute
   std::size_t rotations = 0, plain_products = 0, ciphertext_products = 0;
-  std::map<int, LevelWork> work;
+  std::map<ckks::Level, LevelWork> work;
   double seconds = 0;  // by the cost model
 };
 

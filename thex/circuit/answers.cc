@@ -46,7 +46,7 @@ double agreement_bound(const ckks::Context& context, const ProgramPlan& plan) {
 }
 
 double largest_result(const ckks::Context& context, const ProgramPlan& plan) {
-  const double half = static_cast<double>(context.prime(0).value()) / 2 / context.scale(0);
+  const double half = static_cast<double>(context.prime(ckks::Level(0).top()).value()) / 2 / context.scale(0);
   return plan.hiding ? half / std::numbers::sqrt2 : half;  // (1 + i) r has coefficients up to sqrt(2) |r|
 }
 

@@ -30,7 +30,7 @@ constexpr ckks::Binding kQuery = {1}, kOtherQuery = {2};
 Program weighted_sums(std::size_t slots, unsigned weights) {
   Builder b(slots);
   std::vector<SlotSource> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, static_cast<std::int32_t>(i)};
+  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, i};
   const Value x = b.client_step("in", {}, {all}, slots)[0];
   const PlainId w = b.plain({slots, [weights](std::span<double> out) {
                                std::mt19937 engine(weights);
@@ -40,7 +40,7 @@ Program weighted_sums(std::size_t slots, unsigned weights) {
   const Value y =
       rotate_and_sum(b, b.multiply(b.multiply_plain(x, w), x), static_cast<int>(slots / 2), static_cast<int>(kPeriod));
   std::vector<SlotSource> outputs;
-  for (std::int32_t l = 0; l < static_cast<std::int32_t>(kPeriod); ++l) outputs.push_back({0, l});
+  for (std::size_t l = 0; l < kPeriod; ++l) outputs.push_back({0, l});
   return std::move(b).finish(std::span(&y, 1), std::move(outputs), kPeriod);
 }
 
@@ -48,7 +48,7 @@ Program weighted_sums(std::size_t slots, unsigned weights) {
 Program one_turn(std::size_t slots) {
   Builder b(slots);
   std::vector<SlotSource> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, static_cast<std::int32_t>(i)};
+  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, i};
   const Value x = b.client_step("in", {}, {all}, slots)[0];
   const Value y = b.client_step("relu", std::span(&x, 1), {all}, slots)[0];
   return std::move(b).finish(y, {0});
@@ -105,7 +105,7 @@ class Answers : public ::testing::Test {
     Ciphertext c{.parts = {}, .level = 0, .scale = plan.context->scale(0)};
     for (int p = 0; p < 2; ++p) {
       ring::sample_uniform(prng, c.parts.emplace_back(plan.context->n(), 1).limb(0), plan.context->n(),
-                           plan.context->prime(0));
+                           plan.context->prime(ckks::LimbIndex(0)));
     }
     return c;
   }
@@ -181,7 +181,7 @@ TEST(ClientTurns, RefuseRandomResidues) {
   Ciphertext random{.parts = {}, .level = 0, .scale = plan.context->scale(0)};
   for (int p = 0; p < 2; ++p)
     ring::sample_uniform(prng, random.parts.emplace_back(plan.context->n(), 1).limb(0), plan.context->n(),
-                         plan.context->prime(0));
+                         plan.context->prime(ckks::LimbIndex(0)));
   EXPECT_THROW(client.answer(1, std::span(&random, 1)), Error);
   const std::vector<double> ones(plan.programs[0].slots, 1.0);
   const ckks::Encoder encoder(plan.context);
@@ -195,14 +195,14 @@ TEST(ClientTurns, RefuseRandomResidues) {
 TEST_F(Answers, ShowNothingElseToAClientThatEncryptsWhatItLikes) {
   const Program& program = plan.programs[0];
   const Travelling t = to_server(*plan.context, program, plan.program_plans[0], 0)[0];
-  ckks::Plaintext uniform{ring::Poly(plan.context->n(), static_cast<std::size_t>(t.level) + 1), t.level, t.scale};
-  for (std::size_t l = 0; l < uniform.poly.limbs(); ++l)
+  ckks::Plaintext uniform{ring::Poly(plan.context->n(), t.level.limbs()), t.level, t.scale};
+  for (const ckks::LimbIndex l : t.level.primes())
     ring::sample_uniform(prng, uniform.poly.limb(l), plan.context->n(), plan.context->prime(l));
   const std::vector<Ciphertext> query = {evaluator.expand(ckks::secret::encrypt(key, uniform, prng))};
 
   const auto coefficients = [&](const Ciphertext& c) {
     ring::Poly poly = ckks::secret::decrypt(key, c).poly;
-    ring::kernels().ntt_inverse(poly.limb(0), plan.context->ntt(0));
+    ring::kernels().ntt_inverse(poly.limb(0), plan.context->ntt(ckks::LimbIndex(0)));
     return poly;
   };
   const auto twice = [&](const Ciphertext& c) { return evaluator.add(c, evaluator.multiply_i(c)); };
@@ -214,7 +214,7 @@ TEST_F(Answers, ShowNothingElseToAClientThatEncryptsWhatItLikes) {
     covers.push_back(coefficients(evaluator.sub(shown, twice(result[0]))));
   }
   const std::size_t n = plan.context->n(), stride = n / 2 / kPeriod;
-  const ring::Modulus& q = plan.context->prime(0);
+  const ring::Modulus& q = plan.context->prime(ckks::LimbIndex(0));
   std::size_t depend = 0, differ = 0;
   std::vector<double> classes(256);
   double largest_shown = 0;
@@ -254,7 +254,7 @@ TEST(PlanHiding, AsksForAKeyThatHoldsAnEncryptionOfZero) {
 }
 
 TEST(Builder, RefusesOutputsBeyondThePeriod) {
-  const auto finish = [](std::int32_t slot, std::size_t period) {
+  const auto finish = [](Slot slot, std::size_t period) {
     Builder b(8);
     const Value x = b.client_step("in", {}, {std::vector<SlotSource>(8)}, 1)[0];
     return std::move(b).finish(std::span(&x, 1), {{0, slot}}, period);

@@ -12,7 +12,7 @@ constexpr double kConversion = 0.9e-10;         // a word and source of a base c
 constexpr double kCachedMultiplyAdd = 1.2e-10;  // a word in the second-level cache
 }  // namespace
 
-double CostModel::of(const LevelWork& w, int level) const {
+double CostModel::of(const LevelWork& w, ckks::Level level) const {
   return w.decompositions * decompose(level) + w.key_products * key_multiply(level) + w.divisions * divide(level) +
          w.rescales * rescale(level) + w.transform_products * cached_products(level) + (w.products + w.sums) * pass();
 }
@@ -20,29 +20,32 @@ double CostModel::of(const LevelWork& w, int level) const {
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }
 double CostModel::pass() const { return std::ldexp(1.0, log_n) * kMultiplyAdd; }
 
-double CostModel::decompose(int level) const {
-  const double limbs = level + 1;
-  const double digits = std::ceil(limbs / digit_limbs);
-  const double conversions = digits * (limbs + special) - limbs;
+double CostModel::decompose(ckks::Level level) const {
+  const double limbs = static_cast<double>(level.limbs());
+  const double digits = std::ceil(limbs / static_cast<double>(digit_limbs));
+  const double conversions = digits * (limbs + static_cast<double>(special)) - limbs;
   return (limbs + conversions) * ntt() +
          conversions * (std::min(limbs, static_cast<double>(digit_limbs)) + 4) * std::ldexp(kConversion, log_n);
 }
 
-double CostModel::key_multiply(int level) const {
-  const double limbs = level + 1;
-  const double digits = std::ceil(limbs / digit_limbs);
-  return 2 * (limbs + special) * (digits * std::ldexp(kKeyWord, log_n) + pass());
+double CostModel::key_multiply(ckks::Level level) const {
+  const double limbs = static_cast<double>(level.limbs());
+  const double digits = std::ceil(limbs / static_cast<double>(digit_limbs));
+  return 2 * (limbs + static_cast<double>(special)) * (digits * std::ldexp(kKeyWord, log_n) + pass());
 }
 
-double CostModel::divide(int level) const {
-  const double limbs = level + 1;
-  return (special + limbs) * ntt() + limbs * (special + 4) * std::ldexp(kConversion, log_n) + limbs * pass();
+double CostModel::divide(ckks::Level level) const {
+  const double limbs = static_cast<double>(level.limbs());
+  return (static_cast<double>(special) + limbs) * ntt() +
+         limbs * (static_cast<double>(special) + 4) * std::ldexp(kConversion, log_n) + limbs * pass();
 }
 
-double CostModel::rescale(int level) const { return 2 * (level + 1) * ntt() + 4 * level * pass(); }
+double CostModel::rescale(ckks::Level level) const {
+  return static_cast<double>(2 * level.limbs()) * ntt() + static_cast<double>(4 * level.top()) * pass();
+}
 
-double CostModel::cached_products(int level) const {
-  return 2 * (level + 1 + special) * std::ldexp(kCachedMultiplyAdd, log_n);
+double CostModel::cached_products(ckks::Level level) const {
+  return static_cast<double>(2 * (level.limbs() + special)) * std::ldexp(kCachedMultiplyAdd, log_n);
 }
 
 }  // namespace thex::circuit

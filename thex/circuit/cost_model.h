@@ -20,18 +20,18 @@ struct LevelWork {
 
 struct CostModel {
   int log_n = 14;
-  int digit_limbs = 1;
-  int special = 1;
+  std::size_t digit_limbs = 1;
+  std::size_t special = 1;  // number of special primes
 
   // Seconds.
-  double of(const LevelWork& work, int level) const;
-  double ntt() const;                       // one limb
-  double pass() const;                      // one multiply-accumulate over one limb
-  double decompose(int level) const;        // the digits of one part
-  double key_multiply(int level) const;     // digits times a switching key, both parts, and the automorphism
-  double divide(int level) const;           // one part by P (ModDown)
-  double rescale(int level) const;          // from `level` to level - 1, two parts
-  double cached_products(int level) const;  // one plaintext factor inside a linear transform, two parts
+  double of(const LevelWork& work, ckks::Level level) const;
+  double ntt() const;                               // one limb
+  double pass() const;                              // one multiply-accumulate over one limb
+  double decompose(ckks::Level level) const;        // the digits of one part
+  double key_multiply(ckks::Level level) const;     // digits times a switching key, both parts, and the automorphism
+  double divide(ckks::Level level) const;           // one part by P (ModDown)
+  double rescale(ckks::Level level) const;          // from `level` to level - 1, two parts
+  double cached_products(ckks::Level level) const;  // one plaintext factor inside a linear transform, two parts
 };
 
 }  // namespace thex::circuit

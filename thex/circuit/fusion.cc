@@ -17,7 +17,7 @@ bool rotates(const Program& program, const TransformGroup& group) {
   return false;
 }
 
-Fusion find_fusion(const Program& program, std::span<const int> levels) {
+Fusion find_fusion(const Program& program, std::span<const ckks::Level> levels) {
   Fusion fusion;
   fusion.nodes.resize(program.nodes.size());
   std::map<NodeId, std::size_t> transform_of, sum_of;
@@ -26,7 +26,7 @@ Fusion find_fusion(const Program& program, std::span<const int> levels) {
 
   // What is needed, from the end; a fused output needs its inputs only.
   std::vector<bool> needed(program.nodes.size(), false);
-  const auto need = [&](NodeId id) { needed[static_cast<std::size_t>(id)] = true; };
+  const auto need = [&](NodeId id) { needed[id] = true; };
   for (NodeId id : program.results) need(id);
   for (const ClientStep& step : program.steps) {
     for (NodeId id : step.inputs) need(id);
@@ -34,11 +34,10 @@ Fusion find_fusion(const Program& program, std::span<const int> levels) {
   }
   for (std::size_t id = program.nodes.size(); id-- > 0;) {
     if (!needed[id]) continue;
-    const auto node = static_cast<NodeId>(id);
-    if (const auto t = transform_of.find(node); t != transform_of.end()) {
+    if (const auto t = transform_of.find(id); t != transform_of.end()) {
       fusion.nodes[id] = {Fusion::How::transform, t->second};
       for (NodeId input : program.transforms[t->second].inputs) need(input);
-    } else if (const auto s = sum_of.find(node); s != sum_of.end()) {
+    } else if (const auto s = sum_of.find(id); s != sum_of.end()) {
       fusion.nodes[id] = {Fusion::How::sum, s->second};
       for (NodeId input : program.rotation_sums[s->second].inputs) need(input);
     } else {
@@ -47,12 +46,12 @@ Fusion find_fusion(const Program& program, std::span<const int> levels) {
     }
   }
 
-  std::map<std::pair<std::vector<NodeId>, int>, std::size_t> group_of;
+  std::map<std::pair<std::vector<NodeId>, ckks::Level>, std::size_t> group_of;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     Fusion::Item& item = fusion.nodes[id];
     if (item.how != Fusion::How::transform) continue;
     const std::size_t t = item.index;
-    const int level = levels[id] + 1;
+    const ckks::Level level = levels[id] + 1;
     const auto [it, inserted] = group_of.try_emplace({program.transforms[t].inputs, level}, fusion.groups.size());
     if (inserted) fusion.groups.push_back({{}, level});
     fusion.groups[it->second].transforms.push_back(t);

@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "thex/circuit/program.h"
+#include "thex/ckks/level.h"
 
 namespace thex::circuit {
 
 // Transforms of the same inputs at the same level: they share their baby steps.
 struct TransformGroup {
   std::vector<std::size_t> transforms;  // indices into Program::transforms
-  int level = 0;                        // of the inputs; results are one lower
+  ckks::Level level;                    // of the inputs; results are one lower
 };
 
 struct Fusion {
@@ -36,6 +37,6 @@ struct Fusion {
 bool rotates(const Program& program, const TransformGroup& group);
 
 // `levels`: per node, as planned. A group comes into being at its first output in node order.
-Fusion find_fusion(const Program& program, std::span<const int> levels);
+Fusion find_fusion(const Program& program, std::span<const ckks::Level> levels);
 
 }  // namespace thex::circuit

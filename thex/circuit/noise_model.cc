@@ -8,8 +8,6 @@
 namespace thex::circuit {
 namespace {
 
-std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
-
 // Mean squares of what a node works on, and the variances of its inputs' errors.
 struct NodeInputs {
   std::vector<double> squares, variances;  // per input
@@ -23,8 +21,8 @@ class Propagation {
 
   // The variance of a slot's error in node `id`.
   double variance(NodeId id, const NodeInputs& in) const {
-    const Node& node = program_.nodes[index(id)];
-    const int level = plan_.level[index(id)], operand_level = level + consumed_levels(node.op);
+    const Node& node = program_.nodes[id];
+    const ckks::Level level = plan_.level[id], operand_level = level + consumed_levels(node.op);
     const double scale = noise_.scale(level);
     // An input's error once it is at the operation's level with its canonical scale.
     const auto lowered = [&](std::size_t k) {
@@ -53,7 +51,7 @@ class Propagation {
       case Op::twice_imaginary:
         return 4 * lowered(0) + std::max(0.0, lowered(1) - lowered(0));
       case Op::add_plain:
-        return lowered(0) + noise_.encoding(program_.plains[index(node.plains[0])].period, scale);
+        return lowered(0) + noise_.encoding(program_.plains[node.plains[0]].period, scale);
       case Op::weighted_sum:
         return weighted_sum(node, level, in);
       case Op::product_sum: {
@@ -69,8 +67,8 @@ class Propagation {
   }
 
  private:
-  double lowering(NodeId input, int level, double mean_square) const {
-    const int from = plan_.level[index(input)];
+  double lowering(NodeId input, ckks::Level level, double mean_square) const {
+    const ckks::Level from = plan_.level[input];
     return from == level ? 0 : noise_.lowering(mean_square, noise_.scale(from), level);
   }
 
@@ -78,10 +76,10 @@ class Propagation {
   // 0.
   double fresh(const Node& node, double scale) const {
     double variance = noise_.encryption(scale) + noise_.encoding(program_.slots, scale);
-    const std::vector<NodeId>& inputs = program_.steps[static_cast<std::size_t>(node.step)].inputs;
+    const std::vector<NodeId>& inputs = program_.steps[node.step].inputs;
     if (!inputs.empty()) variance += noise_.public_encryption(noise_.scale(0));
     for (NodeId input : inputs) {
-      if (plan_.level[index(input)] == 0) continue;
+      if (plan_.level[input] == 0) continue;
       variance += noise_.rounding(noise_.scale(0));
       break;
     }
@@ -89,13 +87,13 @@ class Propagation {
   }
 
   // Plaintexts are rounded at the scale that makes the product canonical; factors keep the scale they have.
-  double weighted_sum(const Node& node, int level, const NodeInputs& in) const {
+  double weighted_sum(const Node& node, ckks::Level level, const NodeInputs& in) const {
     const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
     double sum = noise_.rounding(scale);
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      const int from =
-          keeps_refresh_scale(program_, node.inputs[k]) ? ckks::kRefreshLevel : plan_.level[index(node.inputs[k])];
-      const std::size_t period = program_.plains[index(node.plains[k])].period;
+      const ckks::Level from =
+          keeps_refresh_scale(program_, node.inputs[k]) ? ckks::kRefreshLevel : plan_.level[node.inputs[k]];
+      const std::size_t period = program_.plains[node.plains[k]].period;
       sum +=
           in.squares[k] * noise_.encoding(period, target / noise_.scale(from)) + in.plain_squares[k] * in.variances[k];
     }
@@ -147,7 +145,7 @@ double mean_square(const Node& node, const NodeInputs& in) {
 
 }  // namespace
 
-double NoiseEstimate::bits(NodeId id) const { return -std::log2(deviation[index(id)]); }
+double NoiseEstimate::bits(NodeId id) const { return -std::log2(deviation[id]); }
 
 double NoiseEstimate::result_bits() const {
   double worst = 0;
@@ -169,13 +167,13 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   const Propagation propagation(program, plan, noise);
   std::vector<double> known(program.plains.size(), -1);
   const auto plain_square = [&](const Node& node, PlainId id) {
-    const PlainVector& plain = program.plains[index(id)];
+    const PlainVector& plain = program.plains[id];
     if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
     if (!plain.fill)
       return (plain.complex ? 2 : 1) *
              std::pow(plain.gain * (assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight), 2);
-    if (known[index(id)] < 0) known[index(id)] = plain_mean_square(plain);
-    return known[index(id)];
+    if (known[id] < 0) known[id] = plain_mean_square(plain);
+    return known[id];
   };
   std::vector<double> squares, variances;
   NoiseEstimate estimate;
@@ -183,34 +181,32 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
     const Node& node = program.nodes[id];
     NodeInputs in;
     for (NodeId input : node.inputs) {
-      in.squares.push_back(squares[index(input)]);
-      in.variances.push_back(variances[index(input)]);
+      in.squares.push_back(squares[input]);
+      in.variances.push_back(variances[input]);
     }
     for (PlainId plain : node.plains) in.plain_squares.push_back(plain_square(node, plain));
     double inherited = 0;
     if (node.op == Op::fresh) {
       const double fresh = assumed.fresh_of ? assumed.fresh_of(program, node) : assumed.fresh;
       in.squares = {fresh * fresh};
-      for (NodeId input : program.steps[static_cast<std::size_t>(node.step)].inputs)
-        inherited = std::max(inherited, variances[index(input)]);
+      for (NodeId input : program.steps[node.step].inputs) inherited = std::max(inherited, variances[input]);
       // r^3 carries an error of r on 3 r^2 times.
-      if (program.steps[static_cast<std::size_t>(node.step)].function == ClientFunction::relu_cubed)
-        inherited *= 9 * std::pow(fresh, 4.0 / 3);
+      if (program.steps[node.step].function == ClientFunction::relu_cubed) inherited *= 9 * std::pow(fresh, 4.0 / 3);
     }
     squares.push_back(mean_square(node, in));
     if (assumed.at_most) squares.back() = std::min(squares.back(), std::pow(assumed.at_most(program, node), 2));
-    variances.push_back(propagation.variance(static_cast<NodeId>(id), in) + inherited);
+    variances.push_back(propagation.variance(id, in) + inherited);
     estimate.magnitude.push_back(std::sqrt(squares.back()));
     estimate.deviation.push_back(std::sqrt(variances.back()));
   }
   for (const SlotSource& from : program.result_slots)
-    estimate.result.push_back(estimate.deviation[index(program.results[index(from.input)])]);
+    estimate.result.push_back(estimate.deviation[program.results[static_cast<std::size_t>(from.input)]]);
   return estimate;
 }
 
 double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,
                       std::span<const double> mean_squares) {
-  const Node& node = program.nodes[index(id)];
+  const Node& node = program.nodes[id];
   NodeInputs in;
   in.squares.assign(mean_squares.begin(), mean_squares.end());
   in.variances.assign(in.squares.size(), 0.0);
@@ -221,15 +217,14 @@ double added_variance(const Program& program, const ProgramPlan& plan, const Ope
 NodeId where_precision_falls(const Program& program, const NoiseEstimate& estimate, double wanted_bits) {
   NodeId at = program.results.front();
   for (NodeId id : program.results)
-    if (estimate.deviation[index(id)] > estimate.deviation[index(at)]) at = id;
+    if (estimate.deviation[id] > estimate.deviation[at]) at = id;
   for (;;) {
-    const Node& node = program.nodes[index(at)];
-    const std::vector<NodeId>& from =
-        node.op == Op::fresh ? program.steps[static_cast<std::size_t>(node.step)].inputs : node.inputs;
-    NodeId worst = -1;
+    const Node& node = program.nodes[at];
+    const std::vector<NodeId>& from = node.op == Op::fresh ? program.steps[node.step].inputs : node.inputs;
+    NodeId worst = kNoId;
     for (NodeId input : from)
-      if (worst < 0 || estimate.deviation[index(input)] > estimate.deviation[index(worst)]) worst = input;
-    if (worst < 0 || estimate.bits(worst) >= wanted_bits) return at;
+      if (worst == kNoId || estimate.deviation[input] > estimate.deviation[worst]) worst = input;
+    if (worst == kNoId || estimate.bits(worst) >= wanted_bits) return at;
     at = worst;
   }
 }

@@ -5,23 +5,26 @@
 #include <cmath>
 #include <random>
 
+#include "tests/support/ckks.h"
 #include "tests/support/local_parties.h"
 #include "tests/support/random_reals.h"
 #include "thex/base/error.h"
 #include "thex/circuit/library/matrix.h"
 #include "thex/circuit/planner.h"
 #include "thex/circuit/run/clear.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::circuit {
 namespace {
 
 using ckks::Ciphertext;
-using namespace testing;  // NOLINT: Reals and their errors
+using support::mean_square;
+using support::Reals;
+using support::rms_difference;
+using support::uniform;
 
 std::vector<SlotSource> identity(std::size_t slots) {
   std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i, -1};
   return s;
 }
 
@@ -33,7 +36,7 @@ struct Outcome {
 Outcome outcome(const Plan& plan, const Reals& input, std::uint64_t seed) {
   const Program& program = plan.programs[0];
   const ProgramPlan& levels = plan.program_plans[0];
-  const testing::LocalParties parties(plan, 0, ring::Seed{static_cast<std::uint8_t>(seed), 1});
+  const support::LocalParties parties(plan, 0, ring::Seed{static_cast<std::uint8_t>(seed), 1});
   const Reals got = parties.run(input, 1);
   const Reals clear = run_clear(program, input, 1).logits;
   const NoiseModel model{plan.context.get(), &levels, seed};
@@ -42,9 +45,9 @@ Outcome outcome(const Plan& plan, const Reals& input, std::uint64_t seed) {
           rms_difference(run_clear(program, input, 1, model).logits, clear)};
 }
 
-std::vector<std::int32_t> all_slots(std::size_t slots) {
-  std::vector<std::int32_t> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) all[i] = static_cast<std::int32_t>(i);
+std::vector<Slot> all_slots(std::size_t slots) {
+  std::vector<Slot> all(slots);
+  for (std::size_t i = 0; i < slots; ++i) all[i] = i;
   return all;
 }
 
@@ -179,7 +182,7 @@ std::vector<Program> growing(std::size_t slots, int factor) {
   b.set_label("blow up");
   x = b.multiply_integer(x, factor);
   b.set_label("turn");
-  std::vector<std::int32_t> all = {0, 1, 2};
+  std::vector<Slot> all = {0, 1, 2};
   return {std::move(b).finish(b.rotate(x, 1), all)};
 }
 
@@ -198,8 +201,8 @@ TEST(PrecisionCheck, RefusesAndNamesTheStep) {
   const Plan good = make_plan(build(100), options);
   ASSERT_TRUE(good.program_plans[0].result_bits);
   EXPECT_GT(*good.program_plans[0].result_bits, 12);
-  ckks::testing::expect_error(ErrorCode::crypto, {"'blow up'", "multiply_integer", "12.0 are wanted", "larger scale"},
-                              [&] { make_plan(build(1000000), options); });
+  support::expect_error(ErrorCode::crypto, {"'blow up'", "multiply_integer", "12.0 are wanted", "larger scale"},
+                        [&] { make_plan(build(1000000), options); });
   options.min_precision_bits = 0;
   const Plan unchecked = make_plan(build(1000000), options);
   ASSERT_TRUE(unchecked.program_plans[0].result_bits);
@@ -238,7 +241,7 @@ TEST(PrecisionCheck, LooksThroughClientSteps) {
     b.set_label("late");
     return std::vector<Program>{std::move(b).finish(b.rotate(x, 1), {0})};
   };
-  ckks::testing::expect_error(ErrorCode::crypto, {"'early'"}, [&] {
+  support::expect_error(ErrorCode::crypto, {"'early'"}, [&] {
     make_plan(build, {.min_precision_bits = 20,
                       .simulate = simulated_on([](std::size_t slots) { return Reals(slots, 1.0); })});
   });

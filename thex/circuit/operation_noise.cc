@@ -16,9 +16,9 @@ constexpr double kTernaryVariance = 2.0 / 3;  // of a coefficient of the secret
 
 OperationNoise::OperationNoise(const ckks::Context& context)
     : n_(static_cast<double>(context.n())), digit_limbs_(context.digit_limbs()) {
-  for (int level = 0; level <= context.max_level(); ++level) {
+  for (ckks::Level level = 0; level <= context.max_level(); ++level) {
     scales_.push_back(context.scale(level));
-    primes_.push_back(static_cast<double>(context.prime(static_cast<std::size_t>(level)).value()));
+    primes_.push_back(static_cast<double>(context.prime(level.top()).value()));
   }
   for (std::size_t j = 0; j < context.special_count(); ++j)
     log_p_ += std::log2(static_cast<double>(context.special(j).value()));
@@ -42,8 +42,8 @@ double OperationNoise::rounding(double scale) const {
 }
 
 // Centred digits below D times N error coefficients, divided by P.
-double OperationNoise::digits(int level) const {
-  const auto limbs = static_cast<std::size_t>(level) + 1;
+double OperationNoise::digits(ckks::Level level) const {
+  const std::size_t limbs = level.limbs();
   double sum = 0;
   for (std::size_t begin = 0; begin < limbs; begin += digit_limbs_) {
     double log_digit = 0;
@@ -53,16 +53,16 @@ double OperationNoise::digits(int level) const {
   return n_ * kErrorVariance * kRounding * sum;
 }
 
-double OperationNoise::key_switch(int level, double scale) const {
+double OperationNoise::key_switch(ckks::Level level, double scale) const {
   return coefficients(digits(level), scale) + rounding(scale);
 }
 
-double OperationNoise::relinearize_rescale(int level, double scale) const {
+double OperationNoise::relinearize_rescale(ckks::Level level, double scale) const {
   const double q = dropped_prime(level);
   return coefficients(digits(level + 1), scale * q) + rounding(scale);
 }
 
-double OperationNoise::lowering(double mean_square, double scale_before, int level) const {
+double OperationNoise::lowering(double mean_square, double scale_before, ckks::Level level) const {
   const double constant = scale(level) / scale_before * dropped_prime(level);
   return mean_square * kRounding / (constant * constant) + rounding(scale(level));
 }

@@ -19,9 +19,9 @@ class OperationNoise {
   explicit OperationNoise(const ckks::Context& context);
 
   // Canonical scale of a level, and the prime that a rescaling to `level` divides by.
-  double scale(int level) const { return scales_[static_cast<std::size_t>(level)]; }
-  double dropped_prime(int level) const { return primes_[static_cast<std::size_t>(level) + 1]; }
-  int max_level() const { return static_cast<int>(scales_.size()) - 1; }
+  double scale(ckks::Level level) const { return scales_[level.top()]; }
+  double dropped_prime(ckks::Level level) const { return primes_[(level + 1).top()]; }
+  ckks::Level max_level() const { return ckks::Level::of_limbs(scales_.size()); }
 
   // The encryption error alone.
   double encryption(double scale) const;
@@ -33,16 +33,16 @@ class OperationNoise {
   // Rounding of both parts in a division by a prime or by P; `scale`: of the result.
   double rounding(double scale) const;
   // A rotation, conjugation or relinearisation at `level`: digits times errors over P, and the rounding of ModDown.
-  double key_switch(int level, double scale) const;
+  double key_switch(ckks::Level level, double scale) const;
   // Relinearisation from level + 1 and rescaling to `level`, by one division.
-  double relinearize_rescale(int level, double scale) const;
+  double relinearize_rescale(ckks::Level level, double scale) const;
   // Lowering a value of that mean square from another level to the canonical scale of `level`: the rounding of the
   // constant near 1, relative, and of the rescaling.
-  double lowering(double mean_square, double scale_before, int level) const;
+  double lowering(double mean_square, double scale_before, ckks::Level level) const;
 
  private:
   double coefficients(double variance, double scale) const;  // of N coefficients
-  double digits(int level) const;                            // variance of a coefficient after the division by P
+  double digits(ckks::Level level) const;                    // variance of a coefficient after the division by P
 
   double n_;
   std::size_t digit_limbs_;

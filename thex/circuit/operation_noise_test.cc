@@ -6,24 +6,21 @@
 #include <cmath>
 #include <random>
 
+#include "tests/support/ckks.h"
 #include "tests/support/random_reals.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::circuit {
 namespace {
 
 using ckks::Ciphertext;
-using ckks::testing::Party;
-using namespace testing;  // NOLINT: Reals and their errors
+using support::mean_square;
+using support::Party;
+using support::Reals;
+using support::rms_difference;
+using support::rotated;
+using support::uniform;
 
-Reals rotated(const Reals& a, int steps) {
-  Reals r(a.size());
-  const int n = static_cast<int>(a.size());
-  for (int i = 0; i < n; ++i) r[static_cast<std::size_t>(i)] = a[static_cast<std::size_t>(((i + steps) % n + n) % n)];
-  return r;
-}
-
-class OperationNoiseOf : public ::testing::TestWithParam<ckks::testing::NamedSpec> {
+class OperationNoiseOf : public ::testing::TestWithParam<support::NamedSpec> {
  protected:
   // Measured and predicted within `bits`.
   static void expect_near(double measured, double variance, double bits, const std::string& what) {
@@ -32,19 +29,19 @@ class OperationNoiseOf : public ::testing::TestWithParam<ckks::testing::NamedSpe
   static Reals decrypt(const Party& p, const Ciphertext& c) {
     return p.encoder.decode_real(ckks::secret::decrypt(p.key, c));
   }
-  static Ciphertext encrypt(Party& p, const Reals& v, int level) {
+  static Ciphertext encrypt(Party& p, const Reals& v, ckks::Level level) {
     return p.evaluator.expand(ckks::secret::encrypt(p.key, p.encode(v, level, p.context->scale(level)), p.prng));
   }
 };
 
 TEST_P(OperationNoiseOf, IsWhatCiphertextsShow) {
-  Party& p = ckks::testing::party(GetParam().name);
+  Party& p = support::party(GetParam().name);
   const OperationNoise noise(*p.context);
   const std::size_t slots = p.context->slots();
   const auto public_key = ckks::secret::make_public_key(p.key, p.prng);
   for (std::uint64_t seed = 1; seed <= 3; ++seed)
-    for (int level = p.top(); level >= 0; level -= 1 + p.top() / 3) {
-      const std::string at = "level " + std::to_string(level) + ", seed " + std::to_string(seed);
+    for (ckks::Level level = p.top(); level >= 0; level = level - (1 + p.top().number() / 3)) {
+      const std::string at = "level " + to_string(level) + ", seed " + std::to_string(seed);
       const double scale = p.context->scale(level);
       const Reals x = uniform(slots, seed), y = uniform(slots, seed + 100);
       const auto plain_x = p.encode(x, level, scale);
@@ -91,13 +88,13 @@ TEST_P(OperationNoiseOf, IsWhatCiphertextsShow) {
     }
 }
 
-std::vector<ckks::testing::NamedSpec> rings() {
-  std::vector<ckks::testing::NamedSpec> all;
+std::vector<support::NamedSpec> rings() {
+  std::vector<support::NamedSpec> all;
   for (const char* name : {"n12_alpha1", "n13_alpha1", "n13_alpha2", "n14_alpha2_short", "n14_one_digit"})
-    all.push_back({name, ckks::testing::spec(name)});
+    all.push_back({name, support::spec(name)});
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(Rings, OperationNoiseOf, ::testing::ValuesIn(rings()), ckks::testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Rings, OperationNoiseOf, ::testing::ValuesIn(rings()), support::name_of);
 
 }  // namespace
 }  // namespace thex::circuit

@@ -5,14 +5,12 @@
 namespace thex::circuit {
 
 bool keeps_refresh_scale(const Program& program, NodeId node) {
-  auto i = static_cast<std::size_t>(node);
-  while (program.nodes[i].op == Op::rotate) i = static_cast<std::size_t>(program.nodes[i].inputs[0]);
-  return program.nodes[i].op == Op::refreshed;
+  while (program.nodes[node].op == Op::rotate) node = program.nodes[node].inputs[0];
+  return program.nodes[node].op == Op::refreshed;
 }
 
 double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node) {
-  return context.scale(keeps_refresh_scale(program, node) ? ckks::kRefreshLevel
-                                                          : plan.level[static_cast<std::size_t>(node)]);
+  return context.scale(keeps_refresh_scale(program, node) ? ckks::kRefreshLevel : plan.level[node]);
 }
 
 std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan&,
@@ -24,8 +22,7 @@ std::vector<Travelling> to_client(const ckks::Context& context, const Program& p
   }
   for (NodeId id : program.steps.at(step).inputs) all.push_back({id, 0, context.scale(0), false});
   for (NodeId id : program.steps[step].refreshed)
-    all.push_back({program.nodes[static_cast<std::size_t>(id)].inputs[0], ckks::kRefreshLevel,
-                   context.scale(ckks::kRefreshLevel), true});
+    all.push_back({program.nodes[id].inputs[0], ckks::kRefreshLevel, context.scale(ckks::kRefreshLevel), true});
   return all;
 }
 
@@ -35,8 +32,8 @@ std::vector<Travelling> to_server(const ckks::Context& context, const Program& p
   if (step == program.steps.size()) return all;
   for (const std::vector<NodeId>* nodes : {&program.steps.at(step).outputs, &program.steps.at(step).refreshed})
     for (NodeId id : *nodes)
-      all.push_back({id, plan.level[static_cast<std::size_t>(id)], value_scale(context, program, plan, id),
-                     nodes == &program.steps[step].refreshed});
+      all.push_back(
+          {id, plan.level[id], value_scale(context, program, plan, id), nodes == &program.steps[step].refreshed});
   return all;
 }
 

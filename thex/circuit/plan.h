@@ -19,9 +19,9 @@ struct OperationCounts {
 
 // One program (one length bucket) under the chosen parameters.
 struct ProgramPlan {
-  std::vector<int> level;    // per node: the level at which it is produced
-  std::vector<int> urgency;  // per node: the earliest client step (or, last, the result) that waits for it
-  int depth = 0;             // highest level of any fresh encryption
+  std::vector<ckks::Level> level;  // per node: the level at which it is produced
+  std::vector<int> urgency;        // per node: the earliest client step (or, last, the result) that waits for it
+  ckks::Level depth;               // highest level of any fresh encryption
   OperationCounts counts;
   double estimated_seconds = 0;     // server, one thread
   std::size_t bytes_to_server = 0;  // ciphertexts sent by the client, all steps
@@ -54,7 +54,7 @@ double value_scale(const ckks::Context& context, const Program& program, const P
 // The ciphertexts of one turn, in the order in which they travel.
 struct Travelling {
   NodeId node;
-  int level;
+  ckks::Level level;
   double scale;
   bool masked;  // a refresh: the client re-encrypts it unread
 };

@@ -10,9 +10,9 @@
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/noise_model.h"
+#include "thex/circuit/working_memory.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/rerandomise.h"
-#include "thex/circuit/working_memory.h"
 #include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
@@ -20,22 +20,21 @@ namespace {
 
 constexpr int kMaxLogScale = 40;  // more precision than inference can use
 constexpr int kMaxPrimeBits = 50;
-constexpr int kFastPrimeBits = 46;  // up to here the transforms take fewer reductions
 // P is that many bits above the largest digit: the noise of a key switch is then near that of its rounding.
 constexpr int kKeySwitchMargin = 2;
 
 // A lowest prime of `first` bits, `depth` of the scale's, `alpha` of them in a digit; none when that is above the
 // table.
-std::optional<ckks::ContextSpec> chain_of(int log_n, int depth, int alpha, int scale, int first) {
+std::optional<ckks::ContextSpec> chain_of(int log_n, ckks::Level depth, int alpha, int scale, int first) {
   const int digit = first + (alpha - 1) * scale;
-  const int special_count = (digit + kKeySwitchMargin + kFastPrimeBits - 1) / kFastPrimeBits;
+  const int special_count = (digit + kKeySwitchMargin + ring::kFastPrimeBits - 1) / ring::kFastPrimeBits;
   const int special_bits = std::max(30 * special_count, digit + kKeySwitchMargin);
   // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
-  if (first + depth * scale + special_bits + 0.01 > ckks::max_log_qp_128(log_n)) return std::nullopt;
+  if (first + depth.number() * scale + special_bits + 0.01 > ckks::max_log_qp_128(log_n)) return std::nullopt;
   ckks::ContextSpec chain{.log_n = log_n,
-                          .q_bits = std::vector<int>(static_cast<std::size_t>(depth) + 1, scale),
+                          .q_bits = std::vector<int>(depth.limbs(), scale),
                           .p_bits = {},
-                          .digit_limbs = alpha,
+                          .digit_limbs = static_cast<std::size_t>(alpha),
                           .log_scale = scale};
   chain.q_bits[0] = first;
   for (int i = 0; i < special_count; ++i) chain.p_bits.push_back((special_bits + i) / special_count);
@@ -45,17 +44,17 @@ std::optional<ckks::ContextSpec> chain_of(int log_n, int depth, int alpha, int s
 // The modulus chains for a depth in one ring: for every number of primes in a digit, the one with the largest scale
 // that fits under the 128-bit table, and with what is left in the lowest prime: values larger than the largest expected
 // one still decrypt. Empty when a scale of 2^min_log_scale does not fit.
-std::vector<ckks::ContextSpec> candidate_chains(int log_n, int depth, const PlannerOptions& options) {
+std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, const PlannerOptions& options) {
   const int integer_bits =
       static_cast<int>(std::ceil(std::log2(std::max(2.0, options.max_value)))) + 2;  // sign and one bit of margin
   std::vector<ckks::ContextSpec> all;
-  for (int alpha = 1; alpha <= depth + 1; ++alpha) {
-    const int largest = std::max(options.min_log_scale, std::min(kMaxLogScale, kFastPrimeBits - integer_bits));
+  for (int alpha = 1; alpha <= depth.number() + 1; ++alpha) {
+    const int largest = std::max(options.min_log_scale, std::min(kMaxLogScale, ring::kFastPrimeBits - integer_bits));
     for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
       const auto chain = chain_of(log_n, depth, alpha, scale, scale + integer_bits);
       if (!chain) continue;
       all.push_back(*chain);
-      for (int first = scale + integer_bits + 1; first <= kFastPrimeBits; ++first) {
+      for (int first = scale + integer_bits + 1; first <= ring::kFastPrimeBits; ++first) {
         const auto wider = chain_of(log_n, depth, alpha, scale, first);
         if (wider && wider->p_bits.size() == chain->p_bits.size()) all.back() = *wider;
       }
@@ -90,15 +89,14 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
     levels.result_bits = estimate.result_bits();
     if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
     const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);
-    const Node& node = program.nodes[static_cast<std::size_t>(at)];
+    const Node& node = program.nodes[at];
     char text[400];
     std::snprintf(text, sizeof text,
                   "the result of program %zu would keep %.1f bits behind the binary point, %.1f are wanted; precision "
                   "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: it needs a "
                   "larger scale, smaller values before that step, or fewer bits of the result",
                   i, *levels.result_bits, options.min_precision_bits, node.label.c_str(), name_of(node.op),
-                  estimate.bits(at), estimate.magnitude[static_cast<std::size_t>(at)], plan.spec.log_scale,
-                  plan.spec.log_n);
+                  estimate.bits(at), estimate.magnitude[at], plan.spec.log_scale, plan.spec.log_n);
     throw ImprecisePlan(text);
   }
 }
@@ -108,10 +106,10 @@ bool refreshes(const Program& program) {
 }
 
 // The highest level of what the server re-randomises before it sends it; -1: nothing.
-int level_of_sent(const std::vector<Program>& programs, const PlannerOptions& options) {
-  int level = options.flood_deviation > 0 ? 0 : -1;
+ckks::Level level_of_sent(const std::vector<Program>& programs, const PlannerOptions& options) {
+  ckks::Level level = options.flood_deviation > 0 ? 0 : -1;
   for (const Program& program : programs) {
-    if (program.steps.size() > 1) level = std::max(level, 0);
+    if (program.steps.size() > 1) level = std::max<ckks::Level>(level, 0);
     if (refreshes(program)) level = std::max(level, ckks::kRefreshLevel);
   }
   return level;
@@ -119,12 +117,14 @@ int level_of_sent(const std::vector<Program>& programs, const PlannerOptions& op
 
 // Whether keys of the chain can hold an encryption of zero at that level: a digit beyond those of the level. Makes sure
 // that one of the keys does.
-bool require_zero(const ckks::ContextSpec& chain, int level, ckks::KeyRequirements& keys) {
+bool require_zero(const ckks::ContextSpec& chain, ckks::Level level, ckks::KeyRequirements& keys) {
   if (level < 0) return true;
-  const int needed = (level / chain.digit_limbs + 1) * chain.digit_limbs;
-  if (needed >= static_cast<int>(chain.q_bits.size())) return false;
-  int highest = std::max(keys.relinearization_level, keys.conjugation_level);
-  for (const auto& [steps, key_level] : keys.rotations) highest = std::max(highest, steps == 0 ? -1 : key_level);
+  const std::size_t digits = (level.limbs() + chain.digit_limbs - 1) / chain.digit_limbs;
+  const ckks::Level needed = ckks::Level::of_limbs(digits * chain.digit_limbs + 1);
+  if (needed.limbs() > chain.q_bits.size()) return false;
+  ckks::Level highest = std::max(keys.relinearization_level, keys.conjugation_level);
+  for (const auto& [steps, key_level] : keys.rotations)
+    highest = std::max<ckks::Level>(highest, steps == 0 ? -1 : key_level);
   if (highest < needed) keys.relinearization_level = needed;
   return true;
 }
@@ -161,16 +161,16 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
       reasons += "; " + ring + e.what();
       continue;
     }
-    int depth = 0;
+    ckks::Level depth;
     for (const Program& program : plan.programs) {
       plan.program_plans.push_back(assign_levels(program));
       depth = std::max(depth, plan.program_plans.back().depth);
     }
-    const int level_sent = level_of_sent(plan.programs, options);
+    const ckks::Level level_sent = level_of_sent(plan.programs, options);
     depth = std::max(depth, level_sent + 1);
     const std::vector<ckks::ContextSpec> chains = candidate_chains(log_n, depth, options);
     if (chains.empty()) {
-      reasons += "; " + ring + std::to_string(depth) + " levels do not fit under " +
+      reasons += "; " + ring + to_string(depth) + " levels do not fit under " +
                  std::to_string(ckks::max_log_qp_128(log_n)) + " bits for decrypted values up to " +
                  std::to_string(options.max_value);
     }
@@ -192,12 +192,12 @@ Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& bui
   for (std::size_t i = 0; i < best->programs.size(); ++i)
     account_run(best->programs[i], best->program_plans[i], *best->context);
   best->key_bytes_wire = ckks::evaluation_keys_bytes(*best->context, best->keys);
-  const auto key_memory = [&](int level) {
-    return 2 * best->context->digit_count(level) *
-           (static_cast<std::size_t>(level) + 1 + best->context->special_count()) * best->context->n() * 8;
+  const auto key_memory = [&](ckks::Level level) {
+    return 2 * best->context->digit_count(level) * (level.limbs() + best->context->special_count()) *
+           best->context->n() * 8;
   };
   for (const auto& [steps, level] : best->keys.rotations) best->key_bytes_memory += key_memory(level);
-  for (const int level : {best->keys.relinearization_level, best->keys.conjugation_level})
+  for (const ckks::Level level : {best->keys.relinearization_level, best->keys.conjugation_level})
     if (level >= 0) best->key_bytes_memory += key_memory(level);
   plan_hiding(*best, options);
   predict_precision(*best, options);

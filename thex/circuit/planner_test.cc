@@ -24,12 +24,11 @@ TEST(AssignLevels, CountsBackwardsFromWhatIsDecrypted) {
   const Program program = power(8, 3);
   const ProgramPlan plan = assign_levels(program);
   EXPECT_EQ(plan.depth, 3);
-  EXPECT_EQ(plan.level[static_cast<std::size_t>(program.steps[0].outputs[0])], 0)
-      << "only decrypted: no level to spare";
-  EXPECT_EQ(plan.level[static_cast<std::size_t>(program.steps[1].outputs[0])], 3);
-  EXPECT_EQ(plan.level[static_cast<std::size_t>(program.results[0])], 0);
-  EXPECT_EQ(plan.urgency[static_cast<std::size_t>(program.steps[0].outputs[0])], 1);
-  EXPECT_EQ(plan.urgency[static_cast<std::size_t>(program.results[0])], 2);
+  EXPECT_EQ(plan.level[program.steps[0].outputs[0]], 0) << "only decrypted: no level to spare";
+  EXPECT_EQ(plan.level[program.steps[1].outputs[0]], 3);
+  EXPECT_EQ(plan.level[program.results[0]], 0);
+  EXPECT_EQ(plan.urgency[program.steps[0].outputs[0]], 1);
+  EXPECT_EQ(plan.urgency[program.results[0]], 2);
 }
 
 TEST(MakePlan, ChoosesTheSmallestRingThatIsSecure) {

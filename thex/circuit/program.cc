@@ -59,16 +59,15 @@ PlainId Builder::plain(PlainVector vector) {
     misuse(label_, "plain vector of period " + std::to_string(vector.period) + " in " + std::to_string(program_.slots) +
                        " slots");
   program_.plains.push_back(std::move(vector));
-  return static_cast<PlainId>(program_.plains.size() - 1);
+  return program_.plains.size() - 1;
 }
 
 Value Builder::push(Node node) {
   for (NodeId input : node.inputs)
-    if (input < 0 || static_cast<std::size_t>(input) >= program_.nodes.size())
-      misuse(label_, "operand is not a value of this program");
+    if (input >= program_.nodes.size()) misuse(label_, "operand is not a value of this program");
   node.label = label_;
   program_.nodes.push_back(std::move(node));
-  return Value(static_cast<NodeId>(program_.nodes.size() - 1));
+  return Value(program_.nodes.size() - 1);
 }
 
 // The rotation nearest to none that does the same.
@@ -174,15 +173,12 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
     const bool pair = inputs.empty() && sources[i].size() == 2 * program_.slots;
     if (!pair && sources[i].size() != program_.slots)
       misuse(label_, "a fresh encryption needs a source for every slot");
-    fresh.push_back(
-        push({.op = Op::fresh, .step = static_cast<int>(program_.steps.size()), .output = static_cast<int>(i)}));
+    fresh.push_back(push({.op = Op::fresh, .step = program_.steps.size(), .output = i}));
     step.outputs.push_back(fresh.back().id());
   }
   for (std::size_t i = 0; i < refresh.size(); ++i) {
-    fresh.push_back(push({.op = Op::refreshed,
-                          .inputs = {refresh[i].id()},
-                          .step = static_cast<int>(program_.steps.size()),
-                          .output = static_cast<int>(i)}));
+    fresh.push_back(
+        push({.op = Op::refreshed, .inputs = {refresh[i].id()}, .step = program_.steps.size(), .output = i}));
     step.refreshed.push_back(fresh.back().id());
   }
   step.sources = std::move(sources);
@@ -193,15 +189,14 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
 Program Builder::finish(std::span<const Value> results, std::vector<SlotSource> outputs, std::size_t period) && {
   if (results.empty()) misuse(label_, "the program has no result");
   for (Value result : results) {
-    if (result.id() < 0) misuse(label_, "a result is not a value of this program");
+    if (result.id() >= program_.nodes.size()) misuse(label_, "a result is not a value of this program");
     program_.results.push_back(result.id());
   }
   program_.result_period = period == 0 ? program_.slots : period;
   if (!std::has_single_bit(program_.result_period) || program_.result_period > program_.slots)
     misuse(label_, "results of period " + std::to_string(period) + " in " + std::to_string(program_.slots) + " slots");
   for (const SlotSource& from : outputs)
-    if (from.input < 0 || static_cast<std::size_t>(from.input) >= results.size() || from.slot < 0 ||
-        static_cast<std::size_t>(from.slot) >= program_.result_period)
+    if (from.input < 0 || static_cast<std::size_t>(from.input) >= results.size() || from.slot >= program_.result_period)
       misuse(label_, "an output reads slot " + std::to_string(from.slot) + " of result " + std::to_string(from.input) +
                          "; there are " + std::to_string(results.size()) + " of " +
                          std::to_string(program_.result_period) + " slots");
@@ -209,9 +204,9 @@ Program Builder::finish(std::span<const Value> results, std::vector<SlotSource> 
   return std::move(program_);
 }
 
-Program Builder::finish(Value result, const std::vector<std::int32_t>& slots) && {
+Program Builder::finish(Value result, const std::vector<Slot>& slots) && {
   std::vector<SlotSource> outputs;
-  for (std::int32_t slot : slots) outputs.push_back({0, slot, -1});
+  for (const Slot slot : slots) outputs.push_back({0, slot, -1});
   return std::move(*this).finish(std::span(&result, 1), std::move(outputs));
 }
 
@@ -251,8 +246,8 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
         continue;
       }
       const auto& source = inputs[static_cast<std::size_t>(from.input)];
-      if (static_cast<std::size_t>(from.slot) >= source.size()) misuse(s.label, "source slot out of range");
-      const double x = source[static_cast<std::size_t>(from.slot)];
+      if (from.slot >= source.size()) misuse(s.label, "source slot out of range");
+      const double x = source[from.slot];
       const double r = std::max(x, 0.0);
       v[i] = step == 0 ? factor * x : s.function == ClientFunction::relu ? r : r * r * r;
     }
@@ -269,7 +264,7 @@ std::vector<double> gather_outputs(const Program& program, std::span<const std::
   std::vector<double> outputs;
   for (const SlotSource& from : program.result_slots)
     if (std::max(from.token, 0) < lengths.of(from))
-      outputs.push_back(results[static_cast<std::size_t>(from.input)].at(static_cast<std::size_t>(from.slot)));
+      outputs.push_back(results[static_cast<std::size_t>(from.input)].at(from.slot));
   return outputs;
 }
 

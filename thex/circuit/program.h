@@ -7,8 +7,10 @@
 // knows levels, scales or primes: the planner does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -49,17 +51,30 @@ enum class Op {
   twice_imaginary,   // and 2 Im
 };
 
-using NodeId = std::int32_t;
-using PlainId = std::int32_t;
+// Places in Program::nodes and Program::plains; kNoId is in neither.
+using NodeId = std::size_t;
+using PlainId = std::size_t;
+inline constexpr std::size_t kNoId = std::numeric_limits<std::size_t>::max();
+
+// The place of a value in a vector of slots, counted from 0.
+class Slot {
+ public:
+  constexpr Slot() = default;
+  constexpr Slot(std::size_t place) : place_(static_cast<std::uint32_t>(place)) {}  // NOLINT: places are plain numbers
+  constexpr operator std::size_t() const { return place_; }
+
+ private:
+  std::uint32_t place_ = 0;  // programs have one for every slot of every encryption
+};
 
 struct Node {
   Op op = Op::fresh;
   std::vector<NodeId> inputs;
   std::vector<PlainId> plains;
-  int steps = 0;             // rotate
-  int factor = 1;            // multiply_integer
-  int step = 0, output = 0;  // fresh, refreshed
-  std::string label;         // "layer0.query": for errors and profiles
+  int steps = 0;                     // rotate
+  int factor = 1;                    // multiply_integer
+  std::size_t step = 0, output = 0;  // fresh, refreshed
+  std::string label;                 // "layer0.query": for errors and profiles
 };
 
 // SlotSource::input that is no vector of the step: zero, and (in step 0) one divided by the length of the sentence.
@@ -68,7 +83,7 @@ inline constexpr std::int32_t kZeroSource = -1, kInverseLengthSource = -2;
 // Where one slot of a fresh encryption comes from.
 struct SlotSource {
   std::int32_t input = kZeroSource;  // which vector of the step, or one of the above
-  std::int32_t slot = 0;             // its slot
+  Slot slot;                         // its slot
   std::int32_t token =
       -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
   std::int32_t sentence = 0;  // whose token, in a batch
@@ -115,9 +130,9 @@ struct FusedTransform {
   struct Term {
     std::size_t input = 0;
     int steps = 0;
-    PlainId plain = -1;
+    PlainId plain = kNoId;
   };
-  NodeId output = -1;
+  NodeId output = kNoId;
   std::vector<NodeId> inputs;
   int giant_step = 0;
   std::map<int, std::vector<Term>> at;
@@ -125,7 +140,7 @@ struct FusedTransform {
 
 // Likewise a sum of rotated values.
 struct RotationSum {
-  NodeId output = -1;
+  NodeId output = kNoId;
   std::vector<NodeId> inputs;
   std::vector<int> steps;
 };
@@ -161,7 +176,7 @@ class Value {
  private:
   friend class Builder;
   explicit Value(NodeId id) : id_(id) {}
-  NodeId id_ = -1;
+  NodeId id_ = kNoId;
 };
 
 class Builder {
@@ -208,7 +223,7 @@ class Builder {
   // default all slots.
   Program finish(std::span<const Value> results, std::vector<SlotSource> outputs, std::size_t period = 0) &&;
   // One result with outputs in these slots.
-  Program finish(Value result, const std::vector<std::int32_t>& slots) &&;
+  Program finish(Value result, const std::vector<Slot>& slots) &&;
 
  private:
   Value push(Node node);

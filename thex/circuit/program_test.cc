@@ -11,7 +11,7 @@ namespace {
 
 std::vector<SlotSource> identity(std::size_t slots, std::int32_t input = 0) {
   std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {input, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {input, i, -1};
   return s;
 }
 
@@ -85,8 +85,8 @@ TEST(ClearInterpreter, SubtractsAndMultipliesByIntegers) {
 TEST(ClearInterpreter, SimulatesNoise) {
   Builder b(1 << 12);
   const Value x = b.client_step("in", {}, {identity(1 << 12)}, 8)[0];
-  std::vector<std::int32_t> all(1 << 12);
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
+  std::vector<Slot> all(1 << 12);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
   const Program program = std::move(b).finish(b.rotate(x, 1), all);
   const ProgramPlan plan = assign_levels(program);
   const auto context = ckks::Context::create({13, {45, 32}, {46}, 1, 32});

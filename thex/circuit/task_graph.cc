@@ -15,8 +15,6 @@ using Kind = TaskGraph::Kind;
 using Task = TaskGraph::Task;
 constexpr std::size_t kNone = TaskGraph::kNone;
 
-std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
-
 class GraphBuilder {
  public:
   GraphBuilder(const Program& program, const ProgramPlan& plan)
@@ -35,7 +33,7 @@ class GraphBuilder {
       const Node& node = program_.nodes[id];
       const Fusion::Item item = graph_.fusion.nodes[id];
       if (node.op == Op::fresh || node.op == Op::refreshed) {
-        while (graph_.from_client.size() <= index(node.step)) add_client_step(graph_.from_client.size());
+        while (graph_.from_client.size() <= node.step) add_client_step(graph_.from_client.size());
       } else if (item.how == Fusion::How::transform) {
         if (task_of_group_[item.index] == kNone) add_group(item.index);
       } else if (item.how == Fusion::How::sum) {
@@ -45,7 +43,7 @@ class GraphBuilder {
       }
     }
     for (const NodeId result : program_.results) {
-      graph_.results.push_back(at_level(result, 0, false, plan_.urgency[index(result)]));
+      graph_.results.push_back(at_level(result, 0, false, plan_.urgency[result]));
       ++graph_.value_uses[graph_.results.back()];
     }
     return std::move(graph_);
@@ -65,18 +63,17 @@ class GraphBuilder {
   }
 
   // The value that holds `node` at `level`: itself when it is planned there, else a lowered copy that is shared.
-  std::size_t at_level(NodeId node, int level, bool keep_scale, int urgency) {
-    const std::size_t source = index(node);
-    if (plan_.level[source] == level) return source;
-    const auto [it, inserted] = lowered_.try_emplace({source, level, keep_scale}, graph_.value_level.size());
+  std::size_t at_level(NodeId node, ckks::Level level, bool keep_scale, int urgency) {
+    if (plan_.level[node] == level) return node;
+    const auto [it, inserted] = lowered_.try_emplace({node, level, keep_scale}, graph_.value_level.size());
     if (inserted) {
       graph_.value_level.push_back(level);
       graph_.value_uses.push_back(0);
       task_of_value_.push_back(kNone);
       add({.kind = keep_scale ? Kind::drop : Kind::align,
-           .index = source,
+           .index = node,
            .level = level,
-           .reads = {source},
+           .reads = {node},
            .writes = {it->second},
            .node = node},
           urgency);
@@ -92,12 +89,12 @@ class GraphBuilder {
       Task out{.kind = Kind::to_client, .index = step};
       for (const NodeId input : s.inputs) out.reads.push_back(at_level(input, 0, false, -1));
       for (const NodeId refreshed : s.refreshed)
-        out.reads.push_back(at_level(program_.nodes[index(refreshed)].inputs[0], ckks::kRefreshLevel, false, -1));
+        out.reads.push_back(at_level(program_.nodes[refreshed].inputs[0], ckks::kRefreshLevel, false, -1));
       after.push_back(add(std::move(out), -1, {graph_.from_client[step - 1]}));
     }
     Task in{.kind = Kind::from_client, .index = step};
-    for (const NodeId output : s.outputs) in.writes.push_back(index(output));
-    for (const NodeId refreshed : s.refreshed) in.writes.push_back(index(refreshed));
+    for (const NodeId output : s.outputs) in.writes.push_back(output);
+    for (const NodeId refreshed : s.refreshed) in.writes.push_back(refreshed);
     graph_.from_client.push_back(add(std::move(in), -1, std::move(after)));
   }
 
@@ -109,16 +106,15 @@ class GraphBuilder {
     int urgency = std::numeric_limits<int>::max();
     for (const std::size_t t : group.transforms) {
       const NodeId output = program_.transforms[t].output;
-      urgency = std::min(urgency, plan_.urgency[index(output)]);
-      task.writes.push_back(index(output));
+      urgency = std::min(urgency, plan_.urgency[output]);
+      task.writes.push_back(output);
     }
     for (const NodeId input : first.inputs) task.reads.push_back(at_level(input, group.level, true, urgency));
     task_of_group_[number] = add(std::move(task), urgency);
   }
 
   void add_sum(std::size_t id, std::size_t number) {
-    Task task{
-        .kind = Kind::sum, .index = number, .level = plan_.level[id], .writes = {id}, .node = static_cast<NodeId>(id)};
+    Task task{.kind = Kind::sum, .index = number, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : program_.rotation_sums[number].inputs)
       task.reads.push_back(at_level(input, plan_.level[id], false, plan_.urgency[id]));
     add(std::move(task), plan_.urgency[id]);
@@ -126,9 +122,8 @@ class GraphBuilder {
 
   void add_node(std::size_t id) {
     const Node& node = program_.nodes[id];
-    const int level = plan_.level[id] + consumed_levels(node.op);
-    Task task{
-        .kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = static_cast<NodeId>(id)};
+    const ckks::Level level = plan_.level[id] + consumed_levels(node.op);
+    Task task{.kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : node.inputs)
       task.reads.push_back(at_level(input, level, node.op == Op::weighted_sum || keeps_refresh_scale(program_, input),
                                     plan_.urgency[id]));
@@ -143,7 +138,7 @@ class GraphBuilder {
   }
 
   // The digits of a value that several rotations share, and the task that makes them.
-  std::pair<std::size_t, std::size_t> digits_of(std::size_t value, NodeId node, int level, int urgency) {
+  std::pair<std::size_t, std::size_t> digits_of(std::size_t value, NodeId node, ckks::Level level, int urgency) {
     const auto [it, inserted] = digits_.try_emplace({value, level}, graph_.digit_uses.size(), kNone);
     if (inserted) {
       graph_.digit_uses.push_back(0);
@@ -158,9 +153,9 @@ class GraphBuilder {
   const ProgramPlan& plan_;
   TaskGraph graph_;
   std::vector<std::size_t> task_of_value_, task_of_group_;
-  std::map<std::pair<NodeId, int>, int> rotations_of_;                 // (node, level) -> alone
-  std::map<std::tuple<std::size_t, int, bool>, std::size_t> lowered_;  // (node, level, scale kept) -> value
-  std::map<std::pair<std::size_t, int>, std::pair<std::size_t, std::size_t>> digits_;  // (value, level)
+  std::map<std::pair<NodeId, ckks::Level>, int> rotations_of_;            // (node, level) -> alone
+  std::map<std::tuple<NodeId, ckks::Level, bool>, std::size_t> lowered_;  // (node, level, scale kept) -> value
+  std::map<std::pair<std::size_t, ckks::Level>, std::pair<std::size_t, std::size_t>> digits_;  // (value, level)
 };
 
 }  // namespace

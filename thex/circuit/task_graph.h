@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "thex/circuit/fusion.h"
@@ -15,7 +16,7 @@
 namespace thex::circuit {
 
 struct TaskGraph {
-  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
   enum class Kind {
     node,         // evaluates node `index`
@@ -31,7 +32,7 @@ struct TaskGraph {
   struct Task {
     Kind kind = Kind::node;
     std::size_t index = 0;
-    int level = 0;                    // of what it writes
+    ckks::Level level;                // of what it writes
     std::vector<std::size_t> reads;   // values, each as often as it is an operand; an entry is one use
     std::vector<std::size_t> writes;  // values; in the order of to_server() for from_client
     std::size_t digits = kNone;       // of a rotation that shares them with others
@@ -41,7 +42,7 @@ struct TaskGraph {
   std::vector<Task> tasks;
   TaskOrder order;  // of the same tasks
   Fusion fusion;
-  std::vector<int> value_level;          // per value
+  std::vector<ckks::Level> value_level;  // per value
   std::vector<int> value_uses;           // per value: entries in `reads`, and one for each result
   std::vector<int> digit_uses;           // per digits: rotations
   std::vector<std::size_t> results;      // values

@@ -24,12 +24,12 @@ class Sizes {
       : program_(program),
         graph_(graph),
         n_(std::size_t{1} << spec.log_n),
-        alpha_(static_cast<std::size_t>(spec.digit_limbs)),
+        alpha_(spec.digit_limbs),
         special_(spec.p_bits.size()) {}
 
   std::size_t value(std::size_t v) const { return 2 * limbs(graph_.value_level[v]); }
   // Digits of a value at that level, and a value times P before it is divided.
-  std::size_t digits(int level) const { return (static_cast<std::size_t>(level) + alpha_) / alpha_ * extended(level); }
+  std::size_t digits(ckks::Level level) const { return (level.limbs() + alpha_ - 1) / alpha_ * extended(level); }
 
   // What a task needs beside what it reads and writes, while it runs.
   std::size_t inside(const Task& task) const {
@@ -59,12 +59,12 @@ class Sizes {
 
  private:
   std::size_t block(std::size_t limbs) const { return ring::block_bytes(n_ * limbs * sizeof(std::uint64_t)); }
-  std::size_t limbs(int level) const { return block(static_cast<std::size_t>(level) + 1); }
-  std::size_t extended(int level) const { return block(static_cast<std::size_t>(level) + 1 + special_); }
+  std::size_t limbs(ckks::Level level) const { return block(level.limbs()); }
+  std::size_t extended(ckks::Level level) const { return block(level.limbs() + special_); }
   std::size_t scratch() const { return block(12); }
 
   std::size_t inside_node(const Node& node, const Task& task) const {
-    const int level = task.level + consumed_levels(node.op);
+    const ckks::Level level = task.level + consumed_levels(node.op);
     switch (node.op) {
       case Op::rotate:
       case Op::conjugate:

@@ -7,7 +7,7 @@
 #include <new>
 #include <string>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 #include "thex/ring/memory_pool.h"
 
 namespace {
@@ -46,7 +46,7 @@ void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { s
 namespace thex::ckks {
 namespace {
 
-using testing::Party;
+using support::Party;
 
 struct Cost {
   std::size_t allocations = 0, bytes = 0;         // of the heap
@@ -67,11 +67,11 @@ Cost cost_of(const std::function<void()>& operation) {
 }
 
 std::vector<std::pair<const char*, Cost>> costs(const std::string& parameters) {
-  Party& p = testing::party(parameters);
-  const int top = p.top();
-  const Ciphertext x = p.encrypt(testing::random_slots(p.context->slots(), 1), top);
+  Party& p = support::party(parameters);
+  const Level top = p.top();
+  const Ciphertext x = p.encrypt(support::random_slots(p.context->slots(), 1), top);
   const Ciphertext square = p.evaluator.mul(x, x);
-  const Plaintext plain = p.encode(testing::random_reals(p.context->slots(), 2), top, p.context->scale(top));
+  const Plaintext plain = p.encode(support::random_reals(p.context->slots(), 2), top, p.context->scale(top));
   const Ciphertext* const terms[] = {&x, &x, &x};
   const Plaintext* const weights[] = {&plain, &plain, &plain};
   const Evaluator& evaluator = p.evaluator;
@@ -93,7 +93,7 @@ std::vector<std::pair<const char*, Cost>> costs(const std::string& parameters) {
 
 TEST(Allocation, AWarmEngineTakesNoFreshMemory) {
   for (const char* parameters : {"n12_alpha1", "n13_alpha2", "n14_alpha3"}) {
-    const std::size_t polynomial = testing::party(parameters).context->n() * sizeof(std::uint64_t);
+    const std::size_t polynomial = support::party(parameters).context->n() * sizeof(std::uint64_t);
     for (const auto& [name, cost] : costs(parameters)) {
       std::printf("%s, %s: %zu heap blocks of %zu bytes together, %llu blocks of the pool\n", parameters, name,
                   cost.allocations, cost.bytes, static_cast<unsigned long long>(cost.pool_blocks));
@@ -116,7 +116,7 @@ TEST(Allocation, DoesNotDependOnTheRing) {
   for (const ContextSpec& spec : {small, large}) {
     Party p(spec);
     p.make_keys({{{1, 1}}, 1, -1});
-    const Ciphertext x = p.encrypt(testing::random_slots(p.context->slots(), 1), 1);
+    const Ciphertext x = p.encrypt(support::random_slots(p.context->slots(), 1), 1);
     rotations.push_back(cost_of([&] { p.evaluator.rotate(x, 1, p.keys); }));
   }
   EXPECT_EQ(rotations[0].allocations, rotations[1].allocations);

@@ -10,7 +10,7 @@
 namespace thex::ckks {
 namespace {
 
-double log_q0(const Context& context) { return std::log2(static_cast<double>(context.prime(0).value())); }
+double log_q0(const Context& context) { return std::log2(static_cast<double>(context.prime(Level(0).top()).value())); }
 
 double shown_bits(const Context& context, const AnswerHiding& hiding) {
   return 2 * static_cast<double>(hiding.period) * (log_q0(context) - hiding.flooding_bits - 1);

@@ -6,15 +6,15 @@
 #include <cmath>
 #include <functional>
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/secret/secret.h"
-#include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::expect_error;
-using testing::identical;
+using support::expect_error;
+using support::identical;
 
 constexpr Binding kQuery = {1, 2, 3}, kOtherQuery = {1, 2, 4};
 
@@ -35,8 +35,9 @@ struct Party {
   // What a client that keeps to no protocol may have made of it: a polynomial with these coefficients modulo q_0.
   Ciphertext encrypted(const std::function<std::uint64_t(std::size_t)>& coefficient) {
     Plaintext plain{ring::Poly(context->n(), 1), 0, scale};
-    for (std::size_t i = 0; i < context->n(); ++i) plain.poly.limb(0)[i] = context->prime(0).reduce(coefficient(i));
-    ring::kernels().ntt_forward(plain.poly.limb(0), context->ntt(0));
+    for (std::size_t i = 0; i < context->n(); ++i)
+      plain.poly.limb(0)[i] = context->prime(LimbIndex(0)).reduce(coefficient(i));
+    ring::kernels().ntt_forward(plain.poly.limb(0), context->ntt(LimbIndex(0)));
     return evaluator.expand(secret::encrypt(key, plain, prng));
   }
   Ciphertext hidden(const Ciphertext& result, const AnswerHiding& hiding, std::uint8_t seed,
@@ -54,7 +55,7 @@ struct Party {
   // The coefficients that the client sees beside the subring.
   std::vector<std::uint64_t> others(const Ciphertext& answer, std::size_t period) const {
     Plaintext plain = opened(answer);
-    ring::kernels().ntt_inverse(plain.poly.limb(0), context->ntt(0));
+    ring::kernels().ntt_inverse(plain.poly.limb(0), context->ntt(LimbIndex(0)));
     std::vector<std::uint64_t> all;
     for (std::size_t i = 0; i < context->n(); ++i)
       if (i % (context->n() / 2 / period) != 0) all.push_back(plain.poly.limb(0)[i]);
@@ -110,7 +111,7 @@ TEST(Answer, KeepsItsValuesWithinTheFlood) {
 TEST(Answer, HidesEveryCoefficientOutsideTheSubring) {
   Party p;
   const AnswerHiding hiding{.period = 2, .flooding_bits = 25};
-  const ring::Modulus& q = p.context->prime(0);
+  const ring::Modulus& q = p.context->prime(LimbIndex(0));
   // An honest result, and what a client gets computed that encrypts large coefficients everywhere.
   for (const bool honest : {true, false}) {
     std::vector<std::uint64_t> all;
@@ -165,9 +166,9 @@ TEST(Answer, SecondHalfIsHiddenFromMalformedKeys) {
   const Ciphertext answer =
       unbind_answer(*p.context, p.hidden(result, {.period = 2, .flooding_bits = 25}, 1), kQuery, 0);
   ring::Poly difference = answer.parts[1];
-  const ring::Modulus& q = p.context->prime(0);
+  const ring::Modulus& q = p.context->prime(LimbIndex(0));
   ring::kernels().sub(difference.limb(0), difference.limb(0), result.parts[1].limb(0), p.context->n(), q);
-  ring::kernels().ntt_inverse(difference.limb(0), p.context->ntt(0));
+  ring::kernels().ntt_inverse(difference.limb(0), p.context->ntt(LimbIndex(0)));
   EXPECT_LT(chi_square({difference.limb(0), difference.limb(0) + difference.n()}, q), kUniformBelow);
 }
 
@@ -182,7 +183,8 @@ TEST(Answer, CopiesOfATamperedOneDisagree) {
   EXPECT_GT(largest_difference(p.read(p.evaluator.negate(answer), 2)), 1);
   EXPECT_GT(largest_difference(p.read(p.evaluator.multiply_i(answer), 2)), 1);
   Ciphertext random = answer;
-  for (ring::Poly& part : random.parts) ring::sample_uniform(p.prng, part.limb(0), part.n(), p.context->prime(0));
+  for (ring::Poly& part : random.parts)
+    ring::sample_uniform(p.prng, part.limb(0), part.n(), p.context->prime(LimbIndex(0)));
   EXPECT_GT(largest_difference(p.read(random, 2)), 1);
 }
 

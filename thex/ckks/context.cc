@@ -34,7 +34,7 @@ void check_security_and_digits(const ContextSpec& spec, const PrimeChain& chain,
                                        std::to_string(spec.log_n) + "; use fewer or smaller primes, or a larger ring");
   }
   const double log_p = log2_of(chain.p);
-  const auto alpha = static_cast<std::size_t>(spec.digit_limbs);
+  const std::size_t alpha = spec.digit_limbs;
   for (std::size_t begin = 0; begin < chain.q.size(); begin += alpha) {
     const std::size_t count = std::min(alpha, chain.q.size() - begin);
     const double log_digit = log2_of(std::span(chain.q).subspan(begin, count));
@@ -60,7 +60,7 @@ std::array<std::uint8_t, 16> fingerprint_of(const ContextSpec& spec, const Prime
   crypto_generichash_init(&state, nullptr, 0, 16);
   crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(kDomain), sizeof kDomain - 1);
   hash_number(state, static_cast<std::uint64_t>(spec.log_n));
-  hash_number(state, static_cast<std::uint64_t>(spec.digit_limbs));
+  hash_number(state, spec.digit_limbs);
   hash_number(state, static_cast<std::uint64_t>(spec.log_scale));
   for (const std::vector<std::uint64_t>* list : {&chain.q, &chain.p}) {
     hash_number(state, list->size());
@@ -116,13 +116,13 @@ Context::~Context() = default;
 
 void Context::check_level(const char* operation, Level level) const {
   if (level >= 0 && level <= max_level()) return;
-  throw Error(ErrorCode::crypto, std::string(operation) + ": level " + std::to_string(level) + " is outside 0.." +
-                                     std::to_string(max_level()));
+  throw Error(ErrorCode::crypto,
+              std::string(operation) + ": level " + to_string(level) + " is outside 0.." + to_string(max_level()));
 }
 
-const ring::NttTable& Context::small_ntt(std::size_t index, int log_n) const {
+const ring::NttTable& Context::small_ntt(LimbIndex index, int log_n) const {
   if (log_n == spec_.log_n) return tables_[index];
-  const std::pair<std::size_t, int> key{index, log_n};
+  const std::pair<LimbIndex, int> key{index, log_n};
   {
     const std::shared_lock lock(constants_->small_tables_mutex);
     const auto found = constants_->small_tables.find(key);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,11 +23,11 @@
 namespace thex::ckks {
 
 struct ContextSpec {
-  int log_n = 14;           // ring dimension N = 2^log_n, 12..16
-  std::vector<int> q_bits;  // sizes of q_0 .. q_L, at most 50
-  std::vector<int> p_bits;  // sizes of the special primes, at least one, at most 50
-  int digit_limbs = 1;      // alpha: chain primes in one digit; each digit's product must stay below P
-  int log_scale = 36;       // scale of level L is 2^log_scale exactly
+  int log_n = 14;               // ring dimension N = 2^log_n, 12..16
+  std::vector<int> q_bits;      // sizes of q_0 .. q_L, at most 50
+  std::vector<int> p_bits;      // sizes of the special primes, at least one, at most 50
+  std::size_t digit_limbs = 1;  // alpha: chain primes in one digit; each digit's product must stay below P
+  int log_scale = 36;           // scale of level L is 2^log_scale exactly
 
   friend bool operator==(const ContextSpec&, const ContextSpec&) = default;
 };
@@ -45,20 +46,22 @@ class Context {
   int log_n() const { return spec_.log_n; }
   std::size_t n() const { return std::size_t{1} << spec_.log_n; }
   std::size_t slots() const { return n() / 2; }
-  int max_level() const { return static_cast<int>(spec_.q_bits.size()) - 1; }
+  Level max_level() const { return Level::of_limbs(spec_.q_bits.size()); }
   // Throws Error(crypto) that names the operation unless the level is one of this context.
   void check_level(const char* operation, Level level) const;
-  std::size_t special_count() const { return spec_.p_bits.size(); }
+  std::size_t special_count() const { return spec_.p_bits.size(); }  // k
   std::size_t prime_count() const { return spec_.q_bits.size() + spec_.p_bits.size(); }
-  std::size_t digit_limbs() const { return static_cast<std::size_t>(spec_.digit_limbs); }
+  std::size_t digit_limbs() const { return spec_.digit_limbs; }
   // Digits of a ciphertext at `level`.
   std::size_t digit_count(Level level) const { return (level.limbs() + digit_limbs() - 1) / digit_limbs(); }
 
-  const ring::Modulus& prime(std::size_t index) const { return tables_[index].modulus(); }
-  const ring::Modulus& special(std::size_t j) const { return prime(spec_.q_bits.size() + j); }
-  const ring::NttTable& ntt(std::size_t index) const { return tables_[index]; }
+  // The number of p_j.
+  LimbIndex special_index(std::size_t j) const { return LimbIndex(max_level().limbs() + j); }
+  const ring::Modulus& prime(LimbIndex index) const { return tables_[index].modulus(); }
+  const ring::Modulus& special(std::size_t j) const { return prime(special_index(j)); }  // p_j
+  const ring::NttTable& ntt(LimbIndex index) const { return tables_[index]; }
   // NTT of the subring of dimension 2^log_n used by periodic plaintexts; its values are runs of the full transform.
-  const ring::NttTable& small_ntt(std::size_t index, int log_n) const;
+  const ring::NttTable& small_ntt(LimbIndex index, int log_n) const;
 
   // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two
   // ciphertexts (or of one and a plaintext) at their level's canonical scale is canonical again after rescaling: no

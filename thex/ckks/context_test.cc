@@ -4,20 +4,20 @@
 #include <set>
 #include <thread>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::expect_error;
-using testing::NamedSpec;
+using support::expect_error;
+using support::NamedSpec;
 
 class ContextOf : public ::testing::TestWithParam<NamedSpec> {};
 
 TEST_P(ContextOf, PrimesAreDistinctNttPrimesNearTheirSizes) {
   const auto context = Context::create(GetParam().spec);
   std::set<std::uint64_t> seen;
-  for (std::size_t i = 0; i < context->prime_count(); ++i) {
+  for (const LimbIndex i : LimbRange(0, context->prime_count())) {
     const std::uint64_t q = context->prime(i).value();
     EXPECT_TRUE(seen.insert(q).second) << q << " occurs twice";
     EXPECT_EQ(q % (2 * context->n()), 1u);
@@ -30,8 +30,8 @@ TEST_P(ContextOf, PrimesAreDistinctNttPrimesNearTheirSizes) {
 TEST_P(ContextOf, CanonicalScalesObeyTheirRuleAndStayNearTheTop) {
   const auto context = Context::create(GetParam().spec);
   EXPECT_EQ(context->scale(context->max_level()), std::ldexp(1.0, context->spec().log_scale));
-  for (int l = context->max_level(); l > 0; --l) {
-    const double q = static_cast<double>(context->prime(static_cast<std::size_t>(l)).value());
+  for (Level l = context->max_level(); l > 0; --l) {
+    const double q = static_cast<double>(context->prime(l.top()).value());
     EXPECT_EQ(context->scale(l - 1), context->scale(l) * context->scale(l) / q);
     EXPECT_NEAR(std::log2(context->scale(l - 1)), context->spec().log_scale, 0.02);
   }
@@ -40,7 +40,7 @@ TEST_P(ContextOf, CanonicalScalesObeyTheirRuleAndStayNearTheTop) {
 TEST_P(ContextOf, LogQpIsTheSizeOfTheActualPrimes) {
   const auto context = Context::create(GetParam().spec);
   double sum = 0;
-  for (std::size_t i = 0; i < context->prime_count(); ++i) {
+  for (const LimbIndex i : LimbRange(0, context->prime_count())) {
     sum += std::log2(static_cast<double>(context->prime(i).value()));
   }
   EXPECT_NEAR(context->log_qp(), sum, 1e-9);
@@ -48,13 +48,14 @@ TEST_P(ContextOf, LogQpIsTheSizeOfTheActualPrimes) {
   EXPECT_EQ(context->security_bits(), 128);
 }
 
-INSTANTIATE_TEST_SUITE_P(Specs, ContextOf, ::testing::ValuesIn(testing::specs()), testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Specs, ContextOf, ::testing::ValuesIn(support::specs()), support::name_of);
 
 TEST(Context, ScalesStayNearOverALongChain) {
   ContextSpec spec{16, std::vector<int>(31, 33), {49, 48, 48}, 4, 33};
   spec.q_bits[0] = 45;
   const auto context = Context::create(spec);
-  for (int l = 0; l <= context->max_level(); ++l) EXPECT_NEAR(std::log2(context->scale(l)), 33, 0.02) << "level " << l;
+  for (Level l = 0; l <= context->max_level(); ++l)
+    EXPECT_NEAR(std::log2(context->scale(l)), 33, 0.02) << "level " << l;
 }
 
 TEST(Context, ChainOfDeliberatelyUnequalPrimes) {
@@ -122,7 +123,7 @@ TEST(Context, RefusesByTheActualPrimes) {
 }
 
 TEST(Context, RefusesFieldsOutOfRange) {
-  const ContextSpec good = testing::spec("n13_alpha2");
+  const ContextSpec good = support::spec("n13_alpha2");
   const auto refuses = [&](auto change, const std::vector<std::string>& words) {
     ContextSpec spec = good;
     change(spec);
@@ -145,7 +146,7 @@ TEST(Context, RefusesFieldsOutOfRange) {
 }
 
 TEST(Context, FingerprintTellsSpecificationsApart) {
-  const ContextSpec spec = testing::spec("n13_alpha1");
+  const ContextSpec spec = support::spec("n13_alpha1");
   EXPECT_EQ(Context::create(spec)->fingerprint(), Context::create(spec)->fingerprint());
   std::set<std::array<std::uint8_t, 16>> seen{Context::create(spec)->fingerprint()};
   const auto differs = [&](auto change) {
@@ -162,7 +163,7 @@ TEST(Context, FingerprintTellsSpecificationsApart) {
 }
 
 TEST(Context, GaloisElements) {
-  const auto context = Context::create(testing::spec("n12_alpha1"));
+  const auto context = Context::create(support::spec("n12_alpha1"));
   const std::uint64_t two_n = 2 * context->n();
   EXPECT_EQ(context->galois_element(0), 1u);
   EXPECT_EQ(context->galois_element(1), 5u);
@@ -175,7 +176,7 @@ TEST(Context, GaloisElements) {
 }
 
 TEST(Context, PermutationsAndSmallTablesAreSafeToRequestFromManyThreads) {
-  const auto context = Context::create(testing::spec("n12_alpha1"));
+  const auto context = Context::create(support::spec("n12_alpha1"));
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
@@ -183,7 +184,7 @@ TEST(Context, PermutationsAndSmallTablesAreSafeToRequestFromManyThreads) {
         const auto& permutation = context->permutation(context->galois_element(steps));
         ASSERT_EQ(permutation.size(), context->n());
         ASSERT_EQ(&permutation, &context->permutation(context->galois_element(steps)));
-        ASSERT_EQ(context->small_ntt(0, 5 + steps % 7).log_n(), 5 + steps % 7);
+        ASSERT_EQ(context->small_ntt(LimbIndex(0), 5 + steps % 7).log_n(), 5 + steps % 7);
       }
     });
   }

@@ -71,11 +71,12 @@ void reconstruct(const Context& context, const ring::Poly& poly, double* dst) {
   const std::size_t limbs = poly.limbs(), n = poly.n();
   std::vector<std::int64_t> digit(limbs);
   std::vector<std::vector<std::uint64_t>> q_mod(limbs);  // q_j mod q_i, j < i
-  for (std::size_t i = 0; i < limbs; ++i) {
-    for (std::size_t j = 0; j < i; ++j) q_mod[i].push_back(context.prime(i).reduce(context.prime(j).value()));
+  const LimbRange all(0, limbs);
+  for (const LimbIndex i : all) {
+    for (const LimbIndex j : LimbRange(0, i)) q_mod[i].push_back(context.prime(i).reduce(context.prime(j).value()));
   }
   for (std::size_t c = 0; c < n; ++c) {
-    for (std::size_t i = 0; i < limbs; ++i) {
+    for (const LimbIndex i : all) {
       const ring::Modulus& q = context.prime(i);
       std::uint64_t known = 0;  // the value of the digits below, modulo q_i, by Horner's rule
       for (std::size_t j = i; j-- > 0;) known = q.add(q.mul(known, q_mod[i][j]), q.from_signed(digit[j]));
@@ -85,7 +86,8 @@ void reconstruct(const Context& context, const ring::Poly& poly, double* dst) {
     }
     long double value = 0;
     for (std::size_t i = limbs; i-- > 0;) {
-      value = value * static_cast<long double>(context.prime(i).value()) + static_cast<long double>(digit[i]);
+      value =
+          value * static_cast<long double>(context.prime(LimbIndex(i)).value()) + static_cast<long double>(digit[i]);
     }
     dst[c] = static_cast<double>(value);
   }
@@ -117,17 +119,17 @@ Plaintext Encoder::encode_values(std::span<const Value> values, Level level, dou
   const double log_q = context.constants().log_q[level.top()];
   if (max_abs >= 1 && std::log2(max_abs) + 1 >= log_q) {
     fail("encode: a coefficient of 2^" + std::to_string(std::log2(max_abs)) + " does not fit the modulus 2^" +
-         std::to_string(log_q) + " of level " + std::to_string(level) + "; use a smaller scale or a higher level");
+         std::to_string(log_q) + " of level " + to_string(level) + "; use a smaller scale or a higher level");
   }
 
   Plaintext plaintext{ring::Poly(n, level.limbs()), level, scale, ring::Poly(n, special)};
   const int log_n = std::countr_zero(n);
-  const auto write = [&](std::uint64_t* row, std::size_t index) {
+  const auto write = [&](std::uint64_t* row, LimbIndex index) {
     write_residues(row, coefficients, max_abs, n, context.prime(index));
     ring::kernels().ntt_forward(row, context.small_ntt(index, log_n));
   };
-  for (std::size_t l = 0; l < plaintext.poly.limbs(); ++l) write(plaintext.poly.limb(l), l);
-  for (std::size_t k = 0; k < special; ++k) write(plaintext.special.limb(k), context.spec().q_bits.size() + k);
+  for (const LimbIndex l : level.primes()) write(plaintext.poly.limb(l), l);
+  for (std::size_t k = 0; k < special; ++k) write(plaintext.special.limb(k), context.special_index(k));
   return plaintext;
 }
 
@@ -175,7 +177,7 @@ std::vector<std::complex<double>> Encoder::decode(const Plaintext& plaintext) co
   if (plaintext.level < 0 || plaintext.level > context.max_level() || limbs != plaintext.level.limbs() ||
       !std::has_single_bit(n) || n < 2 * kMinPeriod || n > context.n()) {
     fail("decode: a plaintext of " + std::to_string(limbs) + " limbs of " + std::to_string(n) +
-         " coefficients at level " + std::to_string(plaintext.level) + " does not belong to this context");
+         " coefficients at level " + to_string(plaintext.level) + " does not belong to this context");
   }
   if (!std::isfinite(plaintext.scale) || plaintext.scale <= 0) {
     fail("decode: the scale " + std::to_string(plaintext.scale) + " is not positive");
@@ -183,7 +185,8 @@ std::vector<std::complex<double>> Encoder::decode(const Plaintext& plaintext) co
   ring::Poly poly = plaintext.poly;
   poly.mark_secret();
   const int log_n = std::countr_zero(n);
-  for (std::size_t l = 0; l < limbs; ++l) ring::kernels().ntt_inverse(poly.limb(l), context.small_ntt(l, log_n));
+  for (const LimbIndex l : plaintext.level.primes())
+    ring::kernels().ntt_inverse(poly.limb(l), context.small_ntt(l, log_n));
   ring::Buffer coefficients(n), buffer(n);
   for (ring::Buffer* decrypted : {&coefficients, &buffer}) decrypted->mark_secret();
   double* const coefficient = doubles(coefficients);

@@ -3,17 +3,17 @@
 #include <limits>
 #include <numbers>
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/detail/context_constants.h"
-#include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::Complex;
-using testing::expect_error;
-using testing::NamedSpec;
-using testing::Slots;
+using support::Complex;
+using support::expect_error;
+using support::NamedSpec;
+using support::Slots;
 
 class EncoderOf : public ::testing::TestWithParam<NamedSpec> {
  protected:
@@ -23,26 +23,26 @@ class EncoderOf : public ::testing::TestWithParam<NamedSpec> {
 
 // Rounding coefficients to integers: deviation 1/sqrt(12) of each.
 double rounding_bound(const Context& context, double scale) {
-  return testing::Noise{context}.slot_bound(std::sqrt(1.0 / 12), scale);
+  return support::Noise{context}.slot_bound(std::sqrt(1.0 / 12), scale);
 }
 
 TEST_P(EncoderOf, DecodesWhatItEncodesAtEveryLevel) {
-  const Slots values = testing::random_slots(context->slots(), 1);
-  for (int level = 0; level <= context->max_level(); ++level) {
+  const Slots values = support::random_slots(context->slots(), 1);
+  for (Level level = 0; level <= context->max_level(); ++level) {
     const double scale = context->scale(level);
     const Plaintext plaintext = encoder.encode(std::span<const Complex>(values), level, scale);
     EXPECT_EQ(plaintext.level, level);
     EXPECT_EQ(plaintext.scale, scale);
     EXPECT_EQ(plaintext.poly.n(), context->n());
-    EXPECT_EQ(plaintext.poly.limbs(), static_cast<std::size_t>(level) + 1);
-    EXPECT_LT(testing::error_of(encoder.decode(plaintext), values), rounding_bound(*context, scale));
+    EXPECT_EQ(plaintext.poly.limbs(), level.limbs());
+    EXPECT_LT(support::error_of(encoder.decode(plaintext), values), rounding_bound(*context, scale));
   }
 }
 
 TEST_P(EncoderOf, CompactEncodingIsTheEncodingOfTheRepeatedVector) {
-  const int level = context->max_level();
+  const Level level = context->max_level();
   for (std::size_t period = 1; period <= context->slots(); period *= 4) {
-    const std::vector<double> values = testing::random_reals(period, period);
+    const std::vector<double> values = support::random_reals(period, period);
     std::vector<double> repeated(context->slots());
     for (std::size_t i = 0; i < repeated.size(); ++i) repeated[i] = values[i % period];
     const double scale = context->scale(level);
@@ -63,21 +63,21 @@ TEST_P(EncoderOf, CompactEncodingIsTheEncodingOfTheRepeatedVector) {
     }
     EXPECT_EQ(different, 0u) << "period " << period;
     const Slots expected(repeated.begin(), repeated.end());
-    EXPECT_LT(testing::error_of(encoder.decode(compact), expected), rounding_bound(*context, scale));
-    EXPECT_LT(testing::error_of(encoder.decode(full), expected), rounding_bound(*context, scale));
+    EXPECT_LT(support::error_of(encoder.decode(compact), expected), rounding_bound(*context, scale));
+    EXPECT_LT(support::error_of(encoder.decode(full), expected), rounding_bound(*context, scale));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Specs, EncoderOf, ::testing::ValuesIn(testing::specs()), testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Specs, EncoderOf, ::testing::ValuesIn(support::specs()), support::name_of);
 
 // X^k encodes to zeta^(k 5^i): the transform agrees with its definition through the NTT domain as well.
 TEST(Encoder, DecodesMonomialsToPowersOfTheRoot) {
-  const auto context = Context::create(testing::spec("n12_alpha1"));
+  const auto context = Context::create(support::spec("n12_alpha1"));
   const Encoder encoder(context);
   const std::size_t n = context->n();
   for (const std::size_t k : {std::size_t{0}, std::size_t{1}, std::size_t{77}, n / 2, n - 1}) {
     Plaintext plaintext{ring::Poly(n, 2), 1, 1.0};
-    for (std::size_t l = 0; l < 2; ++l) {
+    for (const LimbIndex l : plaintext.level.primes()) {
       std::fill_n(plaintext.poly.limb(l), n, 0);
       plaintext.poly.limb(l)[k] = 3;
       ring::kernels().ntt_forward(plaintext.poly.limb(l), context->ntt(l));
@@ -94,22 +94,22 @@ TEST(Encoder, DecodesMonomialsToPowersOfTheRoot) {
 
 // Coefficients of every size up to half the modulus survive, with the relative precision of doubles.
 TEST(Encoder, DecodesLargeCoefficientsExactly) {
-  const auto context = Context::create(testing::spec("n14_alpha3"));
+  const auto context = Context::create(support::spec("n14_alpha3"));
   const Encoder encoder(context);
-  const Slots values = testing::random_slots(context->slots(), 5);
-  const int level = context->max_level();
-  const double log_q = context->constants().log_q[static_cast<std::size_t>(level)];
+  const Slots values = support::random_slots(context->slots(), 5);
+  const Level level = context->max_level();
+  const double log_q = context->constants().log_q[level.top()];
   for (double log_scale = 40; log_scale < log_q - 4; log_scale += 37.3) {
     const Plaintext plaintext = encoder.encode(std::span<const Complex>(values), level, std::exp2(log_scale));
-    EXPECT_LT(testing::error_of(encoder.decode(plaintext), values), std::max(1e-13, 64 * std::exp2(-log_scale) * 6))
+    EXPECT_LT(support::error_of(encoder.decode(plaintext), values), std::max(1e-13, 64 * std::exp2(-log_scale) * 6))
         << log_scale;
   }
 }
 
 TEST(Encoder, RealPartsOnly) {
-  const auto context = Context::create(testing::spec("n12_alpha1"));
+  const auto context = Context::create(support::spec("n12_alpha1"));
   const Encoder encoder(context);
-  const std::vector<double> values = testing::random_reals(64, 3);
+  const std::vector<double> values = support::random_reals(64, 3);
   const std::vector<double> decoded =
       encoder.decode_real(encoder.encode(std::span<const double>(values), 1, context->scale(1)));
   ASSERT_EQ(decoded.size(), context->slots());
@@ -119,9 +119,9 @@ TEST(Encoder, RealPartsOnly) {
 }
 
 TEST(Encoder, RefusesMisuse) {
-  const auto context = Context::create(testing::spec("n12_alpha1"));
+  const auto context = Context::create(support::spec("n12_alpha1"));
   const Encoder encoder(context);
-  const auto refuses = [&](std::vector<double> values, int level, double scale, std::vector<std::string> words) {
+  const auto refuses = [&](std::vector<double> values, Level level, double scale, std::vector<std::string> words) {
     expect_error(ErrorCode::crypto, words, [&] { encoder.encode(std::span<const double>(values), level, scale); });
   };
   refuses({}, 0, 1, {"0 values"});

@@ -21,7 +21,7 @@ Ciphertext Evaluator::add(const Ciphertext& a, const Ciphertext& b) const {
   check_same_scale("add", a.scale, b.scale);
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale);
   for (std::size_t p = 0; p < a.parts.size(); ++p) {
-    for (std::size_t i = 0; i < a.parts[p].limbs(); ++i) {
+    for (const LimbIndex i : a.level.primes()) {
       if (p < b.parts.size()) {
         kernels().add(result.parts[p].limb(i), a.parts[p].limb(i), b.parts[p].limb(i), context_->n(),
                       context_->prime(i));
@@ -40,7 +40,7 @@ Ciphertext Evaluator::sub(const Ciphertext& a, const Ciphertext& b) const {
   check_same_scale("sub", a.scale, b.scale);
   Ciphertext result = new_ciphertext(*context_, std::max(a.parts.size(), b.parts.size()), a.level, a.scale);
   for (std::size_t p = 0; p < result.parts.size(); ++p) {
-    for (std::size_t i = 0; i < result.parts[p].limbs(); ++i) {
+    for (const LimbIndex i : a.level.primes()) {
       std::uint64_t* const out = result.parts[p].limb(i);
       if (p >= b.parts.size()) {
         std::copy_n(a.parts[p].limb(i), context_->n(), out);
@@ -58,7 +58,7 @@ Ciphertext Evaluator::negate(const Ciphertext& a) const {
   check_shape("negate", *context_, a);
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale);
   for (std::size_t p = 0; p < a.parts.size(); ++p) {
-    for (std::size_t i = 0; i < a.parts[p].limbs(); ++i) {
+    for (const LimbIndex i : a.level.primes()) {
       kernels().neg(result.parts[p].limb(i), a.parts[p].limb(i), context_->n(), context_->prime(i));
     }
   }
@@ -71,7 +71,7 @@ Ciphertext Evaluator::add_plain(const Ciphertext& a, const Plaintext& b) const {
   check_same_scale("add_plain", a.scale, b.scale);
   const std::size_t n = context_->n(), run = n / b.poly.n();
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale);
-  for (std::size_t i = 0; i < a.parts[0].limbs(); ++i) {
+  for (const LimbIndex i : a.level.primes()) {
     if (run == 1) {
       kernels().add(result.parts[0].limb(i), a.parts[0].limb(i), b.poly.limb(i), n, context_->prime(i));
     } else {
@@ -88,7 +88,7 @@ Ciphertext Evaluator::mul_plain(const Ciphertext& a, const Plaintext& b) const {
   check_product_scale("mul_plain", *context_, a.scale * b.scale, a.level);
   const std::size_t n = context_->n(), run = n / b.poly.n();
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale * b.scale);
-  for (std::size_t i = 0; i < a.parts[0].limbs(); ++i) {
+  for (const LimbIndex i : a.level.primes()) {
     const std::uint64_t* const factor = b.poly.limb(i);
     for (std::size_t p = 0; p < a.parts.size(); ++p) {
       const std::uint64_t* const in = a.parts[p].limb(i);
@@ -111,7 +111,7 @@ Ciphertext Evaluator::mul_scalar(const Ciphertext& a, double factor, double fact
   check_product_scale("mul_scalar", *context_, a.scale * factor_scale, a.level);
   const double constant = std::nearbyint(factor * factor_scale);
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale * factor_scale);
-  for (std::size_t i = 0; i < a.parts[0].limbs(); ++i) {
+  for (const LimbIndex i : a.level.primes()) {
     const std::uint64_t w = residue_of(constant, context_->prime(i));
     for (std::size_t p = 0; p < a.parts.size(); ++p) {
       kernels().mul_scalar(result.parts[p].limb(i), a.parts[p].limb(i), w, context_->n(), context_->prime(i));
@@ -126,7 +126,7 @@ Ciphertext Evaluator::multiply_i(const Ciphertext& a) const {
   check_shape("multiply_i", *context_, a);
   const std::size_t half = context_->n() / 2;
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level, a.scale);
-  for (std::size_t i = 0; i < a.parts[0].limbs(); ++i) {
+  for (const LimbIndex i : a.level.primes()) {
     const ring::Modulus& q = context_->prime(i);
     const std::uint64_t unit = context_->ntt(i).roots()[1];
     for (std::size_t p = 0; p < a.parts.size(); ++p) {

@@ -16,7 +16,7 @@ namespace thex::ckks {
 // The digits of c_1, extended to all primes: the expensive half of a rotation, shared by many rotations of one
 // ciphertext (hoisting, Halevi-Shoup 2018).
 struct Decomposition {
-  int level = 0;
+  Level level;
   std::vector<ring::Poly> digits;  // digit_count(level), level + 1 + special_count limbs each, NTT domain
 };
 
@@ -45,10 +45,10 @@ class Evaluator {
   // Divides by q_level: one level down, scale divided by that prime.
   Ciphertext rescale(const Ciphertext& a) const;
   // Forgets limbs: same value and scale, lower level.
-  Ciphertext drop_to(const Ciphertext& a, int level) const;
+  Ciphertext drop_to(const Ciphertext& a, Level level) const;
   // Lower level at that level's canonical scale: drop, multiply by a constant near 1 and rescale. Needs level <
   // a.level, or a already at `level` with its canonical scale.
-  Ciphertext align_to(const Ciphertext& a, int level) const;
+  Ciphertext align_to(const Ciphertext& a, Level level) const;
 
   // Every slot times the imaginary unit: exact, level and scale stay.
   Ciphertext multiply_i(const Ciphertext& a) const;

@@ -1,19 +1,19 @@
 // Algebraic laws that hold whatever the values: on random inputs, rotations and levels.
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::error_of;
-using testing::identical;
-using testing::Party;
-using testing::Slots;
+using support::error_of;
+using support::identical;
+using support::Party;
+using support::Slots;
 
 class Laws : public ::testing::TestWithParam<int> {
  protected:
   // A different vector and level for each seed.
   Ciphertext random(int which) {
-    return p.encrypt(testing::random_slots(p.context->slots(), static_cast<std::uint64_t>(1000 * GetParam() + which)),
+    return p.encrypt(support::random_slots(p.context->slots(), static_cast<std::uint64_t>(1000 * GetParam() + which)),
                      level);
   }
   // Both sides decrypt to the same values within a few key switches and fresh errors at that scale.
@@ -24,9 +24,9 @@ class Laws : public ::testing::TestWithParam<int> {
     EXPECT_LT(error_of(p.decrypt(left), p.decrypt(right)), bound);
   }
 
-  Party& p = testing::party("n13_alpha2");
+  Party& p = support::party("n13_alpha2");
   const Evaluator& ev = p.evaluator;
-  const int level = 1 + GetParam() % p.top();
+  const Level level = 1 + GetParam() % p.top().number();
 };
 
 TEST_P(Laws, AdditionIsAGroup) {
@@ -41,7 +41,7 @@ TEST_P(Laws, MultiplicationCommutesAndDistributes) {
   const Ciphertext a = random(1), b = random(2), c = random(3);
   EXPECT_TRUE(identical(ev.mul(a, b), ev.mul(b, a)));
   EXPECT_TRUE(identical(ev.mul(ev.add(a, b), c), ev.add(ev.mul(a, c), ev.mul(b, c))));
-  const Plaintext w = p.encode(testing::random_slots(32, 9), level, p.context->scale(level));
+  const Plaintext w = p.encode(support::random_slots(32, 9), level, p.context->scale(level));
   EXPECT_TRUE(identical(ev.mul_plain(ev.add(a, b), w), ev.add(ev.mul_plain(a, w), ev.mul_plain(b, w))));
   const Ciphertext* const x[] = {&a, &b};
   const Ciphertext* const y[] = {&b, &c};
@@ -80,7 +80,7 @@ TEST_P(Laws, ConjugationIsAnInvolutionAndCommutesWithRotation) {
 
 TEST_P(Laws, DroppingCommutesWithArithmetic) {
   const Ciphertext a = random(1), b = random(2);
-  const int lower = level - 1;
+  const Level lower = level - 1;
   EXPECT_TRUE(identical(ev.drop_to(ev.add(a, b), lower), ev.add(ev.drop_to(a, lower), ev.drop_to(b, lower))));
   expect_close(ev.drop_to(ev.rotate(a, 1, p.keys), lower), ev.rotate(ev.drop_to(a, lower), 1, p.keys), 2);
 }

@@ -15,7 +15,7 @@ using ring::kernels;
 Ciphertext Evaluator::rescale(const Ciphertext& a) const {
   check_shape("rescale", *context_, a);
   if (a.level == 0) refuse("rescale", "the ciphertext is at level 0; no levels are left");
-  const auto top = static_cast<std::size_t>(a.level);
+  const LimbIndex top = a.level.top();
   const std::uint64_t dropped = context_->prime(top).value();
   const std::size_t n = context_->n();
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), a.level - 1, a.scale / static_cast<double>(dropped));
@@ -28,7 +28,7 @@ Ciphertext Evaluator::rescale(const Ciphertext& a) const {
     kernels().ntt_inverse(last.limb(p), context_->ntt(top));
   }
   ring::Buffer scratch(n);
-  for (std::size_t i = 0; i < top; ++i) {
+  for (const LimbIndex i : result.level.primes()) {
     for (std::size_t p = 0; p < a.parts.size(); ++p) {
       // Centred remainders make the quotient the nearest integer.
       kernels().divide_switched(result.parts[p].limb(i), a.parts[p].limb(i), last.limb(p), dropped,
@@ -38,7 +38,7 @@ Ciphertext Evaluator::rescale(const Ciphertext& a) const {
   return result;
 }
 
-Ciphertext Evaluator::drop_to(const Ciphertext& a, int level) const {
+Ciphertext Evaluator::drop_to(const Ciphertext& a, Level level) const {
   check_shape("drop_to", *context_, a);
   check_lower("drop_to", a.level, level);
   Ciphertext result = new_ciphertext(*context_, a.parts.size(), level, a.scale);
@@ -48,24 +48,24 @@ Ciphertext Evaluator::drop_to(const Ciphertext& a, int level) const {
   return result;
 }
 
-Ciphertext Evaluator::align_to(const Ciphertext& a, int level) const {
+Ciphertext Evaluator::align_to(const Ciphertext& a, Level level) const {
   check_shape("align_to", *context_, a);
   check_lower("align_to", a.level, level);
   const double target = context_->scale(level);
   if (level == a.level) {
     if (!same_scale(a.scale, target)) {
-      refuse("align_to", "the ciphertext is at level " + std::to_string(level) + " with scale " + log_scale(a.scale) +
+      refuse("align_to", "the ciphertext is at level " + to_string(level) + " with scale " + log_scale(a.scale) +
                              ", not the canonical " + log_scale(target) + "; a lower level is needed to change it");
     }
     Ciphertext result = a;
     result.scale = target;
     return result;
   }
-  const double dropped = static_cast<double>(context_->prime(static_cast<std::size_t>(level) + 1).value());
+  const double dropped = static_cast<double>(context_->prime((level + 1).top()).value());
   const double constant = target / a.scale * dropped;
   if (constant < 0x1p20) {
     refuse("align_to", "the scale " + log_scale(a.scale) + " is too large to reach " + log_scale(target) +
-                           " at level " + std::to_string(level) + " by one rescaling; rescale first");
+                           " at level " + to_string(level) + " by one rescaling; rescale first");
   }
   Ciphertext result = rescale(mul_scalar(drop_to(a, level + 1), 1.0, constant));
   result.scale = target;  // instead of the same number with the rounding errors of double precision

@@ -17,7 +17,7 @@ using ring::kernels;
 namespace {
 
 const SwitchingKey& relinearization_key(const char* operation, const Context& context, const EvaluationKeys& keys,
-                                        int level) {
+                                        Level level) {
   if (!keys.relinearization) {
     throw Error(ErrorCode::keys, std::string(operation) + ": no relinearisation key is present");
   }
@@ -45,7 +45,7 @@ Ciphertext Evaluator::inner_product(std::span<const Ciphertext* const> a, std::s
     refuse("mul", std::to_string(a.size()) + " and " + std::to_string(b.size()) +
                       " factors; expected equal numbers, at least one");
   }
-  const int level = a[0]->level;
+  const Level level = a[0]->level;
   const double scale = a[0]->scale * b[0]->scale;
   for (std::size_t k = 0; k < a.size(); ++k) {
     check_shape("mul", *context_, *a[k], 2, 2);
@@ -60,7 +60,7 @@ Ciphertext Evaluator::inner_product(std::span<const Ciphertext* const> a, std::s
   std::vector<const std::uint64_t*> x, y;
   x.reserve(2 * a.size());
   y.reserve(2 * a.size());
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(level); ++i) {
+  for (const LimbIndex i : level.primes()) {
     for (std::size_t degree = 0; degree < 3; ++degree) {
       x.clear();
       y.clear();
@@ -84,7 +84,7 @@ Ciphertext Evaluator::inner_product_plain(std::span<const Ciphertext* const> a,
     refuse(kName, std::to_string(a.size()) + " ciphertexts and " + std::to_string(b.size()) +
                       " plaintexts; expected equal numbers, at least one");
   }
-  const int level = a[0]->level;
+  const Level level = a[0]->level;
   const double scale = a[0]->scale * b[0]->scale;
   std::vector<std::size_t> sizes;  // of the compact polynomials that occur
   for (std::size_t k = 0; k < a.size(); ++k) {
@@ -101,7 +101,7 @@ Ciphertext Evaluator::inner_product_plain(std::span<const Ciphertext* const> a,
   Ciphertext result = new_ciphertext(*context_, 2, level, scale);
   ring::Buffer partial(sizes.size() > 1 ? n : 0);
   std::vector<const std::uint64_t*> x, y;
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(level); ++i) {
+  for (const LimbIndex i : level.primes()) {
     for (std::size_t p = 0; p < 2; ++p) {
       std::uint64_t* const out = result.parts[p].limb(i);
       for (std::size_t s = 0; s < sizes.size(); ++s) {
@@ -132,7 +132,7 @@ Ciphertext Evaluator::relinearize_rescale(const Ciphertext& a, const EvaluationK
   if (a.level == 0) refuse("relinearize_rescale", "the ciphertext is at level 0; no levels are left");
   if (a.parts.size() == 2) return rescale(a);
   const SwitchingKey& key = relinearization_key("relinearize_rescale", *context_, keys, a.level);
-  const auto dropped = static_cast<double>(context_->prime(static_cast<std::size_t>(a.level)).value());
+  const auto dropped = static_cast<double>(context_->prime(a.level.top()).value());
   return relinearized(*context_, a, key, rescaling_divisor(*context_, a.level), a.scale / dropped);
 }
 

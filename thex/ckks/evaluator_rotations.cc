@@ -46,13 +46,12 @@ Decomposition Evaluator::decompose(const Ciphertext& a) const {
 Ciphertext Evaluator::rotate_hoisted(const Ciphertext& a, const Decomposition& digits, int steps,
                                      const EvaluationKeys& keys) const {
   check_shape("rotate_hoisted", *context_, a, 2, 2);
-  const std::size_t limbs = static_cast<std::size_t>(a.level) + 1 + context_->special_count();
+  const std::size_t limbs = a.level.limbs() + context_->special_count();
   bool good = digits.level == a.level && digits.digits.size() == context_->digit_count(a.level);
   for (const ring::Poly& digit : digits.digits) good = good && digit.n() == context_->n() && digit.limbs() == limbs;
   if (!good) {
     refuse("rotate_hoisted", "a decomposition of " + std::to_string(digits.digits.size()) + " digits at level " +
-                                 std::to_string(digits.level) + " for a ciphertext at level " +
-                                 std::to_string(a.level));
+                                 to_string(digits.level) + " for a ciphertext at level " + to_string(a.level));
   }
   const std::uint64_t g = context_->galois_element(steps);
   if (g == 1) return a;

@@ -1,33 +1,33 @@
 // Every operation against complex arithmetic in clear, with the error bound that the noise analysis gives.
 #include "thex/ckks/evaluator.h"
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/detail/context_constants.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::Complex;
-using testing::error_of;
-using testing::NamedSpec;
-using testing::Party;
-using testing::Slots;
-using testing::zip;
+using support::Complex;
+using support::error_of;
+using support::NamedSpec;
+using support::Party;
+using support::Slots;
+using support::zip;
 
 class EvaluatorOf : public ::testing::TestWithParam<NamedSpec> {
  protected:
   EvaluatorOf() {
-    for (int level = 0; level <= p.top(); ++level) levels.push_back(level);
+    for (Level level = 0; level <= p.top(); ++level) levels.push_back(level);
   }
 
-  Party& p = testing::party(GetParam().name);
+  Party& p = support::party(GetParam().name);
   const Evaluator& ev = p.evaluator;
-  Slots a = testing::random_slots(p.context->slots(), 1), b = testing::random_slots(p.context->slots(), 2);
-  std::vector<int> levels;
+  Slots a = support::random_slots(p.context->slots(), 1), b = support::random_slots(p.context->slots(), 2);
+  std::vector<Level> levels;
 };
 
 TEST_P(EvaluatorOf, AddSubNegate) {
-  for (const int level : levels) {
+  for (const Level level : levels) {
     const Ciphertext x = p.encrypt(a, level), y = p.encrypt(b, level);
     const double bound = 2 * p.fresh_bound(level);
     EXPECT_LT(error_of(p.decrypt(ev.add(x, y)), zip(a, b, std::plus<>())), bound);
@@ -37,7 +37,7 @@ TEST_P(EvaluatorOf, AddSubNegate) {
 }
 
 TEST_P(EvaluatorOf, AddPlainFullAndCompact) {
-  for (const int level : levels) {
+  for (const Level level : levels) {
     const Ciphertext x = p.encrypt(a, level);
     const double scale = p.context->scale(level), bound = 2 * p.fresh_bound(level);
     EXPECT_LT(error_of(p.decrypt(ev.add_plain(x, p.encode(b, level, scale))), zip(a, b, std::plus<>())), bound);
@@ -53,7 +53,7 @@ TEST_P(EvaluatorOf, AddPlainFullAndCompact) {
 // A product with a plaintext: the fresh error times |b|, the plaintext's rounding times |a|; then the rescaling's
 // rounding.
 TEST_P(EvaluatorOf, MulPlainAndRescale) {
-  for (const int level : levels) {
+  for (const Level level : levels) {
     if (level == 0) continue;
     const Ciphertext x = p.encrypt(a, level);
     const double scale = p.context->scale(level);
@@ -75,7 +75,7 @@ TEST_P(EvaluatorOf, MulPlainAndRescale) {
 }
 
 TEST_P(EvaluatorOf, MulScalar) {
-  const int level = p.top();
+  const Level level = p.top();
   const Ciphertext x = p.encrypt(a, level);
   for (const double factor : {1.0, -1.0, 0.0, 3.25, -0.3333333333333333, 100.0}) {
     const double scale = 0x1p20;
@@ -89,7 +89,7 @@ TEST_P(EvaluatorOf, MulScalar) {
 
 // |a|, |b| <= sqrt 2, so a product's error is at most 3 fresh errors.
 TEST_P(EvaluatorOf, MulRelinearizeRescale) {
-  for (const int level : levels) {
+  for (const Level level : levels) {
     if (level == 0) continue;
     const Ciphertext product = ev.mul(p.encrypt(a, level), p.encrypt(b, level));
     ASSERT_EQ(product.parts.size(), 3u);
@@ -108,7 +108,7 @@ TEST_P(EvaluatorOf, MulRelinearizeRescale) {
     EXPECT_EQ(merged.level, level - 1);
     EXPECT_EQ(merged.scale, p.context->scale(level - 1));
     EXPECT_LT(error_of(p.decrypt(merged), expected), bound + p.rounding_bound(rescaled.scale));
-    EXPECT_TRUE(testing::identical(ev.relinearize_rescale(relinearized, p.keys), rescaled));
+    EXPECT_TRUE(support::identical(ev.relinearize_rescale(relinearized, p.keys), rescaled));
     // Three parts can be rescaled before they are relinearised.
     const Ciphertext early = ev.relinearize(ev.rescale(product), p.keys);
     const double late_bound =
@@ -118,34 +118,34 @@ TEST_P(EvaluatorOf, MulRelinearizeRescale) {
 }
 
 TEST_P(EvaluatorOf, RotateConjugateAndHoistedRotate) {
-  for (const int level : levels) {
+  for (const Level level : levels) {
     const Ciphertext x = p.encrypt(a, level);
     const double bound = p.fresh_bound(level) + p.switch_bound(level, x.scale);
     const Decomposition digits = ev.decompose(x);
     for (const int steps : {1, -1, 3, 8}) {
       const Ciphertext plain = ev.rotate(x, steps, p.keys);
-      EXPECT_LT(error_of(p.decrypt(plain), testing::rotated(a, steps)), bound) << steps << " at level " << level;
-      EXPECT_TRUE(testing::identical(plain, ev.rotate_hoisted(x, digits, steps, p.keys))) << steps;
+      EXPECT_LT(error_of(p.decrypt(plain), support::rotated(a, steps)), bound) << steps << " at level " << level;
+      EXPECT_TRUE(support::identical(plain, ev.rotate_hoisted(x, digits, steps, p.keys))) << steps;
     }
-    EXPECT_TRUE(testing::identical(ev.rotate(x, 0, p.keys), x));
-    EXPECT_TRUE(testing::identical(ev.rotate_hoisted(x, digits, static_cast<int>(a.size()), p.keys), x));
+    EXPECT_TRUE(support::identical(ev.rotate(x, 0, p.keys), x));
+    EXPECT_TRUE(support::identical(ev.rotate_hoisted(x, digits, static_cast<int>(a.size()), p.keys), x));
     const Slots conjugated = zip(a, a, [](Complex u, Complex) { return std::conj(u); });
     EXPECT_LT(error_of(p.decrypt(ev.conjugate(x, p.keys)), conjugated), bound);
     const Slots turned = zip(a, a, [](Complex u, Complex) { return u * Complex(0, 1); });
     EXPECT_LT(error_of(p.decrypt(ev.multiply_i(x)), turned), p.fresh_bound(level));
-    EXPECT_TRUE(testing::identical(ev.multiply_i(ev.multiply_i(x)), ev.negate(x)));
+    EXPECT_TRUE(support::identical(ev.multiply_i(ev.multiply_i(x)), ev.negate(x)));
   }
 }
 
 TEST_P(EvaluatorOf, InnerProductPlainMixesFullAndCompact) {
-  const int level = std::max(p.top(), 1);
+  const Level level = std::max<Level>(p.top(), 1);
   const double scale = p.context->scale(level);
   std::vector<Ciphertext> x;
   std::vector<Plaintext> y;
   Slots expected(a.size());
   const std::size_t periods[] = {p.context->slots(), 16, 64, 16, 64, p.context->slots(), 1};
   for (std::size_t k = 0; k < std::size(periods); ++k) {
-    const Slots u = testing::random_slots(a.size(), 10 + k), v = testing::random_slots(periods[k], 30 + k);
+    const Slots u = support::random_slots(a.size(), 10 + k), v = support::random_slots(periods[k], 30 + k);
     x.push_back(p.encrypt(u, level));
     y.push_back(p.encode(v, level, scale));
     for (std::size_t i = 0; i < a.size(); ++i) expected[i] += u[i] * v[i % v.size()];
@@ -161,15 +161,15 @@ TEST_P(EvaluatorOf, InnerProductPlainMixesFullAndCompact) {
   // The same as separate products, bit for bit.
   Ciphertext separate = ev.mul_plain(x[0], y[0]);
   for (std::size_t k = 1; k < x.size(); ++k) separate = ev.add(separate, ev.mul_plain(x[k], y[k]));
-  EXPECT_TRUE(testing::identical(sum, separate));
+  EXPECT_TRUE(support::identical(sum, separate));
 }
 
 TEST_P(EvaluatorOf, InnerProductOfCiphertexts) {
-  const int level = p.top();
+  const Level level = p.top();
   std::vector<Ciphertext> x, y;
   Slots expected(a.size());
   for (std::uint64_t k = 0; k < 5; ++k) {
-    const Slots u = testing::random_slots(a.size(), 50 + k), v = testing::random_slots(a.size(), 70 + k);
+    const Slots u = support::random_slots(a.size(), 50 + k), v = support::random_slots(a.size(), 70 + k);
     x.push_back(p.encrypt(u, level));
     y.push_back(p.encrypt(v, level));
     for (std::size_t i = 0; i < a.size(); ++i) expected[i] += u[i] * v[i];
@@ -187,7 +187,7 @@ TEST_P(EvaluatorOf, InnerProductOfCiphertexts) {
 
 TEST_P(EvaluatorOf, DropToKeepsTheValue) {
   const Ciphertext x = p.encrypt(a, p.top());
-  for (const int level : levels) {
+  for (const Level level : levels) {
     const Ciphertext dropped = ev.drop_to(x, level);
     EXPECT_EQ(dropped.level, level);
     EXPECT_EQ(dropped.scale, x.scale);
@@ -197,7 +197,7 @@ TEST_P(EvaluatorOf, DropToKeepsTheValue) {
 
 TEST_P(EvaluatorOf, AlignToReachesTheCanonicalScaleOfEveryLowerLevel) {
   const Ciphertext x = p.encrypt(a, p.top());
-  for (const int level : levels) {
+  for (const Level level : levels) {
     const Ciphertext aligned = ev.align_to(x, level);
     EXPECT_EQ(aligned.level, level);
     EXPECT_EQ(aligned.scale, p.context->scale(level));
@@ -214,10 +214,10 @@ TEST_P(EvaluatorOf, ScalesAreCanonicalAlongAChain) {
   Ciphertext x = p.encrypt(a, p.top());
   Slots expected = a;
   double bound = p.fresh_bound(p.top());
-  for (int level = p.top(); level > 0; --level) {
+  for (Level level = p.top(); level > 0; --level) {
     double largest = 0;
     for (const Complex& slot : expected) largest = std::max(largest, std::abs(slot));
-    if (level % 2 == 0) {
+    if (level.number() % 2 == 0) {
       const Ciphertext square = ev.mul(x, x);
       bound = 2 * largest * bound + bound * bound + p.switch_bound(level, square.scale);
       x = ev.rescale(ev.relinearize(square, p.keys));
@@ -233,7 +233,7 @@ TEST_P(EvaluatorOf, ScalesAreCanonicalAlongAChain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Specs, EvaluatorOf, ::testing::ValuesIn(testing::specs()), testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Specs, EvaluatorOf, ::testing::ValuesIn(support::specs()), support::name_of);
 
 // One large ring: eleven levels, digits of four limbs, the last one short.
 TEST(Evaluator, LargeRing) {
@@ -241,9 +241,9 @@ TEST(Evaluator, LargeRing) {
   spec.q_bits[0] = 50;
   Party p(spec);
   p.make_keys({{{5, p.top()}}, p.top(), -1});
-  const Slots a = testing::random_slots(p.context->slots(), 1);
+  const Slots a = support::random_slots(p.context->slots(), 1);
   const Ciphertext x = p.encrypt(a, p.top());
-  EXPECT_LT(error_of(p.decrypt(p.evaluator.rotate(x, 5, p.keys)), testing::rotated(a, 5)),
+  EXPECT_LT(error_of(p.decrypt(p.evaluator.rotate(x, 5, p.keys)), support::rotated(a, 5)),
             p.fresh_bound(p.top()) + p.switch_bound(p.top(), x.scale));
   const Ciphertext square = p.evaluator.rescale(p.evaluator.relinearize(p.evaluator.mul(x, x), p.keys));
   EXPECT_EQ(square.scale, p.context->scale(p.top() - 1));
@@ -253,8 +253,8 @@ TEST(Evaluator, LargeRing) {
 
 // More terms than one kernel call takes.
 TEST(Evaluator, InnerProductPlainOfManyTerms) {
-  Party& p = testing::party("n12_alpha1");
-  const Slots a = testing::random_slots(p.context->slots(), 3);
+  Party& p = support::party("n12_alpha1");
+  const Slots a = support::random_slots(p.context->slots(), 3);
   const Ciphertext x = p.encrypt(a, 1);
   const std::size_t count = 1500;
   const Plaintext one = p.encode(std::vector<double>{1.0 / 1500}, 1, 0x1p35);

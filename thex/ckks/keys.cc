@@ -6,18 +6,18 @@
 
 namespace thex::ckks {
 
-std::size_t limb_prime(const Context& context, Level level, std::size_t position) {
-  return position < level.limbs() ? position : context.spec().q_bits.size() + (position - level.limbs());
+LimbIndex limb_prime(const Context& context, Level level, std::size_t position) {
+  return position < level.limbs() ? LimbIndex(position) : context.special_index(position - level.limbs());
 }
 
-std::size_t limb_position(const Context& context, Level level, std::size_t index) {
-  const std::size_t first_special = context.spec().q_bits.size();
+std::size_t limb_position(const Context& context, Level level, LimbIndex index) {
+  const LimbIndex first_special = context.special_index(0);
   return index < first_special ? index : level.limbs() + (index - first_special);
 }
 
 ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, Level level) {
   ring::Poly poly(context.n(), level.limbs());
-  for (std::size_t i = 0; i < poly.limbs(); ++i) {
+  for (const LimbIndex i : level.primes()) {
     ring::Prng prng(seed, i);
     ring::sample_uniform(prng, poly.limb(i), poly.n(), context.prime(i));
   }
@@ -29,7 +29,7 @@ std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed
   for (std::size_t d = 0; d < context.digit_count(level); ++d) {
     ring::Poly& poly = digits.emplace_back(context.n(), level.limbs() + context.special_count());
     for (std::size_t position = 0; position < poly.limbs(); ++position) {
-      const std::size_t index = limb_prime(context, level, position);
+      const LimbIndex index = limb_prime(context, level, position);
       ring::Prng prng(seed, (static_cast<std::uint64_t>(d) << 32) + index);
       ring::sample_uniform(prng, poly.limb(position), poly.n(), context.prime(index));
     }
@@ -45,15 +45,15 @@ const SwitchingKey& EvaluationKeys::rotation(const Context& context, int steps, 
   }
   if (found->second.level < level) {
     throw Error(ErrorCode::keys, "the key for a rotation by " + std::to_string(steps) + " slots is made for level " +
-                                     std::to_string(found->second.level) + ", but the ciphertext is at level " +
-                                     std::to_string(level));
+                                     to_string(found->second.level) + ", but the ciphertext is at level " +
+                                     to_string(level));
   }
   return found->second;
 }
 
-std::map<std::uint64_t, int> galois_levels(const Context& context, const KeyRequirements& required) {
-  std::map<std::uint64_t, int> levels;
-  const auto add = [&](std::uint64_t element, int level) {
+std::map<std::uint64_t, Level> galois_levels(const Context& context, const KeyRequirements& required) {
+  std::map<std::uint64_t, Level> levels;
+  const auto add = [&](std::uint64_t element, Level level) {
     context.check_level("key requirements", level);
     const auto [at, inserted] = levels.try_emplace(element, level);
     if (!inserted && at->second < level) at->second = level;

@@ -27,9 +27,9 @@ struct SwitchingKey {
 };
 
 // The prime index (context numbering) of limb `position` in a key of `level`: q_0..q_level, then the special primes.
-std::size_t limb_prime(const Context& context, Level level, std::size_t position);
+LimbIndex limb_prime(const Context& context, Level level, std::size_t position);
 // Its inverse: where the limb of prime `index` stands.
-std::size_t limb_position(const Context& context, Level level, std::size_t index);
+std::size_t limb_position(const Context& context, Level level, LimbIndex index);
 // The uniform halves that a seed stands for: of a ciphertext or public key at `level`, and of a switching key.
 ring::Poly expand_uniform(const Context& context, const ring::Seed& seed, Level level);
 std::vector<ring::Poly> expand_key_half(const Context& context, const ring::Seed& seed, Level level);
@@ -51,13 +51,13 @@ struct EvaluationKeys {
 
 // Which keys a computation needs, each with the highest level at which it is used.
 struct KeyRequirements {
-  std::map<int, int> rotations;    // steps -> level
-  int relinearization_level = -1;  // -1: not needed
-  int conjugation_level = -1;
+  std::map<int, Level> rotations;    // steps -> level
+  Level relinearization_level = -1;  // -1: not needed
+  Level conjugation_level = -1;
 };
 
 // The Galois keys of `required`: element -> level. Steps that are equal modulo N/2 are one key at the higher level; a
 // rotation by 0 needs none.
-std::map<std::uint64_t, int> galois_levels(const Context& context, const KeyRequirements& required);
+std::map<std::uint64_t, Level> galois_levels(const Context& context, const KeyRequirements& required);
 
 }  // namespace thex::ckks

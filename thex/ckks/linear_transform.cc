@@ -67,7 +67,7 @@ class Transforms {
         return rotated_[a].galois_element() < rotated_[b].galois_element();
       });
     }
-    const std::size_t limbs = static_cast<std::size_t>(level_) + 1 + (extended_ ? context.special_count() : 0);
+    const std::size_t limbs = level_.limbs() + (extended_ ? context.special_count() : 0);
     parallel(limbs, [&](std::size_t position) { inner_sums(position); });
   }
 
@@ -152,7 +152,7 @@ class Transforms {
   template <typename Source>
   void add_products(const Products& products, bool sets, std::size_t position, std::size_t at, const Source& source,
                     RangeScratch& scratch, Lists& lists) const {
-    const auto chain = static_cast<std::size_t>(level_) + 1;
+    const std::size_t chain = level_.limbs();
     const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
     auto& [factors, rows, factors_of, out] = lists;
     for (const auto& [inputs, outputs] : products) {
@@ -204,7 +204,7 @@ class Transforms {
 
   // acc = acc rotated + addend: c_1 alone is divided by P, for its digits.
   void giant_step(Extended& acc, int steps, const Extended* addend) {
-    Poly c1(context_.n(), static_cast<std::size_t>(level_) + 1);
+    Poly c1(context_.n(), level_.limbs());
     const Poly* const from = &acc.parts[1];
     Poly* const to = &c1;
     divide(context_, level_, special_divisor(context_, level_), std::span(&from, 1), std::span(&to, 1), parallel_);
@@ -235,8 +235,8 @@ class Transforms {
   Ciphertext result(std::size_t t) {
     const auto& [first_g, first_terms] = *transforms_[t].at.begin();
     const Ciphertext& input = *sources_[first_terms[0].input].ciphertext;
-    const auto top = static_cast<std::size_t>(level_);
-    const double scale = input.scale * first_terms[0].factor->scale / static_cast<double>(context_.prime(top).value());
+    const double scale =
+        input.scale * first_terms[0].factor->scale / static_cast<double>(context_.prime(level_.top()).value());
     std::optional<Extended> sum = horner(t, 1);
     if (std::optional<Extended> negative = horner(t, -1)) {
       if (sum) {
@@ -262,7 +262,7 @@ class Transforms {
   const Context& context_;
   const EvaluationKeys& keys_;
   const ParallelFor& parallel_;
-  int level_;
+  Level level_;
   bool extended_ = false;  // whether anything is rotated; otherwise nothing is multiplied by P
   std::span<const LinearTransform> transforms_;
   std::vector<RotationSource> sources_;

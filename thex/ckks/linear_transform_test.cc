@@ -2,16 +2,16 @@
 
 #include <thread>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::error_of;
-using testing::expect_error;
-using testing::identical;
-using testing::Party;
-using testing::Slots;
+using support::error_of;
+using support::expect_error;
+using support::identical;
+using support::Party;
+using support::Slots;
 
 // Pieces of work on three threads, to show that they are independent.
 void threads_for(std::size_t count, const std::function<void(std::size_t)>& body) {
@@ -30,14 +30,14 @@ struct Factor {
   std::vector<double> values;
 };
 
-class LinearTransforms : public ::testing::TestWithParam<testing::NamedSpec> {
+class LinearTransforms : public ::testing::TestWithParam<support::NamedSpec> {
  protected:
-  Party& p = testing::party(GetParam().name);
+  Party& p = support::party(GetParam().name);
 
-  std::vector<double> values(std::size_t period, std::uint64_t seed) { return testing::random_reals(period, seed); }
+  std::vector<double> values(std::size_t period, std::uint64_t seed) { return support::random_reals(period, seed); }
 
   // The transform, its factors in `store`, and what it should give.
-  LinearTransform transform(const std::vector<Factor>& factors, int giant_step, int level, double scale,
+  LinearTransform transform(const std::vector<Factor>& factors, int giant_step, Level level, double scale,
                             std::vector<Plaintext>& store) {
     store.reserve(factors.size());
     LinearTransform t{.giant_step = giant_step};
@@ -51,9 +51,9 @@ class LinearTransforms : public ::testing::TestWithParam<testing::NamedSpec> {
   Slots expected(const std::vector<Slots>& inputs, const std::vector<Factor>& factors, int giant_step) const {
     Slots sum(p.context->slots());
     for (const Factor& f : factors) {
-      Slots term = testing::rotated(inputs[f.input], f.steps);
+      Slots term = support::rotated(inputs[f.input], f.steps);
       for (std::size_t i = 0; i < term.size(); ++i) term[i] *= f.values[i % f.values.size()];
-      term = testing::rotated(term, f.giant * giant_step);
+      term = support::rotated(term, f.giant * giant_step);
       for (std::size_t i = 0; i < term.size(); ++i) sum[i] += term[i];
     }
     return sum;
@@ -63,10 +63,10 @@ class LinearTransforms : public ::testing::TestWithParam<testing::NamedSpec> {
 // Baby and giant steps on both sides of zero, two inputs, compact and full factors in one sum, and a transform beside
 // it that shares baby steps; at the top level and at level 1.
 TEST_P(LinearTransforms, AreSumsOfRotationsTimesFactors) {
-  for (const int level : {p.top(), 1}) {
+  for (const Level level : {p.top(), Level(1)}) {
     const double scale = p.context->scale(level);
-    const std::vector<Slots> slots = {testing::random_slots(p.context->slots(), 1),
-                                      testing::random_slots(p.context->slots(), 2)};
+    const std::vector<Slots> slots = {support::random_slots(p.context->slots(), 1),
+                                      support::random_slots(p.context->slots(), 2)};
     const Ciphertext a = p.encrypt(slots[0], level), b = p.encrypt(slots[1], level);
     const std::vector<Factor> both = {
         {0, 0, 0, values(64, 3)}, {0, 0, 1, values(64, 4)},  {0, 1, 3, values(p.context->slots(), 5)},
@@ -87,7 +87,7 @@ TEST_P(LinearTransforms, AreSumsOfRotationsTimesFactors) {
     ASSERT_EQ(results.size(), 3u);
     for (std::size_t t = 0; t < 3; ++t) {
       EXPECT_EQ(results[t].level, level - 1);
-      EXPECT_TRUE(testing::identical(results[t], threaded[t])) << t;
+      EXPECT_TRUE(support::identical(results[t], threaded[t])) << t;
       // Fresh errors and rounded factors of a few terms, the key switches, one rescaling.
       const double bound = 12 * (p.fresh_bound(level) + p.switch_bound(level, scale)) +
                            p.rounding_bound(results[t].scale) + p.switch_bound(level, results[t].scale);
@@ -99,9 +99,9 @@ TEST_P(LinearTransforms, AreSumsOfRotationsTimesFactors) {
 
 // Without rotations there is nothing to divide by P.
 TEST_P(LinearTransforms, WithoutRotationsEqualsTheWeightedSum) {
-  const int level = p.top();
-  const Ciphertext a = p.encrypt(testing::random_slots(p.context->slots(), 1), level);
-  const Ciphertext b = p.encrypt(testing::random_slots(p.context->slots(), 2), level);
+  const Level level = p.top();
+  const Ciphertext a = p.encrypt(support::random_slots(p.context->slots(), 1), level);
+  const Ciphertext b = p.encrypt(support::random_slots(p.context->slots(), 2), level);
   std::vector<Plaintext> store;
   const LinearTransform t =
       transform({{0, 0, 0, values(64, 3)}, {0, 1, 0, values(64, 4)}}, 0, level, p.context->scale(level), store);
@@ -112,15 +112,15 @@ TEST_P(LinearTransforms, WithoutRotationsEqualsTheWeightedSum) {
 }
 
 TEST_P(LinearTransforms, SumOfRotations) {
-  for (const int level : {p.top(), 0}) {
+  for (const Level level : {p.top(), Level(0)}) {
     std::vector<Slots> slots;
     std::vector<Ciphertext> ciphertexts;
     const std::vector<int> steps = {0, 1, -1, 4, 1};
     Slots sum(p.context->slots());
     for (std::size_t k = 0; k < steps.size(); ++k) {
-      slots.push_back(testing::random_slots(p.context->slots(), 20 + k));
+      slots.push_back(support::random_slots(p.context->slots(), 20 + k));
       ciphertexts.push_back(p.encrypt(slots.back(), level));
-      const Slots term = testing::rotated(slots.back(), steps[k]);
+      const Slots term = support::rotated(slots.back(), steps[k]);
       for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += term[i];
     }
     std::vector<const Ciphertext*> inputs;
@@ -134,8 +134,8 @@ TEST_P(LinearTransforms, SumOfRotations) {
 
 // Rotations of one input share its digits; the result is that of copies of it.
 TEST_P(LinearTransforms, SumOfRotationsOfOneInput) {
-  const int level = p.top();
-  const Slots slots = testing::random_slots(p.context->slots(), 30);
+  const Level level = p.top();
+  const Slots slots = support::random_slots(p.context->slots(), 30);
   const Ciphertext a = p.encrypt(slots, level), b = a, c = a;
   const std::vector<int> steps = {0, 1, 4};
   const std::vector<const Ciphertext*> same = {&a, &a, &a}, copies = {&a, &b, &c};
@@ -144,17 +144,17 @@ TEST_P(LinearTransforms, SumOfRotationsOfOneInput) {
   EXPECT_TRUE(identical(result, sum_of_rotations(*p.context, same, steps, p.keys, threads_for)));
   Slots sum(slots.size());
   for (const int step : steps) {
-    const Slots term = testing::rotated(slots, step);
+    const Slots term = support::rotated(slots, step);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += term[i];
   }
   EXPECT_LT(error_of(p.decrypt(result), sum), 3 * p.fresh_bound(level) + 3 * p.switch_bound(level, result.scale));
 }
 
-INSTANTIATE_TEST_SUITE_P(Parameters, LinearTransforms, ::testing::ValuesIn(testing::specs()), testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Parameters, LinearTransforms, ::testing::ValuesIn(support::specs()), support::name_of);
 
 TEST(LinearTransformErrors, NameWhatIsWrong) {
-  Party& p = testing::party("n13_alpha2");
-  const Ciphertext a = p.encrypt(testing::random_slots(p.context->slots(), 1), p.top());
+  Party& p = support::party("n13_alpha2");
+  const Ciphertext a = p.encrypt(support::random_slots(p.context->slots(), 1), p.top());
   const Ciphertext lower = p.evaluator.drop_to(a, 1), bottom = p.evaluator.drop_to(a, 0);
   const std::vector<double> ones(16, 1.0);
   const Plaintext good = p.encoder.encode_extended(ones, p.top(), p.context->scale(p.top()));

@@ -14,18 +14,17 @@ namespace {
 using ring::kernels;
 __extension__ using Wide = unsigned __int128;
 
-void check_levels(const char* what, const Context& context, int level, int target) {
+void check_levels(const char* what, const Context& context, Level level, Level target) {
   if (level != kRefreshLevel || target < kRefreshLevel || target > context.max_level())
-    throw Error(ErrorCode::crypto, std::string(what) + ": from level " + std::to_string(level) + " to level " +
-                                       std::to_string(target) + "; a value is refreshed from level 1 to one of 1.." +
-                                       std::to_string(context.max_level()));
+    throw Error(ErrorCode::crypto, std::string(what) + ": from level " + to_string(level) + " to level " +
+                                       to_string(target) + "; a value is refreshed from level 1 to one of 1.." +
+                                       to_string(context.max_level()));
 }
 
 }  // namespace
 
 int refresh_mask_bits(const Context& context) {
-  const double log_modulus =
-      context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[static_cast<std::size_t>(kRefreshLevel)];
+  const double log_modulus = context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[kRefreshLevel.top()];
   const int bits = static_cast<int>(std::floor(log_modulus)) - 1;
   if (bits < kLeastMaskBits)
     throw Error(ErrorCode::crypto, "a refresh needs two lowest primes of together " +
@@ -34,56 +33,58 @@ int refresh_mask_bits(const Context& context) {
   return bits;
 }
 
-MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, const EvaluationKeys& keys,
+MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, Level target, const EvaluationKeys& keys,
                              ring::Prng& prng) {
   check_levels("mask_for_refresh", context, value.level, target);
   if (value.parts.size() != 2) throw Error(ErrorCode::crypto, "mask_for_refresh: relinearise the value first");
   const std::size_t n = context.n();
   const std::uint64_t high_mask = (std::uint64_t{1} << (refresh_mask_bits(context) - 64)) - 1;
-  MaskedValue result{value, ring::Poly(n, static_cast<std::size_t>(target) + 1)};
+  MaskedValue result{value, ring::Poly(n, target.limbs())};
   rerandomise(context, result.masked, keys, 1, prng);
   result.mask.mark_secret();
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t low = prng.next();
     const Wide integer = (static_cast<Wide>(prng.next() & high_mask) << 64 | low) + (Wide{1} << 64);
-    for (std::size_t l = 0; l < result.mask.limbs(); ++l) result.mask.limb(l)[i] = context.prime(l).reduce128(integer);
+    for (const LimbIndex l : target.primes()) result.mask.limb(l)[i] = context.prime(l).reduce128(integer);
   }
-  for (std::size_t l = 0; l < result.mask.limbs(); ++l) kernels().ntt_forward(result.mask.limb(l), context.ntt(l));
+  for (const LimbIndex l : target.primes()) kernels().ntt_forward(result.mask.limb(l), context.ntt(l));
   ring::Poly& c0 = result.masked.parts[0];
-  for (std::size_t l = 0; l < c0.limbs(); ++l)
+  for (const LimbIndex l : value.level.primes())
     kernels().add(c0.limb(l), c0.limb(l), result.mask.limb(l), n, context.prime(l));
   return result;
 }
 
 Ciphertext unmask(const Context& context, Ciphertext refreshed, const ring::Poly& mask) {
-  if (refreshed.parts.size() != 2 || mask.limbs() != static_cast<std::size_t>(refreshed.level) + 1)
-    throw Error(ErrorCode::protocol, "unmask: the refreshed value is at level " + std::to_string(refreshed.level) +
-                                         ", its mask at level " + std::to_string(mask.limbs()) + " - 1");
+  if (refreshed.parts.size() != 2 || mask.limbs() != refreshed.level.limbs() ||
+      refreshed.parts[0].limbs() != mask.limbs())
+    throw Error(ErrorCode::protocol, "unmask: the refreshed value is at level " + to_string(refreshed.level) +
+                                         ", its mask at level " + to_string(Level::of_limbs(mask.limbs())));
   ring::Poly& c0 = refreshed.parts[0];
-  for (std::size_t l = 0; l < c0.limbs(); ++l)
+  for (const LimbIndex l : refreshed.level.primes())
     kernels().sub(c0.limb(l), c0.limb(l), mask.limb(l), context.n(), context.prime(l));
   return refreshed;
 }
 
-Plaintext lift(const Context& context, const Plaintext& decrypted, int level) {
+Plaintext lift(const Context& context, const Plaintext& decrypted, Level level) {
   check_levels("lift", context, decrypted.level, level);
   const std::size_t n = context.n();
-  if (decrypted.poly.n() != n) throw Error(ErrorCode::crypto, "lift: a compact plaintext is not a decryption");
-  const ring::Modulus &q0 = context.prime(0), &q1 = context.prime(1);
+  if (decrypted.poly.n() != n || decrypted.poly.limbs() != kRefreshLevel.limbs())
+    throw Error(ErrorCode::crypto, "lift: a compact plaintext is not a decryption");
+  const LimbIndex first(0), second(1);
+  const ring::Modulus &q0 = context.prime(first), &q1 = context.prime(second);
   ring::Poly source = decrypted.poly;
   source.mark_secret();
-  kernels().ntt_inverse(source.limb(0), context.ntt(0));
-  kernels().ntt_inverse(source.limb(1), context.ntt(1));
-  Plaintext result{ring::Poly(n, static_cast<std::size_t>(level) + 1), level, decrypted.scale};
+  for (const LimbIndex l : {first, second}) kernels().ntt_inverse(source.limb(l), context.ntt(l));
+  Plaintext result{ring::Poly(n, level.limbs()), level, decrypted.scale};
   result.poly.mark_secret();
   const std::uint64_t inverse = q1.inverse(q1.reduce(q0.value()));
   for (std::size_t i = 0; i < n; ++i) {
     // Garner: the integer below q_0 q_1 with these two residues.
     const std::uint64_t x0 = source.limb(0)[i], x1 = source.limb(1)[i];
     const Wide integer = static_cast<Wide>(q1.mul(q1.sub(x1, q1.reduce(x0)), inverse)) * q0.value() + x0;
-    for (std::size_t l = 0; l < result.poly.limbs(); ++l) result.poly.limb(l)[i] = context.prime(l).reduce128(integer);
+    for (const LimbIndex l : level.primes()) result.poly.limb(l)[i] = context.prime(l).reduce128(integer);
   }
-  for (std::size_t l = 0; l < result.poly.limbs(); ++l) kernels().ntt_forward(result.poly.limb(l), context.ntt(l));
+  for (const LimbIndex l : level.primes()) kernels().ntt_forward(result.poly.limb(l), context.ntt(l));
   return result;
 }
 

@@ -16,7 +16,7 @@
 
 namespace thex::ckks {
 
-inline constexpr int kRefreshLevel = 1;
+inline constexpr Level kRefreshLevel = 1;
 inline constexpr int kLeastMaskBits = 65;  // above the 2^64 that the mask begins with
 
 // b. Throws Error(crypto) when q_0 q_1 leaves less than kLeastMaskBits: such parameters are not for refreshing.
@@ -29,12 +29,12 @@ struct MaskedValue {
 
 // Server. `value`: two parts at level 1; target: the level that the fresh encryption will have. The generator must be
 // fresh: a mask that is used twice hides nothing. Throws Error(crypto), and Error(keys) as rerandomise() does.
-MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, int target, const EvaluationKeys& keys,
+MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, Level target, const EvaluationKeys& keys,
                              ring::Prng& prng);
 Ciphertext unmask(const Context& context, Ciphertext refreshed, const ring::Poly& mask);
 
 // Client. The same non-negative integers (below q_0 q_1) as a plaintext of `level`: decrypt, lift, encrypt. Keeps the
 // scale.
-Plaintext lift(const Context& context, const Plaintext& decrypted, int level);
+Plaintext lift(const Context& context, const Plaintext& decrypted, Level level);
 
 }  // namespace thex::ckks

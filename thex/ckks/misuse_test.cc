@@ -1,13 +1,13 @@
 // What the evaluator refuses, and that its messages name the values.
 #include <functional>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::expect_error;
-using testing::Party;
+using support::expect_error;
+using support::Party;
 
 class Misuse : public ::testing::Test {
  protected:
@@ -16,9 +16,9 @@ class Misuse : public ::testing::Test {
     expect_error(code, words, action);
   }
 
-  Party& p = testing::party("n13_alpha1");
+  Party& p = support::party("n13_alpha1");
   const Evaluator& ev = p.evaluator;
-  Ciphertext top = p.encrypt(testing::random_slots(p.context->slots(), 1), 3);
+  Ciphertext top = p.encrypt(support::random_slots(p.context->slots(), 1), 3);
   Ciphertext lower = ev.drop_to(top, 1);
 };
 
@@ -110,7 +110,7 @@ TEST_F(Misuse, Keys) {
       ErrorCode::keys);
 
   // A key of another context.
-  Party& other = testing::party("n13_alpha2");
+  Party& other = support::party("n13_alpha2");
   refuses(
       {"other CKKS parameters"}, [&] { ev.rotate(top, 1, other.keys); }, ErrorCode::keys);
   refuses({"rotate_hoisted", "decomposition"}, [&] { ev.rotate_hoisted(lower, ev.decompose(top), 1, p.keys); });

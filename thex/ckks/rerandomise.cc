@@ -15,7 +15,7 @@ namespace {
 using ring::kernels;
 
 // Of a key for `key_level`: its digits beyond those of `level`.
-std::size_t zeros_of_key(const Context& context, int key_level, int level) {
+std::size_t zeros_of_key(const Context& context, Level key_level, Level level) {
   const std::size_t digits = key_level < level ? 0 : context.digit_count(key_level), first = context.digit_count(level);
   return digits > first ? digits - first : 0;
 }
@@ -27,7 +27,7 @@ struct Zero {
 };
 
 // The first `count` of them; the order of keys is that of EvaluationKeys.
-std::vector<Zero> zeros_of(const Context& context, const EvaluationKeys& keys, int level, std::size_t count) {
+std::vector<Zero> zeros_of(const Context& context, const EvaluationKeys& keys, Level level, std::size_t count) {
   std::vector<Zero> zeros;
   const auto add = [&](const SwitchingKey& key, std::uint64_t element) {
     const std::size_t digits = std::min(key.b.size(), key.a.size());
@@ -41,14 +41,14 @@ std::vector<Zero> zeros_of(const Context& context, const EvaluationKeys& keys, i
 
 }  // namespace
 
-std::size_t zero_encryptions(const Context& context, const KeyRequirements& required, int level) {
+std::size_t zero_encryptions(const Context& context, const KeyRequirements& required, Level level) {
   std::size_t count = zeros_of_key(context, required.relinearization_level, level);
   for (const auto& [element, key_level] : galois_levels(context, required))
     count += zeros_of_key(context, key_level, level);
   return count;
 }
 
-std::size_t zero_encryptions(const Context& context, const EvaluationKeys& keys, int level) {
+std::size_t zero_encryptions(const Context& context, const EvaluationKeys& keys, Level level) {
   return zeros_of(context, keys, level, SIZE_MAX).size();
 }
 
@@ -58,9 +58,9 @@ void rerandomise(const Context& context, Ciphertext& value, const EvaluationKeys
   const std::vector<Zero> zeros = zeros_of(context, keys, value.level, count);
   if (count == 0 || zeros.size() < count)
     throw Error(ErrorCode::keys, "rerandomise: " + std::to_string(count) + " encryptions of zero at level " +
-                                     std::to_string(value.level) + " are asked for; the evaluation keys hold " +
+                                     to_string(value.level) + " are asked for; the evaluation keys hold " +
                                      std::to_string(zeros.size()));
-  const std::size_t n = context.n(), limbs = static_cast<std::size_t>(value.level) + 1;
+  const std::size_t n = context.n();
   WipedSmall small(n);
   WipedPoly row(n, 1), product(n, 1);
   ring::Poly permuted(n, 1);
@@ -68,11 +68,11 @@ void rerandomise(const Context& context, Ciphertext& value, const EvaluationKeys
     const std::vector<std::uint32_t>* const permutation =
         zero.galois_element == 1 ? nullptr : &context.permutation(zero.galois_element);
     ring::sample_ternary(prng, small.data(), n);
-    for (std::size_t i = 0; i < limbs; ++i) {
+    for (const LimbIndex i : value.level.primes()) {
       small.write_ntt(context, i, row.limb(0));
-      for (const auto& [part, half] : {std::pair(0, zero.b), std::pair(1, zero.a)}) {
-        std::uint64_t* const to = value.parts[static_cast<std::size_t>(part)].limb(i);
-        const std::uint64_t* of_zero = half->limb(i);
+      for (std::size_t part = 0; part < 2; ++part) {
+        std::uint64_t* const to = value.parts[part].limb(i);
+        const std::uint64_t* of_zero = (part == 0 ? zero.b : zero.a)->limb(i);
         if (permutation != nullptr) {
           kernels().permute(permuted.limb(0), of_zero, permutation->data(), n);
           of_zero = permuted.limb(0);
@@ -85,7 +85,7 @@ void rerandomise(const Context& context, Ciphertext& value, const EvaluationKeys
   // New errors on both halves.
   for (ring::Poly& part : value.parts) {
     ring::sample_gaussian(prng, small.data(), n);
-    for (std::size_t i = 0; i < limbs; ++i) {
+    for (const LimbIndex i : value.level.primes()) {
       small.write_ntt(context, i, row.limb(0));
       kernels().add(part.limb(i), part.limb(i), row.limb(0), n, context.prime(i));
     }

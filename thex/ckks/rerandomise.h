@@ -22,8 +22,8 @@
 namespace thex::ckks {
 
 // The encryptions of zero modulo q_0 .. q_level that the required keys, or these, hold.
-std::size_t zero_encryptions(const Context& context, const KeyRequirements& required, int level);
-std::size_t zero_encryptions(const Context& context, const EvaluationKeys& keys, int level);
+std::size_t zero_encryptions(const Context& context, const KeyRequirements& required, Level level);
+std::size_t zero_encryptions(const Context& context, const EvaluationKeys& keys, Level level);
 
 // `value`: two parts at any level; it keeps level and scale, and its error grows by that of `count` encryptions by a
 // public key. Throws Error(crypto) for another shape, Error(keys) when the keys hold fewer encryptions of zero.

@@ -4,13 +4,13 @@
 
 #include <cmath>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::expect_error;
-using testing::Party;
+using support::expect_error;
+using support::Party;
 
 std::size_t equal_residues(const ring::Poly& a, const ring::Poly& b) {
   std::size_t equal = 0;
@@ -26,15 +26,15 @@ double deviation_of(const Context& context, std::size_t count, double scale) {
   return std::sqrt(n / 2 * variance) / scale;
 }
 
-class Rerandomise : public ::testing::TestWithParam<testing::NamedSpec> {
+class Rerandomise : public ::testing::TestWithParam<support::NamedSpec> {
  protected:
-  Party& party = testing::party(GetParam().name);
+  Party& party = support::party(GetParam().name);
 };
 
 TEST_P(Rerandomise, KeepsTheValueAndMakesBothHalvesNew) {
   const Context& context = *party.context;
-  const auto slots = testing::random_slots(context.slots(), 7);
-  for (const int level : {0, 1}) {
+  const auto slots = support::random_slots(context.slots(), 7);
+  for (const Level level : {0, 1}) {
     const std::size_t held = zero_encryptions(context, party.keys, level);
     if (held == 0) continue;
     for (const std::size_t count : {std::size_t{1}, std::min<std::size_t>(held, 5)}) {
@@ -56,23 +56,23 @@ TEST_P(Rerandomise, KeepsTheValueAndMakesBothHalvesNew) {
 // Digits beyond those of the value's level, in every key that reaches so far.
 TEST_P(Rerandomise, CountsTheEncryptionsOfZero) {
   const Context& context = *party.context;
-  const int top = context.max_level();
+  const Level top = context.max_level();
   KeyRequirements required;
   required.rotations = {{1, top}, {-1, top}, {3, top}, {4, top}, {-4, top}, {8, top}};
   required.relinearization_level = top;
   required.conjugation_level = top;
-  for (int level = 0; level <= top; ++level) {
+  for (Level level = 0; level <= top; ++level) {
     const std::size_t held = zero_encryptions(context, party.keys, level);
     EXPECT_EQ(held, 8 * (context.digit_count(top) - context.digit_count(level)));
     EXPECT_EQ(zero_encryptions(context, required, level), held);
-    Ciphertext value = party.encrypt(testing::random_slots(16, 1), level);
+    Ciphertext value = party.encrypt(support::random_slots(16, 1), level);
     expect_error(ErrorCode::keys, {"rerandomise", std::to_string(held)},
                  [&] { rerandomise(context, value, party.keys, held + 1, party.prng); });
   }
   EXPECT_EQ(zero_encryptions(context, EvaluationKeys{}, 0), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Parameters, Rerandomise, ::testing::ValuesIn(testing::specs()), testing::name_of);
+INSTANTIATE_TEST_SUITE_P(Parameters, Rerandomise, ::testing::ValuesIn(support::specs()), support::name_of);
 
 }  // namespace
 }  // namespace thex::ckks

@@ -39,7 +39,7 @@ Bytes serialize(const Context& context, const Ciphertext& ciphertext) {
   }
   const Level level = ciphertext.level;
   Writer writer(context, Type::ciphertext, ciphertext_bytes(context, level, false) - kHeaderBytes);
-  writer.number(static_cast<std::uint64_t>(level), 4);
+  writer.level(level);
   writer.scale(ciphertext.scale);
   for (const ring::Poly& part : ciphertext.parts) writer.poly(context, part, level, level.limbs());
   return std::move(writer).finish();
@@ -48,7 +48,7 @@ Bytes serialize(const Context& context, const Ciphertext& ciphertext) {
 Bytes serialize(const Context& context, const SeededCiphertext& ciphertext) {
   const Level level = ciphertext.level;
   Writer writer(context, Type::seeded_ciphertext, ciphertext_bytes(context, level, true) - kHeaderBytes);
-  writer.number(static_cast<std::uint64_t>(level), 4);
+  writer.level(level);
   writer.scale(ciphertext.scale);
   writer.seed(ciphertext.seed);
   writer.poly(context, ciphertext.c0, level, level.limbs());
@@ -126,7 +126,7 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
   if (bytes.size() > most) {
     refuse(kWhat, std::to_string(bytes.size()) + " bytes; the required keys take at most " + std::to_string(most));
   }
-  const std::map<std::uint64_t, int> wanted = galois_levels(context, required);
+  const std::map<std::uint64_t, Level> wanted = galois_levels(context, required);
   const std::uint64_t relinearization = reader.number(4), count = reader.number(4);
   if (relinearization > 1 || count > wanted.size()) {
     refuse(kWhat, std::to_string(relinearization) + " relinearisation keys and " + std::to_string(count) +
@@ -135,7 +135,7 @@ EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, con
   EvaluationKeys keys;
   // Encryptions of zero that are taken from several keys count as several only if their uniform halves differ.
   std::set<ring::Seed> seeds;
-  const auto read_key = [&](int level) {
+  const auto read_key = [&](Level level) {
     SwitchingKey key = reader.key(level);
     if (!seeds.insert(key.seed).second) refuse(kWhat, "two keys of one seed: make new keys");
     return key;

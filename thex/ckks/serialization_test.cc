@@ -4,16 +4,16 @@
 #include <functional>
 #include <limits>
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/detail/bit_packing.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::expect_error;
-using testing::identical;
-using testing::Party;
-using testing::Slots;
+using support::expect_error;
+using support::identical;
+using support::Party;
+using support::Slots;
 
 constexpr std::size_t kHeader = 32;
 
@@ -57,14 +57,14 @@ class Serialization : public ::testing::Test {
     return with(bytes, 24, bytes.size() - kHeader, 8);
   }
 
-  Party& p = testing::party("n13_alpha2");
+  Party& p = support::party("n13_alpha2");
   const Context& context = *p.context;
   const KeyRequirements required{{{1, 2}, {-4, 1}}, 3, 0};
-  Slots values = testing::random_slots(p.context->slots(), 8);
+  Slots values = support::random_slots(p.context->slots(), 8);
 };
 
 TEST_F(Serialization, CiphertextsRoundTripAtEveryLevel) {
-  for (int level = 0; level <= p.top(); ++level) {
+  for (Level level = 0; level <= p.top(); ++level) {
     const Plaintext plain = p.encode(values, level, context.scale(level));
     const SeededCiphertext seeded = secret::encrypt(p.key, plain, p.prng);
     const Ciphertext expanded = p.evaluator.expand(seeded);
@@ -154,7 +154,7 @@ TEST_F(Serialization, RefusesTrailingBytesAndBombs) {
 
 TEST_F(Serialization, RefusesForeignAndMistakenObjects) {
   const Bytes ciphertext = serialize(context, p.encrypt(values, 1));
-  Party& other = testing::party("n13_alpha1");
+  Party& other = support::party("n13_alpha1");
   refuses({"other CKKS parameters"}, [&] { parse_ciphertext(*other.context, ciphertext); });
   refuses({"start with THEX"}, [&] { parse_ciphertext(context, with(ciphertext, 0, 0, 1)); });
   refuses({"version 9", "version 1"}, [&] { parse_ciphertext(context, with(ciphertext, 4, 9, 2)); });
@@ -171,7 +171,8 @@ TEST_F(Serialization, RefusesResiduesAndScalesOutOfRange) {
   // q_0 has 42 bits and is not 2^42 - 1: all ones in the first residue of c_0, and in the last one of c_1 (30 bits).
   Bytes bad = ciphertext;
   for (std::size_t i = 0; i < 6; ++i) bad[kHeader + 12 + i] = std::byte{0xFF};
-  refuses({"residue", "limb 0", std::to_string(context.prime(0).value())}, [&] { parse_ciphertext(context, bad); });
+  refuses({"residue", "limb 0", std::to_string(context.prime(LimbIndex(0)).value())},
+          [&] { parse_ciphertext(context, bad); });
   bad = ciphertext;
   for (std::size_t i = 0; i < 5; ++i) bad[bad.size() - 1 - i] = std::byte{0xFF};
   refuses({"residue", "limb 1"}, [&] { parse_ciphertext(context, bad); });
@@ -241,7 +242,7 @@ TEST_F(Serialization, FormatIsAsSpecified) {
   EXPECT_EQ(number(24, 8), bytes.size() - 32);
   EXPECT_EQ(number(32, 4), 1u);
   EXPECT_EQ(std::memcmp(bytes.data() + 44, seeded.seed.data(), 32), 0);
-  const int bits = context.prime(0).bits();
+  const int bits = context.prime(LimbIndex(0)).bits();
   EXPECT_EQ(number(76, 8) & ((std::uint64_t{1} << bits) - 1), seeded.c0.limb(0)[0]);
 }
 

@@ -5,26 +5,26 @@
 #include <functional>
 #include <thread>
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/serialization.h"
-#include "thex/ckks/test_support.h"
 
 namespace thex::ckks {
 namespace {
 
-using testing::identical;
-using testing::Party;
+using support::identical;
+using support::Party;
 
 constexpr int kThreads = 8, kRounds = 3;
 
 using Operation = std::function<Ciphertext()>;
 
 TEST(Sharing, ManyThreadsComputeWhatOneComputes) {
-  Party p(testing::spec("n13_alpha2"));  // of its own: its tables have not been touched yet
-  const int top = p.top();
+  Party p(support::spec("n13_alpha2"));  // of its own: its tables have not been touched yet
+  const Level top = p.top();
   p.make_keys({{{1, top}, {-1, top}, {3, top}, {8, top}}, top, top});
-  const Ciphertext a = p.encrypt(testing::random_slots(p.context->slots(), 1), top);
-  const Ciphertext b = p.encrypt(testing::random_slots(p.context->slots(), 2), top);
-  const std::vector<double> weights = testing::random_reals(64, 3);
+  const Ciphertext a = p.encrypt(support::random_slots(p.context->slots(), 1), top);
+  const Ciphertext b = p.encrypt(support::random_slots(p.context->slots(), 2), top);
+  const std::vector<double> weights = support::random_reals(64, 3);
   const double scale = p.context->scale(top);
   const Bytes sent = serialize(*p.context, a);
   const Evaluator& evaluator = p.evaluator;
@@ -75,10 +75,10 @@ TEST(Sharing, ManyThreadsComputeWhatOneComputes) {
 
 // Clients of one context work side by side: keys, encryption and decryption with generators of their own.
 TEST(Sharing, ManyClientsOfOneContext) {
-  const ContextPtr context = Context::create(testing::spec("n12_alpha1"));
+  const ContextPtr context = Context::create(support::spec("n12_alpha1"));
   const Encoder encoder(context);
   const Evaluator evaluator(context);
-  const std::vector<double> values = testing::random_reals(context->slots(), 5);
+  const std::vector<double> values = support::random_reals(context->slots(), 5);
   std::vector<double> errors(kThreads, 1);
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < kThreads; ++t) {

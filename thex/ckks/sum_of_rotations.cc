@@ -17,7 +17,7 @@ Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* 
   if (steps.size() != inputs.size()) {
     refuse(kName, std::to_string(inputs.size()) + " inputs and " + std::to_string(steps.size()) + " rotations");
   }
-  const int level = inputs[0]->level;
+  const Level level = inputs[0]->level;
   // Several rotations of one input share its digits.
   std::map<const Ciphertext*, RotationSource> sources;
   std::vector<RotationSource*> decomposed;
@@ -37,7 +37,7 @@ Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* 
 
   Extended sum(context, level);
   parallel(sum.parts[0].limbs(), [&](std::size_t position) {
-    const std::size_t index = limb_prime(context, level, position);
+    const LimbIndex index = limb_prime(context, level, position);
     RangeScratch scratch(context);
     scratch.product.use_prime(index);
     ring::Buffer one(2 * kRange);

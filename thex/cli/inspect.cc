@@ -33,7 +33,7 @@ Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
   Json all = Json::array();
   for (const circuit::StepCost& s : circuit::step_costs(plan.programs[bucket], plan.program_plans[bucket], plan.spec))
     all.push_back({{"step", s.label},
-                   {"level", s.level},
+                   {"level", s.level.number()},
                    {"rotations", s.rotations},
                    {"plain_products", s.plain_products},
                    {"ciphertext_products", s.ciphertext_products},
@@ -115,7 +115,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
   json["security_model"] = "classical";
   json["parameters"] = {{"log_n", spec.log_n},
                         {"log_qp", p.context->log_qp()},
-                        {"levels", p.context->max_level()},
+                        {"levels", p.context->max_level().number()},
                         {"log_scale", spec.log_scale},
                         {"q_bits", spec.q_bits},
                         {"p_bits", spec.p_bits},
@@ -165,8 +165,8 @@ void print_steps(const encoder::InferencePlan& plan) {
                              encoder::to_string(plan.shapes[i]));
     for (const circuit::StepCost& s :
          circuit::step_costs(plan.plan.programs[i], plan.plan.program_plans[i], plan.plan.spec))
-      std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level, s.rotations,
-                               s.plain_products, s.ciphertext_products, s.seconds);
+      std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level.number(),
+                               s.rotations, s.plain_products, s.ciphertext_products, s.seconds);
   }
 }
 
@@ -206,7 +206,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),
-                           join(p.spec.p_bits), p.spec.log_scale, p.context->max_level(), p.spec.digit_limbs);
+                           join(p.spec.p_bits), p.spec.log_scale, p.context->max_level().number(), p.spec.digit_limbs);
   std::cout << fmt::format("keys      {} rotations; {} on the wire (once), {} in the server's memory\n",
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));

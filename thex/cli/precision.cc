@@ -36,13 +36,13 @@ constexpr int kMostPolynomialLevels = 5;  // degree 31
 
 struct Options {
   ModelOptions model;
-  int log_n = 0, level = -1;
+  int log_n = 0, level = -1;  // -1: the highest
   bool json = false;
 };
 
 struct Row {
   std::string operation;
-  int level = 0;  // of the result
+  ckks::Level level;  // of the result
   ckks::PrecisionStatistics measured;
   double deviation = 0;  // predicted
 };
@@ -88,7 +88,7 @@ ckks::ContextPtr context_of(int log_n) {
 
 class Measurement {
  public:
-  Measurement(ckks::ContextPtr context, int level)
+  Measurement(ckks::ContextPtr context, ckks::Level level)
       : context_(std::move(context)),
         level_(level),
         encoder_(context_),
@@ -97,9 +97,9 @@ class Measurement {
         key_(ckks::secret::SecretKey::generate(context_, prng_)),
         x_(uniform(context_->slots(), 1)),
         y_(uniform(context_->slots(), 2)) {
-    const int polynomial_levels = std::min(kMostPolynomialLevels, context_->max_level());
+    const ckks::Level polynomial_level = std::min<ckks::Level>(kMostPolynomialLevels, context_->max_level());
     const ckks::KeyRequirements required{.rotations = {{1, level}},
-                                         .relinearization_level = std::max(level, polynomial_levels),
+                                         .relinearization_level = std::max(level, polynomial_level),
                                          .conjugation_level = level};
     keys_ = std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key_, required, prng_));
   }
@@ -122,13 +122,13 @@ class Measurement {
     note("rotate", evaluator_.rotate(a, 1, *keys_), shifted, fresh + switching);
     note("conjugate", evaluator_.conjugate(a, *keys_), x_, fresh + switching);
     if (level_ > 0) products(a, b, scale, fresh);
-    if (context_->max_level() > 0) polynomial(std::min(kMostPolynomialLevels, context_->max_level()));
+    if (context_->max_level() > 0) polynomial(std::min(kMostPolynomialLevels, context_->max_level().number()));
     return std::move(rows_);
   }
 
  private:
   void products(const Ciphertext& a, const Ciphertext& b, double scale, double fresh) {
-    const int below = level_ - 1;
+    const ckks::Level below = level_ - 1;
     const double after = context_->scale(below), factor_scale = after * noise_.dropped_prime(below) / scale;
     const Reals product = combined([](double x, double y) { return x * y; });
     const ckks::Plaintext factor = encode(y_, level_, factor_scale);
@@ -145,18 +145,18 @@ class Measurement {
     const circuit::Polynomial p = polynomial_of(levels);
     const circuit::Program program = program_of(p, context_->slots());
     const circuit::ProgramPlan plan = circuit::assign_levels(program);
-    const int top = plan.level.front();
+    const ckks::Level top = plan.level.front();
     const auto prepared = std::make_shared<const circuit::CkksCircuit>(context_, program, plan);
     const Ciphertext input = encrypt(encode(x_, top, context_->scale(top)));
     const Ciphertext result = circuit::run_with_client(prepared, keys_, {input}, {}, 1)[0];
     Reals expected;
     for (const double x : x_) expected.push_back(p(x));
     const auto estimate = circuit::simulate_noise(program, {context_.get(), &plan, 1}, x_, 1, 2);
-    const double deviation = estimate.deviation[static_cast<std::size_t>(program.results[0])];
+    const double deviation = estimate.deviation[program.results[0]];
     note(fmt::format("polynomial of degree {}", p.degree()), result, expected, deviation * deviation);
   }
 
-  ckks::Plaintext encode(const Reals& values, int level, double scale) const {
+  ckks::Plaintext encode(const Reals& values, ckks::Level level, double scale) const {
     return encoder_.encode(std::span<const double>(values), level, scale);
   }
   Ciphertext encrypt(const ckks::Plaintext& plain) {
@@ -171,12 +171,13 @@ class Measurement {
   void note(const std::string& operation, const Ciphertext& c, const Reals& expected, double variance) {
     note(operation, c.level, encoder_.decode_real(ckks::secret::decrypt(key_, c)), expected, variance);
   }
-  void note(const std::string& operation, int level, const Reals& computed, const Reals& expected, double variance) {
+  void note(const std::string& operation, ckks::Level level, const Reals& computed, const Reals& expected,
+            double variance) {
     rows_.push_back({operation, level, ckks::precision(computed, expected), std::sqrt(variance)});
   }
 
   ckks::ContextPtr context_;
-  int level_;
+  ckks::Level level_;
   ckks::Encoder encoder_;
   ckks::Evaluator evaluator_;
   circuit::OperationNoise noise_;
@@ -187,23 +188,23 @@ class Measurement {
   std::vector<Row> rows_;
 };
 
-Json to_json(const ckks::Context& context, int level, const std::vector<Row>& rows) {
+Json to_json(const ckks::Context& context, ckks::Level level, const std::vector<Row>& rows) {
   Json json;
   json["parameters"] = {{"log_n", context.log_n()},
                         {"log_qp", context.log_qp()},
-                        {"levels", context.max_level()},
+                        {"levels", context.max_level().number()},
                         {"log_scale", context.spec().log_scale},
                         {"q_bits", context.spec().q_bits},
                         {"p_bits", context.spec().p_bits},
                         {"digit_limbs", context.spec().digit_limbs}};
   json["security_bits"] = context.security_bits();
-  json["level"] = level;
+  json["level"] = level.number();
   json["operations"] = Json::array();
   for (const Row& row : rows) {
     Json entry;
     const std::size_t name = row.operation.find_first_not_of(' ');
     entry["operation"] = name == 0 ? row.operation : "encrypt and decrypt " + row.operation.substr(name);
-    entry["level"] = row.level;
+    entry["level"] = row.level.number();
     entry["measured"] = {{"min_bits", row.measured.min_bits},
                          {"mean_bits", row.measured.mean_bits},
                          {"max_bits", row.measured.max_bits},
@@ -216,18 +217,18 @@ Json to_json(const ckks::Context& context, int level, const std::vector<Row>& ro
   return json;
 }
 
-void print_text(const ckks::Context& context, int level, const std::vector<Row>& rows) {
+void print_text(const ckks::Context& context, ckks::Level level, const std::vector<Row>& rows) {
   std::cout << fmt::format(
       "N = 2^{}, log2(QP) = {:.1f}, {} bits of classical security; scale 2^{}, at level {} of {}\n"
       "bits behind the binary point, {} slots uniform in [-1, 1]\n\n",
-      context.log_n(), context.log_qp(), context.security_bits(), context.spec().log_scale, level, context.max_level(),
-      context.slots());
+      context.log_n(), context.log_qp(), context.security_bits(), context.spec().log_scale, level.number(),
+      context.max_level().number(), context.slots());
   std::cout << fmt::format("{:>50}{:>28}\n", "measured", "predicted");
   std::cout << fmt::format("{:<34}{:>6}{:>10}{:>8}{:>8}{:>12}{:>8}\n", "operation", "level", "min", "mean", "max",
                            "min", "mean");
   for (const Row& row : rows)
-    std::cout << fmt::format("{:<34}{:>6}{:>10.1f}{:>8.1f}{:>8.1f}{:>12.1f}{:>8.1f}\n", row.operation, row.level,
-                             row.measured.min_bits, row.measured.mean_bits, row.measured.max_bits,
+    std::cout << fmt::format("{:<34}{:>6}{:>10.1f}{:>8.1f}{:>8.1f}{:>12.1f}{:>8.1f}\n", row.operation,
+                             row.level.number(), row.measured.min_bits, row.measured.mean_bits, row.measured.max_bits,
                              circuit::expected_min_bits(row.deviation, row.measured.count),
                              circuit::expected_mean_bits(row.deviation));
 }
@@ -237,10 +238,10 @@ void run(const Options& o) {
       o.log_n > 0
           ? context_of(o.log_n)
           : encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens).plan.context;
-  const int level = o.level < 0 ? context->max_level() : o.level;
+  const ckks::Level level = o.level < 0 ? context->max_level() : o.level;
   if (level > context->max_level())
-    throw Error(ErrorCode::usage,
-                fmt::format("--level {}: these parameters have levels 0 to {}", level, context->max_level()));
+    throw Error(ErrorCode::usage, fmt::format("--level {}: these parameters have levels 0 to {}", level.number(),
+                                              context->max_level().number()));
   const std::vector<Row> rows = Measurement(context, level).run();
   if (o.json) {
     std::cout << json_line(to_json(*context, level, rows)) << '\n';

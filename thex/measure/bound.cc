@@ -52,13 +52,13 @@ double bound_seconds(const Work& work, Machine& machine, int threads) {
   return std::max(arithmetic / threads, bytes);
 }
 
-WorkOf::WorkOf(const ckks::Context& context, int limbs)
+WorkOf::WorkOf(const ckks::Context& context, std::size_t limbs)
     : n_(static_cast<double>(context.n())),
       log_n_(context.log_n()),
-      limbs_(limbs),
+      limbs_(static_cast<double>(limbs)),
       special_(static_cast<double>(context.special_count())),
-      digits_(static_cast<double>(context.digit_count(limbs - 1))),
-      alpha_(static_cast<double>(std::min<std::size_t>(context.digit_limbs(), static_cast<std::size_t>(limbs)))) {}
+      digits_(static_cast<double>(context.digit_count(ckks::Level::of_limbs(limbs)))),
+      alpha_(static_cast<double>(std::min(context.digit_limbs(), limbs))) {}
 
 Work WorkOf::transform() const { return {.butterflies = n_ / 2 * log_n_}; }
 Work WorkOf::limbs_moved(double count) const { return {.bytes = count * limb_bytes()}; }

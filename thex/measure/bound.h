@@ -36,7 +36,7 @@ double bound_seconds(const Work& work, Machine& machine, int threads);
 // The work of operations on ciphertexts of `limbs` limbs in a ring with that many special primes and digits.
 class WorkOf {
  public:
-  WorkOf(const ckks::Context& context, int limbs);
+  WorkOf(const ckks::Context& context, std::size_t limbs);
 
   Work transform() const;                // one limb
   Work limbs_moved(double count) const;  // bytes of so many limbs

@@ -46,11 +46,11 @@ void rotate_batch(const Fixture& f, const std::vector<ckks::Ciphertext>& inputs,
   for (std::thread& other : others) other.join();
 }
 
-Prepared prepare_batch(const std::shared_ptr<Fixture>& f, int limbs, int threads) {
+Prepared prepare_batch(const std::shared_ptr<Fixture>& f, int threads) {
   std::vector<ckks::Ciphertext> inputs;
   for (std::size_t i = 0; i < kBatch; ++i) inputs.push_back(f->encrypt());
   return {.run = [f, inputs = std::move(inputs), threads] { rotate_batch(*f, inputs, threads); },
-          .work = static_cast<double>(kBatch) * WorkOf(*f->context, limbs).rotate()};
+          .work = static_cast<double>(kBatch) * WorkOf(*f->context, f->top().limbs()).rotate()};
 }
 
 // One operation of a fixture: its work by WorkOf, and how to make what it runs.
@@ -111,7 +111,7 @@ ckks::ContextSpec engine_spec(int log_n, int limbs) {
       ckks::ContextSpec spec{.log_n = log_n,
                              .q_bits = std::vector<int>(static_cast<std::size_t>(limbs), bits),
                              .p_bits = std::vector<int>(static_cast<std::size_t>(special), special_bits),
-                             .digit_limbs = alpha,
+                             .digit_limbs = static_cast<std::size_t>(alpha),
                              .log_scale = bits};
       spec.q_bits[0] = first;
       return spec;
@@ -138,7 +138,8 @@ std::vector<Case> engine_cases(int threads) {
                        .limbs = limbs,
                        .prepare = [=, &operation, log_n = log_n, limbs = limbs]() -> Prepared {
                          const std::shared_ptr<Fixture> f = fixtures->get(log_n, limbs);
-                         return {.run = operation.make(f), .work = (WorkOf(*f->context, limbs).*operation.work)()};
+                         return {.run = operation.make(f),
+                                 .work = (WorkOf(*f->context, f->top().limbs()).*operation.work)()};
                        }});
     }
   }

@@ -26,7 +26,7 @@ struct Fixture {
   ckks::Plaintext plaintext;
   ckks::Ciphertext a, b;
 
-  int top() const { return context->max_level(); }
+  ckks::Level top() const { return context->max_level(); }
   ckks::Ciphertext encrypt();
 };
 

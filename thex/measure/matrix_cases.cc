@@ -32,7 +32,7 @@ circuit::Program program(const Shape& shape, std::size_t slots, bool compact) {
   circuit::Builder builder(slots);
   std::vector<circuit::SlotSource> rows(slots);
   for (std::size_t i = 0; i < slots; ++i) {
-    rows[i] = {0, static_cast<std::int32_t>(i / (2 * shape.padded) * shape.padded + i % shape.padded), -1};
+    rows[i] = {0, i / (2 * shape.padded) * shape.padded + i % shape.padded, -1};
   }
   const circuit::Value x = builder.client_step("input", {}, {rows}, 0)[0];
   circuit::Diagonals diagonals = circuit::dense(shape.padded, entries(shape));
@@ -76,7 +76,7 @@ struct Transform {
 
 // One linear transform, and its plaintexts' bytes.
 Work work_of(const Shape& shape, const Transform& transform) {
-  const int limbs = transform.plan.program_plans[0].depth + 1;
+  const std::size_t limbs = transform.plan.program_plans[0].depth.limbs();
   const auto diagonals = static_cast<double>(shape.padded), baby = static_cast<double>(shape.baby);
   return WorkOf(*transform.plan.context, limbs).linear_transform(baby - 1, diagonals / baby, diagonals) +
          Work{.bytes = static_cast<double>(transform.circuit->plaintext_bytes())};

@@ -36,7 +36,7 @@ Prepared prepare_transform_rotation(const std::shared_ptr<Fixture>& fixture) {
                 ckks::linear_transforms(*state->fixture->context, std::span(&input, 1), std::span(&state->transform, 1),
                                         state->keys);
               },
-          .work = WorkOf(*fixture->context, fixture->top() + 1).linear_transform(kRotations, 1, kRotations),
+          .work = WorkOf(*fixture->context, fixture->top().limbs()).linear_transform(kRotations, 1, kRotations),
           .operations = kRotations};
 }
 

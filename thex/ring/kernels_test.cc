@@ -8,16 +8,16 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/residues.h"
 #include "thex/base/error.h"
 #include "thex/ring/ntt.h"
-#include "thex/ring/test_support.h"
 
 namespace thex::ring {
 namespace {
 
-using testing::interesting;
-using testing::random_residues;
-using testing::to_vector;
+using support::interesting;
+using support::random_residues;
+using support::to_vector;
 
 constexpr std::size_t kN = 512;
 
@@ -113,8 +113,8 @@ TEST_P(KernelLaws, InnerProducts) {
         std::vector<Buffer> a, b;
         std::vector<const std::uint64_t*> pa, pb;
         for (std::size_t k = 0; k < count; ++k) {
-          a.push_back(extreme ? testing::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
-          b.push_back(extreme ? testing::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
+          a.push_back(extreme ? support::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
+          b.push_back(extreme ? support::constant(kN, prime - 1) : random_residues(rng_, kN, prime));
         }
         for (std::size_t k = 0; k < count; ++k) {
           pa.push_back(a[k].data());
@@ -202,7 +202,7 @@ TEST_P(KernelLaws, BaseConversion) {
         std::vector<const std::uint64_t*> pointers;
         std::vector<std::uint64_t> factor;
         for (std::size_t k = 0; k < count; ++k) {
-          src.push_back(extreme ? testing::constant(kN, kBound - 1) : random_residues(rng_, kN, kBound));
+          src.push_back(extreme ? support::constant(kN, kBound - 1) : random_residues(rng_, kN, kBound));
           factor.push_back(extreme ? prime - 1 : rng_() % prime);
         }
         for (const Buffer& s : src) pointers.push_back(s.data());

@@ -5,15 +5,15 @@
 #include <algorithm>
 #include <vector>
 
+#include "tests/support/residues.h"
 #include "thex/base/error.h"
 #include "thex/ring/kernels.h"
-#include "thex/ring/test_support.h"
 
 namespace thex::ring {
 namespace {
 
-using testing::random_residues;
-using testing::to_vector;
+using support::random_residues;
+using support::to_vector;
 
 std::uint64_t reverse_bits(std::uint64_t value, int bits) {
   std::uint64_t reversed = 0;
@@ -138,7 +138,7 @@ TEST_P(NttLarge, InverseUndoesForwardOnExtremes) {
   for (const int bits : {30, 50}) {
     const Modulus q(ntt_primes(bits, log_n, 1)[0]);
     const NttTable table(q, log_n);
-    for (const Buffer& a : testing::interesting(rng, n, q.value())) {
+    for (const Buffer& a : support::interesting(rng, n, q.value())) {
       Buffer b = a;
       kernels().ntt_forward(b.data(), table);
       EXPECT_LT(*std::max_element(b.data(), b.data() + n), q.value());

@@ -11,7 +11,7 @@ namespace {
 
 std::vector<SlotSource> doubled_rows(std::size_t slots, std::size_t size) {
   std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i / (2 * size) * size + i % size), -1};
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i / (2 * size) * size + i % size, -1};
   return s;
 }
 
@@ -32,8 +32,8 @@ TEST_P(DenseMatrix, EqualsTheNaiveProductAndClearsTheSecondHalf) {
   const Value v = b.client_step("in", {}, {doubled_rows(slots, size)}, 0)[0];
   const LinearMap map(b, {dense(size, [&](std::size_t r, std::size_t c) { return m[r * size + c]; })}, GetParam());
   const Value y = map.apply(b, v);
-  std::vector<std::int32_t> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) all[i] = static_cast<std::int32_t>(i);
+  std::vector<Slot> all(slots);
+  for (std::size_t i = 0; i < slots; ++i) all[i] = i;
   const Program program = std::move(b).finish(y, all);
   const ClearResult out = run_clear(program, x, 1);
   for (std::size_t t = 0; t < rows; ++t)
@@ -73,7 +73,7 @@ TEST(LinearMap, NegativeAndPositiveOffsets) {
     for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
       Builder b(slots);
       std::vector<SlotSource> identity(slots);
-      for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+      for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, i, -1};
       const Value v = b.client_step("in", {}, {identity}, 0)[0];
       Diagonals d{.period = 32};
       for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
@@ -82,7 +82,7 @@ TEST(LinearMap, NegativeAndPositiveOffsets) {
       const Program program = std::move(b).finish(y, {0, 13, 40, 63});
       const ClearResult out = run_clear(program, x, 1);
       for (std::size_t i = 0; i < 4; ++i) {
-        const int p = program.result_slots[i].slot;
+        const auto p = static_cast<int>(program.result_slots[i].slot);
         double expected = 0;
         for (int o : offsets) expected += (p % 32 + 0.5 * o) * x[static_cast<std::size_t>((p + o + 64) % 64)];
         EXPECT_NEAR(out.logits[i], expected, 1e-10);
@@ -130,7 +130,7 @@ TEST(RotateAndSum, SumsWindows) {
   const std::vector<double> x = random_vector(16, 7);
   Builder b(16);
   std::vector<SlotSource> identity(16);
-  for (std::size_t i = 0; i < 16; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < 16; ++i) identity[i] = {0, i, -1};
   const Value v = b.client_step("in", {}, {identity}, 0)[0];
   const Value y = rotate_and_sum(b, v, 4, 2);
   const Program program = std::move(b).finish(y, {3});
@@ -140,7 +140,7 @@ TEST(RotateAndSum, SumsWindows) {
 TEST(RotateAndSum, TakesSeveralStepsAtOnce) {
   const std::vector<double> x = random_vector(64, 7);
   std::vector<SlotSource> identity(64);
-  for (std::size_t i = 0; i < 64; ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < 64; ++i) identity[i] = {0, i, -1};
   double expected = 0;
   for (std::size_t k = 0; k < 16; ++k) expected += x[3 + 2 * k];
   for (const int at_once : {1, 2, 3, 4, 5}) {
@@ -157,12 +157,12 @@ std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std
                                const std::vector<double>& x) {
   Builder b(x.size());
   std::vector<SlotSource> identity(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, i, -1};
   const Value v = b.client_step("in", {}, {identity}, 0)[0];
   const LinearMap map(b, {diagonals}, 2);
   const Value y = map.apply(b, v);
-  std::vector<std::int32_t> slots;
-  for (std::size_t p = 0; p < parts * size; ++p) slots.push_back(static_cast<std::int32_t>(parts * size + p));
+  std::vector<Slot> slots;
+  for (std::size_t p = 0; p < parts * size; ++p) slots.push_back(parts * size + p);
   return run_clear(std::move(b).finish(y, slots), x, 1).logits;
 }
 
@@ -188,7 +188,7 @@ TEST(PairOfMaps, ComputesBoth) {
   Builder b(slots);
   std::vector<std::vector<SlotSource>> sources(2, std::vector<SlotSource>(slots));
   for (std::size_t i = 0; i < slots; ++i)
-    for (std::size_t k = 0; k < 2; ++k) sources[k][i] = {0, static_cast<std::int32_t>(k * slots + i), -1};
+    for (std::size_t k = 0; k < 2; ++k) sources[k][i] = {0, k * slots + i, -1};
   const std::vector<Value> v = b.client_step("in", {}, sources, 0);
   const auto minus = [](std::size_t r, std::size_t c) { return -entry_of(c, r); };
   const Diagonals first = dense(size, entry_of, {.kind = Rows::Kind::of_one}),

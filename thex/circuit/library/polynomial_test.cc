@@ -29,10 +29,10 @@ Reals random_reals(std::size_t n, std::uint64_t seed, double from = -1, double t
 Program program_of(const Polynomial& p, std::size_t slots) {
   Builder b(slots);
   std::vector<SlotSource> identity(slots);
-  std::vector<std::int32_t> all(slots);
+  std::vector<Slot> all(slots);
   for (std::size_t i = 0; i < slots; ++i) {
-    identity[i] = {0, static_cast<std::int32_t>(i), -1};
-    all[i] = static_cast<std::int32_t>(i);
+    identity[i] = {0, i, -1};
+    all[i] = i;
   }
   const Value x = b.client_step("in", {}, {identity}, slots)[0];
   b.set_label("polynomial");
@@ -46,7 +46,7 @@ int least_depth(int degree) { return static_cast<int>(std::ceil(std::log2(degree
 // What the planner finds in the built program.
 PolynomialCost planned_cost(const Polynomial& p) {
   const Program program = program_of(p, 4);
-  PolynomialCost cost{.depth = assign_levels(program).depth};
+  PolynomialCost cost{.depth = assign_levels(program).depth.number()};
   for (const Node& node : program.nodes) {
     if (node.op == Op::product_sum) {
       cost.ciphertext_products += node.inputs.size() / 2;
@@ -254,14 +254,14 @@ TEST_P(EncryptedPolynomial, IsPrecise) {
   EXPECT_EQ(plan.program_plans[0].counts.relinearizations, polynomial_cost(p).relinearizations);
   EXPECT_EQ(plan.program_plans[0].counts.plain_products, polynomial_cost(p).plain_products);
   const Reals x = random_reals(plan.context->slots(), 11, p.a, p.b);
-  const Reals got = testing::LocalParties(plan, 0, ring::Seed{5}).run(x, 1);
+  const Reals got = support::LocalParties(plan, 0, ring::Seed{5}).run(x, 1);
   Reals expected;
   for (double v : x) expected.push_back(p(v));
   const ckks::PrecisionStatistics measured = ckks::precision(got, expected);
   EXPECT_GT(measured.min_bits, GetParam().bits);
   const NoiseEstimate estimate =
       simulate_noise(plan.programs[0], {plan.context.get(), &plan.program_plans[0], 1}, x, 1);
-  const auto result = static_cast<std::size_t>(plan.programs[0].results[0]);
+  const auto result = plan.programs[0].results[0];
   EXPECT_NEAR(measured.mean_bits, expected_mean_bits(estimate.deviation[result]), 3);
 }
 

@@ -30,11 +30,11 @@ void check_fresh(const std::string& label, const std::vector<Travelling>& expect
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     const Travelling& t = expected[i];
     Ciphertext& c = fresh[i];
-    if (c.level != t.level || c.parts.size() != 2 || !(std::abs(c.scale - t.scale) <= t.scale * 0x1p-30))
-      throw Error(ErrorCode::protocol,
-                  "fresh ciphertext " + std::to_string(i) + " of '" + label + "' has level " + std::to_string(c.level) +
-                      " and scale 2^" + std::to_string(std::log2(c.scale)) + "; the plan says level " +
-                      std::to_string(t.level) + " and scale 2^" + std::to_string(std::log2(t.scale)));
+    if (c.level != t.level || c.parts.size() != 2 || !ckks::same_scale(t.scale, c.scale))
+      throw Error(ErrorCode::protocol, "fresh ciphertext " + std::to_string(i) + " of '" + label + "' has level " +
+                                           to_string(c.level) + " and scale 2^" + std::to_string(std::log2(c.scale)) +
+                                           "; the plan says level " + to_string(t.level) + " and scale 2^" +
+                                           std::to_string(std::log2(t.scale)));
     c.scale = t.scale;
   }
 }
@@ -124,8 +124,7 @@ struct CkksRun::Impl {
         continue;
       }
       const NodeId refreshed = program.steps[step].refreshed[masks[step].size()];
-      ckks::MaskedValue m =
-          ckks::mask_for_refresh(context, value, plan.level[static_cast<std::size_t>(refreshed)], *keys, prng);
+      ckks::MaskedValue m = ckks::mask_for_refresh(context, value, plan.level[refreshed], *keys, prng);
       sent.push_back(std::move(m.masked));
       masks[step].push_back(std::move(m.mask));
     }
@@ -152,7 +151,7 @@ struct CkksRun::Impl {
 
   // Scales are canonical by construction; setting them removes the rounding of doubles.
   void store(std::size_t id, Ciphertext c) {
-    c.scale = value_scale(context, program, plan, static_cast<NodeId>(id));
+    c.scale = value_scale(context, program, plan, id);
     values[id] = std::move(c);
   }
 

@@ -22,7 +22,7 @@ using support::code_of;
 
 std::vector<SlotSource> identity(std::size_t slots) {
   std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i, -1};
   return s;
 }
 
@@ -73,7 +73,7 @@ class Run : public ::testing::TestWithParam<int> {};
 TEST_P(Run, AgreesWithTheClearInterpreter) {
   const Plan plan = plan_of(mixed);
   const Program& program = plan.programs[0];
-  const testing::LocalParties parties(plan, 0, ring::Seed{7});
+  const support::LocalParties parties(plan, 0, ring::Seed{7});
   EXPECT_GT(parties.circuit->plaintext_bytes(), 0u);
   const std::vector<double> input = random_input(program.slots);
   const ClearResult clear = run_clear(program, input, 1);
@@ -133,7 +133,7 @@ std::size_t count_of(const RunProfile& profile, const std::string& label) {
 
 TEST(YieldingRun, HoldsNothingWhileTheClientThinks) {
   const Plan plan = plan_of(with_work_aside);
-  const testing::LocalParties parties(plan, 0, ring::Seed{8});
+  const support::LocalParties parties(plan, 0, ring::Seed{8});
   const std::vector<double> input = random_input(plan.programs[0].slots);
   std::vector<std::vector<Ciphertext>> asked(3), answers(3);
   const auto on_step = [&](std::size_t step, std::vector<Ciphertext> sent) { asked[step] = std::move(sent); };
@@ -179,7 +179,7 @@ TEST(YieldingRun, HoldsNothingWhileTheClientThinks) {
 
 TEST(YieldingRun, TakesUpAtOnceWhatIsSuppliedMeanwhile) {
   const Plan plan = plan_of(with_work_aside);
-  const testing::LocalParties parties(plan, 0, ring::Seed{8});
+  const support::LocalParties parties(plan, 0, ring::Seed{8});
   CkksRun run(parties.circuit, parties.keys);
   run.supply(0, parties.first(random_input(plan.programs[0].slots)));
   const auto on_step = [&](std::size_t step, const std::vector<Ciphertext>& sent) {
@@ -191,7 +191,7 @@ TEST(YieldingRun, TakesUpAtOnceWhatIsSuppliedMeanwhile) {
 
 TEST(YieldingRun, RefusesWhatWasNotAskedForAndGoesOn) {
   const Plan plan = plan_of(with_work_aside);
-  const testing::LocalParties parties(plan, 0, ring::Seed{8});
+  const support::LocalParties parties(plan, 0, ring::Seed{8});
   const std::vector<Ciphertext> first = parties.first(random_input(plan.programs[0].slots));
   std::vector<Ciphertext> asked;
   const auto on_step = [&](std::size_t, std::vector<Ciphertext> sent) { asked = std::move(sent); };
@@ -219,7 +219,7 @@ TEST(YieldingRun, RefusesWhatWasNotAskedForAndGoesOn) {
 
 TEST(YieldingRun, EndsWhenItIsCancelled) {
   const Plan plan = plan_of(with_work_aside);
-  const testing::LocalParties parties(plan, 0, ring::Seed{8});
+  const support::LocalParties parties(plan, 0, ring::Seed{8});
   CkksRun run(parties.circuit, parties.keys);
   run.supply(0, parties.first(random_input(plan.programs[0].slots)));
   std::stop_source source;
@@ -235,7 +235,7 @@ TEST(YieldingRun, EndsWhenItIsCancelled) {
 
 TEST(YieldingRun, GoesOnWithTheThreadsThatThereAre) {
   const Plan plan = plan_of(with_work_aside);
-  const testing::LocalParties parties(plan, 0, ring::Seed{8});
+  const support::LocalParties parties(plan, 0, ring::Seed{8});
   const std::vector<double> input = random_input(plan.programs[0].slots);
   const thex::testing::NoMoreThreads none;
   const std::vector<double> got = parties.run(input, 4);
@@ -256,7 +256,7 @@ Program dense_map(std::size_t slots) {
 }
 
 // The most memory of the pool that a run has taken while it advanced.
-std::size_t measured_peak(const testing::LocalParties& parties, std::span<const double> input, int threads) {
+std::size_t measured_peak(const support::LocalParties& parties, std::span<const double> input, int threads) {
   const std::size_t before = ring::pool_statistics().bytes_in_use;
   CkksRun run(parties.circuit, parties.keys);
   run.supply(0, parties.first(input));
@@ -277,7 +277,7 @@ TEST(WorkingMemory, CoversWhatARunTakesAndLittleMore) {
   for (Program (*program)(std::size_t) : {mixed, with_work_aside, dense_map}) {
     const Plan plan = plan_of(program);
     const ProgramPlan& estimate = plan.program_plans[0];
-    const testing::LocalParties parties(plan, 0, ring::Seed{9});
+    const support::LocalParties parties(plan, 0, ring::Seed{9});
     const std::vector<double> input = random_input(plan.programs[0].slots);
     measured_peak(parties, input, 1);  // what is made once
     const std::size_t one = measured_peak(parties, input, 1), three = measured_peak(parties, input, 3);

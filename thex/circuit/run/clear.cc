@@ -26,16 +26,16 @@ class Noise {
         state_(model.seed) {}
 
   void after(NodeId id, std::vector<double>& slots) {
-    const Node& node = program_.nodes[static_cast<std::size_t>(id)];
+    const Node& node = program_.nodes[id];
     std::vector<double> inputs;
-    for (NodeId input : node.inputs) inputs.push_back(mean_squares_[static_cast<std::size_t>(input)]);
+    for (NodeId input : node.inputs) inputs.push_back(mean_squares_[input]);
     const double deviation = std::sqrt(added_variance(program_, plan_, noise_, id, inputs));
     if (deviation > 0) {
       for (double& x : slots) x += deviation * bell();
     }
     double sum = 0;
     for (double x : slots) sum += x * x;
-    mean_squares_[static_cast<std::size_t>(id)] = sum / static_cast<double>(program_.slots);
+    mean_squares_[id] = sum / static_cast<double>(program_.slots);
   }
 
  private:
@@ -69,10 +69,10 @@ class Interpreter {
         uses_(program.nodes.size()) {
     if (noise) noise_.emplace(program, *noise);
     for (const Node& node : program.nodes)
-      for (NodeId input : node.inputs) ++uses_[static_cast<std::size_t>(input)];
+      for (NodeId input : node.inputs) ++uses_[input];
     for (const ClientStep& step : program.steps)
-      for (NodeId input : step.inputs) ++uses_[static_cast<std::size_t>(input)];
-    for (NodeId result : program.results) ++uses_[static_cast<std::size_t>(result)];
+      for (NodeId input : step.inputs) ++uses_[input];
+    for (NodeId result : program.results) ++uses_[result];
     plains_ = plains ? std::move(plains) : std::make_shared<std::vector<std::vector<double>>>(program.plains.size());
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
     fresh_ = apply_client_step(program, 0, std::span(&clear, 1), lengths_);
@@ -90,12 +90,12 @@ class Interpreter {
   void compute(std::size_t id) {
     const Node& node = program_.nodes[id];
     if (node.op == Op::fresh) {
-      while (next_step_ <= static_cast<std::size_t>(node.step)) turn(next_step_++);
-      values_[id] = fresh_[static_cast<std::size_t>(node.output)];
+      while (next_step_ <= node.step) turn(next_step_++);
+      values_[id] = fresh_[node.output];
     } else {
       values_[id] = evaluate(node);
     }
-    if (noise_) noise_->after(static_cast<NodeId>(id), values_[id]);
+    if (noise_) noise_->after(id, values_[id]);
     for (double x : values_[id]) result_.max_value = std::max(result_.max_value, std::abs(x));
   }
   void release_inputs(std::size_t id) {
@@ -107,7 +107,7 @@ class Interpreter {
   ClearResult finish() {
     std::vector<std::vector<double>> results;
     for (NodeId id : program_.results) {
-      results.push_back(values_[static_cast<std::size_t>(id)]);
+      results.push_back(values_[id]);
       see(results.back());
     }
     result_.logits = gather_outputs(program_, results, lengths_);
@@ -121,7 +121,7 @@ class Interpreter {
     if (step == 0) return;
     std::vector<std::vector<double>> inputs;
     for (NodeId input : program_.steps[step].inputs) {
-      inputs.push_back(values_[static_cast<std::size_t>(input)]);
+      inputs.push_back(values_[input]);
       see(inputs.back());
       release(input);
     }
@@ -133,22 +133,17 @@ class Interpreter {
   }
 
   void release(NodeId id) {
-    if (--uses_[static_cast<std::size_t>(id)] == 0 && !keep_all_)
-      std::vector<double>().swap(values_[static_cast<std::size_t>(id)]);
+    if (--uses_[id] == 0 && !keep_all_) std::vector<double>().swap(values_[id]);
   }
 
   const std::vector<double>& plain(PlainId id) {
-    auto& v = (*plains_)[static_cast<std::size_t>(id)];
-    if (v.empty()) v = program_.plains[static_cast<std::size_t>(id)].values();
+    auto& v = (*plains_)[id];
+    if (v.empty()) v = program_.plains[id].values();
     return v;
   }
 
-  const std::vector<double>& input(const Node& node, std::size_t k) const {
-    return values_[static_cast<std::size_t>(node.inputs[k])];
-  }
-  const PlainVector& plain_vector(const Node& node, std::size_t k) const {
-    return program_.plains[static_cast<std::size_t>(node.plains[k])];
-  }
+  const std::vector<double>& input(const Node& node, std::size_t k) const { return values_[node.inputs[k]]; }
+  const PlainVector& plain_vector(const Node& node, std::size_t k) const { return program_.plains[node.plains[k]]; }
 
   // A pair is held as its real and then its imaginary parts.
   bool makes_pair(const Node& node) const {
@@ -292,9 +287,8 @@ NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, st
       for (std::size_t i = 0; i < x.size(); ++i) variance += (y[i] - x[i]) * (y[i] - x[i]);
       for (std::size_t i = 0; i < result.size(); ++i) {
         const SlotSource& from = program.result_slots[i];
-        if (program.results[static_cast<std::size_t>(from.input)] != static_cast<NodeId>(id)) continue;
-        const auto slot = static_cast<std::size_t>(from.slot);
-        result[i] += (y[slot] - x[slot]) * (y[slot] - x[slot]);
+        if (program.results[static_cast<std::size_t>(from.input)] != id) continue;
+        result[i] += (y[from.slot] - x[from.slot]) * (y[from.slot] - x[from.slot]);
       }
     }
     estimate.magnitude.push_back(std::sqrt(square / static_cast<double>(x.size())));

@@ -18,7 +18,7 @@ class PlainEncoder {
 
   void node(std::size_t id) {
     const Node& node = program_.nodes[id];
-    const int level = plan_.level[id];
+    const ckks::Level level = plan_.level[id];
     auto& list = encoded_.of_node[id];
     if (node.op == Op::add_plain) list.push_back(encode(node.plains[0], level, context_.scale(level), false));
     if (node.op != Op::weighted_sum) return;
@@ -45,10 +45,10 @@ class PlainEncoder {
   EncodedPlains take() { return std::move(encoded_); }
 
  private:
-  std::shared_ptr<const ckks::Plaintext> encode(PlainId id, int level, double scale, bool extended) {
+  std::shared_ptr<const ckks::Plaintext> encode(PlainId id, ckks::Level level, double scale, bool extended) {
     auto& entry = entries_[{id, level, std::bit_cast<std::uint64_t>(scale), extended}];
     if (!entry) {
-      const PlainVector& vector = program_.plains[static_cast<std::size_t>(id)];
+      const PlainVector& vector = program_.plains[id];
       std::vector<double>& values = filled_[id];
       if (values.empty()) values = vector.values();
       entry = store_.get(values, vector.complex, level, scale, extended);
@@ -57,8 +57,8 @@ class PlainEncoder {
     return entry;
   }
 
-  double factor_scale(int level, NodeId factor) const {
-    const double dropped = static_cast<double>(context_.prime(static_cast<std::size_t>(level) + 1).value());
+  double factor_scale(ckks::Level level, NodeId factor) const {
+    const double dropped = static_cast<double>(context_.prime((level + 1).top()).value());
     return context_.scale(level) * dropped / value_scale(context_, program_, plan_, factor);
   }
 
@@ -68,7 +68,7 @@ class PlainEncoder {
   PlaintextStore& store_;
   EncodedPlains encoded_;
   std::map<PlainId, std::vector<double>> filled_;
-  std::map<std::tuple<PlainId, int, std::uint64_t, bool>, std::shared_ptr<const ckks::Plaintext>> entries_;
+  std::map<std::tuple<PlainId, ckks::Level, std::uint64_t, bool>, std::shared_ptr<const ckks::Plaintext>> entries_;
   std::set<const ckks::Plaintext*> distinct_;
 };
 

@@ -14,7 +14,7 @@ std::size_t bytes_of(const ckks::Plaintext& plaintext) {
 
 namespace {
 
-ckks::Plaintext encode(const ckks::Encoder& encoder, std::span<const double> values, bool complex, int level,
+ckks::Plaintext encode(const ckks::Encoder& encoder, std::span<const double> values, bool complex, ckks::Level level,
                        double scale, bool extended) {
   if (!complex) return extended ? encoder.encode_extended(values, level, scale) : encoder.encode(values, level, scale);
   const std::size_t period = values.size() / 2;
@@ -28,8 +28,8 @@ ckks::Plaintext encode(const ckks::Encoder& encoder, std::span<const double> val
 
 PlaintextStore::PlaintextStore(ckks::ContextPtr context) : encoder_(std::move(context)) {}
 
-std::shared_ptr<const ckks::Plaintext> PlaintextStore::get(std::span<const double> values, bool complex, int level,
-                                                           double scale, bool extended) {
+std::shared_ptr<const ckks::Plaintext> PlaintextStore::get(std::span<const double> values, bool complex,
+                                                           ckks::Level level, double scale, bool extended) {
   std::array<std::uint64_t, 4> hash;
   crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), sizeof hash,
                      reinterpret_cast<const unsigned char*>(values.data()), values.size_bytes(), nullptr, 0);

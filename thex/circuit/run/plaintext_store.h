@@ -22,15 +22,15 @@ class PlaintextStore {
   // One period of a vector at a level and scale (`complex`: the real parts, then the imaginary ones), with residues
   // modulo the special primes if `extended`: the same object for equal arguments while somebody holds it. Errors are
   // the encoder's.
-  std::shared_ptr<const ckks::Plaintext> get(std::span<const double> values, bool complex, int level, double scale,
-                                             bool extended);
+  std::shared_ptr<const ckks::Plaintext> get(std::span<const double> values, bool complex, ckks::Level level,
+                                             double scale, bool extended);
 
   // Of all that are held.
   std::size_t bytes() const;
 
  private:
   // The BLAKE2b hash of the values, their number, complex, level, bits of the scale, extended.
-  using Key = std::tuple<std::array<std::uint64_t, 4>, std::size_t, bool, int, std::uint64_t, bool>;
+  using Key = std::tuple<std::array<std::uint64_t, 4>, std::size_t, bool, ckks::Level, std::uint64_t, bool>;
 
   ckks::Encoder encoder_;
   mutable std::mutex mutex_;

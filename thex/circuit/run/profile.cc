@@ -4,7 +4,7 @@ namespace thex::circuit {
 
 void RunProfile::add(const Program& program, const TaskGraph::Task& task, double seconds) {
   using Kind = TaskGraph::Kind;
-  const Node& node = program.nodes[static_cast<std::size_t>(task.node)];
+  const Node& node = program.nodes[task.node];
   Op op = Op::add_plain;
   bool counts = true;
   switch (task.kind) {

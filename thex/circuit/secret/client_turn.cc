@@ -85,11 +85,11 @@ void ClientTurn::check_received(std::size_t step, std::span<const ckks::Cipherte
   for (std::size_t i = 0; i < received.size(); ++i) {
     const ckks::Ciphertext& c = received[i];
     const Travelling& t = expected[i];
-    if (c.level != t.level || !(std::abs(c.scale - t.scale) <= t.scale * 0x1p-30))
-      throw Error(ErrorCode::protocol, "the server sent a ciphertext at level " + std::to_string(c.level) +
-                                           " and scale 2^" + std::to_string(std::log2(c.scale)) + " in step " +
-                                           std::to_string(step) + ", expected level " + std::to_string(t.level) +
-                                           " and scale 2^" + std::to_string(std::log2(t.scale)));
+    if (c.level != t.level || !ckks::same_scale(t.scale, c.scale))
+      throw Error(ErrorCode::protocol, "the server sent a ciphertext at level " + to_string(c.level) + " and scale 2^" +
+                                           std::to_string(std::log2(c.scale)) + " in step " + std::to_string(step) +
+                                           ", expected level " + to_string(t.level) + " and scale 2^" +
+                                           std::to_string(std::log2(t.scale)));
   }
 }
 
@@ -140,7 +140,7 @@ std::vector<double> ClientTurn::read_plain(const ckks::Ciphertext& received, std
   const double bound = kNoiseFactor * agreement_bound(context_, plan_);
   for (const SlotSource& from : program_.result_slots) {
     if (!plan_.result_bits || static_cast<std::size_t>(from.input) != index) continue;
-    const double imaginary = std::abs(slots[static_cast<std::size_t>(from.slot)].imag());
+    const double imaginary = std::abs(slots[from.slot].imag());
     if (!(imaginary <= bound)) disbelieve("a real value has an imaginary part", imaginary, bound);
   }
   std::vector<double> values;

@@ -23,7 +23,7 @@ ConversionSource::ConversionSource(const Context& context, const BaseConversion&
   rows_.push_back(quotient_.data());
 }
 
-void ConversionSource::convert(std::span<const Row> dst, std::span<const std::size_t> targets) const {
+void ConversionSource::convert(std::span<const Row> dst, std::span<const LimbIndex> targets) const {
   const std::size_t n = context_->n();
   if (rows_.size() == 1) {
     const std::uint64_t source = context_->prime(conversion_->sources[0]).value();

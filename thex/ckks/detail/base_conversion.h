@@ -29,7 +29,7 @@ class ConversionSource {
   ConversionSource& operator=(ConversionSource&&) noexcept = default;
 
   // dst[t] = the centred integers modulo prime targets[t], coefficients.
-  void convert(std::span<const Row> dst, std::span<const std::size_t> targets) const;
+  void convert(std::span<const Row> dst, std::span<const LimbIndex> targets) const;
 
  private:
   const Context* context_;

@@ -27,7 +27,7 @@ inline void check_shape(const char* operation, const Context& context, const Cip
   for (const ring::Poly& part : a.parts) {
     if (part.n() != context.n() || part.limbs() != a.level.limbs()) {
       refuse(operation, "a ciphertext part of " + std::to_string(part.limbs()) + " limbs of " +
-                            std::to_string(part.n()) + " at level " + std::to_string(a.level) +
+                            std::to_string(part.n()) + " at level " + to_string(a.level) +
                             "; expected level + 1 limbs of " + std::to_string(context.n()));
     }
   }
@@ -39,12 +39,11 @@ inline void check_shape(const char* operation, const Context& context, const Cip
 inline void check_plain(const char* operation, const Context& context, const Plaintext& b, Level level) {
   const std::size_t n = b.poly.n();
   if (b.level != level) {
-    refuse(operation,
-           "a ciphertext at level " + std::to_string(level) + " and a plaintext at level " + std::to_string(b.level));
+    refuse(operation, "a ciphertext at level " + to_string(level) + " and a plaintext at level " + to_string(b.level));
   }
   if (n < 32 || n > context.n() || (n & (n - 1)) != 0 || b.poly.limbs() != level.limbs()) {
     refuse(operation, "a plaintext of " + std::to_string(b.poly.limbs()) + " limbs of " + std::to_string(n) +
-                          " coefficients at level " + std::to_string(level) + " does not belong to this context");
+                          " coefficients at level " + to_string(level) + " does not belong to this context");
   }
   if (!std::isfinite(b.scale) || b.scale <= 0) {
     refuse(operation, "the plaintext's scale " + std::to_string(b.scale) + " is not positive");
@@ -54,15 +53,14 @@ inline void check_plain(const char* operation, const Context& context, const Pla
 // Levels only go down.
 inline void check_lower(const char* operation, Level from, Level to) {
   if (to < 0 || to > from) {
-    refuse(operation, "level " + std::to_string(to) + " from a ciphertext at level " + std::to_string(from) +
+    refuse(operation, "level " + to_string(to) + " from a ciphertext at level " + to_string(from) +
                           "; levels only go down, to 0");
   }
 }
 
 inline void check_same_level(const char* operation, Level a, Level b) {
   if (a != b) {
-    refuse(operation,
-           "operands at levels " + std::to_string(a) + " and " + std::to_string(b) + "; use drop_to or align_to");
+    refuse(operation, "operands at levels " + to_string(a) + " and " + to_string(b) + "; use drop_to or align_to");
   }
 }
 
@@ -79,7 +77,7 @@ inline void check_product_scale(const char* operation, const Context& context, d
   const double log_q = context.constants().log_q[level.top()];
   if (!(std::log2(scale) < log_q)) {
     refuse(operation, "the scale " + log_scale(scale) + " exceeds the modulus 2^" + std::to_string(log_q) +
-                          " of level " + std::to_string(level) + "; no levels are left for this product");
+                          " of level " + to_string(level) + "; no levels are left for this product");
   }
 }
 

@@ -5,8 +5,8 @@
 
 namespace thex::ckks {
 
-BaseConversion make_base_conversion(const Context& context, std::vector<std::size_t> sources,
-                                    std::span<const std::size_t> targets) {
+BaseConversion make_base_conversion(const Context& context, std::vector<LimbIndex> sources,
+                                    std::span<const LimbIndex> targets) {
   BaseConversion conversion;
   // Product of all sources except `skip`, modulo prime t.
   const auto product_without = [&](std::size_t skip, const ring::Modulus& t) {
@@ -22,7 +22,7 @@ BaseConversion make_base_conversion(const Context& context, std::vector<std::siz
     conversion.reciprocal.push_back(1.0 / static_cast<double>(m.value()));
   }
   conversion.factors.resize(context.prime_count());
-  for (const std::size_t target : targets) {
+  for (const LimbIndex target : targets) {
     const ring::Modulus& t = context.prime(target);
     auto& factors = conversion.factors[target];
     for (std::size_t k = 0; k < sources.size(); ++k) factors.push_back(product_without(k, t));
@@ -32,50 +32,53 @@ BaseConversion make_base_conversion(const Context& context, std::vector<std::siz
   return conversion;
 }
 
+namespace {
+
+void append(std::vector<LimbIndex>& list, LimbRange range) {
+  for (const LimbIndex i : range) list.push_back(i);
+}
+
+}  // namespace
+
 void fill_constants(const Context& context, Context::Constants& constants) {
-  const std::size_t chain = context.spec().q_bits.size(), total = context.prime_count();
-  const std::size_t alpha = context.digit_limbs();
+  const std::size_t chain = context.max_level().limbs(), alpha = context.digit_limbs();
+  std::vector<LimbIndex> specials, chain_primes;
+  append(chain_primes, LimbRange(0, chain));
+  append(specials, LimbRange(chain, context.prime_count()));
 
   for (std::size_t begin = 0; begin < chain; begin += alpha) {
     auto& sizes = constants.digits.emplace_back();
     const std::size_t full = std::min(alpha, chain - begin);
     for (std::size_t limbs = 1; limbs <= full; ++limbs) {
-      std::vector<std::size_t> sources, targets;
-      for (std::size_t k = 0; k < limbs; ++k) sources.push_back(begin + k);
+      std::vector<LimbIndex> sources, targets;
+      append(sources, LimbRange(begin, begin + limbs));
+      append(targets, LimbRange(0, begin));
       // A short digit is the last one of its level: no chain primes follow.
-      for (std::size_t i = 0; i < begin; ++i) targets.push_back(i);
-      if (limbs == full) {
-        for (std::size_t i = begin + full; i < chain; ++i) targets.push_back(i);
-      }
-      for (std::size_t i = chain; i < total; ++i) targets.push_back(i);
+      append(targets, LimbRange(limbs == full ? begin + full : chain, context.prime_count()));
       sizes.push_back(make_base_conversion(context, std::move(sources), targets));
     }
   }
-
-  std::vector<std::size_t> specials, chain_indices;
-  for (std::size_t i = 0; i < chain; ++i) chain_indices.push_back(i);
-  for (std::size_t i = chain; i < total; ++i) specials.push_back(i);
-  constants.special = make_base_conversion(context, specials, chain_indices);
+  constants.special = make_base_conversion(context, specials, chain_primes);
 
   double log_q = 0;
-  for (std::size_t i = 0; i < chain; ++i) {
+  for (const LimbIndex i : chain_primes) {
     const ring::Modulus& q = context.prime(i);
     std::uint64_t p = 1, below = 1;
-    for (const std::size_t s : specials) p = q.mul(p, q.reduce(context.prime(s).value()));
-    for (std::size_t k = 0; k < i; ++k) below = q.mul(below, q.reduce(context.prime(k).value()));
+    for (const LimbIndex s : specials) p = q.mul(p, q.reduce(context.prime(s).value()));
+    for (const LimbIndex k : LimbRange(0, i)) below = q.mul(below, q.reduce(context.prime(k).value()));
     constants.p.push_back(p);
     constants.p_inverse.push_back(q.inverse(p));
     constants.garner.push_back(q.inverse(below));
     auto& inverses = constants.q_inverse.emplace_back();
     auto& with_special = constants.pq_inverse.emplace_back();
-    for (std::size_t k = 0; k < i; ++k) {
+    for (const LimbIndex k : LimbRange(0, i)) {
       inverses.push_back(context.prime(k).inverse(q.value()));
       with_special.push_back(context.prime(k).mul(inverses.back(), constants.p_inverse[k]));
     }
-    std::vector<std::size_t> removed = specials;
+    std::vector<LimbIndex> removed = specials;
     removed.push_back(i);
-    constants.last.push_back(make_base_conversion(context, {i}, std::span(chain_indices).first(i)));
-    constants.special_and.push_back(make_base_conversion(context, removed, std::span(chain_indices).first(i)));
+    constants.last.push_back(make_base_conversion(context, {i}, std::span(chain_primes).first(i)));
+    constants.special_and.push_back(make_base_conversion(context, removed, std::span(chain_primes).first(i)));
     log_q += std::log2(static_cast<double>(q.value()));
     constants.log_q.push_back(log_q);
   }

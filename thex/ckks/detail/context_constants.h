@@ -18,7 +18,7 @@ namespace thex::ckks {
 //   x = sum_k x_k (M/m_k)^-1 (M/m_k) - v M,   v = round(sum_k [x_k (M/m_k)^-1]_{m_k} / m_k)
 // (Halevi, Polyakov, Shoup 2018): exact and centred in (-M/2, M/2] up to rounding ties, which are harmless.
 struct BaseConversion {
-  std::vector<std::size_t> sources;        // prime indices of m_k
+  std::vector<LimbIndex> sources;          // prime indices of m_k
   std::vector<std::uint64_t> hat_inverse;  // (M/m_k)^-1 mod m_k
   std::vector<double> reciprocal;          // 1 / m_k
   // By target prime index: M/m_k mod t for each k, then -M mod t, the factor of v. Empty for the sources themselves and
@@ -26,8 +26,8 @@ struct BaseConversion {
   std::vector<std::vector<std::uint64_t>> factors;
 };
 
-BaseConversion make_base_conversion(const Context& context, std::vector<std::size_t> sources,
-                                    std::span<const std::size_t> targets);
+BaseConversion make_base_conversion(const Context& context, std::vector<LimbIndex> sources,
+                                    std::span<const LimbIndex> targets);
 
 struct Context::Constants {
   // digits[d][s - 1]: digit d when only its first s primes are present (the last digit of a low level is short).
@@ -46,7 +46,7 @@ struct Context::Constants {
   mutable std::shared_mutex permutations_mutex;
   mutable std::map<std::uint64_t, std::vector<std::uint32_t>> permutations;
   mutable std::shared_mutex small_tables_mutex;
-  mutable std::map<std::pair<std::size_t, int>, std::unique_ptr<const ring::NttTable>> small_tables;
+  mutable std::map<std::pair<LimbIndex, int>, std::unique_ptr<const ring::NttTable>> small_tables;
 
   const BaseConversion& digit(std::size_t d, std::size_t limbs) const { return digits[d][limbs - 1]; }
 };

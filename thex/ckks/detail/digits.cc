@@ -11,8 +11,8 @@ using ring::kernels;
 
 void DigitRows::transform(std::size_t g, Row row) const { kernels().ntt_forward(row, context_->ntt(indices_[g])); }
 
-FreshDigits::FreshDigits(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel)
-    : context_(&context), c_(&c), level_(level), coefficients_(context.n(), static_cast<std::size_t>(level) + 1) {
+FreshDigits::FreshDigits(const Context& context, const ring::Poly& c, Level level, const ParallelFor& parallel)
+    : context_(&context), c_(&c), level_(level), coefficients_(context.n(), level.limbs()) {
   const std::size_t limbs = coefficients_.limbs(), alpha = context.digit_limbs();
   const auto conversion = [&](std::size_t d) -> const BaseConversion& {
     return context.constants().digit(d, std::min(alpha, limbs - d * alpha));
@@ -28,9 +28,9 @@ FreshDigits::FreshDigits(const Context& context, const ring::Poly& c, int level,
 }
 
 template <typename RowOf>
-void FreshDigits::convert(std::span<const std::size_t> indices, const RowOf& row) const {
+void FreshDigits::convert(std::span<const LimbIndex> indices, const RowOf& row) const {
   std::vector<Row> dst;
-  std::vector<std::size_t> targets;
+  std::vector<LimbIndex> targets;
   dst.reserve(indices.size());
   targets.reserve(indices.size());
   for (std::size_t d = 0; d < count(); ++d) {
@@ -45,7 +45,7 @@ void FreshDigits::convert(std::span<const std::size_t> indices, const RowOf& row
   }
 }
 
-DigitRows FreshDigits::rows(std::span<const std::size_t> indices) const {
+DigitRows FreshDigits::rows(std::span<const LimbIndex> indices) const {
   DigitRows result(*context_, indices, count());
   result.scratch_ = ring::Poly(context_->n(), indices.size() * count());
   const auto scratch = [&](std::size_t d, std::size_t g) { return result.scratch_.limb(g * count() + d); };
@@ -68,7 +68,7 @@ Decomposition FreshDigits::decompose(const ParallelFor& parallel) const {
   for (std::size_t d = 0; d < count(); ++d) result.digits.emplace_back(context_->n(), limbs);
   parallel((limbs + kConversionGroup - 1) / kConversionGroup, [&](std::size_t group) {
     const std::size_t first = group * kConversionGroup, end = std::min(first + kConversionGroup, limbs);
-    std::vector<std::size_t> indices;
+    std::vector<LimbIndex> indices;
     for (std::size_t position = first; position < end; ++position) {
       indices.push_back(limb_prime(*context_, level_, position));
     }
@@ -87,7 +87,7 @@ Decomposition FreshDigits::decompose(const ParallelFor& parallel) const {
   return result;
 }
 
-DigitRows StoredDigits::rows(std::span<const std::size_t> indices) const {
+DigitRows StoredDigits::rows(std::span<const LimbIndex> indices) const {
   DigitRows result(*context_, indices, count());
   for (std::size_t g = 0; g < indices.size(); ++g) {
     const std::size_t position = limb_position(*context_, decomposition_->level, indices[g]);

@@ -31,12 +31,12 @@ class DigitRows {
  private:
   friend class FreshDigits;
   friend class StoredDigits;
-  DigitRows(const Context& context, std::span<const std::size_t> indices, std::size_t count)
+  DigitRows(const Context& context, std::span<const LimbIndex> indices, std::size_t count)
       : context_(&context), indices_(indices), count_(count), rows_(indices.size() * count) {}
   void transform(std::size_t g, Row row) const;
 
   const Context* context_;
-  std::span<const std::size_t> indices_;
+  std::span<const LimbIndex> indices_;
   std::size_t count_;           // of digits
   std::vector<ConstRow> rows_;  // [g * count + d]
   ring::Poly scratch_;
@@ -50,32 +50,32 @@ class Digits {
   virtual ~Digits() = default;
   virtual std::size_t count() const = 0;
   // Modulo the primes `indices` (context numbering), which must outlive the result.
-  virtual DigitRows rows(std::span<const std::size_t> indices) const = 0;
+  virtual DigitRows rows(std::span<const LimbIndex> indices) const = 0;
 };
 
 // Digits made on the way: only the rows in use are ever there.
 class FreshDigits : public Digits {
  public:
   // `c` has level + 1 limbs (NTT domain) and must outlive this object.
-  FreshDigits(const Context& context, const ring::Poly& c, int level, const ParallelFor& parallel = serial_for);
+  FreshDigits(const Context& context, const ring::Poly& c, Level level, const ParallelFor& parallel = serial_for);
 
   std::size_t count() const override { return digits_.size(); }
-  DigitRows rows(std::span<const std::size_t> indices) const override;
+  DigitRows rows(std::span<const LimbIndex> indices) const override;
   // All rows, to be used several times.
   Decomposition decompose(const ParallelFor& parallel) const;
 
  private:
   // Digit d holds chain prime `index`: its row is the polynomial's own limb.
-  bool holds(std::size_t d, std::size_t index) const {
+  bool holds(std::size_t d, LimbIndex index) const {
     return index < c_->limbs() && index / context_->digit_limbs() == d;
   }
   // Puts the digits modulo `indices` where row(d, g) says, coefficients, but those that hold the prime.
   template <typename RowOf>
-  void convert(std::span<const std::size_t> indices, const RowOf& row) const;
+  void convert(std::span<const LimbIndex> indices, const RowOf& row) const;
 
   const Context* context_;
   const ring::Poly* c_;
-  int level_;
+  Level level_;
   ring::Poly coefficients_;
   std::vector<ConversionSource> digits_;
 };
@@ -87,7 +87,7 @@ class StoredDigits : public Digits {
       : context_(&context), decomposition_(&decomposition) {}
 
   std::size_t count() const override { return decomposition_->digits.size(); }
-  DigitRows rows(std::span<const std::size_t> indices) const override;
+  DigitRows rows(std::span<const LimbIndex> indices) const override;
 
  private:
   const Context* context_;

@@ -10,18 +10,18 @@ namespace thex::ckks {
 using ring::kernels;
 using ring::Poly;
 
-Divisor special_divisor(const Context& context, int level) {
+Divisor special_divisor(const Context& context, Level level) {
   const auto& constants = context.constants();
-  return {constants.special, constants.p_inverse, static_cast<std::size_t>(level) + 1};
+  return {constants.special, constants.p_inverse, level.limbs()};
 }
 
-Divisor rescaling_divisor(const Context& context, int level) {
-  const auto l = static_cast<std::size_t>(level);
+Divisor rescaling_divisor(const Context& context, Level level) {
+  const LimbIndex l = level.top();
   return {context.constants().special_and[l], context.constants().pq_inverse[l], l};
 }
 
-Divisor last_prime_divisor(const Context& context, int level) {
-  const auto l = static_cast<std::size_t>(level);
+Divisor last_prime_divisor(const Context& context, Level level) {
+  const LimbIndex l = level.top();
   return {context.constants().last[l], context.constants().q_inverse[l], l};
 }
 
@@ -46,12 +46,12 @@ void Remainders::close() {
 }
 
 void Remainders::convert(std::size_t p, std::size_t first, std::span<const Row> dst) const {
-  std::size_t targets[kConversionGroup];
-  for (std::size_t t = 0; t < dst.size(); ++t) targets[t] = first + t;
+  LimbIndex targets[kConversionGroup];
+  for (std::size_t t = 0; t < dst.size(); ++t) targets[t] = LimbIndex(first + t);
   sources_[p].convert(dst, std::span(targets, dst.size()));
 }
 
-void divide(const Context& context, int level, const Divisor& divisor, std::span<const Poly* const> polynomials,
+void divide(const Context& context, Level level, const Divisor& divisor, std::span<const Poly* const> polynomials,
             std::span<Poly* const> dst, const ParallelFor& parallel) {
   Remainders remainders(context, divisor, dst.size());
   parallel(divisor.removed().size(), [&](std::size_t k) {
@@ -67,7 +67,7 @@ void divide(const Context& context, int level, const Divisor& divisor, std::span
       remainders.convert(p, first, std::span(converted, count));
     }
     // Transforms modulo one prime follow each other: their tables are larger than a row.
-    for (std::size_t i = first; i < first + count; ++i) {
+    for (const LimbIndex i : LimbRange(first, first + count)) {
       for (std::size_t p = 0; p < dst.size(); ++p) {
         const Row row = dst[p]->limb(i);
         kernels().divide_transformed(row, polynomials[p]->limb(i), row, divisor.inverses[i], context.ntt(i));

@@ -20,15 +20,15 @@ struct Divisor {
   const std::vector<std::uint64_t>& inverses;  // of the divisor, modulo the primes that stay: q_0, q_1, ..
   std::size_t limbs;                           // how many stay
 
-  const std::vector<std::size_t>& removed() const { return conversion.sources; }
+  const std::vector<LimbIndex>& removed() const { return conversion.sources; }
 };
 
 // P, from a polynomial at that level.
-Divisor special_divisor(const Context& context, int level);
+Divisor special_divisor(const Context& context, Level level);
 // P q_level, when a rescaling follows at once: one division and one rounding error instead of two.
-Divisor rescaling_divisor(const Context& context, int level);
+Divisor rescaling_divisor(const Context& context, Level level);
 // q_level alone.
-Divisor last_prime_divisor(const Context& context, int level);
+Divisor last_prime_divisor(const Context& context, Level level);
 
 // The remainders of several polynomials (the parts of a ciphertext) modulo the divisor.
 class Remainders {
@@ -42,7 +42,7 @@ class Remainders {
   void take(std::size_t p, std::size_t k, ConstRow row);
   // When all are taken.
   void close();
-  // dst[t] = the remainder of part p modulo q_(first + t): coefficients.
+  // dst[t] = the remainder of part p modulo prime first + t: coefficients.
   void convert(std::size_t p, std::size_t first, std::span<const Row> dst) const;
 
  private:
@@ -54,7 +54,7 @@ class Remainders {
 
 // dst[p] = *polynomials[p] / divisor, rounded. `polynomials` are at `level` and hold the special primes where the
 // divisor removes them; `dst` has the limbs that stay.
-void divide(const Context& context, int level, const Divisor& divisor, std::span<const ring::Poly* const> polynomials,
+void divide(const Context& context, Level level, const Divisor& divisor, std::span<const ring::Poly* const> polynomials,
             std::span<ring::Poly* const> dst, const ParallelFor& parallel);
 
 }  // namespace thex::ckks

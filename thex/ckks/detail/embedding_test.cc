@@ -5,7 +5,7 @@
 #include <numbers>
 #include <string>
 
-#include "thex/ckks/test_support.h"
+#include "tests/support/ckks.h"
 
 namespace thex::ckks {
 namespace {
@@ -30,7 +30,7 @@ class EmbeddingOf : public ::testing::TestWithParam<ring::Isa> {
   Embedding embedding(int max_log_h) const { return Embedding(max_log_h, *ring::kernels_for(GetParam())); }
 
   static Split random(std::size_t h, std::uint64_t seed) {
-    const std::vector<double> m = testing::random_reals(2 * h, seed);
+    const std::vector<double> m = support::random_reals(2 * h, seed);
     Split split(h);
     for (std::size_t i = 0; i < h; ++i) split.re[i] = m[i], split.im[i] = m[i + h];
     return split;

@@ -1,7 +1,6 @@
 #include "thex/ckks/detail/key_switching.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 
 #include "thex/base/error.h"
@@ -19,7 +18,7 @@ void Automorphism::permute(Row dst, ConstRow values, std::size_t to) const {
   kernels().permute(dst, reinterpret_cast<ConstRow>(row), index_ + to, kRange);
 }
 
-void KeyProduct::use_prime(std::size_t index) {
+void KeyProduct::use_prime(LimbIndex index) {
   index_ = index;
   const auto& p = context_->constants().p;
   if (index < p.size()) std::fill_n(p_.data(), kRange, p[index]);
@@ -42,13 +41,13 @@ void KeyProduct::range(Row dst, std::span<const ConstRow> digits, const Switchin
   kernels().inner_product(dst, first_.data(), second_.data(), first_.size(), kRange, context_->prime(index_));
 }
 
-void check_key(const char* operation, const Context& context, const SwitchingKey& key, int level) {
+void check_key(const char* operation, const Context& context, const SwitchingKey& key, Level level) {
   if (key.level < level) {
-    throw Error(ErrorCode::keys, std::string(operation) + ": the key is made for level " + std::to_string(key.level) +
-                                     ", but the ciphertext is at level " + std::to_string(level));
+    throw Error(ErrorCode::keys, std::string(operation) + ": the key is made for level " + to_string(key.level) +
+                                     ", but the ciphertext is at level " + to_string(level));
   }
   const std::size_t digits = context.digit_count(key.level);
-  const std::size_t limbs = static_cast<std::size_t>(key.level) + 1 + context.special_count();
+  const std::size_t limbs = key.level.limbs() + context.special_count();
   bool good = key.level <= context.max_level() && key.b.size() == digits && key.a.size() == digits;
   for (std::size_t d = 0; good && d < digits; ++d) {
     good = key.b[d].n() == context.n() && key.a[d].n() == context.n() && key.b[d].limbs() == limbs &&
@@ -61,13 +60,13 @@ namespace {
 
 // Calls f(first, indices) for `all` in groups of kConversionGroup, `first` being where a group begins.
 template <typename F>
-void in_groups(std::span<const std::size_t> all, F&& f) {
+void in_groups(std::span<const LimbIndex> all, F&& f) {
   for (std::size_t first = 0; first < all.size(); first += kConversionGroup) {
     f(first, all.subspan(first, std::min(kConversionGroup, all.size() - first)));
   }
 }
 
-ConstRow addend_row(const KeySwitch& what, std::size_t p, std::size_t index) {
+ConstRow addend_row(const KeySwitch& what, std::size_t p, LimbIndex index) {
   const Poly* const addend = what.addends[p];
   return addend != nullptr && index < addend->limbs() ? addend->limb(index) : nullptr;
 }
@@ -75,7 +74,7 @@ ConstRow addend_row(const KeySwitch& what, std::size_t p, std::size_t index) {
 // The sum modulo the primes of the divisor.
 Remainders remainders_of(const Context& context, const KeySwitch& what, KeyProduct& product) {
   Remainders remainders(context, what.divisor, 2);
-  in_groups(what.divisor.removed(), [&](std::size_t first, std::span<const std::size_t> indices) {
+  in_groups(what.divisor.removed(), [&](std::size_t first, std::span<const LimbIndex> indices) {
     DigitRows digits = what.digits.rows(indices);
     for (std::size_t g = 0; g < indices.size(); ++g) {
       product.use_prime(indices[g]);
@@ -97,12 +96,12 @@ Remainders remainders_of(const Context& context, const KeySwitch& what, KeyProdu
 Ciphertext switch_key(const Context& context, const KeySwitch& what, double scale) {
   KeyProduct product(context);
   const Remainders remainders = remainders_of(context, what, product);
-  Ciphertext result = new_ciphertext(context, 2, static_cast<int>(what.divisor.limbs) - 1, scale);
-  std::vector<std::size_t> kept(what.divisor.limbs);
-  std::iota(kept.begin(), kept.end(), std::size_t{0});
+  Ciphertext result = new_ciphertext(context, 2, Level::of_limbs(what.divisor.limbs), scale);
+  std::vector<LimbIndex> kept;
+  for (const LimbIndex i : result.level.primes()) kept.push_back(i);
   Poly converted(context.n(), 2 * kConversionGroup);
   ring::Buffer unpermuted(kRange);
-  in_groups(kept, [&](std::size_t first, std::span<const std::size_t> indices) {
+  in_groups(kept, [&](std::size_t first, std::span<const LimbIndex> indices) {
     for (std::size_t p = 0; p < 2; ++p) {
       Row rows[kConversionGroup];
       for (std::size_t g = 0; g < indices.size(); ++g) rows[g] = converted.limb(p * kConversionGroup + g);
@@ -110,7 +109,7 @@ Ciphertext switch_key(const Context& context, const KeySwitch& what, double scal
     }
     DigitRows digits = what.digits.rows(indices);
     for (std::size_t g = 0; g < indices.size(); ++g) {
-      const std::size_t i = indices[g];
+      const LimbIndex i = indices[g];
       const Row remainder[2] = {converted.limb(g), converted.limb(kConversionGroup + g)};
       for (const Row row : remainder) kernels().ntt_forward(row, context.ntt(i));
       product.use_prime(i);

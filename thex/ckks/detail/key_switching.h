@@ -44,7 +44,7 @@ class KeyProduct {
   explicit KeyProduct(const Context& context) : context_(&context), p_(kRange) {}
 
   // From now on modulo prime `index` (context numbering).
-  void use_prime(std::size_t index);
+  void use_prime(LimbIndex index);
   // dst = the range at `offset` of sum_d digits[d] key_d (+ P addend): part p of the key. `digits` and `addend` are
   // whole rows; the addend may be nullptr, and is modulo the special primes, where P is zero.
   void range(Row dst, std::span<const ConstRow> digits, const SwitchingKey& key, std::size_t p, ConstRow addend,
@@ -53,12 +53,12 @@ class KeyProduct {
  private:
   const Context* context_;
   ring::Buffer p_;  // P modulo the prime, kRange times: P addend is one more product
-  std::size_t index_ = 0;
+  LimbIndex index_;
   std::vector<ConstRow> first_, second_;
 };
 
 // Refuses a key that does not belong to the context or does not reach up to the level.
-void check_key(const char* operation, const Context& context, const SwitchingKey& key, int level);
+void check_key(const char* operation, const Context& context, const SwitchingKey& key, Level level);
 
 // (digits * key + P addends) / divisor, permuted: both parts.
 struct KeySwitch {

@@ -7,11 +7,11 @@
 namespace thex::ckks {
 
 // `parts` polynomials of level + 1 limbs, their values not initialised.
-inline Ciphertext new_ciphertext(const Context& context, std::size_t parts, int level, double scale) {
+inline Ciphertext new_ciphertext(const Context& context, std::size_t parts, Level level, double scale) {
   Ciphertext result;
   result.parts.reserve(parts);
   for (std::size_t p = 0; p < parts; ++p) {
-    result.parts.emplace_back(context.n(), static_cast<std::size_t>(level) + 1);
+    result.parts.emplace_back(context.n(), level.limbs());
   }
   result.level = level;
   result.scale = scale;

@@ -29,7 +29,7 @@ void check_ranges(const ContextSpec& spec) {
   }
   check_bits(spec.q_bits, "q_bits", spec.log_n);
   check_bits(spec.p_bits, "p_bits", spec.log_n);
-  if (spec.digit_limbs < 1 || static_cast<std::size_t>(spec.digit_limbs) > spec.q_bits.size()) {
+  if (spec.digit_limbs < 1 || spec.digit_limbs > spec.q_bits.size()) {
     fail("digit_limbs = " + std::to_string(spec.digit_limbs) + "; expected 1.." + std::to_string(spec.q_bits.size()) +
          ", the number of chain primes");
   }

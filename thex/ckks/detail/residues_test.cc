@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "tests/support/ckks.h"
 #include "thex/ckks/detail/context_constants.h"
-#include "thex/ckks/test_support.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {
@@ -33,10 +33,11 @@ TEST(Residues, OfSmallSecrets) {
 
 // Integers below the product of three primes, from residues modulo these, reach another prime exactly and centred.
 TEST(Residues, BaseConversionIsExactAndCentred) {
-  const auto context = Context::create(testing::spec("n14_alpha3"));
+  const auto context = Context::create(support::spec("n14_alpha3"));
   const BaseConversion& conversion = context->constants().digit(0, 3);
-  ASSERT_EQ(conversion.sources, (std::vector<std::size_t>{0, 1, 2}));
-  const std::size_t n = 4096, target = 5;
+  ASSERT_EQ(conversion.sources, (std::vector{LimbIndex(0), LimbIndex(1), LimbIndex(2)}));
+  const std::size_t n = 4096;
+  const LimbIndex target(5);
   const ring::Modulus& t = context->prime(target);
   std::mt19937_64 random(5);
   ring::Buffer rows[3] = {ring::Buffer(n), ring::Buffer(n), ring::Buffer(n)};
@@ -44,15 +45,17 @@ TEST(Residues, BaseConversionIsExactAndCentred) {
   std::vector<std::uint64_t> expected(n);
   for (std::size_t i = 0; i < n; ++i) {
     // x = a + b q_0 + c q_0 q_1, |c| < q_2 / 2 - 1: away from the tie at half the product.
-    const std::uint64_t a = random() % context->prime(0).value(), b = random() % context->prime(1).value();
-    const auto half = static_cast<std::int64_t>(context->prime(2).value() / 2 - 1);
+    const std::uint64_t a = random() % context->prime(LimbIndex(0)).value(),
+                        b = random() % context->prime(LimbIndex(1)).value();
+    const auto half = static_cast<std::int64_t>(context->prime(LimbIndex(2)).value() / 2 - 1);
     const std::int64_t c = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * half)) - half;
     const auto value = [&](const ring::Modulus& q) {
-      const std::uint64_t q0 = q.reduce(context->prime(0).value()), q1 = q.reduce(context->prime(1).value());
+      const std::uint64_t q0 = q.reduce(context->prime(LimbIndex(0)).value()),
+                          q1 = q.reduce(context->prime(LimbIndex(1)).value());
       const std::uint64_t high = q.add(q.reduce(b), q.mul(q1, q.from_signed(c)));
       return q.add(q.reduce(a), q.mul(q0, high));
     };
-    for (std::size_t k = 0; k < 3; ++k) {
+    for (const LimbIndex k : conversion.sources) {
       const ring::Modulus& q = context->prime(k);
       rows[k].data()[i] = q.mul(value(q), conversion.hat_inverse[k]);
     }

@@ -11,9 +11,9 @@ namespace thex::ckks {
 using ring::kernels;
 using ring::Poly;
 
-Extended::Extended(const Context& context, int level) {
+Extended::Extended(const Context& context, Level level) {
   for (Poly& part : parts) {
-    part = Poly(context.n(), static_cast<std::size_t>(level) + 1 + context.special_count());
+    part = Poly(context.n(), level.limbs() + context.special_count());
   }
 }
 
@@ -39,7 +39,7 @@ void Rotated::range(std::size_t position, std::size_t to, const Row* dst, RangeS
         std::fill_n(dst[p], kRange, std::uint64_t{0});
       } else {
         kernels().mul_scalar(dst[p], c.parts[p].limb(position) + to, context_->constants().p[position], kRange,
-                             context_->prime(position));
+                             context_->prime(LimbIndex(position)));
       }
     }
     return;
@@ -62,9 +62,9 @@ void check_inputs(const char* operation, const Context& context, std::span<const
   }
 }
 
-Ciphertext divide(const Context& context, int level, double scale, const Divisor& divisor, const Extended& sum,
+Ciphertext divide(const Context& context, Level level, double scale, const Divisor& divisor, const Extended& sum,
                   const ParallelFor& parallel) {
-  Ciphertext result = new_ciphertext(context, 2, static_cast<int>(divisor.limbs) - 1, scale);
+  Ciphertext result = new_ciphertext(context, 2, Level::of_limbs(divisor.limbs), scale);
   const Poly* const from[] = {&sum.parts[0], &sum.parts[1]};
   Poly* const to[] = {&result.parts[0], &result.parts[1]};
   divide(context, level, divisor, from, to, parallel);

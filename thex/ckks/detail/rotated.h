@@ -15,7 +15,7 @@ namespace thex::ckks {
 
 // Both parts of a value times P, modulo q_0..q_level and the special primes.
 struct Extended {
-  Extended(const Context& context, int level);
+  Extended(const Context& context, Level level);
   ring::Poly parts[2];
 };
 
@@ -60,7 +60,7 @@ class Rotated {
 void check_inputs(const char* operation, const Context& context, std::span<const Ciphertext* const> inputs);
 
 // The quotient of both parts as a ciphertext.
-Ciphertext divide(const Context& context, int level, double scale, const Divisor& divisor, const Extended& sum,
+Ciphertext divide(const Context& context, Level level, double scale, const Divisor& divisor, const Extended& sum,
                   const ParallelFor& parallel);
 
 }  // namespace thex::ckks

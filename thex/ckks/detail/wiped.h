@@ -36,7 +36,7 @@ class WipedSmall {
   std::size_t size() const { return values_.size(); }
 
   // The residues modulo prime `index` of the context, NTT domain.
-  void write_ntt(const Context& context, std::size_t index, std::uint64_t* dst) const {
+  void write_ntt(const Context& context, LimbIndex index, std::uint64_t* dst) const {
     residues_of_small(dst, values_.data(), values_.size(), context.prime(index));
     ring::kernels().ntt_forward(dst, context.ntt(index));
   }

@@ -48,16 +48,16 @@ inline const char* name_of(Type type) {
   throw Error(ErrorCode::protocol, what + ": " + why);
 }
 
-inline std::size_t limb_bytes(const Context& context, std::size_t index) {
+inline std::size_t limb_bytes(const Context& context, LimbIndex index) {
   return packed_bytes(context.n(), context.prime(index).bits());
 }
 
 // Bytes of one polynomial over q_0 .. q_level, and over the special primes too.
 inline std::size_t poly_bytes(const Context& context, Level level, bool with_special) {
   std::size_t sum = 0;
-  for (std::size_t i = 0; i < level.limbs(); ++i) sum += limb_bytes(context, i);
+  for (const LimbIndex i : level.primes()) sum += limb_bytes(context, i);
   for (std::size_t j = 0; with_special && j < context.special_count(); ++j) {
-    sum += limb_bytes(context, context.spec().q_bits.size() + j);
+    sum += limb_bytes(context, context.special_index(j));
   }
   return sum;
 }
@@ -79,6 +79,8 @@ class Writer {
   void number(std::uint64_t value, std::size_t width) {
     for (std::size_t i = 0; i < width; ++i) *take(1) = static_cast<std::byte>(value >> (8 * i));
   }
+  // Of an object that has been checked to have one.
+  void level(Level value) { number(value.top(), 4); }
   void scale(double value) { number(std::bit_cast<std::uint64_t>(value), 8); }
   void seed(const ring::Seed& seed) { raw(seed.data(), seed.size()); }
 
@@ -90,13 +92,13 @@ class Writer {
                                          std::to_string(context.n()));
     }
     for (std::size_t position = 0; position < limbs; ++position) {
-      const std::size_t index = limb_prime(context, level, position);
+      const LimbIndex index = limb_prime(context, level, position);
       pack_bits(take(limb_bytes(context, index)), poly.limb(position), context.n(), context.prime(index).bits());
     }
   }
 
   void key(const Context& context, const SwitchingKey& key) {
-    number(static_cast<std::uint64_t>(key.level), 4);
+    level(key.level);
     seed(key.seed);
     if (key.b.size() != context.digit_count(key.level)) {
       throw Error(ErrorCode::crypto, "serialize: a switching key of " + std::to_string(key.b.size()) + " digits");
@@ -176,7 +178,7 @@ class Reader {
   Level level(Level highest) {
     const std::uint64_t value = number(4);
     if (value > highest.top()) {
-      refuse(what_, "level " + std::to_string(value) + "; expected at most " + std::to_string(highest));
+      refuse(what_, "level " + std::to_string(value) + "; expected at most " + to_string(highest));
     }
     return static_cast<int>(value);
   }
@@ -198,7 +200,7 @@ class Reader {
     const std::size_t limbs = level.limbs() + (with_special ? context_.special_count() : 0);
     ring::Poly poly(context_.n(), limbs);
     for (std::size_t position = 0; position < limbs; ++position) {
-      const std::size_t index = limb_prime(context_, level, position);
+      const LimbIndex index = limb_prime(context_, level, position);
       const ring::Modulus& q = context_.prime(index);
       const std::byte* const packed = raw(limb_bytes(context_, index));
       const std::uint64_t largest = unpack_bits(poly.limb(position), packed, context_.n(), q.bits());

@@ -13,7 +13,7 @@ void check_plaintext(const Context& context, const Plaintext& plaintext) {
 }
 
 // row += the plaintext modulo prime i.
-void add_plaintext(const Context& context, const Plaintext& plaintext, std::size_t i, std::uint64_t* row) {
+void add_plaintext(const Context& context, const Plaintext& plaintext, LimbIndex i, std::uint64_t* row) {
   const std::size_t run = context.n() / plaintext.poly.n();
   if (run == 1) {
     kernels().add(row, row, plaintext.poly.limb(i), context.n(), context.prime(i));
@@ -37,7 +37,7 @@ SeededCiphertext encrypt(const SecretKey& key, const Plaintext& plaintext, ring:
   WipedSmall error(n);
   ring::sample_gaussian(prng, error.data(), n);
   WipedPoly product(n, 1);
-  for (std::size_t i = 0; i < result.c0.limbs(); ++i) {
+  for (const LimbIndex i : result.level.primes()) {
     std::uint64_t* const row = result.c0.limb(i);
     error.write_ntt(context, i, row);
     add_plaintext(context, plaintext, i, row);
@@ -65,7 +65,7 @@ Ciphertext encrypt(const Context& context, const PublicKey& key, const Plaintext
   result.parts.emplace_back(n, limbs);
   result.parts.emplace_back(n, limbs);
   WipedPoly mask_row(n, 1), product(n, 1);
-  for (std::size_t i = 0; i < limbs; ++i) {
+  for (const LimbIndex i : result.level.primes()) {
     mask.write_ntt(context, i, mask_row.limb(0));
     for (std::size_t p = 0; p < 2; ++p) {
       std::uint64_t* const row = result.parts[p].limb(i);
@@ -84,7 +84,7 @@ Plaintext decrypt(const SecretKey& key, const Ciphertext& ciphertext) {
   const std::size_t n = context.n();
   Plaintext result{ring::Poly(n, ciphertext.level.limbs()), ciphertext.level, ciphertext.scale};
   result.poly.mark_secret();
-  for (std::size_t i = 0; i < result.poly.limbs(); ++i) {
+  for (const LimbIndex i : result.level.primes()) {
     // Horner's rule in s.
     std::uint64_t* const row = result.poly.limb(i);
     const std::uint64_t* high = ciphertext.parts.back().limb(i);

@@ -11,7 +11,7 @@ namespace {
 using ring::kernels;
 
 // b = -a t + e modulo prime `index`; `product` is scratch.
-void mask_error(const Context& context, std::size_t index, const WipedSmall& error, const std::uint64_t* a,
+void mask_error(const Context& context, LimbIndex index, const WipedSmall& error, const std::uint64_t* a,
                 const std::uint64_t* t, std::uint64_t* product, std::uint64_t* b) {
   error.write_ntt(context, index, b);
   kernels().mul(product, a, t, context.n(), context.prime(index));
@@ -33,7 +33,7 @@ SwitchingKey make_switching_key(const Context& context, Level level, ring::Prng&
     ring::sample_gaussian(prng, error.data(), n);
     ring::Poly& b = key.b.emplace_back(n, key.a[d].limbs());
     for (std::size_t position = 0; position < b.limbs(); ++position) {
-      const std::size_t index = limb_prime(context, level, position);
+      const LimbIndex index = limb_prime(context, level, position);
       const ring::Modulus& q = context.prime(index);
       mask_error(context, index, error, key.a[d].limb(position), target(index), product.limb(0), b.limb(position));
       if (position < level.limbs() && index / alpha == d) {
@@ -63,7 +63,7 @@ PublicKey make_public_key(const SecretKey& key, ring::Prng& prng) {
   WipedPoly product(context.n(), 1);
   WipedSmall error(context.n());
   ring::sample_gaussian(prng, error.data(), error.size());
-  for (std::size_t i = 0; i < result.a.limbs(); ++i) {
+  for (const LimbIndex i : context.max_level().primes()) {
     mask_error(context, i, error, result.a.limb(i), key.poly().limb(i), product.limb(0), result.b.limb(i));
   }
   return result;
@@ -75,12 +75,12 @@ SwitchingKey make_relinearization_key(const SecretKey& key, Level level, ring::P
   WipedPoly square(context.n(), 1);
   return make_switching_key(
       context, level, prng,
-      [&](std::size_t index) {
+      [&](LimbIndex index) {
         kernels().mul(square.limb(0), key.poly().limb(index), key.poly().limb(index), context.n(),
                       context.prime(index));
         return square.limb(0);
       },
-      [&](std::size_t index) { return key.poly().limb(index); });
+      [&](LimbIndex index) { return key.poly().limb(index); });
 }
 
 SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, Level level, ring::Prng& prng) {
@@ -94,8 +94,8 @@ SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element,
       ring::automorphism_permutation(context.log_n(), inverse_element(context, galois_element));
   WipedPoly permuted(context.n(), 1);
   return make_switching_key(
-      context, level, prng, [&](std::size_t index) { return key.poly().limb(index); },
-      [&](std::size_t index) {
+      context, level, prng, [&](LimbIndex index) { return key.poly().limb(index); },
+      [&](LimbIndex index) {
         kernels().permute(permuted.limb(0), key.poly().limb(index), permutation.data(), context.n());
         return permuted.limb(0);
       });

@@ -26,7 +26,7 @@ class MaskedRefresh : public ::testing::Test {
     for (std::size_t i = 0; i < v.size(); ++i) v[i] = 20 * std::sin(0.37 * static_cast<double>(i));
     return v;
   }();
-  Ciphertext encrypted(int level) {
+  Ciphertext encrypted(Level level) {
     return evaluator.expand(secret::encrypt(key, encoder.encode(values, level, context->scale(level)), prng));
   }
 };

@@ -15,7 +15,7 @@ SecretKey SecretKey::from_seed(ContextPtr context, const ring::Seed& seed) {
   WipedSmall ternary(context->n());
   ring::Prng prng(seed);
   ring::sample_ternary(prng, ternary.data(), ternary.size());
-  for (std::size_t i = 0; i < key.poly_.limbs(); ++i) ternary.write_ntt(*context, i, key.poly_.limb(i));
+  for (const LimbIndex i : LimbRange(0, context->prime_count())) ternary.write_ntt(*context, i, key.poly_.limb(i));
   key.context_ = std::move(context);
   return key;
 }

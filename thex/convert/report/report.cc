@@ -94,7 +94,7 @@ PlanBudget budget_of(const encoder::InferencePlan& plan) {
   budget.rounds = plan.rounds;
   budget.security_bits = p.context->security_bits();
   budget.log_n = p.spec.log_n;
-  budget.levels = p.context->max_level();
+  budget.levels = p.context->max_level().number();
   budget.log_scale = p.spec.log_scale;
   budget.digit_limbs = p.spec.digit_limbs;
   budget.log_qp = p.context->log_qp();

@@ -64,12 +64,12 @@ TEST(EncoderCircuitResults, HoldNothingButLogits) {
     const auto values = circuit::trace_clear(program, embed(*model, ids, types), 21);
     std::vector<std::vector<bool>> is_logit(program.results.size(), std::vector<bool>(layout.slots));
     for (const circuit::SlotSource& from : program.result_slots)
-      is_logit[static_cast<std::size_t>(from.input)][static_cast<std::size_t>(from.slot)] = true;
+      is_logit[static_cast<std::size_t>(from.input)][from.slot] = true;
     const bool tokens = shape.task == model::Task::token_classification;
     EXPECT_EQ(program.result_slots.size(), static_cast<std::size_t>(shape.labels) * (tokens ? 32u : 1u));
     std::size_t others = 0;
     for (std::size_t r = 0; r < program.results.size(); ++r) {
-      const auto& slots = values[static_cast<std::size_t>(program.results[r])];
+      const auto& slots = values[program.results[r]];
       for (std::size_t s = 0; s < slots.size(); ++s) {
         if (is_logit[r][s]) {
           EXPECT_NE(slots[s], 0.0) << "result " << r << ", slot " << s;

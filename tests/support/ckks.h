@@ -1,5 +1,5 @@
-// Shared by the ckks tests: parameter sets, random vectors, a client with keys, and the noise bounds that results must
-// keep.
+// For tests of ckks and of what stands on it: parameter sets, random vectors, a client with keys, and the noise bounds
+// that results must keep.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <complex>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -19,14 +20,21 @@
 #include "thex/ckks/precision.h"
 #include "thex/ckks/secret/secret.h"
 
-namespace thex::ckks::testing {
+namespace thex::ckks {
+
+// For the messages of failed checks.
+inline std::ostream& operator<<(std::ostream& out, Level level) { return out << level.number(); }
+
+}  // namespace thex::ckks
+
+namespace thex::support {
 
 using Complex = std::complex<double>;
 using Slots = std::vector<Complex>;
 
 struct NamedSpec {
   const char* name;
-  ContextSpec spec;
+  ckks::ContextSpec spec;
 };
 
 // Several rings, digit sizes (one limb, a short last digit, one digit for all) and scales; every one is 128-bit secure.
@@ -42,7 +50,7 @@ inline const std::vector<NamedSpec>& specs() {
   return list;
 }
 
-inline const ContextSpec& spec(const std::string& name) {
+inline const ckks::ContextSpec& spec(const std::string& name) {
   for (const NamedSpec& entry : specs()) {
     if (entry.name == name) return entry.spec;
   }
@@ -63,12 +71,12 @@ inline std::vector<double> random_reals(std::size_t count, std::uint64_t seed) {
   return reals;
 }
 
-inline Slots rotated(const Slots& a, int steps) {
-  const auto n = static_cast<std::ptrdiff_t>(a.size());
-  Slots result(a.size());
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    result[static_cast<std::size_t>(i)] = a[static_cast<std::size_t>((((i + steps) % n) + n) % n)];
-  }
+// Slot i is slot i + steps of `a`.
+template <typename T>
+std::vector<T> rotated(const std::vector<T>& a, int steps) {
+  const auto n = static_cast<int>(a.size());
+  std::vector<T> result(a.size());
+  std::rotate_copy(a.begin(), a.begin() + (steps % n + n) % n, a.end(), result.begin());
   return result;
 }
 
@@ -82,7 +90,7 @@ Slots zip(const Slots& a, const Slots& b, F f) {
 // The standard deviation of a noise polynomial's coefficients, for the operations that add noise. A coefficient
 // deviation d gives slots of magnitude d sqrt(N) / scale on average (root mean square).
 struct Noise {
-  const Context& context;
+  const ckks::Context& context;
 
   double n() const { return static_cast<double>(context.n()); }
   double fresh() const { return std::sqrt(ring::kSigma * ring::kSigma + 1.0 / 12); }  // and the encoder's rounding
@@ -90,7 +98,7 @@ struct Noise {
   // A rounding error of c_0, and one of c_1 times the ternary secret.
   double rounding() const { return std::sqrt((1 + n() * 2 / 3) / 12); }
   // Centred digits times Gaussian errors, divided by P, and the rounding of ModDown.
-  double key_switch(Level level) const {
+  double key_switch(ckks::Level level) const {
     double log_p = 0;
     for (std::size_t j = 0; j < context.special_count(); ++j) {
       log_p += std::log2(static_cast<double>(context.special(j).value()));
@@ -99,7 +107,7 @@ struct Noise {
     for (std::size_t d = 0; d < context.digit_count(level); ++d) {
       double log_digit = 0;
       const std::size_t end = std::min((d + 1) * context.digit_limbs(), level.limbs());
-      for (std::size_t i = d * context.digit_limbs(); i < end; ++i) {
+      for (const ckks::LimbIndex i : ckks::LimbRange(d * context.digit_limbs(), end)) {
         log_digit += std::log2(static_cast<double>(context.prime(i).value()));
       }
       variance += n() * ring::kSigma * ring::kSigma / 12 * std::exp2(2 * (log_digit - log_p));
@@ -118,40 +126,44 @@ struct Noise {
 
 // A client with its keys, and everything to compute with.
 struct Party {
-  ContextPtr context;
-  Encoder encoder;
-  Evaluator evaluator;
+  ckks::ContextPtr context;
+  ckks::Encoder encoder;
+  ckks::Evaluator evaluator;
   ring::Prng prng{ring::Seed{42}};
-  secret::SecretKey key;
+  ckks::secret::SecretKey key;
   Noise noise;
-  EvaluationKeys keys;
+  ckks::EvaluationKeys keys;
 
-  explicit Party(const ContextSpec& parameters)
-      : context(Context::create(parameters)),
+  explicit Party(const ckks::ContextSpec& parameters)
+      : context(ckks::Context::create(parameters)),
         encoder(context),
         evaluator(context),
-        key(secret::SecretKey::generate(context, prng)),
+        key(ckks::secret::SecretKey::generate(context, prng)),
         noise{*context} {}
 
-  void make_keys(const KeyRequirements& required) { keys = secret::make_evaluation_keys(key, required, prng); }
+  void make_keys(const ckks::KeyRequirements& required) {
+    keys = ckks::secret::make_evaluation_keys(key, required, prng);
+  }
 
-  int top() const { return context->max_level(); }
+  ckks::Level top() const { return context->max_level(); }
 
-  Plaintext encode(const Slots& slots, int level, double scale) const {
+  ckks::Plaintext encode(const Slots& slots, ckks::Level level, double scale) const {
     return encoder.encode(std::span<const Complex>(slots), level, scale);
   }
-  Plaintext encode(const std::vector<double>& slots, int level, double scale) const {
+  ckks::Plaintext encode(const std::vector<double>& slots, ckks::Level level, double scale) const {
     return encoder.encode(std::span<const double>(slots), level, scale);
   }
-  Ciphertext encrypt(const Slots& slots, int level) {
-    return evaluator.expand(secret::encrypt(key, encode(slots, level, context->scale(level)), prng));
+  ckks::Ciphertext encrypt(const Slots& slots, ckks::Level level) {
+    return evaluator.expand(ckks::secret::encrypt(key, encode(slots, level, context->scale(level)), prng));
   }
-  Slots decrypt(const Ciphertext& ciphertext) const { return encoder.decode(secret::decrypt(key, ciphertext)); }
+  Slots decrypt(const ckks::Ciphertext& ciphertext) const {
+    return encoder.decode(ckks::secret::decrypt(key, ciphertext));
+  }
 
-  double fresh_bound(int level) const { return noise.slot_bound(noise.fresh(), context->scale(level)); }
+  double fresh_bound(ckks::Level level) const { return noise.slot_bound(noise.fresh(), context->scale(level)); }
   // The bound of a rescaling or key switch, at the scale it leaves.
   double rounding_bound(double scale) const { return noise.product_slot_bound(noise.rounding(), scale); }
-  double switch_bound(int level, double scale) const {
+  double switch_bound(ckks::Level level, double scale) const {
     return noise.product_slot_bound(noise.key_switch(level), scale);
   }
 };
@@ -163,8 +175,8 @@ inline Party& party(const std::string& name) {
   auto& entry = parties[name];
   if (!entry) {
     entry = std::make_unique<Party>(spec(name));
-    KeyRequirements required;
-    const int top = entry->top();
+    ckks::KeyRequirements required;
+    const ckks::Level top = entry->top();
     required.rotations = {{1, top}, {-1, top}, {3, top}, {4, top}, {-4, top}, {8, top}};
     required.relinearization_level = top;
     required.conjugation_level = top;
@@ -174,7 +186,9 @@ inline Party& party(const std::string& name) {
 }
 
 // The largest slot error.
-inline double error_of(const Slots& computed, const Slots& expected) { return precision(computed, expected).max_error; }
+inline double error_of(const Slots& computed, const Slots& expected) {
+  return ckks::precision(computed, expected).max_error;
+}
 
 inline bool identical(const ring::Poly& a, const ring::Poly& b) {
   if (a.n() != b.n() || a.limbs() != b.limbs()) return false;
@@ -184,7 +198,7 @@ inline bool identical(const ring::Poly& a, const ring::Poly& b) {
   return true;
 }
 
-inline bool identical(const Ciphertext& a, const Ciphertext& b) {
+inline bool identical(const ckks::Ciphertext& a, const ckks::Ciphertext& b) {
   if (a.parts.size() != b.parts.size() || a.level != b.level || a.scale != b.scale) return false;
   for (std::size_t p = 0; p < a.parts.size(); ++p) {
     if (!identical(a.parts[p], b.parts[p])) return false;
@@ -209,4 +223,4 @@ void expect_error(ErrorCode code, const std::vector<std::string>& words, F&& act
 // A name for each parameter set of a TEST_P.
 inline std::string name_of(const ::testing::TestParamInfo<NamedSpec>& info) { return info.param.name; }
 
-}  // namespace thex::ckks::testing
+}  // namespace thex::support
