@@ -4,9 +4,9 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <string>
-#include <type_traits>
 
 namespace thex::ckks {
 
@@ -58,10 +58,9 @@ class LimbRange {
 class Level {
  public:
   constexpr Level() = default;
-  constexpr Level(int number) : number_(number) {}  // NOLINT: levels are written as plain numbers
-  template <typename T>
-  requires std::is_arithmetic_v<T> Level(T)
-  = delete;  // a number of limbs is no level: of_limbs()
+  // NOLINTNEXTLINE: levels are written as plain numbers, but a std::size_t is no level: of_limbs()
+  template <std::same_as<int> T>
+  constexpr Level(T number) : number_(number) {}
 
   // The level of values with so many limbs, not counting special primes.
   static constexpr Level of_limbs(std::size_t limbs) { return Level(static_cast<int>(limbs) - 1); }

@@ -38,9 +38,4 @@ std::vector<Ciphertext> linear_transforms(const Context& context, std::span<cons
                                           std::span<const LinearTransform> transforms, const EvaluationKeys& keys,
                                           const ParallelFor& parallel = serial_for);
 
-// sum_k inputs[k] rotated by steps[k], with one division by P. Equal levels and scales; two parts.
-Ciphertext sum_of_rotations(const Context& context, std::span<const Ciphertext* const> inputs,
-                            std::span<const int> steps, const EvaluationKeys& keys,
-                            const ParallelFor& parallel = serial_for);
-
 }  // namespace thex::ckks

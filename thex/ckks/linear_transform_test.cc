@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/support/ckks.h"
+#include "thex/ckks/sum_of_rotations.h"
 
 namespace thex::ckks {
 namespace {

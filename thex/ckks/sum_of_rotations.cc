@@ -1,3 +1,5 @@
+#include "thex/ckks/sum_of_rotations.h"
+
 #include <algorithm>
 #include <map>
 #include <string>
@@ -5,7 +7,6 @@
 
 #include "thex/ckks/detail/checks.h"
 #include "thex/ckks/detail/rotated.h"
-#include "thex/ckks/linear_transform.h"
 #include "thex/ring/kernels.h"
 
 namespace thex::ckks {

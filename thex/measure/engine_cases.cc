@@ -159,7 +159,7 @@ std::vector<Case> engine_cases(int threads) {
                        .limbs = limbs,
                        .threads = t,
                        .prepare = [=, log_n = log_n, limbs = limbs] {
-                         return prepare_batch(fixtures->get(log_n, limbs), limbs, t);
+                         return prepare_batch(fixtures->get(log_n, limbs), t);
                        }});
     }
   }

@@ -13,6 +13,7 @@
 #include "thex/ckks/linear_transform.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ckks/rerandomise.h"
+#include "thex/ckks/sum_of_rotations.h"
 
 namespace thex::circuit {
 namespace {

@@ -58,74 +58,86 @@ void check_key(const char* operation, const Context& context, const SwitchingKey
 
 namespace {
 
-// Calls f(first, indices) for `all` in groups of kConversionGroup, `first` being where a group begins.
-template <typename F>
-void in_groups(std::span<const LimbIndex> all, F&& f) {
+// A few primes that are worked on together, and the place of the first of them among all.
+struct Group {
+  std::size_t first;
+  std::span<const LimbIndex> primes;
+};
+
+std::vector<Group> groups(std::span<const LimbIndex> all) {
+  std::vector<Group> result;
   for (std::size_t first = 0; first < all.size(); first += kConversionGroup) {
-    f(first, all.subspan(first, std::min(kConversionGroup, all.size() - first)));
+    result.push_back({first, all.subspan(first, std::min(kConversionGroup, all.size() - first))});
   }
+  return result;
 }
 
-ConstRow addend_row(const KeySwitch& what, std::size_t p, LimbIndex index) {
+std::vector<LimbIndex> first_primes(std::size_t count) {
+  std::vector<LimbIndex> result;
+  for (const LimbIndex i : LimbRange(0, count)) result.push_back(i);
+  return result;
+}
+
+ConstRow addend_row(const KeySwitch& what, std::size_t p, LimbIndex prime) {
   const Poly* const addend = what.addends[p];
-  return addend != nullptr && index < addend->limbs() ? addend->limb(index) : nullptr;
-}
-
-// The sum modulo the primes of the divisor.
-Remainders remainders_of(const Context& context, const KeySwitch& what, KeyProduct& product) {
-  Remainders remainders(context, what.divisor, 2);
-  in_groups(what.divisor.removed(), [&](std::size_t first, std::span<const LimbIndex> indices) {
-    DigitRows digits = what.digits.rows(indices);
-    for (std::size_t g = 0; g < indices.size(); ++g) {
-      product.use_prime(indices[g]);
-      for (std::size_t at = 0; at < context.n(); at += kRange) {
-        for (std::size_t p = 0; p < 2; ++p) {
-          product.range(remainders.row(p, first + g) + at, digits.of(g), what.key, p, addend_row(what, p, indices[g]),
-                        at);
-        }
-      }
-      for (std::size_t p = 0; p < 2; ++p) remainders.take(p, first + g, remainders.row(p, first + g));
-    }
-  });
-  remainders.close();
-  return remainders;
+  return addend != nullptr && prime < addend->limbs() ? addend->limb(prime) : nullptr;
 }
 
 }  // namespace
 
+// The walk of one residue. In a rotation it is one of c_1, the addend is c_0 and the divisor P.
 Ciphertext switch_key(const Context& context, const KeySwitch& what, double scale) {
   KeyProduct product(context);
-  const Remainders remainders = remainders_of(context, what, product);
+  // A range of the sum: every digit times the key, and P times the addend.
+  const auto sum = [&](Row dst, std::span<const ConstRow> digits, std::size_t p, LimbIndex prime, std::size_t at) {
+    product.range(dst, digits, what.key, p, addend_row(what, p, prime), at);
+  };
+  // Modulo the primes that are divided away, the sum is the remainder of the division.
+  Remainders remainders(context, what.divisor, 2);
+  for (const Group& group : groups(what.divisor.removed())) {
+    DigitRows digits = what.digits.rows(group.primes);  // base conversion
+    for (std::size_t g = 0; g < group.primes.size(); ++g) {
+      const std::span<const ConstRow> rows = digits.of(g);  // forward transform
+      product.use_prime(group.primes[g]);
+      const Row dst[2] = {remainders.row(0, group.first + g), remainders.row(1, group.first + g)};
+      for (std::size_t at = 0; at < context.n(); at += kRange) {
+        for (std::size_t p = 0; p < 2; ++p) sum(dst[p] + at, rows, p, group.primes[g], at);
+      }
+      for (std::size_t p = 0; p < 2; ++p) remainders.take(p, group.first + g, dst[p]);  // inverse transform
+    }
+  }
+  remainders.close();
+  // Modulo the primes that stay: the sum, less the remainder, over the divisor, permuted.
   Ciphertext result = new_ciphertext(context, 2, Level::of_limbs(what.divisor.limbs), scale);
-  std::vector<LimbIndex> kept;
-  for (const LimbIndex i : result.level.primes()) kept.push_back(i);
   Poly converted(context.n(), 2 * kConversionGroup);
   ring::Buffer unpermuted(kRange);
-  in_groups(kept, [&](std::size_t first, std::span<const LimbIndex> indices) {
+  const std::vector<LimbIndex> kept = first_primes(what.divisor.limbs);
+  for (const Group& group : groups(kept)) {
     for (std::size_t p = 0; p < 2; ++p) {
       Row rows[kConversionGroup];
-      for (std::size_t g = 0; g < indices.size(); ++g) rows[g] = converted.limb(p * kConversionGroup + g);
-      remainders.convert(p, first, std::span(rows, indices.size()));
+      for (std::size_t g = 0; g < group.primes.size(); ++g) rows[g] = converted.limb(p * kConversionGroup + g);
+      remainders.convert(p, group.first, std::span(rows, group.primes.size()));  // base conversion
     }
-    DigitRows digits = what.digits.rows(indices);
-    for (std::size_t g = 0; g < indices.size(); ++g) {
-      const LimbIndex i = indices[g];
+    DigitRows digits = what.digits.rows(group.primes);
+    for (std::size_t g = 0; g < group.primes.size(); ++g) {
+      const LimbIndex i = group.primes[g];
       const Row remainder[2] = {converted.limb(g), converted.limb(kConversionGroup + g)};
       for (const Row row : remainder) kernels().ntt_forward(row, context.ntt(i));
+      const std::span<const ConstRow> rows = digits.of(g);
       product.use_prime(i);
       for (std::size_t to = 0; to < context.n(); to += kRange) {
         const std::size_t from = what.automorphism != nullptr ? what.automorphism->source(to) : to;
         for (std::size_t p = 0; p < 2; ++p) {
           const Row out = result.parts[p].limb(i) + to;
           const Row quotient = what.automorphism != nullptr ? unpermuted.data() : out;
-          product.range(quotient, digits.of(g), what.key, p, addend_row(what, p, i), from);
+          sum(quotient, rows, p, i, from);
           kernels().sub_mul_scalar(quotient, quotient, remainder[p] + from, what.divisor.inverses[i], kRange,
                                    context.prime(i));
           if (what.automorphism != nullptr) what.automorphism->permute(out, quotient, to);
         }
       }
     }
-  });
+  }
   return result;
 }
 
