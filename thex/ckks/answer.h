@@ -7,8 +7,7 @@
 //    the server's weights (noise flooding; Gentry 2009, section 21.1);
 //  - encryptions of zero, so that the second half is new too (rerandomise.h);
 //  - a pair of uniform polynomials that follow from the query (its binding), which the client takes off again. An
-//  answer
-//    to another query leaves uniform values, whose two copies do not agree.
+//    answer to another query leaves uniform values, whose two copies do not agree.
 //
 // What this gives. A client that keeps to the protocol learns r with the flood on it. One that does not, and encrypts
 // what it likes, gets 2P uniformly flooded coefficients: at most exposed_bits() (answer_hiding.h) bits about the
@@ -34,16 +33,21 @@ namespace thex::ckks {
 // A digest of the query, 32 bytes.
 using Binding = ring::Seed;
 
-// Server. `result`: two parts at level 0. `index`: its place among the results of the query. All randomness comes from
-// `prng`: with the same one, the same result gives the same answer. Throws Error(crypto), Error(keys).
+// Server. `result`: two parts at level 0, real slots of period P. `index`: its place among the results of the query.
+// The answer has two parts at level 0 and the scale of the result; its slots are (1 + i) times the result's, so they
+// have to stay below q_0 / (2 sqrt(2) scale). All randomness comes from `prng`: with the same one, the same result
+// gives the same answer. Throws Error(crypto) for another shape, and Error(keys) when hiding.zeros is 0 or the keys
+// hold fewer encryptions of zero.
 Ciphertext hide_answer(const Evaluator& evaluator, const Ciphertext& result, const EvaluationKeys& keys,
                        const AnswerHiding& hiding, const Binding& binding, std::size_t index, ring::Prng& prng);
 
-// Client, before it decrypts: takes the binding off.
+// Client, before it decrypts: takes the binding off. Keeps level and scale. Throws Error(crypto) for another shape than
+// two parts at level 0.
 Ciphertext unbind_answer(const Context& context, Ciphertext answer, const Binding& binding, std::size_t index);
 
-// And afterwards: the P values of the decrypted answer, in the units of its scale; real and imaginary part are two
-// copies of each, and their mean the value to read. The caller wipes them. Throws Error(crypto) for another level.
+// And afterwards: the P = `period` values of the decrypted answer, divided by its scale; real and imaginary part are
+// two copies of each, and their mean the value to read. The caller wipes them. Throws Error(crypto) for another shape,
+// level or period.
 std::vector<std::complex<double>> read_answer(const Context& context, const Encoder& encoder,
                                               const Plaintext& decrypted, std::size_t period);
 

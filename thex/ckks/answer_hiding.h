@@ -1,4 +1,6 @@
-// How an answer is hidden (answer.h), as both sides know it before a query, and what is left to be learnt.
+// How an answer is hidden (answer.h, where the sources are named), as both sides know it before a query, and what is
+// left to be learnt. Periods are numbers of slots, floods are integers added to coefficients, deviations are in the
+// units of the values, that is, already divided by the scale.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +23,7 @@ struct AnswerHiding {
 AnswerHiding plan_answer_hiding(const Context& context, double scale, std::size_t period, double deviation,
                                 std::size_t available);
 
-// The standard deviation of the flood in a value that is read.
+// The standard deviation of the flood in a value that is read from an answer of that scale: 2^k sqrt(P / 6) / scale.
 double flood_deviation(double scale, const AnswerHiding& hiding);
 
 // The most that one answer says about the weights, to whatever client: 2P (log2(q_0) - k - 1) bits. Where there were

@@ -1,5 +1,9 @@
-// Ciphertexts and plaintexts. All polynomials are in the NTT domain, canonical residues, limb i modulo prime i of the
-// context.
+// Ciphertexts and plaintexts of CKKS (Cheon, Kim, Kim, Song, ASIACRYPT 2017, ePrint 2016/421) in residue form (Cheon,
+// Han, Kim, Kim, Song, SAC 2018, ePrint 2018/931).
+//
+// All polynomials are in the NTT domain (ring/ntt.h: bit-reversed order), limb i modulo prime i of the context,
+// residues canonical: 0 .. prime - 1. These are plain values without a context; whoever computes with them checks their
+// shape.
 #pragma once
 
 #include <cmath>
@@ -15,12 +19,13 @@ namespace thex::ckks {
 struct Ciphertext {
   std::vector<ring::Poly> parts;
   Level level;       // parts have level.limbs() limbs
-  double scale = 0;  // slots hold value * scale
+  double scale = 0;  // slots hold value * scale; positive and finite
 };
 
-// A fresh secret-key encryption whose second half is uniform and travels as a seed (half the bytes).
+// A fresh secret-key encryption whose second half is uniform and travels as a seed (half the bytes): Evaluator::expand
+// makes it a ciphertext of two parts.
 struct SeededCiphertext {
-  ring::Poly c0;
+  ring::Poly c0;      // level.limbs() limbs
   ring::Seed seed{};  // c_1 limb i = sample_uniform(Prng(seed, i))
   Level level;
   double scale = 0;
@@ -29,10 +34,11 @@ struct SeededCiphertext {
 // An encoded vector. A vector of period H < N/2 slots lies in the subring of X^(N/2H): `poly` then has 2H coefficients
 // a limb and each stands for a run of N/2H equal values of the bit-reversed NTT (run = N / poly.n()).
 struct Plaintext {
-  ring::Poly poly;
+  ring::Poly poly;  // level.limbs() limbs
   Level level;
   double scale = 0;
-  ring::Poly special;  // the same modulo the special primes, where linear_transform.h needs it; otherwise empty
+  ring::Poly special;  // the same modulo the special primes, one limb for each of them, where linear_transform.h needs
+                       // it; otherwise empty
 };
 
 // Scales are products and quotients of primes in double precision: equal ones differ by rounding errors only, different

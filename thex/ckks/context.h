@@ -5,6 +5,9 @@
 // the l+1 limbs q_0 .. q_l; rescaling drops q_l. Gadget decomposition: digit d holds the chain primes [d*alpha,
 // (d+1)*alpha).
 //
+// The chain is that of RNS-CKKS (Cheon, Han, Kim, Kim, Song, SAC 2018, ePrint 2018/931), key switching with special
+// primes and digits of alpha primes that of Han and Ki (CT-RSA 2020, ePrint 2019/688).
+//
 // A context above the 128-bit table cannot be built: log2(QP) for a uniform ternary secret and sigma = 3.19, classical
 // attacks, Security Guidelines for Implementing Homomorphic Encryption (ePrint 2024/463).
 #pragma once
@@ -37,9 +40,10 @@ int max_log_qp_128(int log_n);
 
 class Context {
  public:
-  // Throws Error(crypto) naming the values when the table is exceeded or a field is out of range. A prime "of b bits"
-  // lies near 2^b on either side, and the actual primes are compared with the table: sizes that add up to the limit
-  // exactly may exceed it by a thousandth of a bit and be refused.
+  // Throws Error(crypto) naming the values when the table is exceeded or a field is out of range. The primes follow
+  // from the specification alone, so that both sides find the same ones. A prime "of b bits" lies near 2^b on either
+  // side, and the actual primes are compared with the table: sizes that add up to the limit exactly may exceed it by a
+  // thousandth of a bit and be refused.
   static std::shared_ptr<const Context> create(const ContextSpec& spec);
 
   const ContextSpec& spec() const { return spec_; }
@@ -60,7 +64,8 @@ class Context {
   const ring::Modulus& prime(LimbIndex index) const { return tables_[index].modulus(); }
   const ring::Modulus& special(std::size_t j) const { return prime(special_index(j)); }  // p_j
   const ring::NttTable& ntt(LimbIndex index) const { return tables_[index]; }
-  // NTT of the subring of dimension 2^log_n used by periodic plaintexts; its values are runs of the full transform.
+  // NTT of the subring of dimension 2^log_n, 5 .. log_n(), used by periodic plaintexts; its values are runs of the full
+  // transform. Made on first use and kept (thread-safe).
   const ring::NttTable& small_ntt(LimbIndex index, int log_n) const;
 
   // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two
@@ -69,15 +74,16 @@ class Context {
   double scale(Level level) const { return scales_[level.top()]; }
   double log_qp() const { return log_qp_; }  // log2(QP), from the actual primes
   int security_bits() const { return 128; }  // the level of the table that create() enforced
-  // First 16 bytes of a hash of all primes and the specification: ciphertexts and keys of another context are told by
-  // it.
+  // BLAKE2b-128 of the specification and all primes: ciphertexts and keys of another context are told by it.
   const std::array<std::uint8_t, 16>& fingerprint() const { return fingerprint_; }
 
-  // Galois element of a rotation by `steps` slots (positive: towards index 0, slot i receives slot i+steps) and of
-  // conjugation.
+  // Galois element, an odd number below 2N, of a rotation by `steps` slots and of conjugation: 5^steps and 2N - 1. Any
+  // number of steps counts modulo N/2; positive ones go towards index 0, slot i receives slot i + steps. Steps
+  // that change nothing have the element 1.
   std::uint64_t galois_element(int steps) const;
   std::uint64_t conjugation_element() const { return 2 * n() - 1; }
-  // NTT-domain permutation of a Galois element; computed on first use and kept (thread-safe).
+  // NTT-domain permutation of a Galois element, N places: value i of the result is value permutation[i] of the input.
+  // Computed on first use and kept (thread-safe). Throws Error(crypto) for an even number or one of 2N and more.
   const std::vector<std::uint32_t>& permutation(std::uint64_t galois_element) const;
 
   ~Context();

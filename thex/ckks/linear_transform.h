@@ -1,5 +1,6 @@
 // Linear transforms of encrypted vectors as one operation: sums of rotations, each times a plaintext, by baby steps and
-// giant steps with double hoisting (Halevi, Shoup 2018; Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux 2021).
+// giant steps with double hoisting (Halevi, Shoup, CRYPTO 2018, ePrint 2018/244; Bossuat, Mouchet, Troncoso-Pastoriza,
+// Hubaux, EUROCRYPT 2021, ePrint 2020/1203).
 //
 // Baby rotations stay multiplied by P, modulo the chain and the special primes, and are never stored: one range of one
 // prime at a time, they are made from the shared digits and multiplied into every inner sum that needs them. A giant
@@ -32,8 +33,11 @@ struct LinearTransform {
 };
 
 // Applies several transforms to the same inputs, sharing their baby steps; every result is one level lower, rescaled.
-// Inputs: two parts, one common level >= 1; all products of an input's scale and its factor's scale agree within 2^-30.
-// Throws Error(crypto) for what does not fit and Error(keys) for a rotation without a key.
+// Inputs: two parts, one common level >= 1. Within one transform all products of an input's scale and its factor's
+// scale agree within 2^-30; that product divided by q_level is the scale of its result, which has two parts. At least
+// one term for every g. Where anything is rotated, all factors have residues modulo the special primes. `parallel` says
+// how the work is offered to other threads; the results do not depend on it. Throws Error(crypto) for what does not fit
+// and Error(keys) for a rotation without a key.
 std::vector<Ciphertext> linear_transforms(const Context& context, std::span<const Ciphertext* const> inputs,
                                           std::span<const LinearTransform> transforms, const EvaluationKeys& keys,
                                           const ParallelFor& parallel = serial_for);

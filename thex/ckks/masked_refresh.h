@@ -6,7 +6,7 @@
 // about 2^35 for slots near 1 at scale 2^36). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
 // nothing wraps and the masked integer is within statistical distance |m| / 2^b of one that does not depend on m: about
 // 2^-48 a coefficient. The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
-// multiparty CKKS (ePrint 2020/304, section 4), with one secret key.
+// multiparty CKKS (Mouchet and others, ePrint 2020/304, section 4), with one secret key.
 #pragma once
 
 #include "thex/ckks/ciphertext.h"
@@ -16,14 +16,15 @@
 
 namespace thex::ckks {
 
-inline constexpr Level kRefreshLevel = 1;
+inline constexpr Level kRefreshLevel = 1;  // at which a value is sent
 inline constexpr int kLeastMaskBits = 65;  // above the 2^64 that the mask begins with
 
-// b. Throws Error(crypto) when q_0 q_1 leaves less than kLeastMaskBits: such parameters are not for refreshing.
+// b, in bits. Throws Error(crypto) when q_0 q_1 leaves less than kLeastMaskBits: such parameters are not for
+// refreshing.
 int refresh_mask_bits(const Context& context);
 
 struct MaskedValue {
-  Ciphertext masked;  // level 1, for the client
+  Ciphertext masked;  // two parts at level 1 and the value's scale, for the client
   ring::Poly mask;    // the mask modulo q_0 .. q_target, NTT domain: stays with the server, used once
 };
 
@@ -31,10 +32,14 @@ struct MaskedValue {
 // fresh: a mask that is used twice hides nothing. Throws Error(crypto), and Error(keys) as rerandomise() does.
 MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, Level target, const EvaluationKeys& keys,
                              ring::Prng& prng);
+
+// Server. `refreshed`: what the client sent back, two parts at the target level; takes the mask off. Throws
+// Error(protocol) when it is not at the level that the mask is for.
 Ciphertext unmask(const Context& context, Ciphertext refreshed, const ring::Poly& mask);
 
 // Client. The same non-negative integers (below q_0 q_1) as a plaintext of `level`: decrypt, lift, encrypt. Keeps the
-// scale.
+// scale; the result is marked as secret. `decrypted`: a decryption at level 1. Throws Error(crypto) for another level
+// or shape.
 Plaintext lift(const Context& context, const Plaintext& decrypted, Level level);
 
 }  // namespace thex::ckks

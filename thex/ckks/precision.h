@@ -7,7 +7,8 @@
 #include <complex>
 #include <cstddef>
 #include <iterator>
-#include <stdexcept>
+
+#include "thex/base/error.h"
 
 namespace thex::ckks {
 
@@ -22,11 +23,11 @@ struct PrecisionStatistics {
 
 inline constexpr double kExactBits = 60;  // an error of 0, or below 2^-60, counts as this many bits
 
-// Real or complex vectors of equal length, at least one slot; throws std::invalid_argument otherwise.
+// Real or complex vectors of equal length, at least one slot; throws Error(usage) otherwise.
 template <typename A, typename B>
 PrecisionStatistics precision(const A& computed, const B& expected) {
   if (std::size(computed) != std::size(expected) || std::empty(computed)) {
-    throw std::invalid_argument("precision: vectors of different or no length");
+    throw Error(ErrorCode::usage, "precision: vectors of different or no length");
   }
   PrecisionStatistics result;
   result.count = std::size(computed);

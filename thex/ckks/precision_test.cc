@@ -30,8 +30,8 @@ TEST(Precision, NotANumberIsTheWorst) {
 }
 
 TEST(Precision, RefusesVectorsOfDifferentLength) {
-  EXPECT_THROW(precision(std::vector<double>{1}, std::vector<double>{1, 2}), std::invalid_argument);
-  EXPECT_THROW(precision(std::vector<double>{}, std::vector<double>{}), std::invalid_argument);
+  EXPECT_THROW(precision(std::vector<double>{1}, std::vector<double>{1, 2}), Error);
+  EXPECT_THROW(precision(std::vector<double>{}, std::vector<double>{}), Error);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ circuit::Polynomial polynomial_of(int levels) {
 circuit::Program program_of(const circuit::Polynomial& p, std::size_t slots) {
   circuit::Builder builder(slots);
   std::vector<circuit::SlotSource> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, static_cast<std::int32_t>(i), -1};
+  for (std::size_t i = 0; i < slots; ++i) all[i] = {0, i, -1};
   const circuit::Value x = builder.client_step("input", {}, {all}, slots)[0];
   builder.set_label("polynomial");
   return std::move(builder).finish(circuit::evaluate_polynomial(builder, x, p), {0});

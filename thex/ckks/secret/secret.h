@@ -1,5 +1,10 @@
 // Client only: key generation, encryption, decryption. The server library does not link this folder.
 //
+// Secrets are uniform ternary, errors Gaussian with standard deviation 3.19 (ring/random.h), as the table of context.h
+// assumes (ePrint 2024/463); encryption is that of CKKS (ePrint 2016/421), keys are those of keys.h. All polynomials
+// are in the NTT domain, residues canonical. What holds a secret is wiped when it goes, and no branch or address
+// depends on it.
+//
 // Decrypted CKKS values carry the encryption noise: never show them to the server (IND-CPA-D, ePrint 2020/1533).
 // Every function that draws randomness takes the generator, so that tests can pass a seeded one; production code passes
 // `Prng()`.
@@ -38,14 +43,22 @@ class SecretKey {
   ring::Seed seed_{};
 };
 
+// Keys as keys.h defines them. `level`: the highest level of ciphertexts that the key is to serve, 0 .. max_level().
+// Throws Error(crypto) for another level, or a Galois element that is even or not below 2N.
 PublicKey make_public_key(const SecretKey& key, ring::Prng& prng);
 SwitchingKey make_relinearization_key(const SecretKey& key, Level level, ring::Prng& prng);
 SwitchingKey make_galois_key(const SecretKey& key, std::uint64_t galois_element, Level level, ring::Prng& prng);
+// All keys that are required, each at its level.
 EvaluationKeys make_evaluation_keys(const SecretKey& key, const KeyRequirements& required, ring::Prng& prng);
 
+// The plaintext plus a fresh encryption of zero, at the plaintext's level and scale: (m + e - c_1 s, c_1) with c_1 from
+// a fresh seed, or with the public key (m + b u + e_0, a u + e_1) with a ternary u, whose noise is larger by a factor
+// near sqrt(4N/3). Compact plaintexts are taken too. Throws Error(crypto) for a plaintext of another context and
+// Error(keys) for such a public key.
 SeededCiphertext encrypt(const SecretKey& key, const Plaintext& plaintext, ring::Prng& prng);
 Ciphertext encrypt(const Context& context, const PublicKey& key, const Plaintext& plaintext, ring::Prng& prng);
-// Two or three parts. The result's polynomial is marked as secret: it and its copies are wiped when they go.
+// c_0 + c_1 s (+ c_2 s^2) of two or three parts, at the ciphertext's level and scale. The result's polynomial is marked
+// as secret: it and its copies are wiped when they go. Throws Error(crypto) for a ciphertext of another shape.
 Plaintext decrypt(const SecretKey& key, const Ciphertext& ciphertext);
 
 }  // namespace thex::ckks::secret

@@ -42,7 +42,7 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
     return sources([&](RowLayout::Position at) {
       const std::size_t token = token_of(block, at.row, shifted), sentence = layout_.sentence(at.row);
       if (at.column >= layout_.hidden) return SlotSource{};
-      return SlotSource{0, static_cast<std::int32_t>((sentence * layout_.bucket + token) * layout_.hidden + at.column),
+      return SlotSource{0, (sentence * layout_.bucket + token) * layout_.hidden + at.column,
                         static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
     });
   };
@@ -221,8 +221,7 @@ circuit::Program OneRoundBuilder::build() && {
   std::vector<SlotSource> outputs;
   for (std::size_t sentence = 0; sentence < layout_.sentences; ++sentence)
     for (std::size_t l = 0; l < layout_.labels; ++l)
-      outputs.push_back(
-          {0, static_cast<std::int32_t>(layout_.slot(sentence, 0, l)), -1, static_cast<std::int32_t>(sentence)});
+      outputs.push_back({0, layout_.slot(sentence, 0, l), -1, static_cast<std::int32_t>(sentence)});
   return std::move(b_).finish(std::span(&logits, 1), std::move(outputs),
                               layout_.sentences == 1 ? layout_.label_period() : layout_.token_step());
 }

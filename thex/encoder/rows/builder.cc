@@ -113,10 +113,9 @@ std::vector<SlotSource> RowBuilder::token_logit_slots() const {
   for (std::size_t sentence = 0; sentence < rows_.sentences; ++sentence)
     for (std::size_t token = 0; token < rows_.bucket; ++token)
       for (std::size_t l = 0; l < rows_.labels; ++l)
-        outputs.push_back(
-            {static_cast<std::int32_t>(token / rows_.tokens),
-             static_cast<std::int32_t>(rows_.slot(token % rows_.tokens * rows_.sentences + sentence, 0, l)),
-             static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)});
+        outputs.push_back({static_cast<std::int32_t>(token / rows_.tokens),
+                           rows_.slot(token % rows_.tokens * rows_.sentences + sentence, 0, l),
+                           static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)});
   return outputs;
 }
 

@@ -88,8 +88,7 @@ std::vector<SlotSource> EncoderBuilder::returned_scores(std::size_t query_block,
     const std::size_t key_token = key_block * layout_.tokens + key, query_token = query_block * layout_.tokens + query;
     const std::size_t column = head * layout_.head_dim + layout_.score_column(place_of_block * half_tokens + shift);
     // Zero when the key or the query is padding.
-    return SlotSource{static_cast<std::int32_t>(input),
-                      static_cast<std::int32_t>(layout_.slot(at.row, at.part, column)),
+    return SlotSource{static_cast<std::int32_t>(input), layout_.slot(at.row, at.part, column),
                       static_cast<std::int32_t>(std::max(key_token, query_token))};
   });
 }
@@ -205,7 +204,7 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
     back.push_back(sources([&](RowLayout::Position at) {
       const std::size_t head = at.column / d;
       if (head >= heads || at.part == 1) return SlotSource{};
-      return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, head * d + blocks - 1 - block)),
+      return SlotSource{0, layout_.slot(at.row, 0, head * d + blocks - 1 - block),
                         static_cast<std::int32_t>(block * layout_.tokens + at.row % layout_.tokens)};
     }));
   const std::vector<Value> coefficients =

@@ -16,8 +16,7 @@ Blocks EncoderBuilder::embeddings() {
     all.push_back(sources([&](RowLayout::Position at) {
       const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
       if (at.column >= layout_.hidden) return SlotSource{};
-      return SlotSource{0, static_cast<std::int32_t>(token * layout_.hidden + at.column),
-                        static_cast<std::int32_t>(token)};
+      return SlotSource{0, token * layout_.hidden + at.column, static_cast<std::int32_t>(token)};
     }));
   return b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
 }
@@ -62,8 +61,7 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
     for (std::size_t m = 0; m < pieces; ++m)
       back.push_back(sources([&](RowLayout::Position at) {
         const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
-        return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2),
-                          static_cast<std::int32_t>(layout_.slot(at.row, m % 2, at.column)),
+        return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2), layout_.slot(at.row, m % 2, at.column),
                           static_cast<std::int32_t>(token)};
       }));
   // The residual has no ReLU on its way: it travels along under a mask to get new levels.
@@ -99,11 +97,11 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
   const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
-  const std::vector<Value> returned = b_.client_step(
-      "layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1), {sources([&](RowLayout::Position at) {
-        return SlotSource{0, static_cast<std::int32_t>(layout_.slot(at.row, 0, at.column)), -1};
-      })},
-      layout_.ffn, std::span(&x1, 1));
+  const std::vector<Value> returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate",
+                                                     std::span(&hidden, 1), {sources([&](RowLayout::Position at) {
+                                                       return SlotSource{0, layout_.slot(at.row, 0, at.column), -1};
+                                                     })},
+                                                     layout_.ffn, std::span(&x1, 1));
 
   // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
   // for the residual, then sums over the columns of a half and over the rows of a group.
@@ -152,8 +150,7 @@ circuit::Program EncoderBuilder::build() && {
   }
   std::vector<SlotSource> outputs;
   const Value result = cls_layer(last, x);
-  for (std::size_t l = 0; l < layout_.labels; ++l)
-    outputs.push_back({0, static_cast<std::int32_t>(layout_.label_slot(l)), -1});
+  for (std::size_t l = 0; l < layout_.labels; ++l) outputs.push_back({0, layout_.label_slot(l), -1});
   return std::move(b_).finish(std::span(&result, 1), std::move(outputs));
 }
 

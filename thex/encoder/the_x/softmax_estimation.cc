@@ -60,8 +60,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
         if (at.part == 1 || head >= layout_.heads || (!everywhere && place >= 2 * kUnits)) return SlotSource{};
         const std::int32_t token =
             all_rows_equal ? -1 : static_cast<std::int32_t>(i * layout_.tokens + at.row % layout_.tokens);
-        return SlotSource{static_cast<std::int32_t>(i),
-                          static_cast<std::int32_t>(layout_.slot(at.row, 0, head * d + place % kUnits)), token};
+        return SlotSource{static_cast<std::int32_t>(i), layout_.slot(at.row, 0, head * d + place % kUnits), token};
       }));
     return all;
   };
