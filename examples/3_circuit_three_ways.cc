@@ -78,7 +78,7 @@ int main() {
   const circuit::Program& program = plan.programs[0];
   const circuit::ProgramPlan& cost = plan.program_plans[0];
   std::printf("%zu nodes, depth %d: N = 2^%d, log2(QP) = %.1f, %zu rotation keys; %zu rotations, %zu products\n",
-              program.nodes.size(), cost.depth, plan.context->log_n(), plan.context->log_qp(),
+              program.nodes.size(), cost.depth.number(), plan.context->log_n(), plan.context->log_qp(),
               plan.keys.rotations.size(), cost.counts.rotations, cost.counts.ciphertext_products);
 
   std::vector<double> x(kSize);

@@ -145,7 +145,7 @@ TEST_P(SealReference, ExactOperationsGiveEqualResidues) {
 
 TEST_P(SealReference, KeysOfSealRelinearizeAndRotateHere) {
   const auto& context = *world().context;
-  const int top = world().top();
+  const ckks::Level top = world().top();
   const double scale = world().scale(), lower_scale = context.scale(top - 1);
   const Slots x = world().ours(world().x), xy = product(x, world().ours(world().y));
   const double fresh = world().seal_public_bound(), rounding = 2 * world().rounding_bound(lower_scale);
@@ -187,7 +187,7 @@ TEST_P(SealReference, KeysOfSealRelinearizeAndRotateHere) {
 
 TEST_P(SealReference, OurKeysRelinearizeAndRotateThere) {
   const auto& context = *world().context;
-  const int top = world().top();
+  const ckks::Level top = world().top();
   const double scale = world().scale(), lower_scale = context.scale(top - 1), fresh = world().symmetric_bound();
   const Slots x = world().ours(world().x), y = world().ours(world().y), p = world().ours(world().p);
   expect_both_read("with_own_product", product(x, y),

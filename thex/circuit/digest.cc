@@ -8,7 +8,7 @@ namespace {
 void update(Hasher& to, const SlotSource& source) {
   const auto& [input, slot, token, sentence] = source;
   to.number(input);
-  to.number(slot);
+  to.number(static_cast<std::uint32_t>(slot));
   to.number(token);
   to.number(sentence);
 }
@@ -85,7 +85,7 @@ void update(Hasher& to, const Program& program) {
 void update(Hasher& to, const ProgramPlan& plan) {
   const auto& [level, urgency, depth, counts, estimated_seconds, bytes_to_server, bytes_to_client, working_bytes,
                thread_bytes, result_bits, hiding] = plan;
-  to.numbers(level);
+  to.list(level, [&](ckks::Level l) { to.number(l.number()); });
   to.number(hiding.has_value());
   if (hiding) ckks::update(to, *hiding);
 }

@@ -21,7 +21,7 @@ constexpr ckks::ContextSpec spec() {
 
 std::vector<SlotSource> sources(std::size_t count) {
   std::vector<SlotSource> all(count);
-  for (std::size_t i = 0; i < count; ++i) all[i] = {0, static_cast<std::int32_t>(i % 4)};
+  for (std::size_t i = 0; i < count; ++i) all[i] = {0, i % 4};
   return all;
 }
 
@@ -114,7 +114,7 @@ std::vector<Change> agreed_nodes() {
        [](Plan& p) {
          program(p).nodes.push_back({.op = Op::add, .inputs = {0, 0}});
        }},
-      {"level", [](Plan& p) { program_plan(p).level[0] += 1; }},
+      {"level", [](Plan& p) { ++program_plan(p).level[0]; }},
       {"period of a plain vector", [](Plan& p) { program(p).plains[0].period *= 2; }},
       {"complex plain vector", [](Plan& p) { program(p).plains[0].complex = true; }},
       {"a plain vector more", [](Plan& p) { program(p).plains.push_back({}); }},
@@ -142,7 +142,7 @@ std::vector<Change> agreed_exchange() {
       {"the client's function", [](Plan& p) { program(p).steps[1].function = ClientFunction::relu_cubed; }},
       {"values of a step", [](Plan& p) { program(p).steps[0].values += 1; }},
       {"source's vector", [](Plan& p) { program(p).steps[0].sources[0][5].input = kZeroSource; }},
-      {"source's slot", [](Plan& p) { program(p).steps[0].sources[0][5].slot += 1; }},
+      {"source's slot", [](Plan& p) { program(p).steps[0].sources[0][5].slot = 2; }},
       {"source's token", [](Plan& p) { program(p).steps[0].sources[0][5].token = 0; }},
       {"source's sentence", [](Plan& p) { program(p).steps[0].sources[0][5].sentence = 1; }},
       {"an output without sources", [](Plan& p) { program(p).steps[1].sources.clear(); }},

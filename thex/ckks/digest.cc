@@ -9,7 +9,7 @@ void update(Hasher& to, const Context& context) {
   to.numbers(p_bits);
   to.number(digit_limbs);
   to.number(log_scale);
-  for (std::size_t i = 0; i < context.prime_count(); ++i) to.number(context.prime(i).value());
+  for (const LimbIndex i : LimbRange(0, context.prime_count())) to.number(context.prime(i).value());
 }
 
 void update(Hasher& to, const KeyRequirements& keys) {
@@ -17,10 +17,10 @@ void update(Hasher& to, const KeyRequirements& keys) {
   to.list(rotations, [&](const auto& rotation) {
     const auto& [steps, level] = rotation;
     to.number(steps);
-    to.number(level);
+    to.number(level.number());
   });
-  to.number(relinearization_level);
-  to.number(conjugation_level);
+  to.number(relinearization_level.number());
+  to.number(conjugation_level.number());
 }
 
 void update(Hasher& to, const AnswerHiding& hiding) {

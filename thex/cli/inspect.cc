@@ -137,7 +137,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
     weights = std::max(weights, bytes);
     json["buckets"].push_back({{"tokens", plan.shapes[i].tokens},
                                {"sentences", plan.shapes[i].sentences},
-                               {"depth", b.depth},
+                               {"depth", b.depth.number()},
                                {"predicted_logit_bits", bits ? Json(*bits) : Json(nullptr)},
                                {"estimated_seconds", b.estimated_seconds},
                                {"bytes_to_server", b.bytes_to_server},
@@ -215,7 +215,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
     const circuit::ProgramPlan& b = p.program_plans[i];
     const std::optional<double> bits = plan->logit_bits(i);
     std::cout << fmt::format("{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n",
-                             column(plan->shapes[i]), b.depth, bits ? fmt::format("{:.0f}", *bits) : "-",
+                             column(plan->shapes[i]), b.depth.number(), bits ? fmt::format("{:.0f}", *bits) : "-",
                              b.estimated_seconds, megabytes(static_cast<double>(b.bytes_to_server)),
                              megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
                              b.counts.ciphertext_products + b.counts.plain_products,

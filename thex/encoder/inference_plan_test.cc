@@ -52,7 +52,7 @@ TEST_P(Fingerprint, ChangesWithWhatIsAgreedOn) {
   changed("protocol", [](InferencePlan& p) { p.protocol += "2"; });
   changed("tokens of a query", [](InferencePlan& p) { p.shapes[0].tokens = 17; });
   changed("sentences of a query", [](InferencePlan& p) { p.shapes[0].sentences = 2; });
-  changed("a level", [](InferencePlan& p) { p.plan.program_plans[0].level[0] += 1; });
+  changed("a level", [](InferencePlan& p) { ++p.plan.program_plans[0].level[0]; });
   changed("a key", [](InferencePlan& p) { p.plan.keys.rotations.erase(p.plan.keys.rotations.begin()); });
   expect_new(plan_inference(config_for(GetParam()), 32), "longest text");
   expect_new(plan_inference(config_for(GetParam(), 3), 16), "labels");

@@ -107,7 +107,7 @@ PlanBudget budget_of(const encoder::InferencePlan& plan) {
     const circuit::ProgramPlan& program = p.program_plans[i];
     budget.buckets.push_back({.tokens = plan.shapes[i].tokens,
                               .sentences = plan.shapes[i].sentences,
-                              .levels = program.depth,
+                              .levels = program.depth.number(),
                               .logit_bits = plan.logit_bits(i),
                               .estimated_seconds = program.estimated_seconds,
                               .bytes_to_server = program.bytes_to_server,

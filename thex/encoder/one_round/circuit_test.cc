@@ -186,8 +186,8 @@ TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
     EXPECT_GE(inference.largest_value(), 1.41 * kRangeMargin * config.thex->max_logit);
     std::pair<int, int> both{1000, 0};
     for (const auto& program : inference.plan.program_plans) {
-      both.first = std::min(both.first, program.depth);
-      both.second = std::max(both.second, program.depth);
+      both.first = std::min(both.first, program.depth.number());
+      both.second = std::max(both.second, program.depth.number());
     }
     return both;
   };
