@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const Isa isa : {Isa::avx2, Isa::avx512ifma}) {
     const Kernels* const table = kernels_for(isa);
     if (table == nullptr) continue;
-    const std::string found = difference::difference(*table, *kernels_for(Isa::portable), {data, size});
+    const std::string found = thex::support::kernel_difference(*table, *kernels_for(Isa::portable), {data, size});
     if (!found.empty()) {
       std::fprintf(stderr, "%s: %s\n", table->name, found.c_str());
       std::abort();

@@ -22,7 +22,7 @@
 #include "thex/ring/memory_pool.h"
 #include "thex/ring/ntt.h"
 
-namespace thex::ring::difference {
+namespace thex::support {
 
 // Reads numbers off the bytes; zeros when they are used up.
 class Choices {
@@ -42,20 +42,21 @@ class Choices {
   std::span<const std::uint8_t> bytes_;
 };
 
-// A prime of any size that Modulus takes.
+// A prime of any size that ring::Modulus takes.
 inline std::uint64_t some_prime(Choices& choices) {
-  const int bits = 2 + static_cast<int>(choices.below(kMaxPrimeBits - 1));
+  const int bits = 2 + static_cast<int>(choices.below(ring::kMaxPrimeBits - 1));
   const std::uint64_t low = std::uint64_t{1} << (bits - 1), high = std::uint64_t{1} << bits;
   const std::size_t where = choices.below(4);  // the smallest or the largest of the size, or one in between
   const std::uint64_t start = where == 0 ? low : where == 1 ? high - 1 : low + choices.number(7) % low;
   std::uint64_t candidate = std::max<std::uint64_t>(start | 1, 3);
-  while (!is_prime(candidate)) candidate = where == 1 ? candidate - 2 : candidate + 2 < high ? candidate + 2 : low | 1;
+  while (!ring::is_prime(candidate))
+    candidate = where == 1 ? candidate - 2 : candidate + 2 < high ? candidate + 2 : low | 1;
   return candidate;
 }
 
 // Values in [0, bound): random, extreme, or with the bytes' own numbers among them.
-inline Buffer values(Choices& choices, std::size_t n, std::uint64_t bound) {
-  Buffer buffer(n);
+inline ring::Buffer values(Choices& choices, std::size_t n, std::uint64_t bound) {
+  ring::Buffer buffer(n);
   const std::size_t kind = choices.below(6);
   std::mt19937_64 rng(choices.number(4));
   for (std::size_t i = 0; i < n; ++i) {
@@ -89,18 +90,19 @@ inline Buffer values(Choices& choices, std::size_t n, std::uint64_t bound) {
 }
 
 // Tables of the NTT are expensive: a few dozen are kept.
-inline const NttTable* some_table(Choices& choices) {
+inline const ring::NttTable* some_table(Choices& choices) {
   // Larger rings are rarer, they take longer.
   static constexpr int kSizes[] = {5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 12, 13, 14};
   const int log_n = kSizes[choices.below(std::size(kSizes))];
-  const int bits = log_n + 3 + static_cast<int>(choices.below(static_cast<std::size_t>(kMaxPrimeBits - log_n - 2)));
+  const int bits =
+      log_n + 3 + static_cast<int>(choices.below(static_cast<std::size_t>(ring::kMaxPrimeBits - log_n - 2)));
   const std::size_t which = choices.below(3);
-  static std::map<std::tuple<int, int, std::size_t>, std::unique_ptr<NttTable>> tables;
+  static std::map<std::tuple<int, int, std::size_t>, std::unique_ptr<ring::NttTable>> tables;
   const auto key = std::tuple(log_n, bits, which);
   if (const auto found = tables.find(key); found != tables.end()) return found->second.get();
-  std::unique_ptr<NttTable> table;
+  std::unique_ptr<ring::NttTable> table;
   try {
-    table = std::make_unique<NttTable>(Modulus(ntt_primes(bits, log_n, which + 1).back()), log_n);
+    table = std::make_unique<ring::NttTable>(ring::Modulus(ring::ntt_primes(bits, log_n, which + 1).back()), log_n);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::crypto) throw;  // there are not so many primes of this size
   }
@@ -111,11 +113,11 @@ inline const NttTable* some_table(Choices& choices) {
 // What the two tables computed.
 class Results {
  public:
-  Results(const char* kernel, const Modulus& q, std::size_t n)
+  Results(const char* kernel, const ring::Modulus& q, std::size_t n)
       : kernel_(kernel), q_(q), n_(n), tested_(n), oracle_(n) {}
   std::uint64_t* tested() { return tested_.data(); }
   std::uint64_t* oracle() { return oracle_.data(); }
-  void start_from(const Buffer& values) { tested_ = oracle_ = values; }
+  void start_from(const ring::Buffer& values) { tested_ = oracle_ = values; }
 
   // Empty when they agree and are canonical.
   std::string check(const std::string& details = "") const {
@@ -132,23 +134,23 @@ class Results {
 
  private:
   const char* kernel_;
-  Modulus q_;
+  ring::Modulus q_;
   std::size_t n_;
-  Buffer tested_, oracle_;
+  ring::Buffer tested_, oracle_;
 };
 
 // Several targets at a time, each with a prime of its own.
-inline std::string conversion_difference(const Kernels& tested, const Kernels& oracle, Choices& choices,
+inline std::string conversion_difference(const ring::Kernels& tested, const ring::Kernels& oracle, Choices& choices,
                                          std::size_t count, std::size_t n) {
   const std::size_t targets = 1 + choices.below(7), distinct = std::min<std::size_t>(count, 6);
-  std::vector<Buffer> sources;
+  std::vector<ring::Buffer> sources;
   for (std::size_t k = 0; k < distinct; ++k) {
-    sources.push_back(values(choices, n, std::uint64_t{1} << kMaxPrimeBits));
+    sources.push_back(values(choices, n, std::uint64_t{1} << ring::kMaxPrimeBits));
   }
   std::vector<const std::uint64_t*> src;
   for (std::size_t k = 0; k < count; ++k) src.push_back(sources[k % distinct].data());
-  std::vector<Modulus> primes;
-  std::vector<Buffer> factors;
+  std::vector<ring::Modulus> primes;
+  std::vector<ring::Buffer> factors;
   for (std::size_t t = 0; t < targets; ++t) {
     primes.emplace_back(some_prime(choices));
     factors.push_back(values(choices, count, primes[t].value()));
@@ -156,7 +158,7 @@ inline std::string conversion_difference(const Kernels& tested, const Kernels& o
   std::vector<Results> results;
   std::vector<std::uint64_t*> ours, expected;
   std::vector<const std::uint64_t*> rows;
-  std::vector<const Modulus*> moduli;
+  std::vector<const ring::Modulus*> moduli;
   for (std::size_t t = 0; t < targets; ++t) results.emplace_back("base_convert", primes[t], n);
   for (std::size_t t = 0; t < targets; ++t) {
     ours.push_back(results[t].tested());
@@ -175,9 +177,10 @@ inline std::string conversion_difference(const Kernels& tested, const Kernels& o
 }
 
 // Rounded sums of products with reciprocals: a sum near a half may be rounded either way, by at most one.
-inline std::string quotient_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, std::size_t n) {
+inline std::string quotient_difference(const ring::Kernels& tested, const ring::Kernels& oracle, Choices& choices,
+                                       std::size_t n) {
   const std::size_t count = 1 + choices.below(12);
-  std::vector<Buffer> sources;
+  std::vector<ring::Buffer> sources;
   std::vector<const std::uint64_t*> src;
   std::vector<double> reciprocal;
   for (std::size_t k = 0; k < count; ++k) {
@@ -185,8 +188,8 @@ inline std::string quotient_difference(const Kernels& tested, const Kernels& ora
     sources.push_back(values(choices, n, prime));
     reciprocal.push_back(1 / static_cast<double>(prime));
   }
-  for (const Buffer& source : sources) src.push_back(source.data());
-  Buffer ours(n), expected(n);
+  for (const ring::Buffer& source : sources) src.push_back(source.data());
+  ring::Buffer ours(n), expected(n);
   tested.rounded_quotient(ours.data(), src.data(), reciprocal.data(), count, n);
   oracle.rounded_quotient(expected.data(), src.data(), reciprocal.data(), count, n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -204,10 +207,10 @@ inline std::string quotient_difference(const Kernels& tested, const Kernels& ora
 }
 
 // Reals of either sign up to a bound: their residues, or the largest of them.
-inline std::string real_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, bool residues,
-                                   const Modulus& q, std::size_t n) {
+inline std::string real_difference(const ring::Kernels& tested, const ring::Kernels& oracle, Choices& choices,
+                                   bool residues, const ring::Modulus& q, std::size_t n) {
   const double bound = std::ldexp(1.0, static_cast<int>(choices.below(51)));
-  const Buffer integers = values(choices, n, std::uint64_t{1} << 51), signs = values(choices, n, 4);
+  const ring::Buffer integers = values(choices, n, std::uint64_t{1} << 51), signs = values(choices, n, 4);
   std::vector<double> reals(n);
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t way = signs.data()[i];
@@ -228,17 +231,17 @@ inline std::string real_difference(const Kernels& tested, const Kernels& oracle,
 }
 
 // A transform alone, or with what it is fused with: a constant, or one limb of a division.
-inline std::string transform_difference(const Kernels& tested, const Kernels& oracle, Choices& choices, bool forward,
-                                        const NttTable& table) {
-  const Modulus& q = table.modulus();
+inline std::string transform_difference(const ring::Kernels& tested, const ring::Kernels& oracle, Choices& choices,
+                                        bool forward, const ring::NttTable& table) {
+  const ring::Modulus& q = table.modulus();
   const std::size_t n = table.n(), variant = choices.below(4);
-  const Buffer input = values(choices, n, q.value());
+  const ring::Buffer input = values(choices, n, q.value());
   const std::uint64_t w = choices.number(7) % q.value();
   const bool in_place = choices.below(2) == 1;
   if (!forward) {
     Results results(variant == 0 ? "ntt_inverse_scaled" : "ntt_inverse", q, n);
     results.start_from(input);
-    const auto compute = [&](const Kernels& k, std::uint64_t* dst) {
+    const auto compute = [&](const ring::Kernels& k, std::uint64_t* dst) {
       if (variant != 0) return k.ntt_inverse(dst, table);
       k.ntt_inverse_scaled(dst, in_place ? dst : input.data(), w, table);
     };
@@ -254,11 +257,11 @@ inline std::string transform_difference(const Kernels& tested, const Kernels& or
     return results.check();
   }
   const std::uint64_t p = some_prime(choices);
-  const Buffer remainder = values(choices, n, variant == 0 ? q.value() : p);
+  const ring::Buffer remainder = values(choices, n, variant == 0 ? q.value() : p);
   Results results(variant == 0 ? "divide_transformed" : "divide_switched", q, n);
   results.start_from(input);
-  const auto compute = [&](const Kernels& k, std::uint64_t* dst) {
-    Buffer spare = remainder;
+  const auto compute = [&](const ring::Kernels& k, std::uint64_t* dst) {
+    ring::Buffer spare = remainder;
     const std::uint64_t* const minuend = in_place ? dst : input.data();
     if (variant == 0) return k.divide_transformed(dst, minuend, spare.data(), w, table);
     k.divide_switched(dst, minuend, remainder.data(), p, w, table, spare.data(), false);
@@ -269,20 +272,21 @@ inline std::string transform_difference(const Kernels& tested, const Kernels& or
 }
 
 // Empty when `tested` and `oracle` agree on the computation that the bytes describe; else what differs.
-inline std::string difference(const Kernels& tested, const Kernels& oracle, std::span<const std::uint8_t> bytes) {
+inline std::string kernel_difference(const ring::Kernels& tested, const ring::Kernels& oracle,
+                                     std::span<const std::uint8_t> bytes) {
   Choices choices(bytes);
   const std::size_t kernel = choices.below(18);
   if (kernel == 12 || kernel == 13) {
-    const NttTable* const table = some_table(choices);
+    const ring::NttTable* const table = some_table(choices);
     if (table == nullptr) return "";
     return transform_difference(tested, oracle, choices, kernel == 12, *table);
   }
 
-  const Modulus q(some_prime(choices));
+  const ring::Modulus q(some_prime(choices));
   const std::size_t n = 64 * (1 + choices.below(40));
   const bool in_place = choices.below(2) == 1;
   const auto elementwise = [&](const char* name, auto&& compute) {
-    const Buffer a = values(choices, n, q.value()), b = values(choices, n, q.value());
+    const ring::Buffer a = values(choices, n, q.value()), b = values(choices, n, q.value());
     const std::uint64_t w = choices.number(7) % q.value();
     Results results(name, q, n);
     results.start_from(a);
@@ -291,7 +295,7 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
     return results.check(in_place ? " in place" : "");
   };
   using u64 = std::uint64_t;
-  using K = const Kernels&;
+  using K = const ring::Kernels&;
   switch (kernel) {
     case 0:
       return elementwise("add", [&](K k, u64* d, const u64* a, const u64* b, u64) { k.add(d, a, b, n, q); });
@@ -309,14 +313,14 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
                          [&](K k, u64* d, const u64* a, const u64* b, u64 w) { k.sub_mul_scalar(d, a, b, w, n, q); });
     case 6: {
       const std::size_t run = std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1);
-      const Buffer a = values(choices, n, q.value()), b = values(choices, n / run, q.value());
+      const ring::Buffer a = values(choices, n, q.value()), b = values(choices, n / run, q.value());
       Results results("add_runs", q, n);
       tested.add_runs(results.tested(), a.data(), b.data(), run, n, q);
       oracle.add_runs(results.oracle(), a.data(), b.data(), run, n, q);
       return results.check(", run " + std::to_string(run));
     }
     case 7: {
-      const Buffer a = values(choices, n, q.value());
+      const ring::Buffer a = values(choices, n, q.value());
       std::mt19937_64 rng(choices.number(4));
       std::vector<std::uint32_t> index(n);
       for (std::uint32_t& i : index) i = static_cast<std::uint32_t>(rng() % n);
@@ -327,7 +331,7 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
     }
     case 8: {
       const std::uint64_t p = some_prime(choices);
-      const Buffer a = values(choices, n, p);
+      const ring::Buffer a = values(choices, n, p);
       Results results("switch_modulus", q, n);
       tested.switch_modulus(results.tested(), a.data(), p, n, q);
       oracle.switch_modulus(results.oracle(), a.data(), p, n, q);
@@ -341,11 +345,12 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   if (kernel == 14) return quotient_difference(tested, oracle, choices, n);
   static constexpr std::size_t kCounts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 200, 1024};
   const std::size_t count = kCounts[choices.below(std::size(kCounts))], distinct = std::min<std::size_t>(count, 6);
-  if (kernel == 11) return conversion_difference(tested, oracle, choices, std::min(count, kMaxConversionSources), n);
+  if (kernel == 11)
+    return conversion_difference(tested, oracle, choices, std::min(count, ring::kMaxConversionSources), n);
   const std::size_t run = kernel == 10 || kernel == 17
                               ? std::size_t{1} << choices.below(static_cast<std::size_t>(std::countr_zero(n)) + 1)
                               : 1;
-  std::vector<Buffer> a, b;
+  std::vector<ring::Buffer> a, b;
   for (std::size_t k = 0; k < distinct; ++k) {
     a.push_back(values(choices, n, q.value()));
     b.push_back(values(choices, n / run, q.value()));
@@ -357,11 +362,11 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   }
   const std::vector<const std::uint64_t*> reversed(pb.rbegin(), pb.rend());
   const std::size_t several = kernel == 17 ? choices.below(4) : 0;
-  const auto sum = [&](const Kernels& k, std::uint64_t* dst) {
+  const auto sum = [&](const ring::Kernels& k, std::uint64_t* dst) {
     if (kernel == 9) k.inner_product(dst, pa.data(), pb.data(), count, n, q);
     if (kernel == 10) k.inner_product_runs(dst, pa.data(), pb.data(), count, run, n, q);
     if (kernel == 17) {  // several sums; the last one, of the factors in their order, is compared
-      std::vector<Buffer> others;
+      std::vector<ring::Buffer> others;
       std::vector<std::uint64_t*> outputs;
       for (std::size_t o = 0; o < several; ++o) outputs.push_back(others.emplace_back(n).data());
       outputs.push_back(dst);
@@ -376,4 +381,4 @@ inline std::string difference(const Kernels& tested, const Kernels& oracle, std:
   return results.check(", count " + std::to_string(count) + ", run " + std::to_string(run));
 }
 
-}  // namespace thex::ring::difference
+}  // namespace thex::support

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace thex::testing {
+namespace thex::support {
 
 // While it lives, std::thread cannot be made: every one would ask for a larger stack than there are addresses.
 class NoMoreThreads {
@@ -30,4 +30,4 @@ class NoMoreThreads {
   pthread_attr_t before_;
 };
 
-}  // namespace thex::testing
+}  // namespace thex::support

@@ -18,7 +18,7 @@ TEST_P(KernelDifference, IsNoneOnRandomComputations) {
   for (int round = 0; round < 1500; ++round) {
     std::vector<std::uint8_t> bytes(80);
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng());
-    ASSERT_EQ(difference::difference(*table, *kernels_for(Isa::portable), bytes), "") << "round " << round;
+    ASSERT_EQ(support::kernel_difference(*table, *kernels_for(Isa::portable), bytes), "") << "round " << round;
   }
 }
 
@@ -35,7 +35,7 @@ TEST(KernelDifferenceSearch, FindsAKernelThatIsWrong) {
   for (int round = 0; round < 500; ++round) {
     std::vector<std::uint8_t> bytes(80);
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng());
-    const std::string what = difference::difference(broken, *kernels_for(Isa::portable), bytes);
+    const std::string what = support::kernel_difference(broken, *kernels_for(Isa::portable), bytes);
     if (!what.empty()) {
       EXPECT_EQ(what.rfind("add", 0), 0u) << what;
       ++found;

@@ -237,7 +237,7 @@ TEST(YieldingRun, GoesOnWithTheThreadsThatThereAre) {
   const Plan plan = plan_of(with_work_aside);
   const support::LocalParties parties(plan, 0, ring::Seed{8});
   const std::vector<double> input = random_input(plan.programs[0].slots);
-  const thex::testing::NoMoreThreads none;
+  const support::NoMoreThreads none;
   const std::vector<double> got = parties.run(input, 4);
   const ClearResult clear = run_clear(plan.programs[0], input, 1);
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], clear.logits[i], 1e-4);

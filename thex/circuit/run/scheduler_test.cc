@@ -183,7 +183,7 @@ TEST(Scheduler, RefusesASecondAdvanceMeanwhile) {
 }
 
 TEST(Scheduler, GoesOnWithTheThreadsThatThereAre) {
-  const thex::testing::NoMoreThreads none;
+  const support::NoMoreThreads none;
   ASSERT_THROW(std::thread([] {}).join(), std::system_error);
   const TaskOrder order = order_of({{}, {{0}}});
   Scheduler scheduler(order);

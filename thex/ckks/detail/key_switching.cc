@@ -83,9 +83,20 @@ ConstRow addend_row(const KeySwitch& what, std::size_t p, LimbIndex prime) {
   return addend != nullptr && prime < addend->limbs() ? addend->limb(prime) : nullptr;
 }
 
+// The remainders of both parts modulo a few of the primes that stay: rows g and kConversionGroup + g of `to`, for the
+// g-th of them.
+void convert(const Remainders& remainders, const Group& group, Poly& to) {
+  for (std::size_t p = 0; p < 2; ++p) {
+    Row rows[kConversionGroup];
+    for (std::size_t g = 0; g < group.primes.size(); ++g) rows[g] = to.limb(p * kConversionGroup + g);
+    remainders.convert(p, group.first, std::span(rows, group.primes.size()));
+  }
+}
+
 }  // namespace
 
-// The walk of one residue. In a rotation it is one of c_1, the addend is c_0 and the divisor P.
+// The walk of one residue, from where FreshDigits has made it a coefficient with the constant of its digit (or from
+// where a Decomposition holds its digits). In a rotation it is a residue of c_1, the addend is c_0 and the divisor P.
 Ciphertext switch_key(const Context& context, const KeySwitch& what, double scale) {
   KeyProduct product(context);
   // A range of the sum: every digit times the key, and P times the addend.
@@ -113,11 +124,7 @@ Ciphertext switch_key(const Context& context, const KeySwitch& what, double scal
   ring::Buffer unpermuted(kRange);
   const std::vector<LimbIndex> kept = first_primes(what.divisor.limbs);
   for (const Group& group : groups(kept)) {
-    for (std::size_t p = 0; p < 2; ++p) {
-      Row rows[kConversionGroup];
-      for (std::size_t g = 0; g < group.primes.size(); ++g) rows[g] = converted.limb(p * kConversionGroup + g);
-      remainders.convert(p, group.first, std::span(rows, group.primes.size()));  // base conversion
-    }
+    convert(remainders, group, converted);  // base conversion
     DigitRows digits = what.digits.rows(group.primes);
     for (std::size_t g = 0; g < group.primes.size(); ++g) {
       const LimbIndex i = group.primes[g];
