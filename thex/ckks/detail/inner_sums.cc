@@ -133,8 +133,9 @@ class InnerSums {
     const std::size_t chain = level_.limbs();
     const ring::Modulus& q = context_.prime(limb_prime(context_, level_, position));
     auto& [factors, rows, factors_of, out] = lists;
-    for (const auto& [inputs, outputs] : products) {
-      const auto& [size, rotated] = inputs;
+    for (const auto& product : products) {
+      const auto& [size, rotated] = product.first;
+      const std::vector<Output>& outputs = product.second;
       const std::size_t run = context_.n() / size;
       factors.clear();
       for (const Output& output : outputs) {
