@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "thex/circuit/fusion.h"
@@ -13,16 +15,12 @@ namespace {
 
 class Accountant {
  public:
-  // `steps`: where what each label costs goes; the plan's counts are zero then.
-  Accountant(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys,
+  // `steps`: where what each label costs goes.
+  Accountant(const Program& program, const ProgramPlan& plan, ckks::KeyRequirements& keys,
              std::vector<StepCost>* steps = nullptr)
-      : program_(program),
-        plan_(plan),
-        keys_(keys),
-        cost_{.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = spec.p_bits.size()},
-        steps_(steps) {}
+      : program_(program), plan_(plan), keys_(keys), steps_(steps) {}
 
-  void all() {
+  ProgramWork all() && {
     const Fusion fusion = find_fusion(program_, plan_.level);
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
       enter(id);
@@ -40,10 +38,7 @@ class Accountant {
       group(g);
     }
     leave();
-    for (const auto& [level, work] : work_) plan_.estimated_seconds += cost_.of(work, level);
-    if (steps_ == nullptr) return;
-    for (StepCost& step : *steps_)
-      for (const auto& [level, work] : step.work) step.seconds += cost_.of(work, level);
+    return std::move(total_);
   }
 
  private:
@@ -52,7 +47,7 @@ class Accountant {
     if (steps_ == nullptr) return;
     leave();
     const auto [it, inserted] = step_of_label_.try_emplace(program_.nodes[id].label, steps_->size());
-    if (inserted) steps_->push_back({.label = program_.nodes[id].label});
+    if (inserted) steps_->push_back({.label = std::string(program_.nodes[id].label)});
     current_ = it->second;
     ckks::Level& level = (*steps_)[current_].level;
     level = std::max(level, plan_.level[id] + consumed_levels(program_.nodes[id].op));
@@ -62,21 +57,21 @@ class Accountant {
   void leave() {
     if (steps_ == nullptr || steps_->empty()) return;
     StepCost& step = (*steps_)[current_];
-    step.rotations += plan_.counts.rotations - before_.rotations;
-    step.plain_products += plan_.counts.plain_products - before_.plain_products;
-    step.ciphertext_products += plan_.counts.ciphertext_products - before_.ciphertext_products;
-    before_ = plan_.counts;
+    step.rotations += total_.counts.rotations - before_.rotations;
+    step.plain_products += total_.counts.plain_products - before_.plain_products;
+    step.ciphertext_products += total_.counts.ciphertext_products - before_.ciphertext_products;
+    before_ = total_.counts;
   }
 
   // The current step's work at a level, or that of the whole program.
-  LevelWork& at(ckks::Level level) { return steps_ == nullptr ? work_[level] : (*steps_)[current_].work[level]; }
+  LevelWork& at(ckks::Level level) { return steps_ == nullptr ? total_.work[level] : (*steps_)[current_].work[level]; }
 
   // One that is not divided by P yet; steps = 0 costs no key.
   void rotation(int steps, ckks::Level level, bool decomposes) {
     if (steps == 0) return;
     const auto [it, inserted] = keys_.rotations.emplace(steps, level);
     if (!inserted) it->second = std::max(it->second, level);
-    ++plan_.counts.rotations;
+    ++total_.counts.rotations;
     if (decomposes) ++at(level).decompositions;
     ++at(level).key_products;
   }
@@ -86,18 +81,14 @@ class Accountant {
     std::set<std::size_t> decomposed;
     for (const std::size_t t : g.transforms) {
       const FusedTransform& transform = program_.transforms[t];
-      for (const auto& [giant, terms] : transform.at) {
-        plan_.counts.plain_products += terms.size();
-        at(g.level).transform_products += static_cast<double>(terms.size());
-        for (const FusedTransform::Term& term : terms) {
-          if (term.steps == 0 || !babies.emplace(term.input, term.steps).second) continue;
-          rotation(term.steps, g.level, decomposed.insert(term.input).second);
-        }
-      }
-      const int lowest = transform.at.begin()->first, highest = transform.at.rbegin()->first;
+      total_.counts.plain_products += transform.terms->count;
+      at(g.level).transform_products += static_cast<double>(transform.terms->count);
+      for (const auto& [input, steps] : transform.terms->rotations)
+        if (babies.emplace(input, steps).second) rotation(steps, g.level, decomposed.insert(input).second);
+      const int lowest = transform.terms->at.begin()->first, highest = transform.terms->at.rbegin()->first;
       for (int giant = 0; giant < highest; ++giant) giant_step(transform.giant_step, g.level);
       for (int giant = 0; giant > lowest; --giant) giant_step(-transform.giant_step, g.level);
-      ++plan_.counts.rescales;
+      ++total_.counts.rescales;
       at(g.level).divisions += 2;
     }
   }
@@ -117,25 +108,25 @@ class Accountant {
   void node(const Node& node, ckks::Level level) {
     switch (node.op) {
       case Op::rotate:
-        rotation(node.steps, level, hoisted_[{node.inputs[0], level}]++ == 0);
+        rotation(node.steps, level, hoisted_.emplace(node.inputs[0], level).second);
         at(level).divisions += 2;
         break;
       case Op::conjugate:
         keys_.conjugation_level = std::max(keys_.conjugation_level, level);
-        ++plan_.counts.rotations;
+        ++total_.counts.rotations;
         switch_key(level);
         break;
       case Op::weighted_sum:
-        plan_.counts.plain_products += node.inputs.size();
-        ++plan_.counts.rescales;
+        total_.counts.plain_products += node.inputs.size();
+        ++total_.counts.rescales;
         at(level + 1).products += static_cast<double>(node.inputs.size() * 2 * (level + 1).limbs());
         ++at(level + 1).rescales;
         break;
       case Op::product_sum:
         keys_.relinearization_level = std::max(keys_.relinearization_level, level + 1);
-        plan_.counts.ciphertext_products += node.inputs.size() / 2;
-        ++plan_.counts.relinearizations;
-        ++plan_.counts.rescales;
+        total_.counts.ciphertext_products += node.inputs.size() / 2;
+        ++total_.counts.relinearizations;
+        ++total_.counts.rescales;
         at(level + 1).products += static_cast<double>(node.inputs.size() * 2 * (level + 1).limbs());
         switch_key(level + 1);
         break;
@@ -155,29 +146,36 @@ class Accountant {
   }
 
   const Program& program_;
-  ProgramPlan& plan_;
+  const ProgramPlan& plan_;
   ckks::KeyRequirements& keys_;
-  CostModel cost_;
   std::vector<StepCost>* steps_;
-  std::map<std::string, std::size_t> step_of_label_;
+  std::map<std::string_view, std::size_t> step_of_label_;
   std::size_t current_ = 0;
   OperationCounts before_;
-  std::map<ckks::Level, LevelWork> work_;
-  std::map<std::pair<NodeId, ckks::Level>, int> hoisted_;  // rotations of one value at one level share their digits
+  ProgramWork total_;
+  std::set<std::pair<NodeId, ckks::Level>> hoisted_;  // rotations of one value at one level share their digits
 };
 
 }  // namespace
 
-void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys) {
-  Accountant(program, plan, spec, keys).all();
+double ProgramWork::seconds(const ckks::ContextSpec& spec) const {
+  const CostModel cost = CostModel::of_spec(spec);
+  double sum = 0;
+  for (const auto& [level, at_level] : work) sum += cost.of(at_level, level);
+  return sum;
+}
+
+ProgramWork account(const Program& program, const ProgramPlan& plan, ckks::KeyRequirements& keys) {
+  return Accountant(program, plan, keys).all();
 }
 
 std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
-  ProgramPlan scratch = plan;
-  scratch.counts = {};
   ckks::KeyRequirements keys;
   std::vector<StepCost> steps;
-  Accountant(program, scratch, spec, keys, &steps).all();
+  Accountant(program, plan, keys, &steps).all();
+  const CostModel cost = CostModel::of_spec(spec);
+  for (StepCost& step : steps)
+    for (const auto& [level, work] : step.work) step.seconds += cost.of(work, level);
   return steps;
 }
 
@@ -193,10 +191,12 @@ std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, con
     const Node& node = program.nodes[id];
     for (PlainId plain : node.plains) add(plain, plan.level[id] + consumed_levels(node.op), 0);
   }
+  std::set<std::tuple<const TransformTerms*, ckks::Level, std::size_t>> counted;
   for (const TransformGroup& group : fusion.groups) {
     const std::size_t special = rotates(program, group) ? spec.p_bits.size() : 0;
     for (const std::size_t t : group.transforms) {
-      for (const auto& [g, terms] : program.transforms[t].at) {
+      if (!counted.emplace(program.transforms[t].terms.get(), group.level, special).second) continue;
+      for (const auto& [g, terms] : program.transforms[t].terms->at) {
         for (const FusedTransform::Term& term : terms) add(term.plain, group.level, special);
       }
     }

@@ -21,10 +21,18 @@ struct StepCost {
   double seconds = 0;  // by the cost model
 };
 
-// Adds to plan.counts, plan.estimated_seconds and keys.
-void account(const Program& program, ProgramPlan& plan, const ckks::ContextSpec& spec, ckks::KeyRequirements& keys);
+// What a program does at which level, whatever the primes: counted once, priced for every modulus chain.
+struct ProgramWork {
+  OperationCounts counts;
+  std::map<ckks::Level, LevelWork> work;
 
-// The same, label by label in the order of the program.
+  double seconds(const ckks::ContextSpec& spec) const;  // by the cost model, on one thread
+};
+
+// Needs plan.level. What the program needs is added to `keys`.
+ProgramWork account(const Program& program, const ProgramPlan& plan, ckks::KeyRequirements& keys);
+
+// What it costs, label by label in the order of the program.
 std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec);
 
 // Memory of the encoded plain vectors: a compact plaintext of period H takes 2H words a limb, and special limbs too

@@ -12,6 +12,10 @@ constexpr double kConversion = 0.9e-10;         // a word and source of a base c
 constexpr double kCachedMultiplyAdd = 1.2e-10;  // a word in the second-level cache
 }  // namespace
 
+CostModel CostModel::of_spec(const ckks::ContextSpec& spec) {
+  return {.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = spec.p_bits.size()};
+}
+
 double CostModel::of(const LevelWork& w, ckks::Level level) const {
   return w.decompositions * decompose(level) + w.key_products * key_multiply(level) + w.divisions * divide(level) +
          w.rescales * rescale(level) + w.transform_products * cached_products(level) + (w.products + w.sums) * pass();

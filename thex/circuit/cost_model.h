@@ -23,6 +23,8 @@ struct CostModel {
   std::size_t digit_limbs = 1;
   std::size_t special = 1;  // number of special primes
 
+  static CostModel of_spec(const ckks::ContextSpec& spec);
+
   // Seconds.
   double of(const LevelWork& work, ckks::Level level) const;
   double ntt() const;                               // one limb

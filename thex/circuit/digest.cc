@@ -1,9 +1,29 @@
 #include "thex/circuit/digest.h"
 
+#include <map>
+
 #include "thex/ckks/digest.h"
 
 namespace thex::circuit {
 namespace {
+
+// The digests of what many vectors and transforms share, each found once. Sharing changes no digest.
+class SharedParts {
+ public:
+  template <typename Add>
+  void add(Hasher& to, const void* identity, const Add& add) {
+    const auto [it, inserted] = digests_.try_emplace(identity);
+    if (inserted) {
+      Hasher part("thex plan part 1");
+      add(part);
+      it->second = part.finish();
+    }
+    to.bytes(it->second.data(), it->second.size());
+  }
+
+ private:
+  std::map<const void*, Hasher::Digest> digests_;
+};
 
 void update(Hasher& to, const SlotSource& source) {
   const auto& [input, slot, token, sentence] = source;
@@ -30,35 +50,43 @@ void update(Hasher& to, const Node& node) {
   to.number(output);
 }
 
-void update(Hasher& to, const std::vector<SlotSource>& sources) {
-  to.list(sources, [&](const SlotSource& source) { update(to, source); });
+void update(Hasher& to, const SlotSources& sources) {
+  to.number(sources.size());
+  for (std::size_t slot = 0; slot < sources.size(); ++slot) update(to, sources[slot]);
 }
 
-void update(Hasher& to, const ClientStep& client_step) {
+void update(Hasher& to, const ClientStep& client_step, SharedParts& shared) {
   const auto& [label, inputs, outputs, sources, refreshed, function, values] = client_step;
   to.numbers(inputs);
   to.numbers(outputs);
-  to.list(sources, [&](const std::vector<SlotSource>& of_output) { update(to, of_output); });
+  to.list(sources, [&](const SlotSources& of_output) {
+    shared.add(to, of_output.identity(), [&](Hasher& part) { update(part, of_output); });
+  });
   to.numbers(refreshed);
   to.enumerator(function);
   to.number(values);
 }
 
-void update(Hasher& to, const FusedTransform& transform) {
-  const auto& [output, inputs, giant_step, at] = transform;
-  to.number(output);
-  to.numbers(inputs);
-  to.number(giant_step);
+void update(Hasher& to, const TransformTerms& transform_terms) {
+  const auto& [at, count, rotations] = transform_terms;
   to.list(at, [&](const auto& giant) {
     const auto& [index, terms] = giant;
     to.number(index);
     to.list(terms, [&](const FusedTransform::Term& term) {
-      const auto& [input, steps, plain] = term;
+      const auto& [input, steps, plain, rotation] = term;
       to.number(input);
       to.number(steps);
       to.number(plain);
     });
   });
+}
+
+void update(Hasher& to, const FusedTransform& transform, SharedParts& shared) {
+  const auto& [output, inputs, giant_step, terms] = transform;
+  to.number(output);
+  to.numbers(inputs);
+  to.number(giant_step);
+  shared.add(to, terms.get(), [&](Hasher& part) { update(part, *terms); });
 }
 
 void update(Hasher& to, const RotationSum& sum) {
@@ -68,17 +96,19 @@ void update(Hasher& to, const RotationSum& sum) {
   to.numbers(steps);
 }
 
-void update(Hasher& to, const Program& program) {
-  const auto& [slots, nodes, plains, steps, transforms, rotation_sums, results, result_slots, result_period] = program;
+void update(Hasher& to, const Program& program, SharedParts& shared) {
+  const auto& [slots, storage, nodes, plains, steps, transforms, rotation_sums, results, result_slots, result_period,
+               operands] = program;
   const auto each = [&](const auto& value) { update(to, value); };
+  const auto each_sharing = [&](const auto& value) { update(to, value, shared); };
   to.number(slots);
   to.list(nodes, each);
   to.list(plains, each);
-  to.list(steps, each);
-  to.list(transforms, each);
+  to.list(steps, each_sharing);
+  to.list(transforms, each_sharing);
   to.list(rotation_sums, each);
   to.numbers(results);
-  update(to, result_slots);
+  to.list(result_slots, each);
   to.number(result_period);
 }
 
@@ -96,9 +126,9 @@ void update(Hasher& to, const Plan& plan) {
   const auto& [spec, context, keys, programs, program_plans, key_bytes_wire, key_bytes_memory] = plan;
   ckks::update(to, *context);
   ckks::update(to, keys);
-  const auto each = [&](const auto& value) { update(to, value); };
-  to.list(programs, each);
-  to.list(program_plans, each);
+  SharedParts shared;
+  to.list(programs, [&](const Program& program) { update(to, program, shared); });
+  to.list(program_plans, [&](const ProgramPlan& of_program) { update(to, of_program); });
 }
 
 }  // namespace thex::circuit

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +71,36 @@ struct Change {
 Program& program(Plan& plan) { return plan.programs[1]; }
 ProgramPlan& program_plan(Plan& plan) { return plan.program_plans[1]; }
 
+// The list with another entry; nodes have theirs in the program's storage.
+void set(Program& program, std::span<const std::size_t>& list, std::size_t place, std::size_t value) {
+  auto* const copy = static_cast<std::size_t*>(program.storage->allocate(list.size_bytes(), alignof(std::size_t)));
+  std::ranges::copy(list, copy);
+  copy[place] = value;
+  list = {copy, list.size()};
+}
+
+// Another source of slot 5.
+Change source(const char* what, const std::function<void(SlotSource&)>& change) {
+  return {what, [change](Plan& plan) {
+            SlotSources& sources = program(plan).steps[0].sources[0];
+            sources = {sources.size(), [change, old = sources](std::size_t slot) {
+                         SlotSource one = old[slot];
+                         if (slot == 5) change(one);
+                         return one;
+                       }};
+          }};
+}
+
+using Terms = std::map<int, std::vector<FusedTransform::Term>>;
+Change terms(const char* what, const std::function<void(Terms&)>& change) {
+  return {what, [change](Plan& plan) {
+            FusedTransform& transform = program(plan).transforms[0];
+            Terms at = transform.terms->at;
+            change(at);
+            transform.terms = std::make_shared<const TransformTerms>(std::move(at));
+          }};
+}
+
 Node& node(Plan& plan, Op op) {
   for (Node& n : program(plan).nodes)
     if (n.op == op) return n;
@@ -104,15 +137,16 @@ std::vector<Change> agreed_nodes() {
   return {
       {"slots", [](Plan& p) { program(p).slots *= 2; }},
       {"operation", [](Plan& p) { node(p, Op::twice_real).op = Op::twice_imaginary; }},
-      {"input", [](Plan& p) { node(p, Op::add).inputs[0] = 0; }},
-      {"plain vector of a node", [](Plan& p) { node(p, Op::weighted_sum).plains[0] += 1; }},
+      {"input", [](Plan& p) { set(program(p), node(p, Op::add).inputs, 0, 0); }},
+      {"plain vector of a node", [](Plan& p) { set(program(p), node(p, Op::weighted_sum).plains, 0, 1); }},
       {"rotation", [](Plan& p) { node(p, Op::rotate).steps += 1; }},
       {"integer factor", [](Plan& p) { node(p, Op::multiply_integer).factor = 5; }},
       {"step of a fresh value", [](Plan& p) { node(p, Op::fresh).step = 1; }},
       {"output of a fresh value", [](Plan& p) { node(p, Op::fresh).output = 1; }},
       {"a node more",
        [](Plan& p) {
-         program(p).nodes.push_back({.op = Op::add, .inputs = {0, 0}});
+         static constexpr NodeId kInputs[] = {0, 0};
+         program(p).nodes.push_back({.op = Op::add, .inputs = kInputs});
        }},
       {"level", [](Plan& p) { ++program_plan(p).level[0]; }},
       {"period of a plain vector", [](Plan& p) { program(p).plains[0].period *= 2; }},
@@ -121,11 +155,11 @@ std::vector<Change> agreed_nodes() {
       {"transform's output", [](Plan& p) { program(p).transforms[0].output += 1; }},
       {"transform's input", [](Plan& p) { program(p).transforms[0].inputs[0] += 1; }},
       {"giant step", [](Plan& p) { program(p).transforms[0].giant_step += 1; }},
-      {"a giant step less", [](Plan& p) { program(p).transforms[0].at.erase(0); }},
-      {"a diagonal less", [](Plan& p) { program(p).transforms[0].at[0].pop_back(); }},
-      {"input of a diagonal", [](Plan& p) { program(p).transforms[0].at[0][0].input = 1; }},
-      {"baby step", [](Plan& p) { program(p).transforms[0].at[0][0].steps += 1; }},
-      {"plain vector of a diagonal", [](Plan& p) { program(p).transforms[0].at[0][0].plain += 1; }},
+      terms("a giant step less", [](Terms& at) { at.erase(0); }),
+      terms("a diagonal less", [](Terms& at) { at[0].pop_back(); }),
+      terms("input of a diagonal", [](Terms& at) { at[0][0].input = 1; }),
+      terms("baby step", [](Terms& at) { at[0][0].steps += 1; }),
+      terms("plain vector of a diagonal", [](Terms& at) { at[0][0].plain += 1; }),
       {"no transform", [](Plan& p) { program(p).transforms.clear(); }},
       {"sum's output", [](Plan& p) { program(p).rotation_sums[0].output += 1; }},
       {"sum's input", [](Plan& p) { program(p).rotation_sums[0].inputs[0] += 1; }},
@@ -141,10 +175,10 @@ std::vector<Change> agreed_exchange() {
       {"refreshed by a step", [](Plan& p) { program(p).steps[1].refreshed.push_back(1); }},
       {"the client's function", [](Plan& p) { program(p).steps[1].function = ClientFunction::relu_cubed; }},
       {"values of a step", [](Plan& p) { program(p).steps[0].values += 1; }},
-      {"source's vector", [](Plan& p) { program(p).steps[0].sources[0][5].input = kZeroSource; }},
-      {"source's slot", [](Plan& p) { program(p).steps[0].sources[0][5].slot = 2; }},
-      {"source's token", [](Plan& p) { program(p).steps[0].sources[0][5].token = 0; }},
-      {"source's sentence", [](Plan& p) { program(p).steps[0].sources[0][5].sentence = 1; }},
+      source("source's vector", [](SlotSource& s) { s.input = kZeroSource; }),
+      source("source's slot", [](SlotSource& s) { s.slot = 2; }),
+      source("source's token", [](SlotSource& s) { s.token = 0; }),
+      source("source's sentence", [](SlotSource& s) { s.sentence = 1; }),
       {"an output without sources", [](Plan& p) { program(p).steps[1].sources.clear(); }},
       {"results", [](Plan& p) { program(p).results[0] -= 1; }},
       {"place of a result", [](Plan& p) { program(p).result_slots[1].slot = 2; }},
@@ -171,6 +205,16 @@ TEST(PlanDigest, CoversAllThatIsAgreedOn) {
 }
 
 TEST(PlanDigest, IsTheSameForTheSamePlan) { EXPECT_EQ(digest_of(planned()), digest_of(planned())); }
+
+// Programs that share sources and terms have the digest of those that hold copies of them.
+TEST(PlanDigest, DoesNotDependOnSharing) {
+  Plan plan = planned();
+  for (Program& p : plan.programs) {
+    p.steps = plan.programs[0].steps;
+    p.transforms = plan.programs[0].transforms;
+  }
+  EXPECT_EQ(digest_of(plan), digest_of(planned()));
+}
 
 TEST(PlanDigest, DoesNotDependOnValuesLabelsAndEstimates) {
   const std::string digest = digest_of(planned());

@@ -1,5 +1,6 @@
 #include "thex/circuit/fusion.h"
 
+#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -7,12 +8,8 @@ namespace thex::circuit {
 
 bool rotates(const Program& program, const TransformGroup& group) {
   for (const std::size_t t : group.transforms) {
-    for (const auto& [g, terms] : program.transforms[t].at) {
-      if (g != 0) return true;
-      for (const FusedTransform::Term& term : terms) {
-        if (term.steps != 0) return true;
-      }
-    }
+    const TransformTerms& terms = *program.transforms[t].terms;
+    if (!terms.rotations.empty() || terms.at.begin()->first != 0 || terms.at.size() > 1) return true;
   }
   return false;
 }
@@ -20,9 +17,11 @@ bool rotates(const Program& program, const TransformGroup& group) {
 Fusion find_fusion(const Program& program, std::span<const ckks::Level> levels) {
   Fusion fusion;
   fusion.nodes.resize(program.nodes.size());
-  std::map<NodeId, std::size_t> transform_of, sum_of;
-  for (std::size_t t = 0; t < program.transforms.size(); ++t) transform_of[program.transforms[t].output] = t;
-  for (std::size_t s = 0; s < program.rotation_sums.size(); ++s) sum_of[program.rotation_sums[s].output] = s;
+  std::vector<std::int32_t> transform_of(program.nodes.size(), -1), sum_of(program.nodes.size(), -1);
+  for (std::size_t t = 0; t < program.transforms.size(); ++t)
+    transform_of[program.transforms[t].output] = static_cast<std::int32_t>(t);
+  for (std::size_t s = 0; s < program.rotation_sums.size(); ++s)
+    sum_of[program.rotation_sums[s].output] = static_cast<std::int32_t>(s);
 
   // What is needed, from the end; a fused output needs its inputs only.
   std::vector<bool> needed(program.nodes.size(), false);
@@ -34,12 +33,12 @@ Fusion find_fusion(const Program& program, std::span<const ckks::Level> levels) 
   }
   for (std::size_t id = program.nodes.size(); id-- > 0;) {
     if (!needed[id]) continue;
-    if (const auto t = transform_of.find(id); t != transform_of.end()) {
-      fusion.nodes[id] = {Fusion::How::transform, t->second};
-      for (NodeId input : program.transforms[t->second].inputs) need(input);
-    } else if (const auto s = sum_of.find(id); s != sum_of.end()) {
-      fusion.nodes[id] = {Fusion::How::sum, s->second};
-      for (NodeId input : program.rotation_sums[s->second].inputs) need(input);
+    if (transform_of[id] >= 0) {
+      fusion.nodes[id] = {Fusion::How::transform, static_cast<std::size_t>(transform_of[id])};
+      for (NodeId input : program.transforms[fusion.nodes[id].index].inputs) need(input);
+    } else if (sum_of[id] >= 0) {
+      fusion.nodes[id] = {Fusion::How::sum, static_cast<std::size_t>(sum_of[id])};
+      for (NodeId input : program.rotation_sums[fusion.nodes[id].index].inputs) need(input);
     } else {
       fusion.nodes[id].how = Fusion::How::alone;
       for (NodeId input : program.nodes[id].inputs) need(input);

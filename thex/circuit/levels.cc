@@ -13,7 +13,7 @@ ProgramPlan assign_levels(const Program& program) {
   const auto must_be_canonical = [&](NodeId id) {
     if (keeps_refresh_scale(program, id))
       throw Error(ErrorCode::internal,
-                  "circuit step '" + program.nodes[id].label + "' sends a refreshed value to the client");
+                  "circuit step '" + std::string(program.nodes[id].label) + "' sends a refreshed value to the client");
   };
   for (NodeId id : program.results) must_be_canonical(id);
   for (const ClientStep& step : program.steps)
@@ -35,7 +35,7 @@ ProgramPlan assign_levels(const Program& program) {
     for (NodeId input : node.inputs) {
       if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_refresh_scale(program, input))
         throw Error(ErrorCode::internal,
-                    "circuit step '" + node.label + "' uses a refreshed value outside a weighted sum");
+                    "circuit step '" + std::string(node.label) + "' uses a refreshed value outside a weighted sum");
       plan.level[input] = std::max(plan.level[input], needed);
       plan.urgency[input] =
           std::min(plan.urgency[input], node.op == Op::refreshed ? static_cast<int>(node.step) : plan.urgency[i]);

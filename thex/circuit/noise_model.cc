@@ -12,6 +12,8 @@ namespace {
 struct NodeInputs {
   std::vector<double> squares, variances;  // per input
   std::vector<double> plain_squares;       // per plain
+
+  void clear() { squares.clear(), variances.clear(), plain_squares.clear(); }
 };
 
 class Propagation {
@@ -166,20 +168,24 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
                              const AssumedMagnitudes& assumed) {
   const Propagation propagation(program, plan, noise);
   std::vector<double> known(program.plains.size(), -1);
+  std::optional<double> weight;  // that the current node's vectors are assumed to have
   const auto plain_square = [&](const Node& node, PlainId id) {
     const PlainVector& plain = program.plains[id];
     if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
-    if (!plain.fill)
-      return (plain.complex ? 2 : 1) *
-             std::pow(plain.gain * (assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight), 2);
+    if (!plain.fill) {
+      if (!weight) weight = assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight;
+      return (plain.complex ? 2 : 1) * std::pow(plain.gain * *weight, 2);
+    }
     if (known[id] < 0) known[id] = plain_mean_square(plain);
     return known[id];
   };
   std::vector<double> squares, variances;
   NoiseEstimate estimate;
+  NodeInputs in;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     const Node& node = program.nodes[id];
-    NodeInputs in;
+    in.clear();
+    weight.reset();
     for (NodeId input : node.inputs) {
       in.squares.push_back(squares[input]);
       in.variances.push_back(variances[input]);
@@ -220,7 +226,7 @@ NodeId where_precision_falls(const Program& program, const NoiseEstimate& estima
     if (estimate.deviation[id] > estimate.deviation[at]) at = id;
   for (;;) {
     const Node& node = program.nodes[at];
-    const std::vector<NodeId>& from = node.op == Op::fresh ? program.steps[node.step].inputs : node.inputs;
+    const std::span<const NodeId> from = node.op == Op::fresh ? program.steps[node.step].inputs : node.inputs;
     NodeId worst = kNoId;
     for (NodeId input : from)
       if (worst == kNoId || estimate.deviation[input] > estimate.deviation[worst]) worst = input;

@@ -24,6 +24,15 @@ OperationNoise::OperationNoise(const ckks::Context& context)
     log_p_ += std::log2(static_cast<double>(context.special(j).value()));
 }
 
+OperationNoise::OperationNoise(const ckks::ContextSpec& spec)
+    : n_(std::ldexp(1.0, spec.log_n)), digit_limbs_(spec.digit_limbs) {
+  for (const int bits : spec.q_bits) {
+    scales_.push_back(std::ldexp(1.0, spec.log_scale));
+    primes_.push_back(std::ldexp(1.0, bits));
+  }
+  for (const int bits : spec.p_bits) log_p_ += bits;
+}
+
 double OperationNoise::coefficients(double variance, double scale) const { return n_ / 2 * variance / (scale * scale); }
 
 double OperationNoise::encryption(double scale) const { return coefficients(kErrorVariance, scale); }

@@ -17,6 +17,8 @@ namespace thex::circuit {
 class OperationNoise {
  public:
   explicit OperationNoise(const ckks::Context& context);
+  // The same from the primes' nominal sizes, before any prime is looked for: they differ by less than 2^-10.
+  explicit OperationNoise(const ckks::ContextSpec& spec);
 
   // Canonical scale of a level, and the prime that a rescaling to `level` divides by.
   double scale(ckks::Level level) const { return scales_[level.top()]; }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "thex/base/error.h"
 #include "thex/circuit/accounting.h"
@@ -44,13 +45,13 @@ std::optional<ckks::ContextSpec> chain_of(int log_n, ckks::Level depth, int alph
 // The modulus chains for a depth in one ring: for every number of primes in a digit, the one with the largest scale
 // that fits under the 128-bit table, and with what is left in the lowest prime: values larger than the largest expected
 // one still decrypt. Empty when a scale of 2^min_log_scale does not fit.
-std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, const PlannerOptions& options) {
+std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, int min_log_scale, double max_value) {
   const int integer_bits =
-      static_cast<int>(std::ceil(std::log2(std::max(2.0, options.max_value)))) + 2;  // sign and one bit of margin
+      static_cast<int>(std::ceil(std::log2(std::max(2.0, max_value)))) + 2;  // sign and one bit of margin
   std::vector<ckks::ContextSpec> all;
   for (int alpha = 1; alpha <= depth.number() + 1; ++alpha) {
-    const int largest = std::max(options.min_log_scale, std::min(kMaxLogScale, ring::kFastPrimeBits - integer_bits));
-    for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= options.min_log_scale; --scale) {
+    const int largest = std::max(min_log_scale, std::min(kMaxLogScale, ring::kFastPrimeBits - integer_bits));
+    for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= min_log_scale; --scale) {
       const auto chain = chain_of(log_n, depth, alpha, scale, scale + integer_bits);
       if (!chain) continue;
       all.push_back(*chain);
@@ -77,10 +78,9 @@ void account_run(const Program& program, ProgramPlan& plan, const ckks::Context&
   plan.thread_bytes = memory.thread_bytes;
 }
 
-// Fills result_bits, and refuses what is not precise enough.
+// Fills result_bits, and refuses what is not precise enough. Without a simulation the plan needs no context yet.
 void predict_precision(Plan& plan, const PlannerOptions& options) {
-  if (!(options.min_precision_bits > 0) && !options.simulate) return;
-  const OperationNoise noise(*plan.context);
+  const OperationNoise noise(plan.spec);
   for (std::size_t i = 0; i < plan.programs.size(); ++i) {
     const Program& program = plan.programs[i];
     ProgramPlan& levels = plan.program_plans[i];
@@ -95,8 +95,8 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
                   "the result of program %zu would keep %.1f bits behind the binary point, %.1f are wanted; precision "
                   "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: it needs a "
                   "larger scale, smaller values before that step, or fewer bits of the result",
-                  i, *levels.result_bits, options.min_precision_bits, node.label.c_str(), name_of(node.op),
-                  estimate.bits(at), estimate.magnitude[at], plan.spec.log_scale, plan.spec.log_n);
+                  i, std::max(0.0, *levels.result_bits), options.min_precision_bits, std::string(node.label).c_str(),
+                  name_of(node.op), estimate.bits(at), estimate.magnitude[at], plan.spec.log_scale, plan.spec.log_n);
     throw ImprecisePlan(text);
   }
 }
@@ -139,69 +139,134 @@ void plan_hiding(Plan& plan, const PlannerOptions& options) {
                                                             options.flood_deviation, available);
 }
 
-double total_cost(const std::vector<ProgramPlan>& plans) {
-  double sum = 0;
-  for (const ProgramPlan& p : plans) sum += p.estimated_seconds;
-  return sum;
+// The most levels that a ring has for values up to that size; -1: not even one prime fits.
+ckks::Level deepest(int log_n, int min_log_scale, double max_value) {
+  ckks::Level depth = -1;
+  while (!candidate_chains(log_n, depth + 1, min_log_scale, max_value).empty()) ++depth;
+  return depth;
+}
+
+// The bytes of all keys in memory.
+std::size_t key_memory(const ckks::Context& context, const ckks::KeyRequirements& keys) {
+  const auto one = [&](ckks::Level level) {
+    return 2 * context.digit_count(level) * (level.limbs() + context.special_count()) * context.n() * 8;
+  };
+  std::size_t bytes = 0;
+  for (const auto& [steps, level] : keys.rotations) bytes += one(level);
+  for (const ckks::Level level : {keys.relinearization_level, keys.conjugation_level})
+    if (level >= 0) bytes += one(level);
+  return bytes;
 }
 
 }  // namespace
 
-Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options) {
-  std::optional<Plan> best;
+Planner::Programs Planner::programs_for(int log_n) {
+  if (kept_ && kept_->log_n == log_n) return *std::exchange(kept_, std::nullopt);
+  ProgramLimits limits = options_.limits;
+  limits.depth = std::min(limits.depth, deepest(log_n, options_.min_log_scale, options_.max_value).number());
+  Programs all{.log_n = log_n, .programs = build_(std::size_t{1} << (log_n - 1), limits), .plans = {}};
+  for (const Program& program : all.programs) all.plans.push_back(assign_levels(program));
+  return all;
+}
+
+Planner::Ring Planner::look_at(int log_n) {
+  Ring ring{.log_n = log_n};
+  if (deepest(log_n, options_.min_log_scale, options_.max_value) < 0) {
+    ring.refusal = "not even one level fits under " + std::to_string(ckks::max_log_qp_128(log_n)) +
+                   " bits for decrypted values up to " + std::to_string(options_.max_value);
+    return ring;
+  }
+  try {
+    Programs all = programs_for(log_n);
+    ring.level_sent = level_of_sent(all.programs, options_);
+    ring.depth = ring.level_sent + 1;
+    for (std::size_t i = 0; i < all.programs.size(); ++i) {
+      ring.depth = std::max(ring.depth, all.plans[i].depth);
+      ring.work.push_back(account(all.programs[i], all.plans[i], ring.keys));
+    }
+    kept_ = std::move(all);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::internal) throw;
+    ring.refusal = e.what();
+    ring.too_large = dynamic_cast<const ProgramTooLarge*>(&e) != nullptr;
+  }
+  return ring;
+}
+
+// The largest first: half the slots take about twice the nodes, and offer half the levels.
+void Planner::look_at_rings() {
+  for (int log_n = std::min(16, options_.max_log_n); log_n >= std::max(12, options_.min_log_n); --log_n) {
+    if (!rings_.empty() && rings_.front().too_large)
+      rings_.insert(
+          rings_.begin(),
+          {.log_n = log_n, .refusal = "too small, as N=2^" + std::to_string(log_n + 1) + " is", .too_large = true});
+    else
+      rings_.insert(rings_.begin(), look_at(log_n));
+  }
+}
+
+Planner::Choice Planner::cheapest(int min_log_scale) const {
+  Choice best;
   double best_cost = std::numeric_limits<double>::infinity();
   std::string reasons;
-  int best_programs = 0;  // the ring whose programs the best plan has
-  for (int log_n = std::max(12, options.min_log_n); log_n <= std::min(16, options.max_log_n); ++log_n) {
-    const std::string ring = "N=2^" + std::to_string(log_n) + ": ";
-    Plan plan;
-    try {
-      plan.programs = build(std::size_t{1} << (log_n - 1));
-    } catch (const Error& e) {
-      reasons += "; " + ring + e.what();
+  for (const Ring& ring : rings_) {
+    const std::string name = "; N=2^" + std::to_string(ring.log_n) + ": ";
+    if (!ring.refusal.empty()) {
+      reasons += name + ring.refusal;
       continue;
     }
-    ckks::Level depth;
-    for (const Program& program : plan.programs) {
-      plan.program_plans.push_back(assign_levels(program));
-      depth = std::max(depth, plan.program_plans.back().depth);
-    }
-    const ckks::Level level_sent = level_of_sent(plan.programs, options);
-    depth = std::max(depth, level_sent + 1);
-    const std::vector<ckks::ContextSpec> chains = candidate_chains(log_n, depth, options);
-    if (chains.empty()) {
-      reasons += "; " + ring + to_string(depth) + " levels do not fit under " +
-                 std::to_string(ckks::max_log_qp_128(log_n)) + " bits for decrypted values up to " +
-                 std::to_string(options.max_value);
-    }
+    const auto chains = candidate_chains(ring.log_n, ring.depth, min_log_scale, options_.max_value);
+    if (chains.empty())
+      reasons += name + to_string(ring.depth) + " levels do not fit under " +
+                 std::to_string(ckks::max_log_qp_128(ring.log_n)) + " bits for decrypted values up to " +
+                 std::to_string(options_.max_value);
     for (const ckks::ContextSpec& chain : chains) {
-      std::vector<ProgramPlan> priced = plan.program_plans;
-      ckks::KeyRequirements keys;
-      for (std::size_t i = 0; i < plan.programs.size(); ++i) account(plan.programs[i], priced[i], chain, keys);
-      if (!require_zero(chain, level_sent, keys)) continue;
-      const double cost = total_cost(priced);
+      ckks::KeyRequirements keys = ring.keys;
+      if (!require_zero(chain, ring.level_sent, keys)) continue;
+      double cost = 0;
+      for (const ProgramWork& work : ring.work) cost += work.seconds(chain);
       if (cost >= best_cost) continue;
       best_cost = cost;
-      best = Plan{.spec = chain, .keys = std::move(keys), .programs = {}, .program_plans = std::move(priced)};
-      best_programs = log_n;
+      best = {.ring = &ring, .spec = chain, .keys = std::move(keys)};
     }
-    if (best && best_programs == log_n) best->programs = std::move(plan.programs);
   }
-  if (!best) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
-  best->context = ckks::Context::create(best->spec);
-  for (std::size_t i = 0; i < best->programs.size(); ++i)
-    account_run(best->programs[i], best->program_plans[i], *best->context);
-  best->key_bytes_wire = ckks::evaluation_keys_bytes(*best->context, best->keys);
-  const auto key_memory = [&](ckks::Level level) {
-    return 2 * best->context->digit_count(level) * (level.limbs() + best->context->special_count()) *
-           best->context->n() * 8;
-  };
-  for (const auto& [steps, level] : best->keys.rotations) best->key_bytes_memory += key_memory(level);
-  for (const ckks::Level level : {best->keys.relinearization_level, best->keys.conjugation_level})
-    if (level >= 0) best->key_bytes_memory += key_memory(level);
-  plan_hiding(*best, options);
-  predict_precision(*best, options);
-  return std::move(*best);
+  if (best.ring == nullptr) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
+  return best;
+}
+
+Plan Planner::plan(int min_log_scale) {
+  if (rings_.empty()) look_at_rings();
+  Choice choice = cheapest(min_log_scale);
+  if (kept_ && kept_->log_n != choice.ring->log_n) kept_.reset();
+  Programs all = programs_for(choice.ring->log_n);
+  Plan plan{.spec = choice.spec,
+            .context = nullptr,
+            .keys = std::move(choice.keys),
+            .programs = std::move(all.programs),
+            .program_plans = std::move(all.plans)};
+  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
+    const ProgramWork& work = choice.ring->work[i];
+    plan.program_plans[i].counts = work.counts;
+    plan.program_plans[i].estimated_seconds = work.seconds(plan.spec);
+  }
+  try {
+    if (!options_.simulate && options_.min_precision_bits > 0) predict_precision(plan, options_);
+    plan.context = ckks::Context::create(plan.spec);
+    if (options_.simulate) predict_precision(plan, options_);
+  } catch (const ImprecisePlan&) {
+    kept_ = {.log_n = choice.ring->log_n, .programs = std::move(plan.programs), .plans = std::move(plan.program_plans)};
+    throw;
+  }
+  plan.key_bytes_wire = ckks::evaluation_keys_bytes(*plan.context, plan.keys);
+  plan.key_bytes_memory = key_memory(*plan.context, plan.keys);
+  plan_hiding(plan, options_);
+  for (std::size_t i = 0; i < plan.programs.size(); ++i)
+    account_run(plan.programs[i], plan.program_plans[i], *plan.context);
+  return plan;
+}
+
+Plan make_plan(const std::function<std::vector<Program>(std::size_t slots)>& build, const PlannerOptions& options) {
+  return Planner([&](std::size_t slots, const ProgramLimits&) { return build(slots); }, options).plan();
 }
 
 }  // namespace thex::circuit

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+#include <string>
+
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
 
@@ -59,6 +63,87 @@ TEST(MakePlan, SaysWhyNothingFits) {
     EXPECT_EQ(e.code(), ErrorCode::crypto);
     EXPECT_NE(std::string(e.what()).find("60 levels"), std::string::npos) << e.what();
   }
+}
+
+// A program with more and more products and nodes never becomes large: it ends when a limit is passed.
+TEST(ProgramLimits, EndTheBuilderAtOnce) {
+  const auto message = [](const ProgramLimits& limits, const std::function<void(Builder&, Value)>& use) {
+    try {
+      Builder b(8, limits);
+      b.set_label("endless");
+      Value x = b.client_step("in", {}, {zeros(8)}, 1)[0];
+      b.set_label("endless");
+      for (int i = 0; i < 1000; ++i) use(b, x);
+      ADD_FAILURE() << "no limit";
+    } catch (const ProgramTooLarge& e) {
+      EXPECT_EQ(e.code(), ErrorCode::crypto);
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const auto sum = [](Builder& b, Value x) { b.add(x, x); };
+  EXPECT_EQ(message({.nodes = 100}, sum), "more than 100 nodes are needed, in step 'endless'");
+  EXPECT_EQ(message({.plains = 100},
+                    [](Builder& b, Value) {
+                      b.plain({1, nullptr});
+                    }),
+            "more than 100 plain vectors are needed, in step 'endless'");
+  EXPECT_EQ(message({.operands = 100}, sum), "more than 100 operands are needed, in step 'endless'");
+  EXPECT_EQ(
+      message({.depth = 3}, [y = Value()](Builder& b, Value x) mutable { y = b.multiply(y == Value() ? x : y, x); }),
+      "more than 3 levels are needed, in step 'endless'");
+}
+
+TEST(ProgramLimits, CountAllProgramsOfAPlan) {
+  const Program program = power(8, 3);
+  std::size_t operands = 0;
+  for (const Node& node : program.nodes) operands += node.inputs.size() + node.plains.size();
+  EXPECT_EQ(program.operands, operands);
+  const ProgramLimits left = ProgramLimits{.nodes = 2 * program.nodes.size(), .operands = 100}.after(program);
+  EXPECT_EQ(left.nodes_before, program.nodes.size());
+  EXPECT_EQ(left.operands_before, operands);
+  Builder b(8, left.after(program));
+  EXPECT_THROW(b.client_step("in", {}, {zeros(8)}, 1), ProgramTooLarge);
+}
+
+// A ring's levels are known before anything is built for it.
+TEST(Planner, EndsProgramsThatAreTooDeepForTheirRing) {
+  std::map<std::size_t, std::size_t> nodes;  // made, by slots
+  Planner planner(
+      [&](std::size_t slots, const ProgramLimits& limits) -> std::vector<Program> {
+        Builder b(slots, limits);
+        Value x = b.client_step("in", {}, {SlotSources(slots, [](std::size_t) { return SlotSource{}; })}, 1)[0];
+        for (;; ++nodes[slots]) x = b.multiply(x, x);
+      },
+      {.max_value = 100});
+  try {
+    planner.plan();
+    FAIL();
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find(" levels are needed, in step 'in'"), std::string::npos) << text;
+    EXPECT_NE(text.find("N=2^12: too small, as N=2^13 is"), std::string::npos) << text;
+  }
+  ASSERT_EQ(nodes.size(), 1u) << "smaller rings have fewer levels still";
+  EXPECT_EQ(nodes.begin()->first, 32768u);
+  EXPECT_LE(nodes.begin()->second, 60u);
+}
+
+// The programs of a ring are built once to be counted, and those of the best one once more at most, whatever the scale.
+TEST(Planner, BuildsEachRingOnce) {
+  std::vector<std::size_t> built;
+  Planner planner(
+      [&](std::size_t slots, const ProgramLimits&) {
+        built.push_back(slots);
+        return std::vector<Program>{power(slots, 2)};
+      },
+      {.max_value = 100});
+  const Plan first = planner.plan(33);
+  EXPECT_EQ(first.spec.log_n, 13);
+  EXPECT_EQ(built, (std::vector<std::size_t>{32768, 16384, 8192, 4096, 2048, 4096}));
+  const Plan second = planner.plan(38);
+  EXPECT_GE(second.spec.log_scale, 38);
+  EXPECT_LE(built.size(), 7u);
 }
 
 }  // namespace

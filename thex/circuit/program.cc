@@ -8,8 +8,13 @@
 namespace thex::circuit {
 namespace {
 
-[[noreturn]] void misuse(const std::string& label, const std::string& what) {
-  throw Error(ErrorCode::internal, "circuit step '" + label + "': " + what);
+[[noreturn]] void misuse(std::string_view label, const std::string& what) {
+  throw Error(ErrorCode::internal, "circuit step '" + std::string(label) + "': " + what);
+}
+
+[[noreturn]] void refuse_size(const char* what, std::size_t limit, std::string_view label) {
+  throw ProgramTooLarge("more than " + std::to_string(limit) + " " + what + " are needed, in step '" +
+                        std::string(label) + "'");
 }
 
 }  // namespace
@@ -48,26 +53,86 @@ const char* name_of(Op op) {
   return "unknown";
 }
 
-Builder::Builder(std::size_t slots) {
+TransformTerms::TransformTerms(std::map<int, std::vector<Term>> terms) : at(std::move(terms)) {
+  std::map<std::pair<std::size_t, int>, std::int32_t> seen;
+  for (auto& [g, list] : at) {
+    count += list.size();
+    for (Term& term : list) {
+      if (term.steps == 0) continue;
+      const auto [it, inserted] =
+          seen.try_emplace({term.input, term.steps}, static_cast<std::int32_t>(rotations.size()));
+      if (inserted) rotations.push_back(it->first);
+      term.rotation = it->second;
+    }
+  }
+}
+
+ProgramLimits ProgramLimits::after(const Program& program) const {
+  ProgramLimits rest = *this;
+  rest.nodes_before += program.nodes.size();
+  rest.operands_before += program.operands;
+  rest.plains_before += program.plains.size();
+  return rest;
+}
+
+Builder::Builder(std::size_t slots, const ProgramLimits& limits) : limits_(limits) {
   if (!std::has_single_bit(slots))
     throw Error(ErrorCode::internal, "slot count " + std::to_string(slots) + " is not a power of two");
   program_.slots = slots;
+  program_.storage = std::make_shared<std::pmr::monotonic_buffer_resource>();
+}
+
+template <typename T>
+std::span<const T> Builder::keep(std::span<const T> list) {
+  if (list.empty()) return {};
+  T* const copy = static_cast<T*>(program_.storage->allocate(list.size_bytes(), alignof(T)));
+  std::ranges::copy(list, copy);
+  return {copy, list.size()};
+}
+
+void Builder::set_label(std::string_view label) {
+  auto it = labels_.find(label);
+  if (it == labels_.end()) {
+    const std::span<const char> kept = keep(std::span<const char>(label.data(), label.size()));
+    it = labels_.emplace(kept.data(), kept.size()).first;
+  }
+  label_ = *it;
 }
 
 PlainId Builder::plain(PlainVector vector) {
   if (!std::has_single_bit(vector.period) || vector.period > program_.slots)
     misuse(label_, "plain vector of period " + std::to_string(vector.period) + " in " + std::to_string(program_.slots) +
                        " slots");
+  if (limits_.plains_before + program_.plains.size() >= limits_.plains)
+    refuse_size("plain vectors", limits_.plains, label_);
   program_.plains.push_back(std::move(vector));
   return program_.plains.size() - 1;
 }
 
+// `node` has its operands in place already, but not its label.
 Value Builder::push(Node node) {
-  for (NodeId input : node.inputs)
+  int depth = 0;
+  for (NodeId input : node.inputs) {
     if (input >= program_.nodes.size()) misuse(label_, "operand is not a value of this program");
+    if (node.op != Op::refreshed) depth = std::max(depth, depths_[input]);
+  }
+  depth += consumed_levels(node.op);
+  if (depth > limits_.depth)
+    throw ProgramTooLarge("more than " + std::to_string(limits_.depth) + " levels are needed, in step '" +
+                          std::string(label_) + "'");
+  program_.operands += node.inputs.size() + node.plains.size();
+  if (limits_.nodes_before + program_.nodes.size() >= limits_.nodes) refuse_size("nodes", limits_.nodes, label_);
+  if (limits_.operands_before + program_.operands > limits_.operands) refuse_size("operands", limits_.operands, label_);
   node.label = label_;
-  program_.nodes.push_back(std::move(node));
+  depths_.push_back(depth);
+  program_.nodes.push_back(node);
   return Value(program_.nodes.size() - 1);
+}
+
+Value Builder::push(Op op, std::initializer_list<Value> inputs) {
+  NodeId ids[2] = {};
+  std::ranges::transform(inputs, ids, &Value::id);
+  return push({.op = op, .inputs = keep(std::span<const NodeId>(ids, inputs.size()))});
 }
 
 // The rotation nearest to none that does the same.
@@ -81,63 +146,76 @@ int Builder::shortest(int steps) const {
 
 void Builder::fuse(FusedTransform transform) {
   transform.giant_step = shortest(transform.giant_step);
-  for (auto& [g, terms] : transform.at)
-    for (FusedTransform::Term& term : terms) term.steps = shortest(term.steps);
+  const auto is_shortest = [&](const auto& rotation) { return shortest(rotation.second) == rotation.second; };
+  if (!std::ranges::all_of(transform.terms->rotations, is_shortest)) {
+    std::map<int, std::vector<FusedTransform::Term>> at = transform.terms->at;
+    for (auto& [g, terms] : at)
+      for (FusedTransform::Term& term : terms) term.steps = shortest(term.steps);
+    transform.terms = std::make_shared<const TransformTerms>(std::move(at));
+  }
   program_.transforms.push_back(std::move(transform));
 }
 
 Value Builder::rotate(Value a, int steps) {
   steps = shortest(steps);
   if (steps == 0) return a;
-  const auto key = std::make_pair(a.id(), steps);
-  if (const auto it = rotations_.find(key); it != rotations_.end()) return Value(it->second);
-  const Value r = push({.op = Op::rotate, .inputs = {a.id()}, .steps = steps});
-  rotations_.emplace(key, r.id());
-  return r;
+  const auto [it, inserted] =
+      rotations_.try_emplace(static_cast<std::uint64_t>(a.id()) << 32 | static_cast<std::uint32_t>(steps), kNoId);
+  if (inserted) {
+    const NodeId id = a.id();
+    it->second = push({.op = Op::rotate, .inputs = keep(std::span<const NodeId>(&id, 1)), .steps = steps}).id();
+  }
+  return Value(it->second);
 }
 
-Value Builder::add(Value a, Value b) { return push({.op = Op::add, .inputs = {a.id(), b.id()}}); }
+Value Builder::add(Value a, Value b) { return push(Op::add, {a, b}); }
 
-Value Builder::subtract(Value a, Value b) { return push({.op = Op::subtract, .inputs = {a.id(), b.id()}}); }
+Value Builder::subtract(Value a, Value b) { return push(Op::subtract, {a, b}); }
 
 Value Builder::multiply_integer(Value a, int factor) {
   if (factor < -kMaxIntegerFactor || factor > kMaxIntegerFactor)
     misuse(label_, "the integer factor " + std::to_string(factor) + " is outside -2^20..2^20");
-  return factor == 1 ? a : push({.op = Op::multiply_integer, .inputs = {a.id()}, .factor = factor});
+  if (factor == 1) return a;
+  const NodeId id = a.id();
+  return push({.op = Op::multiply_integer, .inputs = keep(std::span<const NodeId>(&id, 1)), .factor = factor});
 }
 
-Value Builder::pair(Value a, Value b) { return add(a, push({.op = Op::multiply_i, .inputs = {b.id()}})); }
+Value Builder::pair(Value a, Value b) { return add(a, push(Op::multiply_i, {b})); }
 
-Value Builder::twice_first(Value pair) {
-  const Value conjugate = push({.op = Op::conjugate, .inputs = {pair.id()}});
-  return push({.op = Op::twice_real, .inputs = {pair.id(), conjugate.id()}});
-}
+Value Builder::twice_first(Value pair) { return push(Op::twice_real, {pair, push(Op::conjugate, {pair})}); }
 
 std::pair<Value, Value> Builder::twice_parts(Value pair) {
-  const Value conjugate = push({.op = Op::conjugate, .inputs = {pair.id()}});
-  return {push({.op = Op::twice_real, .inputs = {pair.id(), conjugate.id()}}),
-          push({.op = Op::twice_imaginary, .inputs = {pair.id(), conjugate.id()}})};
+  const Value conjugate = push(Op::conjugate, {pair});
+  const Value real = push(Op::twice_real, {pair, conjugate});
+  return {real, push(Op::twice_imaginary, {pair, conjugate})};
 }
 
-Value Builder::add_plain(Value a, PlainId b) { return push({.op = Op::add_plain, .inputs = {a.id()}, .plains = {b}}); }
+Value Builder::add_plain(Value a, PlainId b) {
+  const NodeId id = a.id();
+  return push({.op = Op::add_plain,
+               .inputs = keep(std::span<const NodeId>(&id, 1)),
+               .plains = keep(std::span<const PlainId>(&b, 1))});
+}
 
 Value Builder::weighted_sum(std::span<const Value> a, std::span<const PlainId> b) {
   if (a.empty() || a.size() != b.size()) misuse(label_, "a weighted sum needs as many vectors as values, at least one");
-  Node node{.op = Op::weighted_sum, .plains = {b.begin(), b.end()}};
-  for (Value v : a) node.inputs.push_back(v.id());
-  return push(std::move(node));
+  std::vector<NodeId> inputs;
+  inputs.reserve(a.size());
+  for (Value v : a) inputs.push_back(v.id());
+  return push({.op = Op::weighted_sum, .inputs = keep(std::span<const NodeId>(inputs)), .plains = keep(b)});
 }
 
 Value Builder::multiply_plain(Value a, PlainId b) { return weighted_sum(std::span(&a, 1), std::span(&b, 1)); }
 
 Value Builder::product_sum(std::span<const std::pair<Value, Value>> terms) {
   if (terms.empty()) misuse(label_, "a sum of products needs at least one term");
-  Node node{.op = Op::product_sum};
+  std::vector<NodeId> inputs;
+  inputs.reserve(2 * terms.size());
   for (const auto& [a, b] : terms) {
-    node.inputs.push_back(a.id());
-    node.inputs.push_back(b.id());
+    inputs.push_back(a.id());
+    inputs.push_back(b.id());
   }
-  return push(std::move(node));
+  return push({.op = Op::product_sum, .inputs = keep(std::span<const NodeId>(inputs))});
 }
 
 Value Builder::multiply(Value a, Value b) {
@@ -162,10 +240,10 @@ Value Builder::sum_of_rotations(std::span<const Value> a, std::span<const int> s
 }
 
 std::vector<Value> Builder::client_step(std::string label, std::span<const Value> inputs,
-                                        std::vector<std::vector<SlotSource>> sources, std::size_t values,
+                                        std::vector<SlotSources> sources, std::size_t values,
                                         std::span<const Value> refresh, ClientFunction function) {
   if (program_.steps.empty() != inputs.empty()) misuse(label, "only the first client step has no inputs");
-  label_ = label;
+  set_label(label);
   ClientStep step{.label = std::move(label), .function = function, .values = values};
   for (Value v : inputs) step.inputs.push_back(v.id());
   std::vector<Value> fresh;
@@ -177,8 +255,11 @@ std::vector<Value> Builder::client_step(std::string label, std::span<const Value
     step.outputs.push_back(fresh.back().id());
   }
   for (std::size_t i = 0; i < refresh.size(); ++i) {
-    fresh.push_back(
-        push({.op = Op::refreshed, .inputs = {refresh[i].id()}, .step = program_.steps.size(), .output = i}));
+    const NodeId id = refresh[i].id();
+    fresh.push_back(push({.op = Op::refreshed,
+                          .inputs = keep(std::span<const NodeId>(&id, 1)),
+                          .step = program_.steps.size(),
+                          .output = i}));
     step.refreshed.push_back(fresh.back().id());
   }
   step.sources = std::move(sources);
@@ -217,14 +298,6 @@ std::vector<double> PlainVector::values() const {
   return all;
 }
 
-int Lengths::of(const SlotSource& source) const {
-  const auto sentence = static_cast<std::size_t>(source.sentence);
-  if (sentence >= tokens_.size())
-    throw Error(ErrorCode::internal, "a batch needs the length of sentence " + std::to_string(sentence) +
-                                         ", there are " + std::to_string(tokens_.size()));
-  return tokens_[sentence];
-}
-
 std::vector<std::vector<double>> apply_client_step(const Program& program, std::size_t step,
                                                    std::span<const std::vector<double>> inputs,
                                                    const Lengths& lengths) {
@@ -235,11 +308,11 @@ std::vector<std::vector<double>> apply_client_step(const Program& program, std::
                                          " vectors, got " + std::to_string(inputs.size()));
   std::vector<std::vector<double>> out;
   out.reserve(s.sources.size());
-  for (const auto& sources : s.sources) {
+  for (const SlotSources& sources : s.sources) {
     std::vector<double> v(sources.size(), 0.0);
     const double factor = v.size() > program.slots ? 0.5 : 1;
     for (std::size_t i = 0; i < v.size(); ++i) {
-      const SlotSource& from = sources[i];
+      const SlotSource from = sources[i];
       if (from.input == kZeroSource || (from.token >= 0 && from.token >= lengths.of(from))) continue;
       if (from.input == kInverseLengthSource) {
         v[i] = factor / lengths.of(from);

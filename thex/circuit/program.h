@@ -10,12 +10,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
+#include <initializer_list>
 #include <map>
+#include <memory>
+#include <memory_resource>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "thex/base/error.h"
+#include "thex/circuit/slot_sources.h"
 
 namespace thex::circuit {
 
@@ -56,49 +64,15 @@ using NodeId = std::size_t;
 using PlainId = std::size_t;
 inline constexpr std::size_t kNoId = std::numeric_limits<std::size_t>::max();
 
-// The place of a value in a vector of slots, counted from 0.
-class Slot {
- public:
-  constexpr Slot() = default;
-  constexpr Slot(std::size_t place) : place_(static_cast<std::uint32_t>(place)) {}  // NOLINT: places are plain numbers
-  constexpr operator std::size_t() const { return place_; }
-
- private:
-  std::uint32_t place_ = 0;  // programs have one for every slot of every encryption
-};
-
+// What its views refer to belongs to the program (Program::storage).
 struct Node {
   Op op = Op::fresh;
-  std::vector<NodeId> inputs;
-  std::vector<PlainId> plains;
+  std::span<const NodeId> inputs{};
+  std::span<const PlainId> plains{};
   int steps = 0;                     // rotate
   int factor = 1;                    // multiply_integer
   std::size_t step = 0, output = 0;  // fresh, refreshed
-  std::string label;                 // "layer0.query": for errors and profiles
-};
-
-// SlotSource::input that is no vector of the step: zero, and (in step 0) one divided by the length of the sentence.
-inline constexpr std::int32_t kZeroSource = -1, kInverseLengthSource = -2;
-
-// Where one slot of a fresh encryption comes from.
-struct SlotSource {
-  std::int32_t input = kZeroSource;  // which vector of the step, or one of the above
-  Slot slot;                         // its slot
-  std::int32_t token =
-      -1;  // the slot is zero when this token position is padding (token >= sentence length); -1: never
-  std::int32_t sentence = 0;  // whose token, in a batch
-};
-
-// Tokens of the sentence that a program runs on, or of each sentence of a batch; 0: nothing is in its place.
-class Lengths {
- public:
-  Lengths(int tokens) : tokens_{tokens} {}
-  Lengths(std::vector<int> tokens) : tokens_(std::move(tokens)) {}
-  // Throws Error(internal) when there are fewer sentences.
-  int of(const SlotSource& source) const;
-
- private:
-  std::vector<int> tokens_;
+  std::string_view label{};          // "layer0.query": for errors and profiles
 };
 
 // What the client computes of each decrypted value.
@@ -117,25 +91,36 @@ struct ClientStep {
   std::vector<NodeId> outputs;  // fresh nodes
   // Per output: `slots` entries, or in step 0 twice as many, the real parts of a pair and then its imaginary ones.
   // Pairs are encrypted halved: their twice_parts() are what the sources say.
-  std::vector<std::vector<SlotSource>> sources;
+  std::vector<SlotSources> sources;
   std::vector<NodeId> refreshed;  // refreshed nodes
   ClientFunction function = ClientFunction::relu;
   std::size_t values = 0;  // numbers (not slots) that the client sees in this step
 };
 
-// Nodes that form one linear transform: `output` equals the sum over g of (the sum of terms at[g]) rotated by
-// g * giant_step, where a term is a rotated input times a plain vector. An interpreter may compute it as one operation
-// (ckks/linear_transform.h) instead of node by node.
-struct FusedTransform {
+// The terms of a linear transform: inner sums of rotated inputs times plain vectors, by giant step. All applications of
+// a map share them.
+struct TransformTerms {
   struct Term {
     std::size_t input = 0;
     int steps = 0;
     PlainId plain = kNoId;
+    std::int32_t rotation = -1;  // its index in `rotations`; -1: not rotated. Found by the constructor
   };
+  TransformTerms(std::map<int, std::vector<Term>> terms);
+
+  std::map<int, std::vector<Term>> at;
+  std::size_t count = 0;                               // of terms
+  std::vector<std::pair<std::size_t, int>> rotations;  // input and steps of rotated terms, each once
+};
+
+// Nodes that form one linear transform: `output` equals the sum over g of (the sum of the terms at g) rotated by
+// g * giant_step. An interpreter may compute it as one operation (ckks/linear_transform.h) instead of node by node.
+struct FusedTransform {
+  using Term = TransformTerms::Term;
   NodeId output = kNoId;
   std::vector<NodeId> inputs;
   int giant_step = 0;
-  std::map<int, std::vector<Term>> at;
+  std::shared_ptr<const TransformTerms> terms;
 };
 
 // Likewise a sum of rotated values.
@@ -147,7 +132,8 @@ struct RotationSum {
 
 struct Program {
   std::size_t slots = 0;
-  std::vector<Node> nodes;  // inputs come before their users
+  std::shared_ptr<std::pmr::monotonic_buffer_resource> storage;  // operands and labels of nodes; copies share it
+  std::vector<Node> nodes;                                       // inputs come before their users
   std::vector<PlainVector> plains;
   std::vector<ClientStep> steps;
   std::vector<FusedTransform> transforms;
@@ -158,6 +144,27 @@ struct Program {
   // Every result repeats after so many slots, a power of two: a server has to show no more (ckks/answer.h). Outputs are
   // in the first of them.
   std::size_t result_period = 0;
+  std::size_t operands = 0;  // inputs and plain vectors of all nodes
+};
+
+// How large programs may become, and how many levels a value may need, before a Builder gives up. Time and memory of
+// everything that is done with a program without computing are in proportion to the first three.
+struct ProgramLimits {
+  std::size_t nodes = 500'000;
+  std::size_t operands = 6'000'000;  // inputs of nodes, and their plain vectors
+  std::size_t plains = 600'000;      // different plain vectors
+  int depth = 1'000'000;
+  // What the other programs of the same plan have already.
+  std::size_t nodes_before = 0, operands_before = 0, plains_before = 0;
+
+  // For what comes after that program in the same plan.
+  ProgramLimits after(const Program& program) const;
+};
+
+// A program that passes its limits: Error(crypto).
+class ProgramTooLarge : public Error {
+ public:
+  explicit ProgramTooLarge(const std::string& message) : Error(ErrorCode::crypto, message) {}
 };
 
 // Levels that an operation takes from its inputs: 1 for products (they rescale), else 0.
@@ -181,11 +188,12 @@ class Value {
 
 class Builder {
  public:
-  explicit Builder(std::size_t slots);
+  // Throws ProgramTooLarge, here and later, as soon as a limit is passed.
+  explicit Builder(std::size_t slots, const ProgramLimits& limits = {});
   std::size_t slots() const { return program_.slots; }
 
-  // Every node made while the scope lives carries the label.
-  void set_label(std::string label) { label_ = std::move(label); }
+  // Every node that is made from here on carries the label.
+  void set_label(std::string_view label);
 
   PlainId plain(PlainVector vector);
 
@@ -215,9 +223,9 @@ class Builder {
   // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
   // then one per element of `refresh`: the same values with new levels. A refreshed value may only be used in weighted
   // sums, rotated or not (its scale is not the canonical one).
-  std::vector<Value> client_step(std::string label, std::span<const Value> inputs,
-                                 std::vector<std::vector<SlotSource>> sources, std::size_t values,
-                                 std::span<const Value> refresh = {}, ClientFunction function = ClientFunction::relu);
+  std::vector<Value> client_step(std::string label, std::span<const Value> inputs, std::vector<SlotSources> sources,
+                                 std::size_t values, std::span<const Value> refresh = {},
+                                 ClientFunction function = ClientFunction::relu);
 
   // Each entry of `outputs` reads one slot of one result (`input`: its index). `period`: Program::result_period, by
   // default all slots.
@@ -227,10 +235,17 @@ class Builder {
 
  private:
   Value push(Node node);
+  Value push(Op op, std::initializer_list<Value> inputs);
   int shortest(int steps) const;
+  template <typename T>
+  std::span<const T> keep(std::span<const T> list);
+
   Program program_;
-  std::string label_;
-  std::map<std::pair<NodeId, int>, NodeId> rotations_;
+  ProgramLimits limits_;
+  std::string_view label_;
+  std::set<std::string_view> labels_;
+  std::vector<int> depths_;                              // per node: levels taken since it was encrypted
+  std::unordered_map<std::uint64_t, NodeId> rotations_;  // of a node by so many steps
 };
 
 // The vectors that the client encrypts in a step: inputs are the decrypted (or, in step 0, clear) vectors of the step.

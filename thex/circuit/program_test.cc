@@ -126,7 +126,8 @@ TEST(Program, OutputsOfSeveralResults) {
 TEST(ClientStep, AppliesReluGathersAndClearsPadding) {
   Builder b(4);
   const Value x = b.client_step("in", {}, {identity(4)}, 4)[0];
-  const Value y = b.client_step("relu", std::span(&x, 1), {{{0, 3, -1}, {0, 0, -1}, {-1, 0, -1}, {0, 1, 2}}}, 4)[0];
+  const std::vector<SlotSource> back{{0, 3, -1}, {0, 0, -1}, {-1, 0, -1}, {0, 1, 2}};
+  const Value y = b.client_step("relu", std::span(&x, 1), {back}, 4)[0];
   const Program program = std::move(b).finish(y, {0, 1, 2, 3});
   const std::vector<double> input{-5, 6, 7, 8};
   EXPECT_EQ(run_clear(program, input, 3).logits, (std::vector<double>{8, 0, 0, 6}));

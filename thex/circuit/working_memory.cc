@@ -82,12 +82,10 @@ class Sizes {
     std::size_t sums = 0;
     bool giants = false;
     for (const std::size_t t : group.transforms) {
-      const FusedTransform& transform = program_.transforms[t];
-      sums += transform.at.size();
-      giants = giants || transform.at.size() > 1;
-      for (const auto& [g, terms] : transform.at)
-        for (const FusedTransform::Term& term : terms)
-          if (term.steps != 0) rotated.insert(term.input);
+      const TransformTerms& terms = *program_.transforms[t].terms;
+      sums += terms.at.size();
+      giants = giants || terms.at.size() > 1;
+      for (const auto& [input, steps] : terms.rotations) rotated.insert(input);
     }
     const std::size_t giant_step = giants ? digits(group.level) + limbs(group.level) + extended(group.level) : 0;
     return rotated.size() * digits(group.level) + sums * 2 * extended(group.level) + giant_step + scratch();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -42,6 +43,14 @@ double bits_besides_flood(double bits) {
   return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
 }
 
+// The same error with what its user can do about it.
+[[noreturn]] void refuse(const Error& error, model::Protocol protocol) {
+  std::string advice = "; fewer layers, a narrower model or a smaller --max-tokens may fit";
+  if (protocol == model::Protocol::one_round)
+    advice += ", or the protocol the-x, whose depth does not grow with the layers";
+  throw Error(error.code(), error.what() + advice);
+}
+
 // The buckets, then batches: as many sentences of each as fill a ciphertext.
 std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const model::ModelConfig& config,
                                      std::size_t slots) {
@@ -72,18 +81,19 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   const auto shapes = [&, buckets = result.shapes](std::size_t slots) {
     return protocol == model::Protocol::the_x ? buckets : with_batches(buckets, config, slots);
   };
-  bool score_matrices = true;
-  const auto build = [&](const EncoderWeights& from, std::size_t slots) {
+  const auto build = [&](const EncoderWeights& from, std::size_t slots, circuit::ProgramLimits limits,
+                         bool score_matrices) {
     std::vector<circuit::Program> programs;
     for (const QueryShape& shape : shapes(slots)) {
       const auto tokens = static_cast<std::size_t>(shape.tokens), sentences = static_cast<std::size_t>(shape.sentences);
       if (protocol == model::Protocol::the_x) {
         const EncoderLayout layout(config, tokens, slots);
-        programs.push_back(EncoderBuilder(layout, from).build());
+        programs.push_back(EncoderBuilder(layout, from, limits).build());
       } else {
         const OneRoundLayout layout(config, tokens, slots, sentences, score_matrices);
-        programs.push_back(OneRoundBuilder(layout, from).build());
+        programs.push_back(OneRoundBuilder(layout, from, limits).build());
       }
+      limits = limits.after(programs.back());
     }
     return programs;
   };
@@ -96,26 +106,38 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   const double flood = protocol == model::Protocol::the_x ? 0 : kFloodDeviation;
   const std::span<const Attempt> attempts =
       protocol == model::Protocol::the_x ? std::span<const Attempt>(kTheXAttempts) : kOneRoundAttempts;
-  std::exception_ptr imprecise, failed;
+  const auto planner = [&](bool score_matrices) {
+    return circuit::Planner(
+        [&build, &config, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
+          return build(EncoderWeights(config), slots, limits, score_matrices);
+        },
+        {.max_value = kRangeMargin * range,
+         .min_log_scale = attempts.front().log_scale,
+         .min_precision_bits = bits,
+         .flood_deviation = flood,
+         .assumed = assumed_magnitudes(config)});
+  };
+  circuit::Planner planners[] = {planner(false), planner(true)};  // by whether there may be matrices of scores
+  std::exception_ptr imprecise;
+  std::optional<Error> failed;
+  bool score_matrices = false;
   for (const Attempt& attempt : attempts) {
+    if (score_matrices != attempt.score_matrices) planners[score_matrices].forget_programs();
     score_matrices = attempt.score_matrices;
     try {
-      result.plan = circuit::make_plan([&](std::size_t slots) { return build(EncoderWeights(config), slots); },
-                                       {.max_value = kRangeMargin * range,
-                                        .min_log_scale = attempt.log_scale,
-                                        .min_precision_bits = bits,
-                                        .flood_deviation = flood,
-                                        .assumed = assumed_magnitudes(config)});
+      result.plan = planners[score_matrices].plan(attempt.log_scale);
       break;
     } catch (const circuit::ImprecisePlan&) {
       imprecise = std::current_exception();
-    } catch (const Error&) {
-      failed = std::current_exception();
+    } catch (const Error& e) {
+      if (e.code() == ErrorCode::internal) throw;
+      failed = e;
     }
   }
-  if (!result.plan.context) std::rethrow_exception(imprecise ? imprecise : failed);
+  if (!result.plan.context && imprecise) std::rethrow_exception(imprecise);
+  if (!result.plan.context) refuse(*failed, protocol);
   result.shapes = shapes(result.plan.context->slots());
-  if (with_weights) result.plan.programs = build(weights, result.plan.context->slots());
+  if (with_weights) result.plan.programs = build(weights, result.plan.context->slots(), {}, score_matrices);
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
   result.ledger = make_ledger(config, protocol, result);
   return result;

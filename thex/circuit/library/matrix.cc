@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 namespace thex::circuit {
@@ -24,12 +25,21 @@ std::vector<NodeId> ids_of(std::span<const Value> values) {
   return ids;
 }
 
-// The sum of the terms, node by node.
-Value weighted_sum(Builder& builder, std::span<const Value> inputs, const std::vector<FusedTransform::Term>& terms) {
+// The sum of the terms, node by node. `rotated`: of the transform's rotations, those that were made already.
+Value weighted_sum(Builder& builder, std::span<const Value> inputs, const std::vector<FusedTransform::Term>& terms,
+                   std::vector<Value>& rotated) {
   std::vector<Value> values;
   std::vector<PlainId> plains;
+  values.reserve(terms.size());
+  plains.reserve(terms.size());
   for (const FusedTransform::Term& term : terms) {
-    values.push_back(builder.rotate(inputs[term.input], term.steps));
+    Value value = inputs[term.input];
+    if (term.rotation >= 0) {
+      Value& made = rotated[static_cast<std::size_t>(term.rotation)];
+      if (made == Value()) made = builder.rotate(value, term.steps);
+      value = made;
+    }
+    values.push_back(value);
     plains.push_back(term.plain);
   }
   return builder.weighted_sum(values, plains);
@@ -102,12 +112,13 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
                           column = row + static_cast<std::size_t>(k);  // wraps around zero: outside
         return row < outputs && (cyclic || column < size) ? entries(row + matrix * size, column % size) : 0.0;
       };
-    d.at.emplace(k, std::move(f));
+    d.at.emplace_hint(d.at.end(), k, std::move(f));
   }
   return d;
 }
 
 LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) : baby_(baby) {
+  std::map<int, std::vector<FusedTransform::Term>> giants;  // giant index -> its inner sum
   const auto lowest = [](const Diagonals& map) {
     const int real = map.at.empty() ? 0 : map.at.begin()->first;
     return map.imaginary.empty() ? real : std::min(real, map.imaginary.begin()->first);
@@ -118,9 +129,9 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Ne
     const Diagonals& map = maps[i];
     const bool turn = turn_ > 0 && lowest(map) < 0;
     if (turn) turned_.push_back(i);
-    std::set<int> deltas;
-    for (const auto& [delta, diagonal] : map.at) deltas.insert(delta);
-    for (const auto& [delta, diagonal] : map.imaginary) deltas.insert(delta);
+    std::vector<int> deltas;
+    deltas.reserve(map.at.size() + map.imaginary.size());
+    std::ranges::set_union(map.at | std::views::keys, map.imaginary | std::views::keys, std::back_inserter(deltas));
     for (const int delta : deltas) {
       const bool from_copy = turn && delta < 0;
       const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
@@ -133,16 +144,19 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Ne
       vector.magnitude = map.magnitude;
       vector.gain = map.gain;
       const PlainId plain = builder.plain(std::move(vector));
-      giants_[giant].push_back(
+      giants[giant].push_back(
           {.input = from_copy ? maps.size() + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});
     }
   }
+  terms_ = std::make_shared<const TransformTerms>(std::move(giants));
 }
 
 Value LinearMap::apply(Builder& builder, std::span<const Value> given) const {
   std::vector<Value> inputs(given.begin(), given.end());
   for (const std::size_t i : turned_) inputs.push_back(builder.rotate(given[i], -turn_));
-  const auto inner = [&](int giant) { return weighted_sum(builder, inputs, giants_.at(giant)); };
+  const std::map<int, std::vector<FusedTransform::Term>>& giants = terms_->at;
+  std::vector<Value> rotated(terms_->rotations.size());
+  const auto inner = [&](int giant) { return weighted_sum(builder, inputs, giants.at(giant), rotated); };
   // Horner from the outermost giant step towards zero, on either side.
   const auto chain = [&](int from, int direction) {
     Value acc = inner(from);
@@ -150,18 +164,18 @@ Value LinearMap::apply(Builder& builder, std::span<const Value> given) const {
     while (position != 0) {
       position += direction;
       acc = builder.rotate(acc, -direction * baby_);
-      if (giants_.contains(position) && (direction < 0 || position < 0)) acc = builder.add(acc, inner(position));
+      if (giants.contains(position) && (direction < 0 || position < 0)) acc = builder.add(acc, inner(position));
     }
     return acc;
   };
-  const int lowest = giants_.begin()->first, highest = giants_.rbegin()->first;
+  const int lowest = giants.begin()->first, highest = giants.rbegin()->first;
   Value result;
   if (highest >= 0) result = chain(highest, -1);
   if (lowest < 0) {
     const Value negative = chain(lowest, +1);
     result = highest >= 0 ? builder.add(result, negative) : negative;
   }
-  builder.fuse({.output = result.id(), .inputs = ids_of(inputs), .giant_step = baby_, .at = giants_});
+  builder.fuse({.output = result.id(), .inputs = ids_of(inputs), .giant_step = baby_, .terms = terms_});
   return result;
 }
 
@@ -170,8 +184,11 @@ std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs
   const std::vector<NodeId> ids = ids_of(inputs);
   std::vector<Value> results;
   for (const std::vector<FusedTransform::Term>& terms : outputs) {
-    results.push_back(weighted_sum(builder, inputs, terms));
-    builder.fuse({.output = results.back().id(), .inputs = ids, .at = {{0, terms}}});
+    const auto shared =
+        std::make_shared<const TransformTerms>(std::map<int, std::vector<FusedTransform::Term>>{{0, terms}});
+    std::vector<Value> rotated(shared->rotations.size());
+    results.push_back(weighted_sum(builder, inputs, shared->at.at(0), rotated));
+    builder.fuse({.output = results.back().id(), .inputs = ids, .terms = shared});
   }
   return results;
 }

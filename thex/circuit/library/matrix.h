@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "thex/circuit/program.h"
@@ -38,6 +40,15 @@ struct Diagonals {
 
 // The map times a factor.
 Diagonals scaled(Diagonals map, double factor);
+
+// Maps in a list, without the copies that an initializer list would make.
+template <typename... Maps>
+std::vector<Diagonals> list_of(Maps&&... maps) {
+  std::vector<Diagonals> all;
+  all.reserve(sizeof...(maps));
+  (all.push_back(std::forward<Maps>(maps)), ...);
+  return all;
+}
 
 // Both maps of the same input at once: a + i b, whose result is a pair (Builder::pair). Of two inputs z = x + i y the
 // first part of pair_of(a, -b) z is a x + b y.
@@ -70,9 +81,9 @@ class LinearMap {
 
  private:
   int baby_;
-  int turn_ = 0;                                             // of copies of inputs, which come after all inputs
-  std::vector<std::size_t> turned_;                          // the inputs that they are copies of
-  std::map<int, std::vector<FusedTransform::Term>> giants_;  // giant index -> its inner sum
+  int turn_ = 0;                                 // of copies of inputs, which come after all inputs
+  std::vector<std::size_t> turned_;              // the inputs that they are copies of
+  std::shared_ptr<const TransformTerms> terms_;  // by giant index
 };
 
 // Several weighted sums of the same inputs and their rotations, as one operation: outputs[j] lists the terms. One

@@ -98,7 +98,7 @@ TEST(LinearMap, TurnedInputsTakeFewerGiantSteps) {
     const Value y = LinearMap(b, {dense(size, entry_of, {.kind = Rows::Kind::of_one})}, 8, negative).apply(b, v);
     const Program program = std::move(b).finish(y, {0});
     EXPECT_EQ(program.transforms.size(), 1u);
-    return std::make_pair(program.transforms[0].inputs.size(), program.transforms[0].at.size());
+    return std::make_pair(program.transforms[0].inputs.size(), program.transforms[0].terms->at.size());
   };
   EXPECT_EQ(rotations(LinearMap::Negative::giant_steps), std::make_pair(std::size_t{1}, std::size_t{16}));
   EXPECT_EQ(rotations(LinearMap::Negative::turned_input), std::make_pair(std::size_t{2}, std::size_t{8}));
@@ -189,7 +189,7 @@ TEST(PairOfMaps, ComputesBoth) {
   std::vector<std::vector<SlotSource>> sources(2, std::vector<SlotSource>(slots));
   for (std::size_t i = 0; i < slots; ++i)
     for (std::size_t k = 0; k < 2; ++k) sources[k][i] = {0, k * slots + i, -1};
-  const std::vector<Value> v = b.client_step("in", {}, sources, 0);
+  const std::vector<Value> v = b.client_step("in", {}, {sources[0], sources[1]}, 0);
   const auto minus = [](std::size_t r, std::size_t c) { return -entry_of(c, r); };
   const Diagonals first = dense(size, entry_of, {.kind = Rows::Kind::of_one}),
                   second = dense(size, minus, {.kind = Rows::Kind::of_one}, 3);

@@ -33,7 +33,7 @@ class PlainEncoder {
       const FusedTransform& fused = program_.transforms[t];
       ckks::LinearTransform& transform = list.emplace_back();
       transform.giant_step = fused.giant_step;
-      for (const auto& [g, terms] : fused.at)
+      for (const auto& [g, terms] : fused.terms->at)
         for (const FusedTransform::Term& term : terms) {
           const double scale = factor_scale(group.level - 1, fused.inputs[term.input]);
           encoded_.kept.push_back(encode(term.plain, group.level, scale, extended));

@@ -30,7 +30,7 @@ void RunProfile::add(const Program& program, const TaskGraph::Task& task, double
       return;
   }
   const std::lock_guard lock(mutex_);
-  NodeTime& entry = times_[{node.label, op}];
+  NodeTime& entry = times_[{std::string(node.label), op}];
   entry.label = node.label;
   entry.op = op;
   entry.seconds += seconds;

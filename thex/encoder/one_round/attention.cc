@@ -45,7 +45,7 @@ OneRoundBuilder::Affine OneRoundBuilder::affine(const OfHeads& of) {
 }
 
 OneRoundBuilder::Affine OneRoundBuilder::affine_pair(const OfHeads& first, const OfHeads& second) {
-  return {LinearMap(b_, {circuit::pair_of(first.matrix, second.matrix)}, kBaby, negative_),
+  return {LinearMap(b_, circuit::list_of(circuit::pair_of(first.matrix, second.matrix)), kBaby, negative_),
           b_.plain(circuit::complex_vector_of(layout_.width, first.constant, second.constant))};
 }
 

@@ -18,8 +18,9 @@ namespace thex::encoder {
 
 class OneRoundBuilder : RowBuilder {
  public:
-  OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights)
-      : RowBuilder(layout, weights),
+  OneRoundBuilder(const OneRoundLayout& layout, const EncoderWeights& weights,
+                  const circuit::ProgramLimits& limits = {})
+      : RowBuilder(layout, weights, limits),
         layout_(layout),
         scored_(mask(layout.width, [n = layout.scored](std::size_t p) { return p < n; })) {
     paired_pieces_ = layout.ffn_pieces > 1;

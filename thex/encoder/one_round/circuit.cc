@@ -34,34 +34,29 @@ Value OneRoundBuilder::apply(const Affine& affine, std::span<const Value> inputs
 
 // Embeddings and weights travel as pairs: [x, shifted x] and [1/n, shifted 1/n], or [x, 1/n] where nothing is copied.
 OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
-  using Sources = std::vector<SlotSource>;
-  const auto token_of = [&](std::size_t block, std::size_t row, bool shifted) {
-    return block * layout_.tokens + (shifted ? layout_.shifted_token(row) : layout_.token(row));
+  const auto token_of = [layout = layout_](std::size_t block, std::size_t row, bool shifted) {
+    return block * layout.tokens + (shifted ? layout.shifted_token(row) : layout.token(row));
   };
   const auto embeddings = [&](std::size_t block, bool shifted) {
-    return sources([&](RowLayout::Position at) {
-      const std::size_t token = token_of(block, at.row, shifted), sentence = layout_.sentence(at.row);
-      if (at.column >= layout_.hidden) return SlotSource{};
-      return SlotSource{0, (sentence * layout_.bucket + token) * layout_.hidden + at.column,
+    return sources([=, layout = layout_](RowLayout::Position at) {
+      const std::size_t token = token_of(block, at.row, shifted), sentence = layout.sentence(at.row);
+      if (at.column >= layout.hidden) return SlotSource{};
+      return SlotSource{0, (sentence * layout.bucket + token) * layout.hidden + at.column,
                         static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
     });
   };
   const auto weights = [&](std::size_t block, bool shifted) {
-    return sources([&](RowLayout::Position at) {
+    return sources([=, layout = layout_](RowLayout::Position at) {
       return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(block, at.row, shifted)),
-                        static_cast<std::int32_t>(layout_.sentence(at.row))};
+                        static_cast<std::int32_t>(layout.sentence(at.row))};
     });
   };
-  const auto pair = [](Sources first, const Sources& second) {
-    first.insert(first.end(), second.begin(), second.end());
-    return first;
-  };
-  std::vector<Sources> all;
+  std::vector<circuit::SlotSources> all;
   if (layout_.copies > 1) {
-    all = {pair(embeddings(0, false), embeddings(0, true)), pair(weights(0, false), weights(0, true))};
+    all = {pair_of(embeddings(0, false), embeddings(0, true)), pair_of(weights(0, false), weights(0, true))};
   } else {
     for (std::size_t block = 0; block < layout_.blocks; ++block)
-      all.push_back(pair(embeddings(block, false), weights(block, false)));
+      all.push_back(pair_of(embeddings(block, false), weights(block, false)));
   }
   const std::vector<Value> fresh =
       b_.client_step("embeddings", {}, std::move(all), layout_.sentences * layout_.bucket * layout_.hidden);
@@ -99,7 +94,7 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
       return alone ? one(m) : circuit::pair_of(one(m), one(m + 1));
     };
     maps.push_back(
-        {LinearMap(b_, {of(of_layer_input), of(of_context)}, kBaby, negative_),
+        {LinearMap(b_, circuit::list_of(of(of_layer_input), of(of_context)), kBaby, negative_),
          b_.plain(alone ? circuit::vector_of(layout_.width, row_constant(m, 1))
                         : circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))});
   }

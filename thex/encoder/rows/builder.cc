@@ -24,10 +24,8 @@ PlainId RowBuilder::mask(std::size_t period, const std::function<bool(std::size_
   return b_.plain(circuit::vector_of(period, [inside, value](std::size_t p) { return inside(p) ? value : 0.0; }));
 }
 
-std::vector<SlotSource> RowBuilder::sources(const std::function<SlotSource(RowLayout::Position)>& f) const {
-  std::vector<SlotSource> all(rows_.slots);
-  for (std::size_t s = 0; s < all.size(); ++s) all[s] = f(rows_.position(s));
-  return all;
+circuit::SlotSources RowBuilder::sources(std::function<SlotSource(RowLayout::Position)> f) const {
+  return {rows_.slots, [rows = rows_, f = std::move(f)](std::size_t slot) { return f(rows.position(slot)); }};
 }
 
 Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
@@ -35,7 +33,7 @@ Value RowBuilder::doubled(Value single) { return rows_.parts == 1 ? single : b_.
 
 Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
   label(layer, name);
-  const LinearMap map(b_, {matrix(m)}, kBaby);
+  const LinearMap map(b_, circuit::list_of(matrix(m)), kBaby);
   return b_.add_plain(map.apply(b_, x), row_vector(bias, rows_.hidden));
 }
 

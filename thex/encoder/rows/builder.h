@@ -21,8 +21,8 @@ using Blocks = std::vector<Value>;
 class RowBuilder {
  protected:
   // Both must outlive the builder.
-  RowBuilder(const RowLayout& layout, const EncoderWeights& weights)
-      : rows_(layout), weights_(weights), b_(layout.slots) {}
+  RowBuilder(const RowLayout& layout, const EncoderWeights& weights, const circuit::ProgramLimits& limits)
+      : rows_(layout), weights_(weights), b_(layout.slots, limits) {}
 
   // Baby steps of a 128-wide matrix: few distinct rotations, shared by every matrix of the model.
   static constexpr int kBaby = 16;
@@ -43,7 +43,8 @@ class RowBuilder {
   // A vector of `size` components in every row.
   circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
   circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
-  std::vector<circuit::SlotSource> sources(const std::function<circuit::SlotSource(RowLayout::Position)>& f) const;
+  // `f` must own what it uses: it is asked when the client encrypts.
+  circuit::SlotSources sources(std::function<circuit::SlotSource(RowLayout::Position)> f) const;
   // The first token's row in every row of its sentence, of rows of any kind.
   Value first_token(Value x);
   // The sum over the tokens of each sentence, in every row of it.

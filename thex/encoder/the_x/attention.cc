@@ -7,6 +7,7 @@
 namespace thex::encoder {
 
 using circuit::SlotSource;
+using circuit::SlotSources;
 
 // One value that holds a part of each of the given ones, summed: with places c = 0, 1, .. that lie `stride` columns
 // apart, place g of the result is the sum over all places c of values[g]. inside(p, c) says whether column p belongs to
@@ -76,19 +77,18 @@ std::vector<Value> EncoderBuilder::spread_coefficients(std::span<const Value> co
 
 // Where the client takes the coefficients of one query block, one key block and one part of its shifts from, in the
 // scores that it decrypts: value `input` of the step, which holds `place` key blocks before this one.
-std::vector<SlotSource> EncoderBuilder::returned_scores(std::size_t query_block, std::size_t key_block,
-                                                        std::size_t part, std::size_t place_of_block,
-                                                        std::size_t input) {
-  const std::size_t half_tokens = layout_.tokens / 2;
-  return sources([&](RowLayout::Position at) {
-    const std::size_t head = at.column / layout_.head_dim, place = at.column % layout_.head_dim / layout_.copies;
-    if (head >= layout_.heads) return SlotSource{};
-    const std::size_t shift = part * layout_.returned + place, query = at.row % layout_.tokens;
-    const std::size_t key = (query + shift + at.part * half_tokens) % layout_.tokens;
-    const std::size_t key_token = key_block * layout_.tokens + key, query_token = query_block * layout_.tokens + query;
-    const std::size_t column = head * layout_.head_dim + layout_.score_column(place_of_block * half_tokens + shift);
+SlotSources EncoderBuilder::returned_scores(std::size_t query_block, std::size_t key_block, std::size_t part,
+                                            std::size_t place_of_block, std::size_t input) {
+  return sources([=, layout = layout_](RowLayout::Position at) {
+    const std::size_t half_tokens = layout.tokens / 2;
+    const std::size_t head = at.column / layout.head_dim, place = at.column % layout.head_dim / layout.copies;
+    if (head >= layout.heads) return SlotSource{};
+    const std::size_t shift = part * layout.returned + place, query = at.row % layout.tokens;
+    const std::size_t key = (query + shift + at.part * half_tokens) % layout.tokens;
+    const std::size_t key_token = key_block * layout.tokens + key, query_token = query_block * layout.tokens + query;
+    const std::size_t column = head * layout.head_dim + layout.score_column(place_of_block * half_tokens + shift);
     // Zero when the key or the query is padding.
-    return SlotSource{static_cast<std::int32_t>(input), layout_.slot(at.row, at.part, column),
+    return SlotSource{static_cast<std::int32_t>(input), layout.slot(at.row, at.part, column),
                       static_cast<std::int32_t>(std::max(key_token, query_token))};
   });
 }
@@ -120,9 +120,9 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
     }
   };
   label(layer, "query");
-  const circuit::LinearMap query_map(b_, {circuit::dense(layout_.half, weights_.query(layer))}, 16);
-  const circuit::LinearMap key_map(b_, {circuit::dense(layout_.half, weights_.key(layer))}, 16);
-  const circuit::LinearMap value_map(b_, {circuit::dense(layout_.half, weights_.value(layer))}, 16);
+  const circuit::LinearMap query_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.query(layer))), 16);
+  const circuit::LinearMap key_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.key(layer))), 16);
+  const circuit::LinearMap value_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.value(layer))), 16);
   const circuit::PlainId query_bias = row_vector(weights_.query_bias(layer), layout_.hidden);
   const circuit::PlainId key_bias = row_vector(weights_.key_bias(layer), layout_.hidden);
   const circuit::PlainId value_bias = row_vector(weights_.value_bias(layer), layout_.hidden);
@@ -137,18 +137,19 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
 
   label(layer, "scores");
   std::vector<Value> sent;
-  std::vector<std::vector<SlotSource>> back;  // per query block, key block and part of its shifts
+  std::vector<SlotSources>& back = returned_scores_;  // the same in every layer
+  const bool made = !back.empty();
   const std::size_t returned = layout_.returned, parts = half_tokens / returned;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block)
     for (std::size_t first = 0; first < blocks; first += layout_.group_blocks) {
       sent.push_back(scores(queries[query_block], key_shifts, first));
-      for (std::size_t block = first; block < first + layout_.group_blocks; ++block)
+      for (std::size_t block = first; !made && block < first + layout_.group_blocks; ++block)
         for (std::size_t part = 0; part < parts; ++part)
           back.push_back(returned_scores(query_block, block, part, block - first, sent.size() - 1));
     }
   // The client cubes what it sees anyway: two levels less for the server.
   const std::vector<Value> coefficients =
-      b_.client_step("layer" + std::to_string(layer) + ".scores", sent, std::move(back),
+      b_.client_step("layer" + std::to_string(layer) + ".scores", sent, back,
                      layout_.bucket * layout_.bucket * layout_.heads, {}, circuit::ClientFunction::relu_cubed);
 
   label(layer, "value");
@@ -180,8 +181,8 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
   const std::size_t width = layout_.width, period = layout_.tokens * width;
   const Value query = project(layer, "query", x_cls, weights_.query(layer), weights_.query_bias(layer));
   label(layer, "key");
-  const circuit::LinearMap key_map(b_, {circuit::dense(half, weights_.key(layer))}, 16);
-  const circuit::LinearMap value_map(b_, {circuit::dense(half, weights_.value(layer))}, 16);
+  const circuit::LinearMap key_map(b_, circuit::list_of(circuit::dense(half, weights_.key(layer))), 16);
+  const circuit::LinearMap value_map(b_, circuit::list_of(circuit::dense(half, weights_.value(layer))), 16);
   const circuit::PlainId key_bias = row_vector(weights_.key_bias(layer), layout_.hidden);
   const circuit::PlainId value_bias = row_vector(weights_.value_bias(layer), layout_.hidden);
   const circuit::PlainId heads_start =
@@ -199,13 +200,13 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
       b_.add_plain(packed, mask(width, [=](std::size_t p) { return p < half && p % d < blocks && p / d < heads; }));
 
   // Back comes one ciphertext for each key block, every coefficient copied over the columns of its head.
-  std::vector<std::vector<SlotSource>> back;
+  std::vector<SlotSources> back;
   for (std::size_t block = 0; block < blocks; ++block)
-    back.push_back(sources([&](RowLayout::Position at) {
+    back.push_back(sources([=, layout = layout_](RowLayout::Position at) {
       const std::size_t head = at.column / d;
       if (head >= heads || at.part == 1) return SlotSource{};
-      return SlotSource{0, layout_.slot(at.row, 0, head * d + blocks - 1 - block),
-                        static_cast<std::int32_t>(block * layout_.tokens + at.row % layout_.tokens)};
+      return SlotSource{0, layout.slot(at.row, 0, head * d + blocks - 1 - block),
+                        static_cast<std::int32_t>(block * layout.tokens + at.row % layout.tokens)};
     }));
   const std::vector<Value> coefficients =
       b_.client_step("layer" + std::to_string(layer) + ".scores", std::span(&packed, 1), std::move(back),

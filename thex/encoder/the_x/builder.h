@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "thex/encoder/rows/builder.h"
@@ -12,8 +14,8 @@ namespace thex::encoder {
 
 class EncoderBuilder : RowBuilder {
  public:
-  EncoderBuilder(const EncoderLayout& layout, const EncoderWeights& weights)
-      : RowBuilder(layout, weights), layout_(layout) {}
+  EncoderBuilder(const EncoderLayout& layout, const EncoderWeights& weights, const circuit::ProgramLimits& limits = {})
+      : RowBuilder(layout, weights, limits), layout_(layout) {}
 
   circuit::Program build() &&;
 
@@ -30,8 +32,8 @@ class EncoderBuilder : RowBuilder {
   Value merge_windows(const std::vector<Value>& values, std::size_t stride,
                       const std::function<bool(std::size_t p, std::size_t place)>& inside);
   std::vector<Value> spread_coefficients(std::span<const Value> coefficients);
-  std::vector<circuit::SlotSource> returned_scores(std::size_t query_block, std::size_t key_block, std::size_t part,
-                                                   std::size_t place_of_block, std::size_t input);
+  circuit::SlotSources returned_scores(std::size_t query_block, std::size_t key_block, std::size_t part,
+                                       std::size_t place_of_block, std::size_t input);
   Value value_sum(std::span<const Value> coefficients, const std::vector<Value>& value_shifts);
 
   // softmax_estimation_circuit.cc: T, whose two ReLUs the client computes
@@ -39,6 +41,9 @@ class EncoderBuilder : RowBuilder {
   std::vector<Value> reciprocals(int layer, const std::vector<Value>& first, bool all_rows_equal);
 
   const EncoderLayout& layout_;
+  // What comes back from the client in a full layer: all of them share it.
+  std::vector<circuit::SlotSources> returned_scores_, returned_pieces_;
+  std::map<std::pair<bool, bool>, std::vector<circuit::SlotSources>> returned_units_;  // everywhere, all rows equal
 };
 
 }  // namespace thex::encoder

@@ -9,14 +9,15 @@ namespace thex::encoder {
 using circuit::Diagonals;
 using circuit::LinearMap;
 using circuit::SlotSource;
+using circuit::SlotSources;
 
 Blocks EncoderBuilder::embeddings() {
-  std::vector<std::vector<SlotSource>> all;
+  std::vector<SlotSources> all;
   for (std::size_t block = 0; block < layout_.blocks; ++block)
-    all.push_back(sources([&](RowLayout::Position at) {
-      const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
-      if (at.column >= layout_.hidden) return SlotSource{};
-      return SlotSource{0, token * layout_.hidden + at.column, static_cast<std::int32_t>(token)};
+    all.push_back(sources([block, layout = layout_](RowLayout::Position at) {
+      const std::size_t token = block * layout.tokens + at.row % layout.tokens;
+      if (at.column >= layout.hidden) return SlotSource{};
+      return SlotSource{0, token * layout.hidden + at.column, static_cast<std::int32_t>(token)};
     }));
   return b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
 }
@@ -30,14 +31,14 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   label(layer, "attention_output");
   const Diagonals residual{
       .period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
-  const LinearMap attention_output(b_, {circuit::dense(layout_.half, weights_.attention_output(layer)), residual},
-                                   kBaby);
+  const LinearMap attention_output(
+      b_, circuit::list_of(circuit::dense(layout_.half, weights_.attention_output(layer)), residual), kBaby);
   const circuit::PlainId attention_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
   std::vector<LinearMap> intermediate;
   std::vector<circuit::PlainId> intermediate_bias;
   for (std::size_t m = 0; m < pieces; ++m) {
     intermediate.emplace_back(
-        b_, std::vector<Diagonals>{circuit::dense(layout_.half, row_piece(weights_.intermediate(layer), m))}, kBaby);
+        b_, circuit::list_of(circuit::dense(layout_.half, row_piece(weights_.intermediate(layer), m))), kBaby);
     intermediate_bias.push_back(row_vector(piece(weights_.intermediate_bias(layer), m), layout_.half));
   }
 
@@ -56,17 +57,18 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   }
 
   const std::size_t per_block = (pieces + 1) / 2;
-  std::vector<std::vector<SlotSource>> back;
-  for (std::size_t block = 0; block < layout_.blocks; ++block)
-    for (std::size_t m = 0; m < pieces; ++m)
-      back.push_back(sources([&](RowLayout::Position at) {
-        const std::size_t token = block * layout_.tokens + at.row % layout_.tokens;
-        return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2), layout_.slot(at.row, m % 2, at.column),
-                          static_cast<std::int32_t>(token)};
-      }));
+  std::vector<SlotSources>& back = returned_pieces_;  // the same in every layer
+  if (back.empty())
+    for (std::size_t block = 0; block < layout_.blocks; ++block)
+      for (std::size_t m = 0; m < pieces; ++m)
+        back.push_back(sources([block, m, per_block, layout = layout_](RowLayout::Position at) {
+          const std::size_t token = block * layout.tokens + at.row % layout.tokens;
+          return SlotSource{static_cast<std::int32_t>(block * per_block + m / 2), layout.slot(at.row, m % 2, at.column),
+                            static_cast<std::int32_t>(token)};
+        }));
   // The residual has no ReLU on its way: it travels along under a mask to get new levels.
-  const Blocks returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, std::move(back),
-                                         layout_.bucket * layout_.ffn, x1);
+  const Blocks returned =
+      b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, back, layout_.bucket * layout_.ffn, x1);
   std::vector<Blocks> inputs;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const auto first = returned.begin() + static_cast<std::ptrdiff_t>(block * pieces);
@@ -85,23 +87,26 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
 
   label(layer, "attention_output");
   const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
-  const LinearMap attention_output(b_, {circuit::dense(half, weights_.attention_output(layer)), residual}, kBaby);
+  const LinearMap attention_output(
+      b_, circuit::list_of(circuit::dense(half, weights_.attention_output(layer)), residual), kBaby);
   const Value inputs[] = {doubled(heads), x_cls};
   const Value x1 = doubled(
       b_.add_plain(attention_output.apply(b_, inputs), row_vector(weights_.attention_constant(layer), layout_.hidden)));
 
   // Row t computes piece t mod `pieces` of the feed-forward layer.
   label(layer, "intermediate");
-  const LinearMap intermediate(b_, {circuit::dense(half, weights_.intermediate(layer), {.stacked = pieces})}, kBaby);
+  const LinearMap intermediate(
+      b_, circuit::list_of(circuit::dense(half, weights_.intermediate(layer), {.stacked = pieces})), kBaby);
   circuit::Components bias = weights_.intermediate_bias(layer);
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
   const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
-  const std::vector<Value> returned = b_.client_step("layer" + std::to_string(layer) + ".intermediate",
-                                                     std::span(&hidden, 1), {sources([&](RowLayout::Position at) {
-                                                       return SlotSource{0, layout_.slot(at.row, 0, at.column), -1};
-                                                     })},
-                                                     layout_.ffn, std::span(&x1, 1));
+  const std::vector<Value> returned =
+      b_.client_step("layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1),
+                     {sources([layout = layout_](RowLayout::Position at) {
+                       return SlotSource{0, layout.slot(at.row, 0, at.column), -1};
+                     })},
+                     layout_.ffn, std::span(&x1, 1));
 
   // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
   // for the residual, then sums over the columns of a half and over the rows of a group.

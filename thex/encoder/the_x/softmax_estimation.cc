@@ -8,6 +8,7 @@ namespace thex::encoder {
 
 using circuit::Diagonals;
 using circuit::SlotSource;
+using circuit::SlotSources;
 
 namespace {
 constexpr std::size_t kUnits = model::kEstimationWidth;
@@ -52,15 +53,15 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   for (Value s : sums) sent.push_back(b_.add_plain(first_map.apply(b_, s), first_bias));
 
   // Back: the units twice, so that a rotation by k < 16 is cyclic.
-  const auto back = [&](bool everywhere) {
-    std::vector<std::vector<SlotSource>> all;
-    for (std::size_t i = 0; i < sums.size(); ++i)
-      all.push_back(sources([&](RowLayout::Position at) {
+  const auto back = [&](bool everywhere) -> const std::vector<SlotSources>& {
+    std::vector<SlotSources>& all = returned_units_[{everywhere, all_rows_equal}];  // the same in every layer
+    for (std::size_t i = all.size(); i < sums.size(); ++i)
+      all.push_back(sources([=, layout = layout_](RowLayout::Position at) {
         const std::size_t head = at.column / d, place = at.column % d;
-        if (at.part == 1 || head >= layout_.heads || (!everywhere && place >= 2 * kUnits)) return SlotSource{};
+        if (at.part == 1 || head >= layout.heads || (!everywhere && place >= 2 * kUnits)) return SlotSource{};
         const std::int32_t token =
-            all_rows_equal ? -1 : static_cast<std::int32_t>(i * layout_.tokens + at.row % layout_.tokens);
-        return SlotSource{static_cast<std::int32_t>(i), layout_.slot(at.row, 0, head * d + place % kUnits), token};
+            all_rows_equal ? -1 : static_cast<std::int32_t>(i * layout.tokens + at.row % layout.tokens);
+        return SlotSource{static_cast<std::int32_t>(i), layout.slot(at.row, 0, head * d + place % kUnits), token};
       }));
     return all;
   };

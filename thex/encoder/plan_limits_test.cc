@@ -1,0 +1,72 @@
+// Whatever a configuration asks for is planned or refused with bounded work: counted here, not timed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "tests/support/encoder_circuits.h"
+#include "thex/encoder/inference_plan.h"
+
+namespace thex::encoder {
+namespace {
+
+using support::Shape;
+
+model::ModelConfig config_for(model::Protocol protocol, const Shape& shape) {
+  model::ModelConfig config = support::config_of(shape);
+  const bool polynomial = protocol == model::Protocol::one_round;
+  config.activation = polynomial ? model::Activation::square : model::Activation::relu;
+  config.thex = model::HeSection{.softmax = polynomial ? model::Softmax::power : model::Softmax::estimation,
+                                 .norm = model::Norm::affine,
+                                 .max_relu_input = 40,
+                                 .max_logit = 8};
+  return config;
+}
+
+std::string refusal(const model::ModelConfig& config) {
+  return support::error_of(ErrorCode::crypto, [&] { plan_inference(config); });
+}
+
+void expect_all(const std::string& text, const std::vector<std::string>& parts) {
+  for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
+}
+
+// The levels of one round run out in the first layers: the others are not built.
+TEST(PlanLimits, ModelsTooDeepForOneRoundAreRefused) {
+  for (const Shape& shape : {Shape{256, 128, 2, 512, 2}, Shape{12, 768, 12, 3072, 2}})
+    expect_all(refusal(config_for(model::Protocol::one_round, shape)),
+               {"levels are needed, in step 'layer", "N=2^16: more than", "fewer layers", "the protocol the-x"});
+}
+
+TEST(PlanLimits, CircuitsThatAreTooLargeAreRefused) {
+  const circuit::ProgramLimits limits;
+  for (const Shape& shape : {Shape{256, 128, 2, 512, 2}, Shape{256, 1024, 32, 4096, 64},
+                             Shape{200, 512, 16, 2048, 64, model::Task::token_classification}})
+    expect_all(refusal(config_for(model::Protocol::the_x, shape)),
+               {"N=2^16: more than " + std::to_string(limits.plains) + " plain vectors are needed, in step 'layer",
+                "N=2^15: too small, as N=2^16 is", "fewer layers", "--max-tokens"});
+}
+
+// BERT-base's shape, in several rounds: its plan is large, and within the limits.
+TEST(PlanLimits, BertBaseIsPlanned) {
+  const InferencePlan plan = plan_inference(config_for(model::Protocol::the_x, {12, 768, 12, 3072, 2}));
+  EXPECT_EQ(plan.max_tokens(), 128);
+  EXPECT_EQ(plan.rounds, 48);
+  const circuit::ProgramLimits limits;
+  std::size_t nodes = 0, operands = 0, sources = 0;
+  for (const circuit::Program& program : plan.plan.programs) {
+    nodes += program.nodes.size();
+    operands += program.operands;
+    // All full layers return the same: what differs is the last one, and the first.
+    const circuit::ClientStep &second = program.steps[5], &third = program.steps[9];
+    ASSERT_EQ(second.sources.size(), third.sources.size());
+    for (std::size_t i = 0; i < second.sources.size(); ++i)
+      sources += second.sources[i].identity() == third.sources[i].identity() ? 0 : 1;
+  }
+  EXPECT_LE(nodes, limits.nodes);
+  EXPECT_LE(operands, limits.operands);
+  EXPECT_EQ(sources, 0u);
+}
+
+}  // namespace
+}  // namespace thex::encoder
