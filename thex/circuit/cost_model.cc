@@ -1,7 +1,8 @@
 #include "thex/circuit/cost_model.h"
 
-#include <algorithm>
 #include <cmath>
+
+#include "thex/circuit/operation_work.h"
 
 namespace thex::circuit {
 namespace {
@@ -10,6 +11,19 @@ constexpr double kMultiplyAdd = 4e-10;          // seconds a word, from memory
 constexpr double kKeyWord = 1e-9;               // a word of a switching key, which streams past from farther away
 constexpr double kConversion = 0.9e-10;         // a word and source of a base conversion
 constexpr double kCachedMultiplyAdd = 1.2e-10;  // a word in the second-level cache
+
+OperationWork work_at(const CostModel& model, ckks::Level level) {
+  return {level.limbs(), model.digit_limbs, model.special};
+}
+
+// A row that is converted is reduced and stored, which takes as long as four of its multiply-adds.
+double price(const CostModel& model, const RowWork& work) {
+  return work.transforms * model.ntt() +
+         (work.conversions + 4 * work.converted) * std::ldexp(kConversion, model.log_n) +
+         work.key_rows * std::ldexp(kKeyWord, model.log_n) +
+         work.factors * std::ldexp(kCachedMultiplyAdd, model.log_n) + work.products * model.pass();
+}
+
 }  // namespace
 
 CostModel CostModel::of_spec(const ckks::ContextSpec& spec) {
@@ -24,32 +38,22 @@ double CostModel::of(const LevelWork& w, ckks::Level level) const {
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }
 double CostModel::pass() const { return std::ldexp(1.0, log_n) * kMultiplyAdd; }
 
-double CostModel::decompose(ckks::Level level) const {
-  const double limbs = static_cast<double>(level.limbs());
-  const double digits = std::ceil(limbs / static_cast<double>(digit_limbs));
-  const double conversions = digits * (limbs + static_cast<double>(special)) - limbs;
-  return (limbs + conversions) * ntt() +
-         conversions * (std::min(limbs, static_cast<double>(digit_limbs)) + 4) * std::ldexp(kConversion, log_n);
-}
+double CostModel::decompose(ckks::Level level) const { return price(*this, work_at(*this, level).decompose()); }
 
+// The automorphism writes every row of the result once more.
 double CostModel::key_multiply(ckks::Level level) const {
-  const double limbs = static_cast<double>(level.limbs());
-  const double digits = std::ceil(limbs / static_cast<double>(digit_limbs));
-  return 2 * (limbs + static_cast<double>(special)) * (digits * std::ldexp(kKeyWord, log_n) + pass());
+  return price(*this, work_at(*this, level).key_product()) + 2 * static_cast<double>(level.limbs() + special) * pass();
 }
 
-double CostModel::divide(ckks::Level level) const {
-  const double limbs = static_cast<double>(level.limbs());
-  return (static_cast<double>(special) + limbs) * ntt() +
-         limbs * (static_cast<double>(special) + 4) * std::ldexp(kConversion, log_n) + limbs * pass();
-}
+double CostModel::divide(ckks::Level level) const { return price(*this, work_at(*this, level).divide()); }
 
+// The dropped row is spread over the others in passes of their own.
 double CostModel::rescale(ckks::Level level) const {
-  return static_cast<double>(2 * level.limbs()) * ntt() + static_cast<double>(4 * level.top()) * pass();
+  return price(*this, work_at(*this, level).rescale()) + static_cast<double>(2 * level.top()) * pass();
 }
 
 double CostModel::cached_products(ckks::Level level) const {
-  return static_cast<double>(2 * (level.limbs() + special)) * std::ldexp(kCachedMultiplyAdd, log_n);
+  return price(*this, work_at(*this, level).transform_factor());
 }
 
 }  // namespace thex::circuit

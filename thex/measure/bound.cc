@@ -55,61 +55,51 @@ double bound_seconds(const Work& work, Machine& machine, int threads) {
 WorkOf::WorkOf(const ckks::Context& context, std::size_t limbs)
     : n_(static_cast<double>(context.n())),
       log_n_(context.log_n()),
-      limbs_(static_cast<double>(limbs)),
-      special_(static_cast<double>(context.special_count())),
-      digits_(static_cast<double>(context.digit_count(ckks::Level::of_limbs(limbs)))),
-      alpha_(static_cast<double>(std::min(context.digit_limbs(), limbs))) {}
+      rows_(limbs, context.digit_limbs(), context.special_count()) {}
+
+Work WorkOf::of(const circuit::RowWork& rows) const {
+  return {.butterflies = rows.transforms * n_ / 2 * log_n_,
+          .multiply_adds = (rows.conversions + rows.key_rows + rows.factors) * n_,
+          .products = rows.products * n_};
+}
 
 Work WorkOf::transform() const { return {.butterflies = n_ / 2 * log_n_}; }
 Work WorkOf::limbs_moved(double count) const { return {.bytes = count * limb_bytes()}; }
 
 Work WorkOf::encode() const {
-  return Work{.real_butterflies = n_ / 4 * (log_n_ - 1)} + limbs_ * transform() + limbs_moved(limbs_);
+  return Work{.real_butterflies = n_ / 4 * (log_n_ - 1)} + rows_.limbs() * transform() + limbs_moved(rows_.limbs());
 }
 
-Work WorkOf::decompose() const {
-  const double converted = digits_ * (limbs_ + special_) - limbs_;
-  return (limbs_ + converted) * transform() + Work{.multiply_adds = converted * alpha_ * n_};
-}
+Work WorkOf::decompose() const { return of(rows_.decompose()); }
 
-Work WorkOf::key_product() const {
-  const double rows = 2 * digits_ * (limbs_ + special_);
-  return Work{.multiply_adds = rows * n_} + limbs_moved(rows);
-}
+Work WorkOf::key_product() const { return of(rows_.key_product()) + limbs_moved(rows_.key_product().key_rows); }
 
-Work WorkOf::mod_down() const {
-  return 2 * (special_ + limbs_) * transform() +
-         Work{.multiply_adds = 2 * limbs_ * special_ * n_, .products = 2 * limbs_ * n_};
-}
+Work WorkOf::mod_down() const { return of(2 * rows_.divide()); }
 
-Work WorkOf::rotate() const { return decompose() + key_product() + mod_down() + limbs_moved(4 * limbs_); }
+Work WorkOf::rotate() const { return decompose() + key_product() + mod_down() + limbs_moved(4 * rows_.limbs()); }
 
 Work WorkOf::rotate_hoisted() const {
-  const double digits = digits_ * (limbs_ + special_);
-  return key_product() + mod_down() + limbs_moved(digits + 3 * limbs_);  // digits, c_0, and two results
+  const double digits = rows_.digits() * (rows_.limbs() + rows_.special());
+  return key_product() + mod_down() + limbs_moved(digits + 3 * rows_.limbs());  // digits, c_0, and two results
 }
 
 Work WorkOf::linear_transform(double rotations, double giants, double factors) const {
-  const double rows = limbs_ + special_;
-  const Work giant_step = 0.5 * mod_down() + decompose() + key_product();
-  const Work division = 2 * rows * transform() + Work{.multiply_adds = 2 * (limbs_ - 1) * (special_ + 1) * n_,
-                                                      .products = 2 * (limbs_ - 1) * n_};
+  const Work giant_step = of(rows_.divide()) + decompose() + key_product();
   return decompose() + rotations * key_product() + factors * transform_product() + (giants - 1) * giant_step +
-         division + limbs_moved(4 * limbs_ - 2);
+         of(2 * rows_.divide_rescale()) + limbs_moved(4 * rows_.limbs() - 2);
 }
 
-Work WorkOf::transform_product() const { return {.multiply_adds = 2 * (limbs_ + special_) * n_}; }
+Work WorkOf::transform_product() const { return of(rows_.transform_factor()); }
 
 Work WorkOf::multiply_relinearize() const {
-  return rotate() + Work{.multiply_adds = 4 * limbs_ * n_} + limbs_moved(2 * limbs_);
+  return rotate() + Work{.multiply_adds = 4 * rows_.limbs() * n_} + limbs_moved(2 * rows_.limbs());
 }
 
-Work WorkOf::rescale() const {
-  return 2 * limbs_ * transform() + Work{.products = 2 * (limbs_ - 1) * n_} +
-         limbs_moved(2 * limbs_ + 2 * (limbs_ - 1));
-}
+Work WorkOf::rescale() const { return of(rows_.rescale()) + limbs_moved(4 * rows_.limbs() - 2); }
 
-Work WorkOf::multiply_plain() const { return Work{.products = 2 * limbs_ * n_} + limbs_moved(5 * limbs_); }
-Work WorkOf::add() const { return Work{.sums = 2 * limbs_ * n_} + limbs_moved(6 * limbs_); }
+Work WorkOf::multiply_plain() const {
+  return Work{.products = 2 * rows_.limbs() * n_} + limbs_moved(5 * rows_.limbs());
+}
+Work WorkOf::add() const { return Work{.sums = 2 * rows_.limbs() * n_} + limbs_moved(6 * rows_.limbs()); }
 
 }  // namespace thex::measure

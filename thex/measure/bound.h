@@ -19,6 +19,7 @@
 // bytes: an operation that finds part of them in a nearer cache can beat a bound by bytes.
 #pragma once
 
+#include "thex/circuit/operation_work.h"
 #include "thex/ckks/context.h"
 #include "thex/measure/machine.h"
 
@@ -57,7 +58,10 @@ class WorkOf {
   double limb_bytes() const { return 8 * n_; }
 
  private:
-  double n_, log_n_, limbs_, special_, digits_, alpha_;
+  Work of(const circuit::RowWork& rows) const;
+
+  double n_, log_n_;
+  circuit::OperationWork rows_;
 };
 
 }  // namespace thex::measure
