@@ -1,5 +1,5 @@
-// A matrix times packed rows as the server does it (circuit/library/matrix.h, run as one linear transform), with compact
-// plaintexts of the matrix's period and with the same diagonals as full polynomials. Internal to the
+// A matrix times packed rows as the server does it (circuit/library/matrix.h, run as one linear transform), with
+// compact plaintexts of the matrix's period and with the same diagonals as full polynomials. Internal to the
 // benchmarks.
 #pragma once
 
