@@ -52,7 +52,7 @@ tidy_one() { # tidy_one KEY FILE
   local before=()
   # libtorch's headers declare a type that clang wants complete (thex/convert/CMakeLists.txt).
   if [[ "$2" =~ ^thex/convert/[^/]*$|_torch_test\.cc$ ]]; then before=(--extra-arg-before=-include --extra-arg-before=ATen/core/ivalue.h); fi
-  if nice -n 19 clang-tidy-14 -p "$build" --quiet "${before[@]}" "$2" 2>/dev/null; then : >"$build/lint/$1"; else return 1; fi
+  if nice -n 19 clang-tidy-14 -p "$build/lint" --quiet "${before[@]}" "$2" 2>/dev/null; then : >"$build/lint/$1"; else return 1; fi
 }
 export -f tidy_one
 export build
@@ -61,6 +61,8 @@ tidy() {
   [ ${#files[@]} -gt 0 ] || return 0
   [ -f "$build/compile_commands.json" ] || { say "no $build/compile_commands.json: run scripts/test.sh first"; return 1; }
   mkdir -p "$build/lint"
+  # clang cannot read the headers that g++ has precompiled.
+  sed -E 's/-include [^ ]*cmake_pch\.hxx//' "$build/compile_commands.json" >"$build/lint/compile_commands.json"
   while read -r key file; do
     if ! grep -qF "\"$root/$file\"" "$build/compile_commands.json"; then unread=$((unread + 1))
     elif [ -e "$build/lint/$key" ]; then known=$((known + 1))

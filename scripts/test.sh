@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/test.sh [CTEST ARGUMENTS]: installs what is missing, builds everything, libtorch training included, and runs all tests.
+# scripts/test.sh [CTEST ARGUMENTS]: installs what is missing, builds everything, libtorch training included, runs scripts/lint.sh on what the last
+# commit and the working tree changed, and all tests.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -9,4 +10,8 @@ need_references
 build="$root/build"
 configure full "$build" -DTHEX_TESTS=ON
 cmake --build "$build" >&2
-exec ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@"
+lint=0 tests=0
+"$root/scripts/lint.sh" || lint=1
+ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "$@" || tests=$?
+[ $lint = 0 ] || say "scripts/lint.sh found faults, see above"
+exit $((tests != 0 ? tests : lint))
