@@ -137,6 +137,19 @@ TEST(Input, OneResultIsOneLine) {
   EXPECT_EQ(tagged.status, 0) << tagged.errors;
   EXPECT_EQ(tagged.output.find('\x1b'), std::string::npos) << tagged.output;
   EXPECT_EQ(tagged.output.find("\u009b"), std::string::npos) << tagged.output;
+  // What a server says and logs of a model's folder and labels.
+  const std::string named = model_for("evil\u009b31m\xff", Task::classification, {"no", "\u202ey\u009b"});
+  Process process({CliWorld::program(), "serve", "-m", named, "--listen", "127.0.0.1:0", "--json"},
+                  world().environment());
+  const Json said = Json::parse(process.line(), nullptr, false);
+  ASSERT_TRUE(said.is_object()) << process.errors;
+  EXPECT_EQ(said["labels"], (Json{"no", "\u202ey\u009b"}));
+  EXPECT_EQ(said["model"], "evil\u009b31m\ufffd");
+  process.kill(SIGTERM);
+  EXPECT_EQ(process.wait(), 0);
+  EXPECT_NE(process.errors.find("evil\\u009b31m\\xff: plan"), std::string::npos) << process.errors;
+  for (const char* part : {"\u009b", "\u202e", "\xff", "\x1b"})
+    EXPECT_EQ((process.output + process.errors).find(part), std::string::npos) << process.output << process.errors;
   // Names of files and arguments in messages.
   const Finished error = world().thex({"eval", "-d", "no\x1b]0;x\x07\nfile\xff.tsv"});
   expect_error(error, ErrorCode::file, "no\\x1b]0;x\\x07\\nfile\\xff.tsv");

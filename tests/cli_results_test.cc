@@ -142,6 +142,12 @@ TEST(Results, FilesOfSomethingElseStay) {
     expect_error(f, ErrorCode::input, "--force");
     EXPECT_EQ(bytes(out), text);
   }
+  // Version 0.1.0 did not write which model a result is from.
+  const std::string old =
+      R"({"text":"a good film","task":"classification","label":"positive","score":0.5,"logits":[0.1,0.1]})"
+      "\n";
+  expect_error(world().thex(command(input, file("old.jsonl", old))), ErrorCode::input, "does not say which model");
+  EXPECT_EQ(bytes(world().folder() / "old.jsonl"), old);
   EXPECT_EQ(world().thex(command(input, world().folder() / "notes", {"--force"})).status, 0);
   EXPECT_EQ(texts_in(world().folder() / "notes"), kTexts);
   expect_error(world().thex({"classify", "good", "--force"}), ErrorCode::usage, "--output");

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/printable.h"
 
 namespace thex {
 namespace {
@@ -84,6 +85,10 @@ json parse_json(std::string_view text, const std::string& what, int max_depth) {
     throw Error(ErrorCode::model, what + " has a number or string that JSON does not allow");
   }
   return builder.take();
+}
+
+std::string json_line(const nlohmann::ordered_json& json) {
+  return printable_json(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 std::string in_quotes(std::string_view text) {

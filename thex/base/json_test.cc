@@ -20,6 +20,14 @@ std::string error_of(const std::string& text, int depth = 4) {
   return "";
 }
 
+TEST(Json, ALineIsForTerminalsAndHasTheValue) {
+  const nlohmann::ordered_json value{{"b", "a\n\x1b[31m\u009b\u202e"}, {"a", 1}};
+  const std::string line = json_line(value);
+  EXPECT_EQ(line, "{\"b\":\"a\\n\\u001b[31m\\u009b\\u202e\",\"a\":1}");
+  EXPECT_EQ(nlohmann::ordered_json::parse(line), value);
+  EXPECT_EQ(json_line("name\xff"), "\"name\xef\xbf\xbd\"");
+}
+
 TEST(Json, ValuesAreThoseOfTheLibrary) {
   for (const char* text :
        {"{}", "[]", "null", "-0.5e3", "\"\\u00e9\\n\"", "18446744073709551615", "-9223372036854775808",

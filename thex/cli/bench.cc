@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/cli/command.h"
 #include "thex/cli/report.h"
 #include "thex/measure/engine_cases.h"

@@ -1,15 +1,17 @@
 // thex classify: one sentence, or a file of them, through a server that never sees them.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/base/printable.h"
+#include "thex/cli/ask.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/digest.h"
 #include "thex/cli/layout_options.h"
@@ -18,7 +20,6 @@
 #include "thex/cli/report.h"
 #include "thex/cli/results_file.h"
 #include "thex/cli/text_source.h"
-#include "thex/client/batches.h"
 
 namespace thex::cli {
 namespace {
@@ -50,29 +51,20 @@ void print(const client::Answer& result, const Query& query, const client::Clien
   if (!std::cout) throw Error(ErrorCode::file, "cannot write the results to standard output");
 }
 
-// The queries of a window, those with the earliest texts first.
-std::vector<std::vector<std::size_t>> queries_of(const std::vector<Query>& window, const encoder::InferencePlan& plan) {
-  std::vector<int> lengths;
-  for (const Query& query : window) lengths.push_back(static_cast<int>(query.encoding.ids.size()));
-  std::vector<std::vector<std::size_t>> queries = client::make_batches(plan, lengths);
-  std::ranges::sort(queries, {}, [](const std::vector<std::size_t>& q) { return *std::ranges::min_element(q); });
-  return queries;
-}
-
 // Answers a window and prints what is complete up to the first text that is not.
 void answer(const std::vector<Query>& window, transport::Session& session, const client::ClientModel& model,
             const Options& o, ResultsFile* file, Progress& progress) {
   Results results(window.size());
   std::size_t printed = 0;
-  for (const std::vector<std::size_t>& query : queries_of(window, model.plan)) {
-    std::vector<text::Encoding> encodings;
-    for (const std::size_t i : query) encodings.push_back(window[i].encoding);
-    std::vector<client::Answer> answers = session.classify_batch(encodings);
-    for (std::size_t k = 0; k < query.size(); ++k) results[query[k]] = std::move(answers[k]);
-    for (; printed < window.size() && results[printed]; ++printed)
-      print(*results[printed], window[printed], model, o, file);
-    progress.step(query.size());
-  }
+  std::vector<text::Encoding> sentences;
+  for (const Query& query : window) sentences.push_back(query.encoding);
+  ask(session, model, sentences, o.one_by_one,
+      [&](std::span<const std::size_t> which, std::vector<client::Answer> answers) {
+        for (std::size_t k = 0; k < which.size(); ++k) results[which[k]] = std::move(answers[k]);
+        for (; printed < window.size() && results[printed]; ++printed)
+          print(*results[printed], window[printed], model, o, file);
+        progress.step(which.size());
+      });
 }
 
 void check_usage(const Options& o) {

@@ -7,6 +7,7 @@
 
 #include "thex/base/clock.h"
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/base/printable.h"
 #include "thex/cli/evaluation.h"
 #include "thex/cli/layout_options.h"

@@ -12,10 +12,10 @@
 #include "thex/base/error.h"
 #include "thex/base/parallel.h"
 #include "thex/circuit/run/clear.h"
+#include "thex/cli/ask.h"
 #include "thex/cli/client_setup.h"
 #include "thex/cli/locations.h"
 #include "thex/cli/progress.h"
-#include "thex/client/batches.h"
 #include "thex/data/example_reader.h"
 #include "thex/data/labels.h"
 #include "thex/model/reference.h"
@@ -146,24 +146,16 @@ EvaluationRun Evaluation::encrypted() const {
   transport::Session& session = setup.connect(options_.server);
   EvaluationRun run = empty();
   Progress progress(examples_.size());
-  std::vector<std::vector<std::size_t>> queries;
-  if (options_.one_by_one) {
-    for (std::size_t i = 0; i < examples_.size(); ++i) queries.push_back({i});
-  } else {
-    std::vector<int> lengths;
-    for (const Encoded& e : encodings_) lengths.push_back(static_cast<int>(e.tokens.ids.size()));
-    queries = client::make_batches(setup.model().plan, lengths);
-  }
-  for (const std::vector<std::size_t>& query : queries) {
-    std::vector<text::Encoding> encodings;
-    for (const std::size_t i : query) encodings.push_back(encodings_[i].tokens);
-    std::vector<client::Answer> results = session.classify_batch(encodings);
-    for (std::size_t k = 0; k < query.size(); ++k) run.logits[query[k]] = std::move(results[k].logits);
-    run.seconds.push_back(results[0].seconds.total);
-    run.bytes_sent += results[0].bytes_sent;
-    run.bytes_received += results[0].bytes_received;
-    progress.step(query.size());
-  }
+  std::vector<text::Encoding> sentences;
+  for (const Encoded& e : encodings_) sentences.push_back(e.tokens);
+  ask(session, setup.model(), sentences, options_.one_by_one,
+      [&](std::span<const std::size_t> which, std::vector<client::Answer> answers) {
+        for (std::size_t k = 0; k < which.size(); ++k) run.logits[which[k]] = std::move(answers[k].logits);
+        run.seconds.push_back(answers[0].seconds.total);
+        run.bytes_sent += answers[0].bytes_sent;
+        run.bytes_received += answers[0].bytes_received;
+        progress.step(which.size());
+      });
   return run;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "thex/base/hex.h"
+#include "thex/base/json.h"
 #include "thex/base/parallel.h"
 #include "thex/base/printable.h"
 #include "thex/circuit/accounting.h"

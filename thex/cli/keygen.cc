@@ -7,6 +7,7 @@
 
 #include "thex/base/clock.h"
 #include "thex/base/hex.h"
+#include "thex/base/json.h"
 #include "thex/base/printable.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"

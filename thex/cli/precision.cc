@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/library/polynomial.h"
 #include "thex/circuit/run/ckks_run.h"

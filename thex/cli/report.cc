@@ -14,10 +14,6 @@ std::string label_name(const model::ModelConfig& config, std::size_t label) {
   return label < config.labels.size() ? config.labels[label] : fmt::format("label {}", label);
 }
 
-std::string json_line(const Json& json) {
-  return printable_json(json.dump(-1, ' ', false, Json::error_handler_t::replace));
-}
-
 namespace {
 
 // What the model says, by its task.

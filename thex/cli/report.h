@@ -12,10 +12,6 @@ namespace thex::cli {
 
 using Json = nlohmann::ordered_json;
 
-// A JSON value on one line without characters that a terminal obeys; file names that are not UTF-8 are shown as they
-// can.
-std::string json_line(const Json& json);
-
 Json to_json(const client::Answer& result, const Query& query, const client::ClientModel& model);
 
 // One result for people, with control characters of texts and labels escaped (base/printable.h):

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 
 namespace thex::cli {
 namespace {

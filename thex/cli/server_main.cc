@@ -17,7 +17,9 @@
 #include <thread>
 
 #include "thex/base/error.h"
+#include "thex/base/json.h"
 #include "thex/base/memory.h"
+#include "thex/base/printable.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
 #include "thex/model/digest.h"
@@ -128,7 +130,7 @@ void serve(const Options& o) {
   options.limits = limits_of(o);
   options.threads = thex::cli::thread_count(o.threads);
   options.model_name = folder.filename().string();
-  options.log = [log](const std::string& line) { log->info(line); };
+  options.log = [log](const std::string& line) { log->info(thex::printable(line)); };
   // The port is taken first: a busy one is told at once.
   thex::transport::TcpServer server(o.listen);
   auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
@@ -142,21 +144,20 @@ void serve(const Options& o) {
     nlohmann::ordered_json line;
     line["listening"] = server.address();
     line.update(ready);
-    std::cout << line.dump() << std::endl;
+    std::cout << thex::json_line(line) << std::endl;
   } else {
     std::cout << "listening on " << server.address() << std::endl;
   }
   log->info("{}: plan {}, up to {} tokens, {} threads; {} MB of memory for clients, {} MB of it for keys",
-            folder.string(), service.plan().fingerprint(), service.plan().max_tokens(), options.threads,
-            options.limits.memory >> 20, options.limits.key_memory >> 20);
+            thex::printable(folder.string()), service.plan().fingerprint(), service.plan().max_tokens(),
+            options.threads, options.limits.memory >> 20, options.limits.key_memory >> 20);
   server.serve(service, {.workers = o.max_queries, .stop_grace = std::chrono::seconds(o.stop_grace)});
 
   const auto s = service.statistics();
   const std::size_t peak = thex::peak_memory_bytes();
   log->info(
       "stopped: {} queries, {} cancelled, {} refused, {} key uploads, {} connections, {} failures; peak memory {:.1f} "
-      "MB, "
-      "keys {:.1f} MB, weights {:.1f} MB",
+      "MB, keys {:.1f} MB, weights {:.1f} MB",
       s.queries, s.cancelled, s.refused, s.key_uploads, s.sessions, s.failures, static_cast<double>(peak) / 1e6,
       static_cast<double>(s.key_bytes) / 1e6, static_cast<double>(s.weight_bytes) / 1e6);
   if (o.json && !o.exit_with_parent) {
@@ -171,7 +172,7 @@ void serve(const Options& o) {
     line["peak_memory_bytes"] = peak;
     line["key_bytes"] = s.key_bytes;
     line["weight_bytes"] = s.weight_bytes;
-    std::cout << line.dump() << std::endl;
+    std::cout << thex::json_line(line) << std::endl;
   }
 }
 

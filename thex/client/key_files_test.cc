@@ -110,6 +110,17 @@ TEST_F(KeyFiles, MissingTruncatedOrChangedSecretKey) {
   load_keys(*plan_, keys_);
 }
 
+// What to do is said, whatever the version: of the format, or of the circuits, whose plan is another one then.
+TEST_F(KeyFiles, KeysOfAnotherVersion) {
+  generate_keys(*plan_, keys_, false);
+  std::string file = read("secret.key");
+  file[8] = 0;  // the format's number
+  write("secret.key", file);
+  const std::string message = error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); });
+  EXPECT_NE(message.find("format version 0, this program reads version 1"), std::string::npos) << message;
+  EXPECT_NE(message.find("thex keygen --force"), std::string::npos) << message;
+}
+
 TEST_F(KeyFiles, TruncatedOrChangedEvaluationKeys) {
   const ClientKeys keys = generate_keys(*plan_, keys_, false);
   const std::string whole = read("eval.keys");
@@ -129,6 +140,7 @@ TEST_F(KeyFiles, KeysOfAnotherModel) {
   generate_keys(other, keys_, false);
   const std::string message = error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); });
   EXPECT_NE(message.find("another model"), std::string::npos) << message;
+  EXPECT_NE(message.find("thex keygen -o"), std::string::npos) << message;
 }
 
 // The same ring and the same keys, but a plan digest that another version of the program computed.

@@ -22,8 +22,8 @@ struct ClientModel {
   protocol::PlanFingerprint plan_fingerprint{};
   model::ModelDigests parts;  // digests of what this client has; unknown parts are not compared
 
-  // Token ids of a text or a pair of texts. Throws Error(input) for text that is empty, not UTF-8, or longer than the
-  // largest bucket.
+  // Token ids of a text or a pair of texts. Throws Error(input) for text that is not UTF-8 or longer than the largest
+  // bucket.
   text::Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt) const;
   // Of a sentence whose words are given (text::Tokenizer::encode_words). Throws alike.
   text::Encoding encode_words(std::span<const std::string> words) const;

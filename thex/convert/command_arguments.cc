@@ -15,12 +15,14 @@ void add_common_options(CLI::App& app, CommonArguments& a, const std::string& te
   app.add_flag("--force", a.force, "Replace the model that OUT holds already; never one that is read");
   app.add_option("--work", a.work, "Folder for checkpoints; a re-run resumes from it (default: OUT.work)");
   app.add_option("--teacher", a.teacher, teacher_help);
-  app.add_option("--augment", a.variants, variants_help);
+  bound_option(app.add_option("--augment", a.variants, variants_help), 0, 1e7);
   app.add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   app.add_option("--threads", a.threads, "CPU threads")->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--seed", a.seed, "Seed of every random choice")->capture_default_str();
-  app.add_option("--held-out", a.held_out,
-                 "Training examples set aside to choose epochs (default: 2000, or a tenth of a smaller file)");
+  bound_option(app.add_option("--seed", a.seed, "Seed of every random choice")->capture_default_str(), 0, 1e18);
+  bound_option(
+      app.add_option("--held-out", a.held_out,
+                     "Training examples set aside to choose epochs (default: 2000, or a tenth of a smaller file)"),
+      1, 1e6);
   app.add_option("--max-length", a.max_length, "Tokens per example at most")
       ->check(CLI::Range(8, 512))
       ->capture_default_str();
@@ -35,7 +37,8 @@ int parse(CLI::App& app, int argc, char** argv) {
     app.parse(argc, argv);
     return -1;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : exit_status(ErrorCode::usage);
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    throw Error(ErrorCode::usage, std::string(e.what()) + " (see --help)");
   }
 }
 

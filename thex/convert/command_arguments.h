@@ -49,9 +49,9 @@ struct MakePlainArguments : CommonArguments {
 void add_convert_options(CLI::App& app, ConvertArguments& arguments);
 void add_make_plain_options(CLI::App& app, MakePlainArguments& arguments);
 
-// These return -1 when everything was parsed and checked; else the exit status, after help on stdout or one line on
-// stderr. The folder of checkpoints has its default and outputs are checked against inputs (see check_output, which
-// throws).
+// These return -1 when everything was parsed and checked, 0 after help on stdout. Throw Error(usage) that names option,
+// value and range. The folder of checkpoints has its default and outputs are checked against inputs (see check_output,
+// which throws).
 int parse_convert(int argc, char** argv, ConvertArguments& arguments);
 int parse_make_plain(int argc, char** argv, MakePlainArguments& arguments);
 

@@ -127,14 +127,35 @@ TEST(Options, AreBoundedAndReadBack) {
   EXPECT_EQ(a.workflow.norm_group, 2);
   EXPECT_EQ(a.plain.epochs, 3);
   EXPECT_EQ(a.given, (std::set<std::string>{"rate", "norm_group"}));
-  for (const auto& wrong : std::vector<std::vector<std::string>>{{"--rate", "0"},
-                                                                 {"--rate", "nan"},
-                                                                 {"--epochs", "0"},
-                                                                 {"--epochs", "1.5"},
-                                                                 {"--temperature", "0"},
-                                                                 {"--hard", "2"},
-                                                                 {"--max-steps", "3"}})
-    EXPECT_THROW(parse_with(wrong), CLI::ParseError) << wrong[0] << ' ' << wrong[1];
+  struct Wrong {
+    std::string option, value, range;
+  };
+  for (const Wrong& w :
+       std::vector<Wrong>{{"--rate", "0", "a number between 0 (not included) and 10"},
+                          {"--rate", "nan", "a number between 0 (not included) and 10"},
+                          {"--rate", "fast", "a number between 0 (not included) and 10"},
+                          {"--hard", "2", "a number between 0 and 1"},
+                          {"--dropout", "0.95", "a number between 0 and 0.9"},
+                          {"--temperature", "0", "a number between 0 (not included) and 1000"},
+                          {"--epochs", "0", "a whole number between 1 and 1000"},
+                          {"--epochs", "1.5", "a whole number between 1 and 1000"},
+                          {"--min-steps", "1e3", "a whole number between 1 and 1000000"},
+                          {"--plain-epochs", "-1", "a whole number between 0 and 1000"},
+                          {"--augment", "-5", "a whole number between 0 and 10000000"},
+                          {"--augment", "99999999999999999999", "a whole number between 0 and 10000000"},
+                          {"--held-out", "0", "a whole number between 1 and 1000000"},
+                          {"--seed", "-1", "a whole number between 0 and 1000000000000000000"},
+                          {"--max-length", "7", "8 to 512"},
+                          {"--threads", "0", "1 to 1024"}}) {
+    try {
+      parse_with({w.option, w.value});
+      ADD_FAILURE() << w.option << ' ' << w.value;
+    } catch (const CLI::ParseError& error) {
+      for (const std::string& part : {w.option, w.value, w.range})
+        EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << part << " in: " << error.what();
+    }
+  }
+  EXPECT_THROW(parse_with({"--max-steps", "3"}), CLI::ParseError) << "set by the program, not by the user";
   EXPECT_EQ(number_text(0.0006), "0.0006");
   EXPECT_EQ(std::stod(number_text(1.0 / 3)), 1.0 / 3);
 }

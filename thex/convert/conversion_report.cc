@@ -53,8 +53,10 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
   report.source = a.model.string();
   report.task = data.spec.name;
   for (data::Metric metric : data.spec.metrics) report.metrics.push_back(data::name(metric));
+  report.positive_label = data.spec.positive;
   report.data = {data.split.train.size(),  data.split.held_out.size(), data.dev.size(),
-                 data.split.held_out_long, data.split.dropped,         variants};
+                 data.split.held_out_long, data.split.dropped,         variants,
+                 data.counts.empty,        data.counts.skipped_empty};
   report.options = option_rows(a, o, variants);
   report.seed = a.seed;
   const bool with_long = data.split.held_out_long > 1;

@@ -8,6 +8,7 @@
 
 #include "thex/base/clock.h"
 #include "thex/base/error.h"
+#include "thex/base/printable.h"
 #include "thex/convert/memory.h"
 
 namespace thex::convert {
@@ -54,8 +55,9 @@ nlohmann::ordered_json score_json(const Score& s) {
 Log make_log(bool quiet) {
   if (quiet) return [](const std::string&) {};
   const auto start = Clock::now();
-  return
-      [start](const std::string& line) { std::fprintf(stderr, "[%7.1f s] %s\n", seconds_since(start), line.c_str()); };
+  return [start](const std::string& line) {
+    std::fprintf(stderr, "[%7.1f s] %s\n", seconds_since(start), printable(line).c_str());
+  };
 }
 
 }  // namespace thex::convert

@@ -95,6 +95,19 @@ TEST_F(ConvertCli, NeverWritesOverWhatItReads) {
   expect_refused(plain, ErrorCode::usage, "is the backbone");
 }
 
+TEST_F(ConvertCli, EmptyTextsAreCounted) {
+  write_file_atomically(at("data/empty.csv"), "sentence,label\n,0\na good film,1\n");
+  const testing::Finished f = convert("new", {}, "data/empty.csv");
+  EXPECT_NE(f.errors.find("empty.csv: 1 of 2 examples are empty"), std::string::npos) << f.errors;
+  EXPECT_NE(f.errors.find("--skip-empty"), std::string::npos) << f.errors;
+}
+
+TEST_F(ConvertCli, WrongOptionsAreNamedOnOneLine) {
+  const testing::Finished f = convert("new", {"--rate", "1\x1b[2J\n1"});
+  expect_refused(f, ErrorCode::usage, "--rate: 1\\x1b[2J\\n1 is not a number between 0 (not included) and 10");
+  EXPECT_EQ(std::count(f.errors.begin(), f.errors.end(), '\n'), 1) << f.errors;
+}
+
 TEST_F(ConvertCli, TooFewExamplesAreSaidBeforeTraining) {
   const testing::Finished f = convert("new", {}, "data/five.csv");
   expect_refused(f, ErrorCode::input, "five.csv: 5 training examples are too few");
@@ -119,6 +132,8 @@ TEST_F(ConvertCli, ConvertsReportsAndReplacesOnRequest) {
        {"profile", "protocol", "min_steps", "final_steps", "rate", "affine_rate", "norm_rate", "estimation_steps",
         "epoch_examples", "max_steps", "seed", "held_out", "max_length", "augment", "teacher", "quick", "plain_rate"})
     EXPECT_TRUE(options.contains(name)) << name;
+  EXPECT_EQ(json::parse(report)["positive_label"], "1");
+  EXPECT_NE(text_of("new/report.html").find("positive class of f1"), std::string::npos);
   EXPECT_EQ(options["protocol"], "one-round");
   EXPECT_EQ(options["final_steps"], "120");
   for (const char* other : {"ReLU input", "Softmax estimation", ">t1<", "cube"})

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "thex/base/error.h"
+#include "thex/base/printable.h"
 #include "thex/convert/convert_cli.h"
 
 namespace {
@@ -41,13 +42,13 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::strcmp(argv[1], "make-plain") == 0) return thex::convert::run_make_plain(argc - 1, argv + 1);
     return thex::convert::run_convert(argc, argv);
   } catch (const thex::Error& e) {
-    std::fprintf(stderr, "thex-convert: %s\n", e.what());
+    std::fprintf(stderr, "thex-convert: %s\n", thex::printable(e.what()).c_str());
     return thex::exit_status(e.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "thex-convert: out of memory; lower --batch or --max-length (checkpoints are kept)\n");
-    return thex::exit_status(thex::ErrorCode::usage);
+    return thex::exit_status(thex::ErrorCode::internal);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "thex-convert: internal error: %s\n", e.what());
+    std::fprintf(stderr, "thex-convert: internal error: %s\n", thex::printable(e.what()).c_str());
     return thex::exit_status(thex::ErrorCode::internal);
   }
 }

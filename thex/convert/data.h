@@ -51,6 +51,7 @@ struct TaskData {
   Split split;
   DataSet dev;
   int max_length = 128;
+  data::ReadCounts counts;  // of both files
 };
 
 // Every k-th example, k the largest that leaves `count` of them, or all.

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <set>
@@ -55,15 +57,25 @@ std::string value_text(const OptionRow<Options>& row, const Options& options) {
   return std::visit([&](auto member) { return number_text(static_cast<double>(options.*member)); }, row.member);
 }
 
-// A number between the row's bounds, as CLI11 wants it: a message, or nothing.
-template <typename Options>
-std::string bounds_message(const OptionRow<Options>& row, const std::string& text) {
+// Whether `text` is a number between the bounds, and a whole one where that is wanted, as CLI11 wants it: a message, or
+// nothing. CLI11 puts the option's name before it.
+inline std::string bounds_message(const std::string& text, bool whole, double least, double most) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (end != text.c_str() + text.size() || text.empty()) return "'" + text + "' is no number";
-  if (value >= row.least && value <= row.most) return "";
-  return text + " is not between " + (row.least == kAboveZero ? "0 (not included)" : number_text(row.least)) + " and " +
-         number_text(row.most);
+  const bool decimal = text.find_first_not_of("+-0123456789") == std::string::npos;
+  const bool number = !text.empty() && end == text.c_str() + text.size() && (decimal || !whole);
+  if (number && value >= least && value <= most) return "";
+  const auto bound = [](double bound) {
+    char digits[40];
+    std::snprintf(digits, sizeof digits, bound == std::floor(bound) ? "%.0f" : "%g", bound);
+    return std::string(digits);
+  };
+  return text + " is not a " + (whole ? "whole " : "") + "number between " +
+         (least == kAboveZero ? "0 (not included)" : bound(least)) + " and " + bound(most);
+}
+// The same for an option that is in no list.
+inline void bound_option(CLI::Option* option, double least, double most) {
+  option->check([=](const std::string& text) { return bounds_message(text, true, least, most); }, "", "bounds");
 }
 
 // The rows with a help text as options that write into `into`. A default that depends on circumstances is for the help
@@ -75,7 +87,9 @@ void add_options(CLI::App& app, std::span<const OptionRow<Options>> rows, Option
     if (row.help == nullptr) continue;
     CLI::Option* const option = std::visit(
         [&](auto member) { return app.add_option(flag_of(row.name, prefix), into.*member, row.help); }, row.member);
-    option->check([row](const std::string& text) { return bounds_message(row, text); }, "", "bounds");
+    const bool whole = !std::holds_alternative<double Options::*>(row.member);
+    const double least = row.least, most = row.most;
+    option->check([=](const std::string& text) { return bounds_message(text, whole, least, most); }, "", "bounds");
     if (row.suited == nullptr) option->default_str(value_text(row, into));
   }
 }

@@ -93,8 +93,8 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
 }
 
 DataSet load_data(const std::filesystem::path& file, const ResolvedTask& task, const text::Tokenizer& tokenizer,
-                  int max_length) {
-  std::vector<data::Example> examples = data::read_examples(file, task.file);
+                  int max_length, data::ReadCounts* counts) {
+  std::vector<data::Example> examples = data::read_examples(file, task.file, counts);
   auto map = [&](int& label) {
     if (label >= 0) label = task.to_model.at(static_cast<std::size_t>(label));
   };

@@ -33,9 +33,9 @@ struct ResolvedTask {
 ResolvedTask resolve_task(const TaskArguments& arguments, const std::filesystem::path& train,
                           const std::optional<model::ModelConfig>& model);
 
-// One of the task's files, with labels in the model's order.
+// One of the task's files, with labels in the model's order. `counts`, where given, is filled.
 DataSet load_data(const std::filesystem::path& file, const ResolvedTask& task, const text::Tokenizer& tokenizer,
-                  int max_length);
+                  int max_length, data::ReadCounts* counts = nullptr);
 
 // "rte: classification of pairs (entailment, not_entailment), judged by accuracy"
 std::string describe(const data::TaskSpec& spec);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "thex/base/error.h"
+#include "thex/cli/layout_options.h"
 #include "thex/convert/augment.h"
 #include "thex/convert/calibrate.h"
 #include "thex/convert/checkpoint.h"
@@ -30,15 +31,25 @@ void require_examples(const data::TaskSpec& spec, const DataSet& train, bool lea
 TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tokenizer& tokenizer, bool learned,
                    const Log& log) {
   log(describe(task.spec));
-  DataSet train = load_data(a.train, task, tokenizer, a.max_length);
+  TaskData data;
+  const auto load = [&](const std::filesystem::path& file) {
+    data::ReadCounts counts;
+    DataSet set = load_data(file, task, tokenizer, a.max_length, &counts);
+    if (const std::string note = cli::empty_text_note(counts, "examples"); !note.empty())
+      log(file.string() + ": " + note);
+    data.counts.examples += counts.examples;
+    data.counts.empty += counts.empty;
+    data.counts.skipped_empty += counts.skipped_empty;
+    return set;
+  };
+  DataSet train = load(a.train);
   require_examples(task.spec, train, learned, a.train.string());
   if (a.held_out == 0) a.held_out = std::clamp<std::size_t>(train.size() / 10, 1, 2000);
   const bool phrases = task.spec.kind == model::Task::classification && task.spec.columns.pair.empty();
-  TaskData data;
   data.spec = task.spec;
   data.max_length = a.max_length;
   data.split = hold_out(std::move(train), a.held_out, a.seed, phrases ? 0.3 : 0);
-  data.dev = load_data(a.dev, task, tokenizer, a.max_length);
+  data.dev = load(a.dev);
   log("train " + std::to_string(data.split.train.size()) + ", held out " + std::to_string(data.split.held_out.size()) +
       (phrases ? " (" + std::to_string(data.split.held_out_long) + " long)" : "") + ", left out as overlapping " +
       std::to_string(data.split.dropped) + ", dev " + std::to_string(data.dev.size()));
@@ -66,7 +77,8 @@ std::string data_fingerprint(const CommonArguments& a, const ResolvedTask& task)
   std::string text = fingerprint_of_file(a.train) + "/" + fingerprint_of_file(a.dev) + "/" + describe(task.spec) + "/" +
                      task.file.columns.text + "/" + task.file.columns.pair + "/" + task.file.columns.label + "/" +
                      std::to_string(static_cast<int>(task.file.format)) + "/" + std::to_string(a.held_out) + "/" +
-                     std::to_string(a.max_length) + "/" + std::to_string(a.seed);
+                     std::to_string(a.max_length) + "/" + std::to_string(a.seed) +
+                     (task.file.skip_empty ? "/without empty texts" : "");
   for (int label : task.to_model) text += "," + std::to_string(label);
   return fingerprint_of_text(text);
 }

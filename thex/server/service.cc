@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "thex/base/hex.h"
+#include "thex/base/json.h"
 #include "thex/ckks/context.h"
 #include "thex/protocol/message_sizes.h"
 
@@ -68,7 +69,7 @@ std::string Service::describe() const {
   json["security_bits"] = context.security_bits();
   json["log_n"] = context.log_n();
   json["log_qp"] = context.log_qp();
-  return json.dump();
+  return json_line(json);
 }
 
 void Service::changed() {

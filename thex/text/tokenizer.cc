@@ -188,8 +188,7 @@ std::vector<std::int32_t> Tokenizer::pieces(std::string_view text) const {
   return ids;
 }
 
-Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair, int max_length,
-                           bool reject_empty) const {
+Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair, int max_length) const {
   const int specials = pair ? 3 : 2;
   if (max_length < specials) {
     throw Error(ErrorCode::usage, "max_length is " + std::to_string(max_length) + ", the special tokens alone need " +
@@ -197,10 +196,6 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
   }
   std::vector<std::int32_t> first = pieces(text), second;
   if (pair) second = pieces(*pair);
-  if (reject_empty && (first.empty() || (pair && second.empty()))) {
-    throw Error(ErrorCode::input, first.empty() ? "the text is empty or only white space"
-                                                : "the second text is empty or only white space");
-  }
   Encoding encoding;
   const auto room = static_cast<std::size_t>(max_length - specials);
   if (first.size() + second.size() > room) {
@@ -225,7 +220,7 @@ Encoding Tokenizer::encode(std::string_view text, std::optional<std::string_view
   return encoding;
 }
 
-Encoding Tokenizer::encode_words(std::span<const std::string> words, int max_length, bool reject_empty) const {
+Encoding Tokenizer::encode_words(std::span<const std::string> words, int max_length) const {
   if (max_length < 2) {
     throw Error(ErrorCode::usage, "max_length is " + std::to_string(max_length) + ", the special tokens alone need 2");
   }
@@ -244,11 +239,6 @@ Encoding Tokenizer::encode_words(std::span<const std::string> words, int max_len
     }
     encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
     encoding.words.resize(encoding.ids.size(), static_cast<std::int32_t>(w));
-  }
-  if (reject_empty && encoding.ids.size() == 1 && !encoding.truncated) {
-    throw Error(ErrorCode::input, words.empty() ? "the sentence has no words"
-                                                : "none of the sentence's " + std::to_string(words.size()) +
-                                                      " words has a printable character");
   }
   encoding.ids.push_back(sep_);
   encoding.words.push_back(-1);

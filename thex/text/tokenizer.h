@@ -49,15 +49,14 @@ class Tokenizer {
 
   // `max_length` counts the special tokens; pairs are truncated longest first as BertTokenizerFast does: the longer one
   // gives way until both are equally long, then both, and an odd token stays with the longer one (the second of two
-  // equal). Throws Error(input) when the text is not valid UTF-8 or (with reject_empty) has no token, Error(usage) when
-  // max_length leaves no room for the special tokens.
-  Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt, int max_length = 512,
-                  bool reject_empty = false) const;
+  // equal). A text without a token is one without words. Throws Error(input) when the text is not valid UTF-8,
+  // Error(usage) when max_length leaves no room for the special tokens.
+  Encoding encode(std::string_view text, std::optional<std::string_view> pair = std::nullopt,
+                  int max_length = 512) const;
   // A sentence whose words are given, for token classification; as BertTokenizerFast with is_split_into_words=True:
   // [CLS], the pieces of each word by itself, [SEP]. A word may have several pieces, or none. Truncation takes from the
-  // end. Throws Error(input) naming the word that is not UTF-8 and (with reject_empty) when no word has a piece,
-  // Error(usage) as encode does.
-  Encoding encode_words(std::span<const std::string> words, int max_length = 512, bool reject_empty = false) const;
+  // end. Throws Error(input) naming the word that is not UTF-8, Error(usage) as encode does.
+  Encoding encode_words(std::span<const std::string> words, int max_length = 512) const;
   // The words of a plain text as BERT's basic tokenizer splits it: at white space, around each punctuation character
   // and each ideograph. The pieces of the words one after the other are those of the text. Removed characters inside a
   // word lie in its span, others in none; special tokens written in the text are words. Throws Error(input) when the

@@ -27,6 +27,8 @@ struct ReportData {
   std::size_t held_out_long = 0;                 // the longest of the held-out examples, scored on their own too
   std::size_t dropped = 0;                       // training examples that overlap with others
   std::size_t augmented = 0;                     // variants labelled by the teacher, part of `train`
+  std::size_t empty = 0;                         // examples of all files with an empty text, part of them
+  std::size_t skipped_empty = 0;                 // left out for that reason
 };
 
 struct ReportStage {
@@ -106,6 +108,7 @@ struct ConversionReport {
   model::ModelConfig config;
   std::string task;                  // "sst2", "custom"
   std::vector<std::string> metrics;  // names, the first one chooses between epochs
+  std::string positive_label;        // two classes: the one that f1 counts; else empty
   ReportData data;
   std::vector<std::pair<std::string, std::string>> options;  // in the order to show
   std::uint64_t seed = 0;

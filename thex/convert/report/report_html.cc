@@ -306,6 +306,8 @@ void details_section(Markup& page, const ConversionReport& r) {
   if (d.held_out_long > 0) data += fmt::format("; {} of the held-out texts are the longest", d.held_out_long);
   if (d.augmented > 0) data += fmt::format("; {} of the training examples are variants", d.augmented);
   if (d.dropped > 0) data += fmt::format("; {} left out because they overlap", d.dropped);
+  if (d.empty > 0) data += fmt::format("; {} are empty", d.empty);
+  if (d.skipped_empty > 0) data += fmt::format("; {} empty ones left out", d.skipped_empty);
   term(page, "examples", data);
   if (r.reference_metric || r.reference_difference) {
     std::string text = r.reference_metric ? fmt::format("{:.2f} in double precision", *r.reference_metric) : "";
@@ -318,6 +320,7 @@ void details_section(Markup& page, const ConversionReport& r) {
     for (const std::string& l : r.config.labels) labels += (labels.empty() ? "" : ", ") + l;
     term(page, "labels", labels);
   }
+  term(page, "positive class of f1", r.positive_label);
   term(page, "model digest", r.model_digest);
   for (const auto& [part, digest] : r.part_digests) term(page, "digest of " + part, digest);
   term(page, "seed", std::to_string(r.seed));

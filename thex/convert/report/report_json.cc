@@ -44,7 +44,9 @@ Json data_json(const ReportData& d) {
           {"held_out_long", d.held_out_long},
           {"dev", d.dev},
           {"dropped_as_overlapping", d.dropped},
-          {"augmented", d.augmented}};
+          {"augmented", d.augmented},
+          {"empty", d.empty},
+          {"skipped_empty", d.skipped_empty}};
 }
 
 Json stages_json(const ConversionReport& r) {
@@ -128,6 +130,7 @@ std::string report_json(const ConversionReport& r) {
   for (const auto& [part, digest] : r.part_digests) json["digests"][part] = digest;
   json["task"] = r.task;
   json["metrics"] = r.metrics;
+  if (!r.positive_label.empty()) json["positive_label"] = r.positive_label;
   json["seed"] = r.seed;
   json["seconds"] = r.seconds;
   json["model"] = {{"layers", r.config.layers},        {"hidden", r.config.hidden},

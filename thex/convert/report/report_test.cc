@@ -34,7 +34,15 @@ ConversionReport sample(const std::string& text = "sst2") {
   r.config.labels.push_back(text);
   r.task = text;
   r.metrics = {"accuracy", "f1"};
-  r.data = {.train = 67349, .held_out = 1000, .dev = 872, .held_out_long = 100, .dropped = 3, .augmented = 20};
+  r.data = {.train = 67349,
+            .held_out = 1000,
+            .dev = 872,
+            .held_out_long = 100,
+            .dropped = 3,
+            .augmented = 20,
+            .empty = 4,
+            .skipped_empty = 2};
+  r.positive_label = "positive " + text;
   r.options = {{"epochs", "3"}, {text, text}};
   r.seed = 7;
   const auto stage = [&](const std::string& name, double dev, double held_out) {
@@ -203,6 +211,9 @@ TEST(ReportJson, HoldsEveryField) {
   EXPECT_EQ(j["seed"], 7);
   EXPECT_EQ(j["examples"]["dev"], 872);
   EXPECT_EQ(j["examples"]["augmented"], 20);
+  EXPECT_EQ(j["examples"]["empty"], 4);
+  EXPECT_EQ(j["examples"]["skipped_empty"], 2);
+  EXPECT_EQ(j["positive_label"], "positive sst2");
   ASSERT_EQ(j["stages"].size(), 3u);
   EXPECT_EQ(j["stages"][2]["dev"]["accuracy"], 82.9);
   EXPECT_EQ(j["stages"][2]["seconds"], 12.5);
