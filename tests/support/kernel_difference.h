@@ -1,5 +1,5 @@
 // One kernel, chosen with its length, modulus and values by a string of bytes, computed by two tables: they must agree.
-// The transforms of encoding, on reals, are compared with extended precision in ckks/embedding_test.cc instead.
+// The transforms of encoding, on reals, are compared with extended precision in ckks/detail/embedding_test.cc instead.
 // Used by kernels_fuzz.cc with the fuzzer's bytes and by a unit test with seeded random ones.
 #pragma once
 

@@ -79,7 +79,8 @@ TEST_F(FileTest, OnlyRegularFilesAreOpened) {
                                                                  {folder_ / "link", "a pipe"},
                                                                  {folder_ / "socket", "a socket"},
                                                                  {"/dev/zero", "a device"}};
-  for (const auto& [path, kind] : cases) {
+  for (const auto& [named, kind] : cases) {
+    const std::filesystem::path& path = named;
     const std::string expected = path.string() + " is " + kind + ", not a regular file";
     EXPECT_EQ(error_of([&] { InputFile file(path); }), expected);
     EXPECT_EQ(error_of([&] { read_file(path, 100); }), expected);

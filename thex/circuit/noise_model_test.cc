@@ -111,7 +111,8 @@ Program random_program(std::size_t slots, std::uint64_t seed) {
   values.emplace_back(b.multiply_plain(returned[1], w), 1);
   grow(6);
   b.set_label("end");
-  return std::move(b).finish(b.add(values.back().first, values[values.size() / 2].first), all_slots(slots));
+  const Value result = b.add(values.back().first, values[values.size() / 2].first);
+  return std::move(b).finish(result, all_slots(slots));
 }
 
 TEST(NoiseEstimate, RandomProgramsWithinThreeBits) {
@@ -134,7 +135,8 @@ TEST(NoiseEstimate, CarriesErrorsThroughPowers) {
     Builder b(slots);
     Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
     for (int i = 0; i < 4; ++i) x = b.multiply(x, x);
-    return std::vector<Program>{std::move(b).finish(b.multiply_integer(x, 100), all_slots(slots))};
+    const Value result = b.multiply_integer(x, 100);
+    return std::vector<Program>{std::move(b).finish(result, all_slots(slots))};
   };
   const Plan plan = make_plan(build, {.max_value = 256});
   const Outcome o = outcome(plan, uniform(plan.context->slots(), 1), 1);
@@ -149,7 +151,8 @@ TEST(NoiseEstimate, FromAssumedMagnitudes) {
     const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
     const PlainId w = b.plain(vector_of(4, [](std::size_t i) { return i % 2 == 0 ? 0.5 : -0.75; }));
     const Value y = b.multiply(b.multiply_plain(x, w), b.rotate(x, 1));
-    return std::vector<Program>{std::move(b).finish(b.subtract(y, b.rotate(y, 2)), all_slots(slots))};
+    const Value result = b.subtract(y, b.rotate(y, 2));
+    return std::vector<Program>{std::move(b).finish(result, all_slots(slots))};
   };
   const Plan plan = make_plan(build, {});
   const Outcome o = outcome(plan, uniform(plan.context->slots(), 2), 2);
@@ -183,7 +186,8 @@ std::vector<Program> growing(std::size_t slots, int factor) {
   x = b.multiply_integer(x, factor);
   b.set_label("turn");
   std::vector<Slot> all = {0, 1, 2};
-  return {std::move(b).finish(b.rotate(x, 1), all)};
+  const Value result = b.rotate(x, 1);
+  return {std::move(b).finish(result, all)};
 }
 
 // Predicts by simulated runs on these values of so many slots.
@@ -239,7 +243,8 @@ TEST(PrecisionCheck, LooksThroughClientSteps) {
     x = b.multiply_integer(x, 1 << 20);
     x = b.client_step("relu", std::span(&x, 1), {identity(slots)}, slots)[0];
     b.set_label("late");
-    return std::vector<Program>{std::move(b).finish(b.rotate(x, 1), {0})};
+    const Value result = b.rotate(x, 1);
+    return std::vector<Program>{std::move(b).finish(result, {0})};
   };
   support::expect_error(ErrorCode::crypto, {"'early'"}, [&] {
     make_plan(build, {.min_precision_bits = 20,

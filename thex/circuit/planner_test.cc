@@ -21,7 +21,8 @@ Program power(std::size_t slots, int squarings) {
   Value y = b.client_step("relu", std::span(&x, 1), {zeros(slots)}, 1)[0];
   Value p = y;
   for (int i = 0; i < squarings; ++i) p = b.multiply(p, p);
-  return std::move(b).finish(b.rotate(b.add(p, y), 3), {0});
+  const Value result = b.rotate(b.add(p, y), 3);
+  return std::move(b).finish(result, {0});
 }
 
 TEST(AssignLevels, CountsBackwardsFromWhatIsDecrypted) {

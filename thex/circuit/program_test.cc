@@ -87,7 +87,8 @@ TEST(ClearInterpreter, SimulatesNoise) {
   const Value x = b.client_step("in", {}, {identity(1 << 12)}, 8)[0];
   std::vector<Slot> all(1 << 12);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
-  const Program program = std::move(b).finish(b.rotate(x, 1), all);
+  const Value result = b.rotate(x, 1);
+  const Program program = std::move(b).finish(result, all);
   const ProgramPlan plan = assign_levels(program);
   const auto context = ckks::Context::create({13, {45, 32}, {46}, 1, 32});
   const std::vector<double> input(1 << 12, 0.25);

@@ -44,6 +44,16 @@ struct Pipe {
   }
 };
 
+// Its own message, if it had one to say, is on standard error already.
+std::string how_it_ended(int status) {
+  if (status > 128)
+    return fmt::format(
+        "the server process was ended by signal {} at its start: short of memory? A smaller --max-tokens "
+        "takes less",
+        status - 128);
+  return fmt::format("the server process ended at its start with status {}, see what it says above", status);
+}
+
 }  // namespace
 
 ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) {
@@ -76,7 +86,8 @@ ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) 
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) {
     pid_ = -1;
-    throw Error(ErrorCode::file, fmt::format("cannot run {}: {}", program.string(), std::strerror(error)));
+    throw Error(ErrorCode::file, fmt::format("cannot run {}: {}; install thex anew, or name a server with --server",
+                                             program.string(), std::strerror(error)));
   }
   input_ = std::exchange(in.write_end, -1);
   Pipe::close(out.write_end);
@@ -89,29 +100,37 @@ ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) 
 }
 
 std::string ChildServer::read_ready_line(int fd) {
+  constexpr const char* kNoReadyLine =
+      "the server process wrote no line that says where it listens: thex and thex-server are of different versions, "
+      "install both anew";
   std::string line;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(kStartSeconds);
   while (line.find('\n') == std::string::npos) {
     pollfd entry{fd, POLLIN, 0};
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    if (left <= 0) throw Error(ErrorCode::network, fmt::format("the server was not ready within {} s", kStartSeconds));
+    if (left <= 0)
+      throw Error(
+          ErrorCode::network,
+          fmt::format("the server was not ready within {} s: try again when the machine has less to do, or start "
+                      "one with 'thex serve' and name it with --server",
+                      kStartSeconds));
     if (::poll(&entry, 1, static_cast<int>(left)) <= 0) continue;
     char buffer[4096];
     const ssize_t n = ::read(fd, buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       const int status = wait(5000);
-      throw Error(status > 0 && status < 10 ? static_cast<ErrorCode>(status) : ErrorCode::network,
-                  fmt::format("the server process ended at its start (status {})", status));
+      throw Error(status > 0 && status <= static_cast<int>(ErrorCode::busy) ? static_cast<ErrorCode>(status)
+                                                                            : ErrorCode::network,
+                  how_it_ended(status));
     }
     line.append(buffer, static_cast<std::size_t>(n));
-    if (line.size() > 65536)
-      throw Error(ErrorCode::protocol, "the server process wrote no line that says where it listens");
+    if (line.size() > 65536) throw Error(ErrorCode::protocol, kNoReadyLine);
   }
   const auto json = nlohmann::json::parse(line.substr(0, line.find('\n')), nullptr, false);
   if (!json.is_object() || !json.contains("listening") || !json["listening"].is_string()) {
-    throw Error(ErrorCode::protocol, "the server process wrote no line that says where it listens");
+    throw Error(ErrorCode::protocol, kNoReadyLine);
   }
   return json["listening"].get<std::string>();
 }

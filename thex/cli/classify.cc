@@ -48,7 +48,9 @@ void print(const client::Answer& result, const Query& query, const client::Clien
     if (o.details || o.input.empty()) std::cout << result_details(result, model);
   }
   std::cout.flush();  // results are streamed
-  if (!std::cout) throw Error(ErrorCode::file, "cannot write the results to standard output");
+  if (!std::cout)
+    throw Error(ErrorCode::file,
+                "cannot write the results to standard output: the disk is full, or their reader has ended");
 }
 
 // Answers a window and prints what is complete up to the first text that is not.

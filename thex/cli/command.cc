@@ -63,7 +63,8 @@ int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     run();
     std::cout.flush();
     if (!std::cout || std::fflush(stdout) != 0)
-      throw Error(ErrorCode::file, "cannot write the results to standard output");
+      throw Error(ErrorCode::file,
+                  "cannot write the results to standard output: the disk is full, or their reader has ended");
     return 0;
   } catch (const Error& e) {
     return report(app, e.what(), exit_status(e.code()));

@@ -50,9 +50,13 @@ Evaluation::Evaluation(const EvaluationOptions& o)
       model_(std::make_shared<const model::Model>(model::load_model(folder_, model::Part::all))) {
   const model::ModelConfig& config = model_->config;
   if (!model_->prefix.empty()) std::cerr << fmt::format("{}: {}\n", folder_.string(), model_->prefix_note());
-  if (config.labels.empty()) throw Error(ErrorCode::model, folder_.string() + " has no classification head");
+  if (config.labels.empty())
+    throw Error(ErrorCode::model,
+                folder_.string() + " has no head: fine-tune it for a task first, as 'thex convert --backbone' does");
   if (config.task != Task::regression && config.labels.size() < 2) {
-    throw Error(ErrorCode::model, folder_.string() + " has one label, a classifier needs two");
+    throw Error(ErrorCode::model, folder_.string() +
+                                      "/config.json: id2label has one label, a classifier needs two; a regression's "
+                                      "problem_type is \"regression\"");
   }
   const std::string file = data_file(o);
   task_ = data::task_of(o.task, file, config.task, config.labels);
@@ -88,7 +92,10 @@ void Evaluation::read(const std::string& file) {
   }
   counts_ = reader.counts();
   data_tag_scheme_ = reader.tag_scheme();
-  if (examples_.empty()) throw Error(ErrorCode::input, file + ": no examples; is the file complete?");
+  if (examples_.empty()) {
+    throw Error(ErrorCode::input, file + (counts_.skipped_empty > 0 ? ": all examples are empty; leave out --skip-empty"
+                                                                    : ": no examples; is the file complete?"));
+  }
 }
 
 Evaluation::Encoded Evaluation::encode(const text::Tokenizer& tokenizer, const data::Example& example,

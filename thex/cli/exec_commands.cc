@@ -25,7 +25,8 @@ namespace {
   argv.push_back(nullptr);
   std::cout.flush();
   ::execv(path.c_str(), argv.data());
-  throw Error(ErrorCode::file, fmt::format("cannot run {}: {}", path.string(), std::strerror(errno)));
+  throw Error(ErrorCode::file,
+              fmt::format("cannot run {}: {}; install thex anew", path.string(), std::strerror(errno)));
 }
 
 // All arguments, --help too, are the program's.

@@ -31,9 +31,13 @@ fs::path find_model(const std::string& option) {
     if (environment) named = environment;
   }
   if (!named.empty()) {
-    if (!fs::is_directory(named, error)) throw Error(ErrorCode::model, "no model folder at " + named);
+    if (!fs::is_directory(named, error))
+      throw Error(ErrorCode::model, "no model folder at " + named +
+                                        ": name one with --model or $THEX_MODEL, or neither for the embedded model");
     if (!fs::exists(fs::path(named) / "config.json", error)) {
-      throw Error(ErrorCode::model, named + " is not a model folder: it has no config.json");
+      throw Error(
+          ErrorCode::model,
+          named + " is not a model folder: it has no config.json; name the folder that holds the model's files");
     }
     return named;
   }

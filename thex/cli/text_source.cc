@@ -93,9 +93,10 @@ std::unique_ptr<TextSource> text_from_argument(const std::string& text, const st
   for (const std::string& given : {text, pair.value_or(text)})
     if (const auto byte = text::first_invalid_utf8(given))
       throw Error(ErrorCode::input, "the text is not UTF-8 at byte " + std::to_string(*byte) + "; convert it first");
-  if (data::is_blank(text)) throw Error(ErrorCode::input, "the text is empty or only white space: it has no words");
+  if (data::is_blank(text))
+    throw Error(ErrorCode::input, "the text is empty or only white space: it has no words to classify");
   if (pair && data::is_blank(*pair))
-    throw Error(ErrorCode::input, "the second text is empty or only white space: it has no words");
+    throw Error(ErrorCode::input, "the second text is empty or only white space: leave out --pair for a single text");
   return std::make_unique<OneText>(Text{.text = text, .origin = "", .pair = pair});
 }
 
@@ -111,7 +112,9 @@ std::unique_ptr<TextSource> texts_from_file(const std::string& path, const TextL
     while (const auto text = texts.next()) at(*text, [&] { check(*text); });
     counts = texts.counts();
     if (counts.examples == 0) {
-      throw Error(ErrorCode::input, path + " has no text" + (counts.skipped_empty > 0 ? " that is not empty" : ""));
+      throw Error(ErrorCode::input,
+                  path + (counts.skipped_empty > 0 ? " has no text that is not empty: leave out --skip-empty"
+                                                   : " has no text: is the file complete?"));
     }
   }
   return std::make_unique<FileTexts>(path, layout);

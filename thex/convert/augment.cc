@@ -68,8 +68,8 @@ DataSet augment(const DataSet& data, const Tensor& words, const std::vector<char
   for (std::size_t i = 0; i < data.size(); ++i)
     if (data[i].ids.size() >= o.min_length) long_enough.push_back(i);
   if (!can_vary(data, o))
-    throw Error(ErrorCode::input,
-                "no example of at least " + std::to_string(o.min_length) + " tokens to make variants of");
+    throw Error(ErrorCode::input, "no example of at least " + std::to_string(o.min_length) +
+                                      " tokens to make variants of: leave out --augment, or add longer examples");
   const auto neighbours = nearest(data, words.detach().to(torch::kCPU, torch::kFloat32), replaceable, o.neighbours);
   std::mt19937_64 rng(o.seed);
   auto chance = [&](double p) { return static_cast<double>(rng() >> 11) * 0x1p-53 < p; };

@@ -69,7 +69,9 @@ CheckpointStore::CheckpointStore(std::filesystem::path folder, std::string finge
     : folder_(std::move(folder)), fingerprint_(std::move(fingerprint)) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
-  if (error) throw Error(ErrorCode::file, "cannot create the folder '" + folder_.string() + "': " + error.message());
+  if (error)
+    throw Error(ErrorCode::file, "cannot create the folder '" + folder_.string() + "': " + error.message() +
+                                     "; choose another one with --work");
 }
 
 CheckpointStore CheckpointStore::with(const std::string& more) const {

@@ -27,7 +27,10 @@ double encoder_weights(const model::ModelConfig& c) {
 model::Model load_plain_model(const ConvertArguments& a) {
   model::Model model = model::load_model(a.model);
   if (model.config.thex)
-    throw Error(ErrorCode::model, "'" + a.model.string() + "' is converted already (config.json has a thex section)");
+    throw Error(
+        ErrorCode::model,
+        "'" + a.model.string() +
+            "' is converted already (config.json has a thex section): serve it as it is, or name the plain model");
   if (model.config.labels.empty() && !a.backbone)
     throw Error(ErrorCode::model, "'" + a.model.string() +
                                       "' has no head (classifier.weight and id2label); with --backbone it is "
@@ -133,8 +136,10 @@ class Conversion {
     model::Model larger = model::load_model(a_.teacher);
     if (larger.config.labels.size() != data_.spec.labels.size() || larger.config.task != data_.spec.kind ||
         larger.config.vocab != model_.config.vocab)
-      throw Error(ErrorCode::model, "the teacher '" + a_.teacher.string() +
-                                        "' has another kind of task, other labels or another vocabulary size");
+      throw Error(ErrorCode::model,
+                  "the teacher '" + a_.teacher.string() +
+                      "' has another kind of task, other labels or another vocabulary size than MODEL_DIR: a "
+                      "teacher is fine-tuned on the same task with the same vocab.txt");
     return larger;
   }
 

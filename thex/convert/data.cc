@@ -68,7 +68,7 @@ Split hold_out(DataSet all, std::size_t count, std::uint64_t seed, double long_s
   if (count == 0 || all.size() < 4 * count)
     throw Error(ErrorCode::input, "holding out " + std::to_string(count) + " examples needs at least " +
                                       std::to_string(4 * count) + " in the training file, it has " +
-                                      std::to_string(all.size()));
+                                      std::to_string(all.size()) + ": lower --held-out");
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),

@@ -38,7 +38,8 @@ Objective objective_of(model::Task task, const DataSet& train) {
     if (std::isfinite(s.value)) squares += (s.value - o.value_mean) * (s.value - o.value_mean);
   o.value_scale = n > 0 ? std::sqrt(squares / n) : 0;
   if (!(o.value_scale > 1e-9))
-    throw Error(ErrorCode::input, "a regression needs at least two different target values in the training file");
+    throw Error(ErrorCode::input,
+                "a regression needs at least two different target values in the training file: see --label-column");
   return o;
 }
 

@@ -23,7 +23,8 @@ void make_quick(PlainOptions& o) {
 model::Model load_backbone(const MakePlainArguments& a) {
   model::Model backbone = model::load_model(a.backbone);
   if (backbone.config.thex)
-    throw Error(ErrorCode::model, "'" + a.backbone.string() + "' is HE-friendly already; a plain encoder is needed");
+    throw Error(ErrorCode::model,
+                "'" + a.backbone.string() + "' is HE-friendly already: name the plain encoder that it was made of");
   return backbone;
 }
 
@@ -33,7 +34,9 @@ std::optional<model::Model> load_teacher(const MakePlainArguments& a, int vocab)
   model::Model teacher = model::load_model(a.teacher);
   if (teacher.config.labels.empty() || teacher.config.vocab != vocab)
     throw Error(ErrorCode::model,
-                "the teacher '" + a.teacher.string() + "' has no head or another vocabulary size than the backbone");
+                "the teacher '" + a.teacher.string() +
+                    "' has no head or another vocabulary size than the backbone: fine-tune an encoder with the same "
+                    "vocab.txt on the task, or leave out --teacher to have the backbone fine-tuned");
   return teacher;
 }
 
@@ -42,8 +45,11 @@ std::optional<model::Model> load_start(const MakePlainArguments& a, int vocab) {
   if (a.start.empty()) return std::nullopt;
   model::Model start = model::load_model(a.start);
   if (start.config.thex || start.config.vocab != vocab)
-    throw Error(ErrorCode::model,
-                "'" + a.start.string() + "' is HE-friendly already or has another vocabulary size than the backbone");
+    throw Error(
+        ErrorCode::model,
+        "'" + a.start.string() +
+            "' is HE-friendly already or has another vocabulary size than the backbone: name a plain model with "
+            "the same vocab.txt, or leave out --start");
   return start;
 }
 
@@ -86,6 +92,7 @@ class PlainRun {
     if (a_.quick) make_quick(o_);
     o_.student.vocab = backbone_.config.vocab;
     o_.student.do_lower_case = backbone_.config.do_lower_case;
+    o_.student.max_positions = std::min(o_.student.max_positions, backbone_.config.max_positions);
     a_.max_length = std::min({a_.max_length, o_.student.max_positions, backbone_.config.max_positions});
     if (start_) o_.student = start_->config;
     o_.student.special_tokens = backbone_.config.special_tokens;  // as its vocabulary, which the student takes over

@@ -158,7 +158,10 @@ void write_model_folder(const model::Model& model, const fs::path& vocab, const 
     }
   } catch (const fs::filesystem_error& e) {
     fs::remove_all(temporary, error);
-    throw Error(ErrorCode::file, std::string("cannot write the model folder: ") + e.what());
+    throw Error(ErrorCode::file,
+                std::string("cannot write the model folder: ") + e.what() +
+                    "; when the place has room start again with the same arguments, which goes on from the "
+                    "checkpoints");
   } catch (...) {
     fs::remove_all(temporary, error);
     throw;

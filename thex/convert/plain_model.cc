@@ -96,10 +96,12 @@ EncoderModule start_student(const model::ModelConfig& config, const model::Model
   const Tensor words = big.at("embeddings.word_embeddings.weight");
   if (words.size(0) != config.vocab)
     throw Error(ErrorCode::model, "the backbone has " + std::to_string(words.size(0)) +
-                                      " words, the student's configuration " + std::to_string(config.vocab));
+                                      " words, the student's configuration " + std::to_string(config.vocab) +
+                                      ": use the vocab.txt of the backbone");
   if (words.size(1) < config.hidden)
     throw Error(ErrorCode::model, "the backbone is " + std::to_string(words.size(1)) +
-                                      " wide, narrower than the student (" + std::to_string(config.hidden) + ")");
+                                      " wide, narrower than the student (" + std::to_string(config.hidden) +
+                                      "): lower --hidden");
   Tensor count = at::ones({words.size(0)});
   float* n = count.data_ptr<float>();
   for (const Sentence& s : data)
@@ -115,7 +117,9 @@ EncoderModule start_student(const model::ModelConfig& config, const model::Model
   const double scale = 0.05 / small.std().item<double>();
   const Tensor positions = at::matmul(big.at("embeddings.position_embeddings.weight"), top);
   if (positions.size(0) < config.max_positions)
-    throw Error(ErrorCode::model, "the backbone has only " + std::to_string(positions.size(0)) + " positions");
+    throw Error(ErrorCode::model, "the backbone has only " + std::to_string(positions.size(0)) +
+                                      " positions, the student's configuration " +
+                                      std::to_string(config.max_positions));
   student.params["embeddings.word_embeddings.weight"] = (small * scale).contiguous().to(device);
   student.params["embeddings.position_embeddings.weight"] =
       ((positions - positions.mean(0, true)) * scale).slice(0, 0, config.max_positions).contiguous().to(device);

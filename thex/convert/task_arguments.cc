@@ -38,9 +38,12 @@ model::Task kind_of(const TaskArguments& a, const std::optional<model::ModelConf
 void check_label_count(const data::TaskSpec& task) {
   const std::size_t count = task.labels.size();
   if (task.kind == model::Task::regression && count != 1)
-    throw Error(ErrorCode::usage, "a regression has one output, not " + std::to_string(count));
+    throw Error(ErrorCode::usage,
+                "a regression has one output, not " + std::to_string(count) + ": name one with --labels, or none");
   if (task.kind != model::Task::regression && (count < 2 || count > 64))
-    throw Error(ErrorCode::usage, "a classifier needs 2 to 64 labels, this task has " + std::to_string(count));
+    throw Error(ErrorCode::usage,
+                "a classifier needs 2 to 64 labels, this task has " + std::to_string(count) +
+                    ": see --label-column and --labels; numbers to be predicted are --kind regression");
 }
 
 }  // namespace
@@ -58,12 +61,14 @@ void add_task_arguments(CLI::App& app, TaskArguments& a) {
 ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& train,
                           const std::optional<model::ModelConfig>& model) {
   if (!a.preset.empty() && (!a.kind.empty() || !a.labels.empty()))
-    throw Error(ErrorCode::usage, "--task " + a.preset + " says the kind and the labels already");
+    throw Error(ErrorCode::usage,
+                "--task " + a.preset + " says the kind and the labels already: leave out --kind and --labels");
   const model::Task kind = kind_of(a, model);
   if (a.preset.empty() && a.format.empty()) data::format_of(train, kind);  // training does not guess a format
   if (model && model->task != kind)
     throw Error(ErrorCode::usage, std::string("the model is made for ") + model::name_of(model->task) +
-                                      ", --kind says " + model::name_of(kind));
+                                      ", --kind says " + model::name_of(kind) +
+                                      ": leave out --kind, or name another model");
   std::vector<std::string> labels = a.labels;
   if (labels.empty() && model) labels = model->labels;
   if (labels.empty() && kind == model::Task::regression) labels = {"score"};
@@ -84,7 +89,8 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
     if (task.file.labels.size() == model->labels.size()) return task;
     throw Error(ErrorCode::usage, "the model has " + std::to_string(model->labels.size()) + " labels (" +
                                       join(model->labels) + "), the task " + std::to_string(task.file.labels.size()) +
-                                      " (" + join(task.file.labels) + ")");
+                                      " (" + join(task.file.labels) +
+                                      "): --labels names the model's, in the order of its outputs");
   }
   task.to_model = data::match_labels(task.file.labels, model->labels);
   for (std::size_t i = 0; i < task.to_model.size(); ++i)

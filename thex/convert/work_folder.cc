@@ -48,12 +48,13 @@ WorkFolder::WorkFolder(fs::path folder, const std::string& owner) : folder_(std:
   fs::create_directories(folder_, error);
   if (error || !fs::is_directory(folder_))
     throw Error(ErrorCode::file, "cannot create the folder of checkpoints " + quoted(folder_) + ": " +
-                                     (error ? error.message() : "something else has that name"));
+                                     (error ? error.message() : "something else has that name") +
+                                     "; choose another one with --work");
   if (!holds_checkpoints(folder_)) check_unmarked(folder_);
   lock_ = ::open((folder_ / kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0)
-    throw Error(ErrorCode::file,
-                "cannot write to the folder of checkpoints " + quoted(folder_) + ": " + std::strerror(errno));
+    throw Error(ErrorCode::file, "cannot write to the folder of checkpoints " + quoted(folder_) + ": " +
+                                     std::strerror(errno) + "; choose another one with --work");
   const auto refuse = [&](const std::string& why) {
     ::close(lock_);
     throw Error(ErrorCode::usage, "the folder of checkpoints " + quoted(folder_) + " " + why);

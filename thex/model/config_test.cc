@@ -108,6 +108,20 @@ TEST(Config, ReplacementsDecideTheProtocol) {
   EXPECT_FALSE(softmax_named("power "));
 }
 
+// Version 0.1.0 measured no ranges of single layers and knew one protocol: its models still load, for that one.
+TEST(Config, ReadsModelsOfVersion010) {
+  json config = minimal();
+  config["hidden_act"] = "relu";
+  config["thex"] = {{"version", 1},    {"softmax", "estimation"}, {"layer_norm", "affine"},
+                    {"pooler", false}, {"max_relu_input", 62.0},  {"max_logit", 4.0}};
+  const ModelConfig read = parse_config(config.dump());
+  EXPECT_EQ(read.protocol(), Protocol::the_x);
+  EXPECT_TRUE(read.he_friendly());
+  EXPECT_TRUE(read.thex->layers.empty());
+  EXPECT_EQ(read.thex->max_relu_input, 62);
+  EXPECT_EQ(read.thex->max_logit, 4);
+}
+
 TEST(Config, HeFriendlyNeedsEveryReplacement) {
   ModelConfig config;
   config.activation = Activation::relu;

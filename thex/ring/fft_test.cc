@@ -1,4 +1,5 @@
-// The kernels that turn real coefficients into residues; the transform itself is tested in ckks/embedding_test.cc.
+// The kernels that turn real coefficients into residues; the transform itself is tested in
+// ckks/detail/embedding_test.cc.
 #include "thex/ring/fft.h"
 
 #include <gtest/gtest.h>

@@ -52,7 +52,7 @@ struct Kernels {
   void (*inner_product)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
                         std::size_t count, std::size_t n, const Modulus& q);
   // The same with compact second factors: b[k] holds n / run values, each standing for `run` equal ones
-  // (run a power of two >= 1; periodic plaintexts, see ckks/plaintext.h).
+  // (run a power of two >= 1; periodic plaintexts, see ckks/ciphertext.h).
   void (*inner_product_runs)(std::uint64_t* dst, const std::uint64_t* const* a, const std::uint64_t* const* b,
                              std::size_t count, std::size_t run, std::size_t n, const Modulus& q);
   // dst[o] = sum over k < count of a[k] * b[o][k] for o < outputs, second factors compact as above: several sums of the

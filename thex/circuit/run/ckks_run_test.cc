@@ -115,7 +115,8 @@ Program with_work_aside(std::size_t slots) {
   b.set_label("aside");
   const Value aside = b.rotate(b.multiply(x, x), 5);
   b.set_label("late");
-  return std::move(b).finish(b.add(second, aside), {0, 1, 2});
+  const Value result = b.add(second, aside);
+  return std::move(b).finish(result, {0, 1, 2});
 }
 
 std::vector<std::uint64_t> residues(const ring::Poly& poly) {
@@ -252,7 +253,8 @@ Program dense_map(std::size_t slots) {
   const LinearMap map(b, {d}, 8);
   const Value squared = b.multiply(x, x);
   const Value again = map.apply(b, map.apply(b, squared));
-  return std::move(b).finish(b.add(again, rotate_and_sum(b, squared, 8, 1, 2)), {0});
+  const Value result = b.add(again, rotate_and_sum(b, squared, 8, 1, 2));
+  return std::move(b).finish(result, {0});
 }
 
 // The most memory of the pool that a run has taken while it advanced.

@@ -3,7 +3,7 @@
 //
 // A full layer takes 7 levels: queries, keys and values - their products - their squares - the sum of values - the
 // first feed-forward matrix, to which the attention's output matrix is multiplied - its square - the second one; and
-// one more for scores as matrices, see one_round_sheared.cc. The last layer takes 7 too, and the choice of its query
+// one more for scores as matrices, see score_matrices.cc. The last layer takes 7 too, and the choice of its query
 // none: it comes from the layer before on a way as short as the keys'.
 #pragma once
 
@@ -78,7 +78,7 @@ class OneRoundBuilder : RowBuilder {
   State encrypted_input();
   // Rows [context | 0], heads interleaved.
   Blocks attention(int layer, const State& state);
-  // The same by matrices of scores, where the layout has them; one_round_sheared.cc.
+  // The same by matrices of scores, where the layout has them; score_matrices.cc.
   Value sheared_attention(int layer, const State& state);
   Value sheared(Value x);
   Blocks score_matrices(int layer, Value query, Value key);

@@ -9,7 +9,7 @@
 // sum of a head in the first half of the columns. The values of both halves are read there, as a pair.
 //
 // Where the tokens fill the rows there are as many shifts of keys as rows of features: scores are one matrix for
-// several shifts, see one_round_sheared.cc.
+// several shifts, see score_matrices.cc.
 //
 // A bucket shorter than the R rows is repeated. In the first layer each repetition takes other keys: copy number r of
 // the tokens is shifted by r * T / copies rows, so that T / copies shifts show all keys to every query.

@@ -1,6 +1,6 @@
 // Pieces of encoder programs that both protocols share.
 //
-// A "row value" is one ciphertext in the packing of row_layout.h; a matrix of bucket x hidden is `blocks` of them.
+// A "row value" is one ciphertext in the packing of layout.h; a matrix of bucket x hidden is `blocks` of them.
 // "doubled" means rows [x|x], "single" [x|0]; rows of one part are both.
 #pragma once
 

@@ -20,12 +20,12 @@ class EncoderBuilder : RowBuilder {
   circuit::Program build() &&;
 
  private:
-  // encoder_circuit.cc: the layers
+  // circuit.cc: the layers
   Blocks embeddings();
   std::vector<Blocks> feed_forward(int layer, const Blocks& x);
   Value cls_layer(int layer, const Blocks& x);
 
-  // attention_circuit.cc: rows [attention | 0] before the output projection
+  // attention.cc: rows [attention | 0] before the output projection
   Blocks attention(int layer, const Blocks& x);
   Value cls_attention(int layer, const Blocks& x, Value x_cls);
   Value scores(Value query, const std::vector<Value>& key_shifts, std::size_t first_block);
@@ -36,7 +36,7 @@ class EncoderBuilder : RowBuilder {
                                        std::size_t place_of_block, std::size_t input);
   Value value_sum(std::span<const Value> coefficients, const std::vector<Value>& value_shifts);
 
-  // softmax_estimation_circuit.cc: T, whose two ReLUs the client computes
+  // softmax_estimation.cc: T, whose two ReLUs the client computes
   Value score_sum(const std::vector<Value>& coefficients);
   std::vector<Value> reciprocals(int layer, const std::vector<Value>& first, bool all_rows_equal);
 
