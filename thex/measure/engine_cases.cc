@@ -154,13 +154,12 @@ std::vector<Case> engine_cases(int threads) {
   }
   for (const auto& [log_n, limbs] : {kSizes[1], kSizes[2]}) {
     for (const int t : threads > 1 ? std::vector<int>{1, threads} : std::vector<int>{1}) {
-      cases.push_back({.name = "rotate_batch_8",
-                       .log_n = log_n,
-                       .limbs = limbs,
-                       .threads = t,
-                       .prepare = [=, log_n = log_n, limbs = limbs] {
-                         return prepare_batch(fixtures->get(log_n, limbs), t);
-                       }});
+      cases.push_back(
+          {.name = "rotate_batch_8",
+           .log_n = log_n,
+           .limbs = limbs,
+           .threads = t,
+           .prepare = [=, log_n = log_n, limbs = limbs] { return prepare_batch(fixtures->get(log_n, limbs), t); }});
     }
   }
   add_matrix_cases(cases);

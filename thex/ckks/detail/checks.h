@@ -53,8 +53,8 @@ inline void check_plain(const char* operation, const Context& context, const Pla
 // Levels only go down.
 inline void check_lower(const char* operation, Level from, Level to) {
   if (to < 0 || to > from) {
-    refuse(operation, "level " + to_string(to) + " from a ciphertext at level " + to_string(from) +
-                          "; levels only go down, to 0");
+    refuse(operation,
+           "level " + to_string(to) + " from a ciphertext at level " + to_string(from) + "; levels only go down, to 0");
   }
 }
 
