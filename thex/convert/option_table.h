@@ -65,9 +65,9 @@ inline std::string bounds_message(const std::string& text, bool whole, double le
   const bool decimal = text.find_first_not_of("+-0123456789") == std::string::npos;
   const bool number = !text.empty() && end == text.c_str() + text.size() && (decimal || !whole);
   if (number && value >= least && value <= most) return "";
-  const auto bound = [](double bound) {
+  const auto bound = [](double limit) {
     char digits[40];
-    std::snprintf(digits, sizeof digits, bound == std::floor(bound) ? "%.0f" : "%g", bound);
+    std::snprintf(digits, sizeof digits, limit == std::floor(limit) ? "%.0f" : "%g", limit);
     return std::string(digits);
   };
   return text + " is not a " + (whole ? "whole " : "") + "number between " +
