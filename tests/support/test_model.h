@@ -40,16 +40,16 @@ inline model::Model write_model(const std::filesystem::path& folder, const Model
   config.ffn = shape.ffn;
   config.vocab = count;
   config.max_positions = shape.max_tokens;
-  const bool polynomial = shape.protocol == model::Protocol::one_round;
-  config.activation = polynomial ? model::Activation::square : model::Activation::relu;
+  const model::ProtocolRow& row = row_of(shape.protocol);
+  config.activation = row.activation;
   config.pooler = false;
   config.labels = shape.labels;
   config.task = shape.task;
-  config.thex = model::HeSection{.softmax = polynomial ? model::Softmax::power : model::Softmax::estimation,
+  config.thex = model::HeSection{.softmax = row.softmax,
                                  .norm = model::Norm::affine,
                                  .max_relu_input = shape.max_relu_input,
                                  .max_logit = shape.max_relu_input};
-  const model::Model model = polynomial         ? support::calm_polynomial_model(config, shape.seed)
+  const model::Model model = row.polynomial()   ? support::calm_polynomial_model(config, shape.seed)
                              : shape.layers > 2 ? support::calm_model(config, shape.seed, shape.max_tokens)
                                                 : support::random_model(config, shape.seed);
   std::filesystem::create_directories(folder);

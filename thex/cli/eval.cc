@@ -27,12 +27,12 @@ void add_comparison(Json& json, const Evaluation& evaluation, const EvaluationRu
   const RunComparison c = evaluation.compare(evaluation.plain(), run);
   json["max_logit_error"] = c.max_logit_error;
   const model::Task kind = evaluation.task().kind;
-  if (kind == model::Task::regression) {
+  if (!row_of(kind).classes) {
     json["max_value_error"] = c.max_logit_error;  // the one logit is the value
     return;
   }
   const double share = c.decisions ? static_cast<double>(c.equal) / static_cast<double>(c.decisions) : 1.0;
-  json[kind == model::Task::classification ? "label_agreement" : "tag_agreement"] = share;
+  json[by_token(kind) ? "tag_agreement" : "label_agreement"] = share;
   json["margin"] = kMargin;
   json["confident_disagreements"] = c.confident_disagreements;
 }
@@ -64,7 +64,7 @@ void add_meaning(Json& json, const Evaluation& evaluation) {
   const auto positive = data::positive_class(task);
   if (positive) json["positive_label"] = task.labels[*positive];
   if (task.kind == model::Task::classification && !positive) json["f1_average"] = "macro";
-  if (task.kind != model::Task::token_classification) return;
+  if (!by_token(task.kind)) return;
   const auto scheme = data::scheme_of(task.labels);
   json["tag_scheme"] = scheme ? Json(scheme->name()) : Json(nullptr);
   if (!evaluation.data_tag_scheme().empty()) json["data_tag_scheme"] = evaluation.data_tag_scheme();
@@ -104,7 +104,7 @@ void run(const Options& o) {
   json["examples"] = evaluation.examples();
   if (counts.empty > 0) json["empty"] = counts.empty;
   if (counts.skipped_empty > 0) json["skipped_empty"] = counts.skipped_empty;
-  if (task.kind == model::Task::token_classification) json["words"] = evaluation.words();
+  if (by_token(task.kind)) json["words"] = evaluation.words();
   if (o.mode != "plain") add_comparison(json, evaluation, result);
   add_queries(json, result, evaluation.examples());
   json["seconds"] = seconds_since(start);

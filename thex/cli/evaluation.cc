@@ -53,7 +53,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
   if (config.labels.empty())
     throw Error(ErrorCode::model,
                 folder_.string() + " has no head: fine-tune it for a task first, as 'thex convert --backbone' does");
-  if (config.task != Task::regression && config.labels.size() < 2) {
+  if (config.labels.size() < row_of(config.task).least_labels) {
     throw Error(ErrorCode::model, folder_.string() +
                                       "/config.json: id2label has one label, a classifier needs two; a regression's "
                                       "problem_type is \"regression\"");
@@ -61,7 +61,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
   const std::string file = data_file(o);
   task_ = data::task_of(o.task, file, config.task, config.labels);
   if (!task_.columns.pair.empty()) model::require_pairs(config);
-  if (task_.kind != Task::regression) match_labels(config);
+  if (row_of(task_.kind).classes) match_labels(config);
   read(file);
 }
 
@@ -101,7 +101,7 @@ void Evaluation::read(const std::string& file) {
 Evaluation::Encoded Evaluation::encode(const text::Tokenizer& tokenizer, const data::Example& example,
                                        int length) const {
   Encoded out;
-  if (task_.kind != Task::token_classification) {
+  if (!by_token(task_.kind)) {
     const auto pair = example.pair ? std::optional<std::string_view>(*example.pair) : std::nullopt;
     out.tokens = tokenizer.encode(example.text, pair, length);
     return out;
@@ -175,7 +175,7 @@ int Evaluation::best_label(std::span<const double> logits) const {
 std::vector<std::span<const double>> Evaluation::decisions(const std::vector<double>& logits,
                                                            std::size_t example) const {
   const std::size_t labels = from_model_.size(), tokens = encodings_[example].tokens.ids.size();
-  const bool words = task_.kind == Task::token_classification;
+  const bool words = by_token(task_.kind);
   if (logits.size() != (words ? tokens : 1) * labels) {
     throw Error(ErrorCode::internal,
                 fmt::format("{} logits for {} tokens and {} labels", logits.size(), tokens, labels));
@@ -219,7 +219,7 @@ RunComparison Evaluation::compare(const EvaluationRun& clear, const EvaluationRu
     for (std::size_t j = 0; j < clear.logits[i].size(); ++j) {
       c.max_logit_error = std::max(c.max_logit_error, std::abs(clear.logits[i][j] - other.logits[i].at(j)));
     }
-    if (task_.kind == Task::regression) continue;
+    if (!row_of(task_.kind).classes) continue;
     const auto expected = decisions(clear.logits[i], i), found = decisions(other.logits[i], i);
     for (std::size_t d = 0; d < expected.size(); ++d) {
       if (expected[d].empty()) continue;  // nobody decides about a word that was cut off

@@ -79,7 +79,7 @@ Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder
   json["vocab"] = c.vocab;
   json["labels"] = c.labels;
   json["task"] = model::name_of(c.task);
-  if (c.task == model::Task::token_classification) {
+  if (by_token(c.task)) {
     const auto scheme = data::scheme_of(c.labels);
     json["tag_scheme"] = scheme ? Json(scheme->name()) : Json(nullptr);
   }
@@ -109,7 +109,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
   const circuit::Plan& p = plan.plan;
   const ckks::ContextSpec& spec = p.spec;
   Json json;
-  json["protocol"] = plan.protocol;
+  json["protocol"] = name_of(plan.protocol);
   json["plan"] = plan.fingerprint();
   json["rounds"] = plan.rounds;
   json["security_bits"] = p.context->security_bits();

@@ -11,7 +11,7 @@ namespace thex::cli {
 
 Query make_query(const Text& text, const client::ClientModel& model) {
   Query query{.text = text.text, .pair = text.pair};
-  if (model.model.config.task != model::Task::token_classification) {
+  if (!by_token(model.model.config.task)) {
     query.encoding = model.encode(text.text, text.pair);
     return query;
   }

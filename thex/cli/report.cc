@@ -77,7 +77,7 @@ Json to_json(const client::Answer& r, const Query& query, const client::ClientMo
   if (query.pair) json["pair"] = *query.pair;
   json["task"] = model::name_of(config.task);
   add_outcome(json, r, query, config);
-  json["protocol"] = model.plan.protocol;
+  json["protocol"] = name_of(model.plan.protocol);
   json["security_bits"] = model.plan.plan.context->security_bits();
   json["security_model"] = "classical";
   json["tokens"] = r.tokens;
@@ -94,7 +94,7 @@ Json to_json(const client::Answer& r, const Query& query, const client::ClientMo
 
 std::string result_line(const client::Answer& r, const Query& query, const client::ClientModel& model) {
   const model::ModelConfig& config = model.model.config;
-  if (config.task == model::Task::token_classification) return tagged_words(r, query, config);
+  if (by_token(config.task)) return tagged_words(r, query, config);
   const std::string text = printable(query.pair ? query.text + " | " + *query.pair : query.text);
   if (config.task == model::Task::regression) return fmt::format("{:9.4f}  {}", r.logits.at(0), text);
   std::size_t width = 0;
@@ -115,7 +115,7 @@ std::string result_details(const client::Answer& r, const client::ClientModel& m
                      megabytes(static_cast<double>(r.bytes_sent)), megabytes(static_cast<double>(r.bytes_received)),
                      encoder::rounds_text(model.plan.rounds), r.tokens, r.bucket);
   out += fmt::format("  security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}; protocol {}\n",
-                     context.security_bits(), context.log_n(), context.log_qp(), model.plan.protocol);
+                     context.security_bits(), context.log_n(), context.log_qp(), name_of(model.plan.protocol));
   return out;
 }
 
@@ -126,7 +126,7 @@ Json ledger_json(const encoder::InferencePlan& plan) {
 }
 
 std::string ledger_text(const encoder::InferencePlan& plan) {
-  std::string out = fmt::format("leakage ledger (protocol {})\n", plan.protocol);
+  std::string out = fmt::format("leakage ledger (protocol {})\n", name_of(plan.protocol));
   std::size_t width = 0;
   for (const encoder::LedgerEntry& entry : plan.ledger) width = std::max(width, entry.who.size());
   for (const encoder::LedgerEntry& entry : plan.ledger)

@@ -115,8 +115,7 @@ std::vector<Answer> ClientQuery::answers() const {
                   .bucket = model_.plan.shapes[program_].tokens,
                   .seconds = seconds_,
                   .sentences = static_cast<int>(lengths_.size())};
-    const bool by_token = config.task == model::Task::token_classification;
-    answer.rows = config.labels.empty() ? 0 : by_token ? static_cast<std::size_t>(tokens) : 1;
+    answer.rows = config.labels.empty() ? 0 : by_token(config.task) ? static_cast<std::size_t>(tokens) : 1;
     const auto end = at + static_cast<std::ptrdiff_t>(answer.rows * config.labels.size());
     answer.logits.assign(at, end);
     at = end;

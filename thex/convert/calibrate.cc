@@ -172,7 +172,7 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
       if (t.sum.defined()) min_sum = std::min(min_sum, (t.sum + (1 - query) * 1e30).min().item<double>());
     }
     Tensor logits = out.logits;
-    if (module.config.task == model::Task::token_classification)  // those of every token are encrypted
+    if (by_token(module.config.task))  // those of every token are encrypted
       logits = at::linear(out.layers.back().norm_out[1], module.params.at("classifier.weight"),
                           module.params.at("classifier.bias")) *
                batch.mask.unsqueeze(-1);

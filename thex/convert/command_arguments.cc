@@ -67,11 +67,15 @@ void add_convert_options(CLI::App& app, ConvertArguments& a) {
   app.add_option("--profile", a.profile, "paper: THE-X as published, without a teacher; default: what loses least")
       ->check(CLI::IsMember({"paper", "default"}))
       ->capture_default_str();
-  app.add_option("--protocol", a.protocol,
-                 "one-round: nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers; "
-                 "the-x: the client evaluates the ReLUs and sees their inputs, tenths of a second (default: one-round; "
-                 "with --profile paper the-x)")
-      ->check(CLI::IsMember({"one-round", "the-x"}));
+  std::string protocols;
+  std::vector<std::string> names;
+  for (const model::ProtocolRow& row : model::protocols()) {
+    names.emplace_back(row.name);
+    protocols += std::string(row.name) + ": " + row.summary + "; ";
+  }
+  protocols.resize(protocols.size() - 2);
+  app.add_option("--protocol", a.protocol, protocols + " (default: one-round; with --profile paper the-x)")
+      ->check(CLI::IsMember(names));
   app.add_flag("--backbone", a.backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
   add_options(app, fine_tune_option_rows(), a.plain, "plain-");
@@ -109,8 +113,8 @@ int parse_convert(int argc, char** argv, ConvertArguments& a) {
   if (a.backbone && !a.teacher.empty())
     throw Error(ErrorCode::usage, "--backbone makes the teacher itself: leave out --teacher");
   a.workflow.profile = paper ? Profile::paper : Profile::standard;
-  a.workflow.protocol = a.protocol.value_or(paper ? "the-x" : "one-round") == "the-x" ? model::Protocol::the_x
-                                                                                      : model::Protocol::one_round;
+  a.workflow.protocol = paper ? model::Protocol::the_x : model::Protocol::one_round;
+  if (a.protocol) a.workflow.protocol = model::protocol_named(*a.protocol).value();
   a.workflow.seed = a.plain.seed = a.seed;
   settle_outputs(a, {{"the model", a.model}});
   return -1;

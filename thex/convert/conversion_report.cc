@@ -68,12 +68,12 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
   for (std::size_t l = 0; l < r.ranges.layers.size(); ++l)
     for (const auto& [name, m] : named(r.ranges.layers[l], r.module.softmax))
       report.ranges.push_back({static_cast<int>(l), name, m.rms, m.max, m.p50, m.p99, m.p999});
-  report.max_relu_input = o.protocol == model::Protocol::the_x ? r.ranges.max_relu_input() : 0;
+  report.max_relu_input = row_of(o.protocol).client_sees_values ? r.ranges.max_relu_input() : 0;
   report.max_logit = r.ranges.logit;
   const Excess excess = largest_excess(r.ranges, r.unseen);
   report.unseen = UnseenRanges{data.split.held_out.size() + data.dev.size(), excess.ratio, excess.where, 0};
   const EstimationReport& e = r.estimation_report;
-  if (o.protocol == model::Protocol::the_x)
+  if (row_of(o.protocol).softmax == model::Softmax::estimation)
     report.estimation = {r.estimation.min_sum,   r.estimation.max_sum,  e.mse_true_softmax,
                          e.mse_exact_reciprocal, e.mse_reciprocal_part, e.worst_relative};
   return report;

@@ -84,7 +84,7 @@ class Conversion {
     o_ = suited_options(a_.workflow, a_.given, {model_.config.hidden, data_.split.train.size()});
     model::ModelConfig wanted = model_.config;
     wanted.task = data_.spec.kind;
-    wanted.labels = data_.spec.kind == model::Task::regression ? std::vector<std::string>{"value"} : data_.spec.labels;
+    wanted.labels = !row_of(data_.spec.kind).classes ? std::vector<std::string>{"value"} : data_.spec.labels;
     require_plan(std::move(wanted), o_.protocol, plan_length(), log_);
     tell_resources(model_.config, o_.batch_size, a_.max_length, o_.hidden > 0, a_.work, 12, log_);
   }
@@ -106,7 +106,7 @@ class Conversion {
     if (a_.variants) return *a_.variants;
     const std::size_t examples = data_.split.train.size();
     if (a_.quick || examples >= kEnoughExamples || !can_vary(data_.split.train, {})) return 0;
-    const bool polynomials = o_.protocol == model::Protocol::one_round;
+    const bool polynomials = row_of(o_.protocol).polynomial();
     if (polynomials) o_.epoch_examples = kEnoughExamples;
     return (polynomials ? kEnoughForPolynomials : kEnoughExamples) - examples;
   }
@@ -118,7 +118,7 @@ class Conversion {
       add_variants(data_.split.train, variants_, plain.params.at("embeddings.word_embeddings.weight"), tokenizer_,
                    a_.max_length, a_.seed + 1);
     std::string key = "teacher " + std::to_string(variants_);
-    if (o_.protocol == model::Protocol::one_round) {
+    if (row_of(o_.protocol).polynomial()) {
       add_long_examples(data_.split.train, static_cast<std::size_t>(a_.max_length), a_.seed + 2);
       key += " long";
     }

@@ -213,7 +213,7 @@ Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options)
   x = at::layer_norm(x, {config.hidden}, params.at("embeddings.LayerNorm.weight"),
                      params.at("embeddings.LayerNorm.bias"), config.layer_norm_eps);
   if (options.train && options.dropout > 0) x = at::dropout(x, options.dropout, true);
-  const bool tokens = config.task == model::Task::token_classification;
+  const bool tokens = by_token(config.task);
   const bool cls_only = options.cls_only_last && !tokens;
   for (int l = 0; l < config.layers; ++l) {
     LayerTrace trace;

@@ -98,7 +98,7 @@ class PlainRun {
     o_.student.special_tokens = backbone_.config.special_tokens;  // as its vocabulary, which the student takes over
     o_.student.labels = task_.spec.labels;
     o_.student.task = task_.spec.kind;
-    o_.student.pooler = task_.spec.kind != model::Task::token_classification;
+    o_.student.pooler = !by_token(task_.spec.kind);
   }
 
   std::string store_key() const {

@@ -57,8 +57,7 @@ EncoderModule fine_tune_backbone(const model::Model& backbone, const std::string
   model::ModelConfig config = backbone.config;
   config.task = data.spec.kind;
   config.labels = data.spec.labels;
-  config.pooler = data.spec.kind != model::Task::token_classification &&
-                  (backbone.tensors.count("pooler.dense.weight") || o.fresh_pooler);
+  config.pooler = !by_token(data.spec.kind) && (backbone.tensors.count("pooler.dense.weight") || o.fresh_pooler);
   EncoderModule module = with_fresh_head(backbone, config, o.seed, device);
   start_head(module, data.split.train);
   TrainOptions t;

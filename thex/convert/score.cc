@@ -16,7 +16,7 @@ double selection(const Score& s) { return (s.metric + s.metric_long) / 2 - 1e-3 
 
 Tensor predict(const EncoderModule& module, const DataSet& data, const Log& log) {
   at::NoGradGuard no_grad;
-  const bool words = module.config.task == model::Task::token_classification;
+  const bool words = by_token(module.config.task);
   const std::vector<std::int64_t> offsets = words ? word_offsets(data) : std::vector<std::int64_t>{};
   const std::int64_t rows = words ? offsets.back() : static_cast<std::int64_t>(data.size());
   Tensor out = at::zeros({rows, static_cast<std::int64_t>(module.config.labels.size())});

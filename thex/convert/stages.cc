@@ -77,11 +77,9 @@ class Workflow {
         }
         fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
       });
-    if (o_.protocol == model::Protocol::one_round) {
-      become_polynomial();
-    } else {
-      become_estimation();
-    }
+    const model::ProtocolRow& wanted = row_of(o_.protocol);
+    become(wanted.activation);
+    become(wanted.softmax);
     if (o_.profile == Profile::paper) {
       distil_norms();
     } else {
@@ -110,28 +108,42 @@ class Workflow {
   }
 
  private:
-  // What one_round replaces: the activation and the softmax, by polynomials.
-  void become_polynomial() {
-    run_.stage("square", "GELU -> parabola, fine-tuned", [&](EncoderModule& m) {
-      start_square_activation(m, some_);
-      fine_tune(m, "square", o_.epochs, o_.min_steps, 1, false);
-    });
-    run_.stage("power-softmax", "softmax -> (s/2+1)^2 / n, fine-tuned", [&](EncoderModule& m) {
-      start_power_softmax(m, some_);
-      fine_tune(m, "power-softmax", o_.epochs, o_.final_steps, 1, false);
-    });
+  void become(model::Activation wanted) {
+    switch (wanted) {
+      case model::Activation::square:
+        run_.stage("square", "GELU -> parabola, fine-tuned", [&](EncoderModule& m) {
+          start_square_activation(m, some_);
+          fine_tune(m, "square", o_.epochs, o_.min_steps, 1, false);
+        });
+        return;
+      case model::Activation::relu:
+        if (run_.module.config.activation == wanted) return;
+        run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
+          m.config.activation = model::Activation::relu;
+          fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
+        });
+        return;
+      case model::Activation::gelu:
+        return;
+    }
   }
 
-  // What the_x replaces: the activation by ReLU, the softmax by an estimation.
-  void become_estimation() {
-    if (run_.module.config.activation != model::Activation::relu)
-      run_.stage("relu", "GELU -> ReLU, fine-tuned", [&](EncoderModule& m) {
-        m.config.activation = model::Activation::relu;
-        fine_tune(m, "relu", o_.epochs, o_.min_steps, 1, false);
-      });
-    estimate_softmax();
-    run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
-               [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+  void become(model::Softmax wanted) {
+    switch (wanted) {
+      case model::Softmax::power:
+        run_.stage("power-softmax", "softmax -> (s/2+1)^2 / n, fine-tuned", [&](EncoderModule& m) {
+          start_power_softmax(m, some_);
+          fine_tune(m, "power-softmax", o_.epochs, o_.final_steps, 1, false);
+        });
+        return;
+      case model::Softmax::estimation:
+        estimate_softmax();
+        run_.stage("fine-tuned", "fine-tuned, true LayerNorm, T frozen",
+                   [&](EncoderModule& m) { fine_tune(m, "fine-tuned", o_.epochs, o_.min_steps, 1, false); });
+        return;
+      case model::Softmax::exact:
+        return;
+    }
   }
 
   TrainOptions options(const std::string& name, int epochs, long steps) {

@@ -10,12 +10,9 @@
 namespace thex::convert {
 namespace {
 
-constexpr model::Task kKinds[] = {model::Task::classification, model::Task::regression,
-                                  model::Task::token_classification};
-
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
-  for (const model::Task kind : kKinds) names.emplace_back(model::name_of(kind));
+  for (const model::HeadRow& head : model::heads()) names.emplace_back(head.name);
   return names;
 }
 
@@ -27,8 +24,8 @@ std::string join(const std::vector<std::string>& parts) {
 
 model::Task kind_of(const TaskArguments& a, const std::optional<model::ModelConfig>& model) {
   if (!a.kind.empty()) {
-    for (const model::Task kind : kKinds)
-      if (a.kind == model::name_of(kind)) return kind;
+    for (const model::HeadRow& head : model::heads())
+      if (a.kind == head.name) return head.task;
     throw Error(ErrorCode::usage, "no kind is named \"" + a.kind + "\"");
   }
   if (model) return model->task;
@@ -37,13 +34,15 @@ model::Task kind_of(const TaskArguments& a, const std::optional<model::ModelConf
 
 void check_label_count(const data::TaskSpec& task) {
   const std::size_t count = task.labels.size();
-  if (task.kind == model::Task::regression && count != 1)
+  const model::HeadRow& head = row_of(task.kind);
+  if (count >= head.least_labels && count <= head.most_labels) return;
+  if (!head.classes)
     throw Error(ErrorCode::usage,
                 "a regression has one output, not " + std::to_string(count) + ": name one with --labels, or none");
-  if (task.kind != model::Task::regression && (count < 2 || count > 64))
-    throw Error(ErrorCode::usage,
-                "a classifier needs 2 to 64 labels, this task has " + std::to_string(count) +
-                    ": see --label-column and --labels; numbers to be predicted are --kind regression");
+  throw Error(ErrorCode::usage, "a classifier needs " + std::to_string(head.least_labels) + " to " +
+                                    std::to_string(head.most_labels) + " labels, this task has " +
+                                    std::to_string(count) +
+                                    ": see --label-column and --labels; numbers to be predicted are --kind regression");
 }
 
 }  // namespace

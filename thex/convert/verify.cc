@@ -15,7 +15,7 @@ Agreement compare_with_reference(const EncoderModule& module, const model::Model
   const torch::Tensor table = predict(module, data).contiguous();
   torch::Tensor reference = at::zeros_like(table);
   const auto width = static_cast<std::size_t>(table.size(1));
-  const bool words = module.config.task == model::Task::token_classification;
+  const bool words = by_token(module.config.task);
   const std::vector<std::int64_t> offsets = words ? word_offsets(data) : std::vector<std::int64_t>{};
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::vector<std::int32_t> ids(data[i].ids.begin(), data[i].ids.end()),

@@ -8,19 +8,19 @@ namespace {
 using O = WorkflowOptions;
 using C = Circumstances;
 
-bool one_round(const O& o) { return o.protocol == model::Protocol::one_round; }
+bool polynomial(const O& o) { return row_of(o.protocol).polynomial(); }
 
 // Attention by a power has more to learn anew.
 double suited_rate(const O& o, const C& c) {
-  if (c.hidden <= 128) return one_round(o) ? 6e-4 : 2e-4;
+  if (c.hidden <= 128) return polynomial(o) ? 6e-4 : 2e-4;
   return c.hidden <= 384 ? 5e-5 : 3e-5;
 }
 
 // Without LayerNorms nothing holds polynomials back: at 4.5e-4 one batch in a few hundred threw them off.
-double suited_affine_rate(const O& o, const C& c) { return one_round(o) && c.hidden <= 128 ? 0.3 : 0.75; }
+double suited_affine_rate(const O& o, const C& c) { return polynomial(o) && c.hidden <= 128 ? 0.3 : 0.75; }
 
 // A square tells scores less apart than a cube.
-double suited_score_limit(const O& o, const C&) { return one_round(o) ? 6 : 3; }
+double suited_score_limit(const O& o, const C&) { return polynomial(o) ? 6 : 3; }
 
 constexpr OptionRow<O> kRows[] = {
     {"epochs", &O::epochs, 1, 1000, "Epochs of each fine-tuning stage, at least"},

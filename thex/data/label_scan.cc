@@ -10,17 +10,16 @@
 namespace thex::data {
 namespace {
 
-constexpr std::size_t kMaxLabels = 64;
-
-// Names, each once; refuses more than kMaxLabels as soon as they are seen.
+// Names, each once; refuses more than model::kMaxLabels as soon as they are seen.
 class Names {
  public:
   void add(const std::string& name, const std::string& origin) {
     if (!seen_.insert(name).second) return;
     names_.push_back(name);
-    if (names_.size() > kMaxLabels) {
-      throw Error(ErrorCode::input, origin + ": more than " + std::to_string(kMaxLabels) + " labels, the last one is " +
-                                        in_quotes(name) + "; is this the column of the labels?");
+    if (names_.size() > model::kMaxLabels) {
+      throw Error(ErrorCode::input, origin + ": more than " + std::to_string(model::kMaxLabels) +
+                                        " labels, the last one is " + in_quotes(name) +
+                                        "; is this the column of the labels?");
     }
   }
   const std::vector<std::string>& names() const { return names_; }

@@ -15,8 +15,7 @@
 #include "thex/circuit/digest.h"
 #include "thex/encoder/ledger.h"
 #include "thex/encoder/magnitudes.h"
-#include "thex/encoder/one_round/builder.h"
-#include "thex/encoder/the_x/builder.h"
+#include "thex/encoder/protocol_table.h"
 
 namespace thex::encoder {
 namespace {
@@ -27,36 +26,27 @@ constexpr int kProtocolRevision = 4;
 // The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
 constexpr double kMinLogitBits = 8;
 
-// Standard deviation of the noise that covers the computation's in an answer.
-constexpr double kFloodDeviation = 0x1p-9;
-// What to try, the fastest first: larger digits fit beside a small scale, which may lose too many bits, and fewer
-// levels may do without matrices of scores.
-struct Attempt {
-  int log_scale;
-  bool score_matrices;
-};
-constexpr Attempt kTheXAttempts[] = {{33, false}, {36, false}, {39, false}};
-constexpr Attempt kOneRoundAttempts[] = {{35, true}, {37, true}, {35, false}, {37, false}, {40, true}, {40, false}};
-
-// The bits that the computation must keep for an answer to keep so many with the flood.
-double bits_besides_flood(double bits) {
-  return -0.5 * std::log2(std::exp2(-2 * bits) - kFloodDeviation * kFloodDeviation);
+// The bits that the computation must keep for an answer to keep so many with a flood of that deviation.
+double bits_besides_flood(double bits, double deviation) {
+  return -0.5 * std::log2(std::exp2(-2 * bits) - deviation * deviation);
 }
 
 // The same error with what its user can do about it.
 [[noreturn]] void refuse(const Error& error, model::Protocol protocol) {
   std::string advice = "; fewer layers, a narrower model or a smaller --max-tokens may fit";
-  if (protocol == model::Protocol::one_round)
-    advice += ", or the protocol the-x, whose depth does not grow with the layers";
+  if (!row_of(protocol).any_depth)
+    for (const model::ProtocolRow& other : model::protocols())
+      if (other.any_depth)
+        advice += std::string(", or the protocol ") + other.name + ", whose depth does not grow with the layers";
   throw Error(error.code(), error.what() + advice);
 }
 
 // The buckets, then batches: as many sentences of each as fill a ciphertext.
-std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const model::ModelConfig& config,
-                                     std::size_t slots) {
+std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const EncoderProtocol& row,
+                                     const model::ModelConfig& config, std::size_t slots) {
   const std::size_t buckets = shapes.size();
   for (std::size_t i = 0; i < buckets; ++i) {
-    const int sentences = static_cast<int>(OneRoundLayout::tokens_in(config, slots)) / shapes[i].tokens;
+    const int sentences = row.batch(config, shapes[i].tokens, slots);
     if (sentences > 1) shapes.push_back({shapes[i].tokens, sentences});
   }
   return shapes;
@@ -69,8 +59,9 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
         ErrorCode::model,
         "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
   const model::Protocol protocol = *config.protocol();
+  const EncoderProtocol& row = encoder_row(protocol);
   InferencePlan result;
-  result.protocol = name_of(protocol);
+  result.protocol = protocol;
   for (int bucket : kBuckets)
     if (bucket <= config.max_positions && (result.shapes.empty() || result.shapes.back().tokens < max_tokens))
       result.shapes.push_back({bucket});
@@ -79,20 +70,13 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
                                       " and max tokens " + std::to_string(max_tokens) +
                                       " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
   const auto shapes = [&, buckets = result.shapes](std::size_t slots) {
-    return protocol == model::Protocol::the_x ? buckets : with_batches(buckets, config, slots);
+    return with_batches(buckets, row, config, slots);
   };
   const auto build = [&](const EncoderWeights& from, std::size_t slots, circuit::ProgramLimits limits,
                          bool score_matrices) {
     std::vector<circuit::Program> programs;
     for (const QueryShape& shape : shapes(slots)) {
-      const auto tokens = static_cast<std::size_t>(shape.tokens), sentences = static_cast<std::size_t>(shape.sentences);
-      if (protocol == model::Protocol::the_x) {
-        const EncoderLayout layout(config, tokens, slots);
-        programs.push_back(EncoderBuilder(layout, from, limits).build());
-      } else {
-        const OneRoundLayout layout(config, tokens, slots, sentences, score_matrices);
-        programs.push_back(OneRoundBuilder(layout, from, limits).build());
-      }
+      programs.push_back(row.build(from, shape, slots, limits, score_matrices));
       limits = limits.after(programs.back());
     }
     return programs;
@@ -102,26 +86,22 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     throw Error(ErrorCode::model,
                 "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
   // Planned without weights on both sides; the server's then take their place.
-  const double bits = protocol == model::Protocol::the_x ? kMinLogitBits : bits_besides_flood(kMinLogitBits);
-  const double flood = protocol == model::Protocol::the_x ? 0 : kFloodDeviation;
-  const std::span<const Attempt> attempts =
-      protocol == model::Protocol::the_x ? std::span<const Attempt>(kTheXAttempts) : kOneRoundAttempts;
   const auto planner = [&](bool score_matrices) {
     return circuit::Planner(
         [&build, &config, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
           return build(EncoderWeights(config), slots, limits, score_matrices);
         },
         {.max_value = kRangeMargin * range,
-         .min_log_scale = attempts.front().log_scale,
-         .min_precision_bits = bits,
-         .flood_deviation = flood,
+         .min_log_scale = row.attempts.front().log_scale,
+         .min_precision_bits = bits_besides_flood(kMinLogitBits, row.flood_deviation),
+         .flood_deviation = row.flood_deviation,
          .assumed = assumed_magnitudes(config)});
   };
   circuit::Planner planners[] = {planner(false), planner(true)};  // by whether there may be matrices of scores
   std::exception_ptr imprecise;
   std::optional<Error> failed;
   bool score_matrices = false;
-  for (const Attempt& attempt : attempts) {
+  for (const PlanAttempt& attempt : row.attempts) {
     if (score_matrices != attempt.score_matrices) planners[score_matrices].forget_programs();
     score_matrices = attempt.score_matrices;
     try {
@@ -139,7 +119,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
   result.shapes = shapes(result.plan.context->slots());
   if (with_weights) result.plan.programs = build(weights, result.plan.context->slots(), {}, score_matrices);
   result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
-  result.ledger = make_ledger(config, protocol, result);
+  result.ledger = make_ledger(config, result);
   return result;
 }
 
@@ -212,10 +192,10 @@ std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
 // Every member is named, so that a new one does not compile before somebody has decided whether the other side must
 // know it. Rounds follow from the circuits.
 std::string InferencePlan::fingerprint() const {
-  const auto& [name, queries, circuits, client_rounds, learnt] = *this;
+  const auto& [which, queries, circuits, client_rounds, learnt] = *this;
   Hasher hasher("thex plan 2");
   hasher.number(kProtocolRevision);
-  hasher.text(name);
+  hasher.text(model::name_of(which));
   hasher.list(queries, [&](const QueryShape& query) {
     const auto& [tokens, sentences] = query;
     hasher.number(tokens);

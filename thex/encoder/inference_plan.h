@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "thex/circuit/planner.h"
+#include "thex/encoder/rows/encoder_protocol.h"
 #include "thex/model/model.h"
 
 namespace thex::encoder {
@@ -29,17 +30,12 @@ struct LedgerEntry {
   std::string what;  // what it learns
 };
 
-// What one query holds: up to so many sentences of up to so many tokens.
-struct QueryShape {
-  int tokens = 0, sentences = 1;
-  bool operator==(const QueryShape&) const = default;
-};
 // "16 tokens", "8 x 16 tokens".
 std::string to_string(const QueryShape& shape);
 
 // Everything that client and server agree on before a query: derived from the configuration alone, so both compute it.
 struct InferencePlan {
-  std::string protocol = "the-x";
+  model::Protocol protocol = model::Protocol::the_x;
   // Of each program of `plan`: single sentences, the length buckets ascending, then batches, likewise.
   std::vector<QueryShape> shapes;
   circuit::Plan plan;

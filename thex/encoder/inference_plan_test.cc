@@ -9,18 +9,16 @@
 #include <string>
 
 #include "tests/support/encoder_circuits.h"
+#include "thex/encoder/protocol_table.h"
 
 namespace thex::encoder {
 namespace {
 
 model::ModelConfig config_for(model::Protocol protocol, int labels = 2, int layers = 1) {
-  const bool polynomial = protocol == model::Protocol::one_round;
+  const model::ProtocolRow& row = row_of(protocol);
   model::ModelConfig c = support::config_of({layers, 64, 2, 128, labels});
-  c.activation = polynomial ? model::Activation::square : model::Activation::relu;
-  c.thex = model::HeSection{.softmax = polynomial ? model::Softmax::power : model::Softmax::estimation,
-                            .norm = model::Norm::affine,
-                            .max_relu_input = 40,
-                            .max_logit = 20};
+  c.activation = row.activation;
+  c.thex = model::HeSection{.softmax = row.softmax, .norm = model::Norm::affine, .max_relu_input = 40, .max_logit = 20};
   return c;
 }
 
@@ -49,7 +47,9 @@ TEST_P(Fingerprint, ChangesWithWhatIsAgreedOn) {
     change(other);
     expect_new(other, what);
   };
-  changed("protocol", [](InferencePlan& p) { p.protocol += "2"; });
+  changed("protocol", [](InferencePlan& p) {
+    p.protocol = p.protocol == model::Protocol::the_x ? model::Protocol::one_round : model::Protocol::the_x;
+  });
   changed("tokens of a query", [](InferencePlan& p) { p.shapes[0].tokens = 17; });
   changed("sentences of a query", [](InferencePlan& p) { p.shapes[0].sentences = 2; });
   changed("a level", [](InferencePlan& p) { ++p.plan.program_plans[0].level[0]; });
@@ -76,6 +76,20 @@ TEST_P(Fingerprint, LeavesOutWhatIsNotAgreedOn) {
 }
 INSTANTIATE_TEST_SUITE_P(Protocols, Fingerprint, ::testing::Values(model::Protocol::one_round, model::Protocol::the_x),
                          [](const auto& of) { return of.param == model::Protocol::the_x ? "TheX" : "OneRound"; });
+
+TEST(ProtocolTable, HasCircuitsForEveryProtocol) {
+  for (const model::ProtocolRow& row : model::protocols()) {
+    const EncoderProtocol& encoder = encoder_row(row.protocol);
+    EXPECT_EQ(encoder.protocol, row.protocol);
+    EXPECT_FALSE(encoder.attempts.empty());
+    EXPECT_EQ(encoder.flood_deviation > 0, !row.client_sees_values) << "answers are hidden where nothing else is seen";
+    EXPECT_EQ(encoder.seen_by_client(config_for(row.protocol)).empty(), !row.client_sees_values);
+    const InferencePlan plan = plan_inference(config_for(row.protocol), 16);
+    EXPECT_EQ(plan.protocol, row.protocol);
+    EXPECT_EQ(plan.hides_answers(), !row.client_sees_values);
+    EXPECT_EQ(plan.rounds > 1, row.client_sees_values);
+  }
+}
 
 TEST(FingerprintOfProtocols, Differ) {
   EXPECT_NE(plan_inference(config_for(model::Protocol::one_round), 16).fingerprint(),

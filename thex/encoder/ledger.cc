@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <string>
 
+#include "thex/encoder/protocol_table.h"
+
 namespace thex::encoder {
 namespace {
 
@@ -15,18 +17,11 @@ std::string with_digits(double value, int digits) {
 }
 
 // What the client learns in the end.
-std::string outputs(const model::ModelConfig& config, model::Protocol protocol) {
-  const std::size_t labels = config.labels.size();
-  switch (config.task) {
-    case model::Task::classification:
-      return "the " + std::to_string(labels) + " logits";
-    case model::Task::regression:
-      return "the predicted value";
-    case model::Task::token_classification:
-      break;
-  }
-  return "the " + std::to_string(labels) + " logits of every token (of padding: " +
-         (protocol == model::Protocol::the_x ? "a constant of the model)" : "what follows from its own sentence)");
+std::string outputs(const model::ModelConfig& config, const EncoderProtocol& row) {
+  const model::HeadRow& head = row_of(config.task);
+  const std::string of_text =
+      head.classes ? "the " + std::to_string(config.labels.size()) + " logits" : "the predicted value";
+  return head.by_token ? of_text + " of every token (of padding: " + row.outputs_of_padding + ")" : of_text;
 }
 
 std::string noise_on_outputs(const InferencePlan& plan) {
@@ -35,15 +30,6 @@ std::string noise_on_outputs(const InferencePlan& plan) {
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) flood = std::max(flood, plan.flood_deviation(i));
   return " with noise of deviation 2^" + with_digits(std::log2(flood), 1) +
          " that the server adds (the mean of k queries for one text takes log2(k)/2 bits of it away)";
-}
-
-// What it sees beyond them.
-std::string seen_by_client(const model::ModelConfig& config, const InferencePlan& plan) {
-  if (plan.hides_answers()) return "";
-  return ", and every ReLU input of its own sentence: attention scores, the softmax estimation's " +
-         std::to_string(2 * model::kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
-         " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
-         "values pass it under a statistical mask";
 }
 
 // A client that does not keep to the protocol.
@@ -64,8 +50,8 @@ std::string seen_by_cheat(const InferencePlan& plan) {
 
 }  // namespace
 
-std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, model::Protocol protocol,
-                                     const InferencePlan& plan) {
+std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, const InferencePlan& plan) {
+  const EncoderProtocol& row = encoder_row(plan.protocol);
   std::string sizes;
   for (std::size_t i = 0; i < plan.bucket_count(); ++i)
     sizes += (i == 0 ? "" : "/") + std::to_string(plan.shapes[i].tokens);
@@ -78,8 +64,8 @@ std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, model::Pr
                               : "") +
                      ", the time of the query, the client's evaluation keys, " + keys +
                      "; nothing of the text, the activations or the result"},
-      {"client", outputs(config, protocol) + noise_on_outputs(plan) +
-                     ", the model's shape, embedding tables and tokenizer" + seen_by_client(config, plan)},
+      {"client", outputs(config, row) + noise_on_outputs(plan) + ", the model's shape, embedding tables and tokenizer" +
+                     row.seen_by_client(config)},
       {"cheating client", seen_by_cheat(plan)},
       {"network", "addresses, " + keys + ", the length bucket" + (batches ? " or batch" : "") +
                       " from message sizes, the number of queries, " + rounds_text(plan.rounds) +

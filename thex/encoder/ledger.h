@@ -9,7 +9,6 @@
 namespace thex::encoder {
 
 // The plan is complete but for its ledger.
-std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, model::Protocol protocol,
-                                     const InferencePlan& plan);
+std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, const InferencePlan& plan);
 
 }  // namespace thex::encoder

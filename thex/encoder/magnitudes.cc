@@ -63,7 +63,7 @@ circuit::AssumedMagnitudes assumed_magnitudes(const model::ModelConfig& config) 
   const double weight = 1 / std::sqrt(2.0 * static_cast<double>(half));
   const double output_weight = kNormGain * weight / std::sqrt(static_cast<double>(pieces));
   const double unit = 1 / std::sqrt(static_cast<double>(model::kEstimationWidth));
-  const bool polynomial = config.protocol() == model::Protocol::one_round;
+  const bool polynomial = row_of(*config.protocol()).polynomial();
   // As EncoderWeights scales queries and keys.
   const double root = std::sqrt(static_cast<double>(config.head_dim()));
   const double query_factor = polynomial ? std::sqrt(0.5 / root) : 0.5 / root;

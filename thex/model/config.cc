@@ -17,19 +17,12 @@ namespace {
 
 // In the order of the enumerations.
 const std::vector<std::string> kActivationNames{"gelu", "relu", "square"};
-const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
 
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
 constexpr int kMaxDepth = 16;
-constexpr std::size_t kMaxListedLabels = 100000;
 constexpr std::size_t kMaxLabelBytes = 1000;
-constexpr const char* kSequenceArchitecture = "BertForSequenceClassification";
-constexpr const char* kTokenArchitecture = "BertForTokenClassification";
-constexpr const char* kDistilSequenceArchitecture = "DistilBertForSequenceClassification";
-constexpr const char* kDistilTokenArchitecture = "DistilBertForTokenClassification";
-
 // Names of the fields that the two supported architectures call differently.
 struct FieldNames {
   const char *layers, *hidden, *heads, *ffn, *activation;
@@ -96,24 +89,23 @@ std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
   return all;
 }
 
-bool has_architecture(const Fields& fields, const char* wanted) {
+bool has_architecture(const Fields& fields, const std::string& wanted) {
   const json* const architectures = fields.find("architectures");
   return architectures && architectures->is_array() &&
          std::any_of(architectures->begin(), architectures->end(), [&](const json& name) { return name == wanted; });
 }
 
-bool is_token_classifier(const Fields& fields) {
-  return has_architecture(fields, kTokenArchitecture) || has_architecture(fields, kDistilTokenArchitecture);
-}
-
-bool is_sequence_classifier(const Fields& fields) {
-  return has_architecture(fields, kSequenceArchitecture) || has_architecture(fields, kDistilSequenceArchitecture);
+// Whether the field names the class of a head, under BERT's name or DistilBERT's.
+bool has_head(const Fields& fields, const HeadRow& head) {
+  return has_architecture(fields, head.architecture) ||
+         has_architecture(fields, std::string("Distil") + head.architecture);
 }
 
 Task parse_task(const Fields& fields, std::size_t labels) {
-  if (is_token_classifier(fields)) return Task::token_classification;
+  if (has_head(fields, row_of(Task::token_classification))) return Task::token_classification;
   const std::size_t type =
-      fields.choice("problem_type", {"single_label_classification", "regression"}, labels == 1 ? 1 : 0);
+      fields.choice("problem_type", {row_of(Task::classification).problem_type, row_of(Task::regression).problem_type},
+                    labels == 1 ? 1 : 0);
   if (type == 0) return Task::classification;
   if (labels > 1)
     fields.fail("problem_type", "is \"regression\" with " + std::to_string(labels) + " labels, expected one");
@@ -123,7 +115,8 @@ Task parse_task(const Fields& fields, std::size_t labels) {
 std::vector<std::string> parse_labels(const Fields& fields) {
   const json* map = fields.find("id2label");
   if (map == nullptr) {
-    const bool head = is_sequence_classifier(fields) || is_token_classifier(fields);
+    const bool head =
+        std::any_of(heads().begin(), heads().end(), [&](const HeadRow& row) { return has_head(fields, row); });
     const int count = fields.integer("num_labels", 0, static_cast<int>(kMaxListedLabels), head ? 2 : 0);
     std::vector<std::string> labels;
     for (int i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
@@ -212,33 +205,9 @@ void add_labels(const std::vector<std::string>& labels, nlohmann::ordered_json& 
 
 }  // namespace
 
-const char* name_of(Softmax softmax) { return kSoftmaxNames[static_cast<std::size_t>(softmax)].c_str(); }
-
-std::optional<Softmax> softmax_named(const std::string& name) {
-  const auto it = std::find(kSoftmaxNames.begin(), kSoftmaxNames.end(), name);
-  if (it == kSoftmaxNames.end()) return std::nullopt;
-  return static_cast<Softmax>(it - kSoftmaxNames.begin());
-}
-
-const char* name_of(Task task) {
-  switch (task) {
-    case Task::classification:
-      return "classification";
-    case Task::regression:
-      return "regression";
-    case Task::token_classification:
-      return "token_classification";
-  }
-  return "unknown";
-}
-
-const char* name_of(Protocol protocol) { return protocol == Protocol::the_x ? "the-x" : "one-round"; }
-
 std::optional<Protocol> ModelConfig::protocol() const {
-  if (pooler || !thex || thex->norm != Norm::affine) return std::nullopt;
-  if (activation == Activation::relu && thex->softmax == Softmax::estimation) return Protocol::the_x;
-  if (activation == Activation::square && thex->softmax == Softmax::power) return Protocol::one_round;
-  return std::nullopt;
+  if (pooler || !thex) return std::nullopt;
+  return protocol_for(activation, thex->softmax, thex->norm);
 }
 
 void require_pairs(const ModelConfig& config) {
@@ -272,18 +241,18 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
   config.pooler_relu = fields.choice("pooler_activation", {"tanh", "relu"}, distilled ? 1 : 0) == 1;
   config.labels = parse_labels(fields);
   config.task = parse_task(fields, config.labels.size());
-  if (config.task == Task::token_classification) config.pooler = false;
+  if (by_token(config.task)) config.pooler = false;
   if (const json* section = fields.find("thex")) {
     const Fields he(*section, "config.json, section \"thex\"");
     HeSection parsed;
     parsed.version = he.integer("version", 1, 1);
-    parsed.softmax = static_cast<Softmax>(he.choice("softmax", kSoftmaxNames, 0));
+    parsed.softmax = static_cast<Softmax>(he.choice("softmax", softmax_names(), 0));
     parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
     parsed.layers = parse_layer_ranges(he, config.layers);
     config.pooler = he.boolean("pooler", config.pooler);
-    if (config.pooler && config.task == Task::token_classification) {
+    if (config.pooler && by_token(config.task)) {
       he.fail("pooler", "is true, but token classifiers have no pooler");
     }
     config.thex = parsed;
@@ -315,8 +284,8 @@ ModelConfig load_config(const std::filesystem::path& folder) {
 std::string config_to_json(const ModelConfig& config) {
   nlohmann::ordered_json out;
   const bool head = !config.labels.empty();
-  const bool tokens = config.task == Task::token_classification;
-  out["architectures"] = {!head ? "BertModel" : tokens ? kTokenArchitecture : kSequenceArchitecture};
+  const HeadRow& row = row_of(config.task);
+  out["architectures"] = {head ? row.architecture : "BertModel"};
   out["model_type"] = "bert";
   out["num_hidden_layers"] = config.layers;
   out["hidden_size"] = config.hidden;
@@ -331,7 +300,7 @@ std::string config_to_json(const ModelConfig& config) {
   out["pad_token_id"] = 0;
   out["position_embedding_type"] = "absolute";
   if (head) {
-    if (!tokens) out["problem_type"] = config.task == Task::regression ? "regression" : "single_label_classification";
+    if (row.problem_type) out["problem_type"] = row.problem_type;
     add_labels(config.labels, out);
   }
   if (config.thex) {

@@ -10,28 +10,10 @@
 #include <string>
 #include <vector>
 
-namespace thex::model {
+#include "thex/model/heads.h"
+#include "thex/model/protocol.h"
 
-enum class Activation {
-  gelu,
-  relu,
-  square
-};  // square: x * x; what a quadratic is, with its coefficients in the weights
-// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/2 + 1)^2 / n for n tokens,
-// which needs no division by what the server cannot see: exp(x) near 0, and the weights learn the rest.
-enum class Softmax { exact, estimation, power };
-const char* name_of(Softmax softmax);  // "exact", "estimation", "power"
-std::optional<Softmax> softmax_named(const std::string& name);
-enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
-// How an HE-friendly model is evaluated. the_x (THE-X): the client computes ReLUs between rounds; relu, estimation,
-// affine. one_round: polynomials only, nothing but the logits comes back; square, power, affine.
-enum class Protocol { the_x, one_round };
-const char* name_of(Protocol protocol);  // "the-x", "one-round"
-// What the head's outputs mean: one class of the whole text (logits of [CLS]), one real number for it (one output of
-// [CLS]), or one class for every token. Hugging Face's BertForSequenceClassification is the first two (its
-// "problem_type" or a single label decides), BertForTokenClassification the third.
-enum class Task { classification, regression, token_classification };
-const char* name_of(Task task);  // "classification", "regression", "token_classification"
+namespace thex::model {
 
 // Root mean square and largest absolute value of the numbers at one point of a layer, over the calibration set (real
 // tokens only). In config.json: {"rms": .., "max": ..}; rms <= max.
@@ -66,7 +48,7 @@ struct HeSection {
 
   // The larger of them that the client decrypts under the protocol.
   double largest_decrypted(Protocol protocol) const {
-    return protocol == Protocol::the_x && max_relu_input > max_logit ? max_relu_input : max_logit;
+    return row_of(protocol).client_sees_values && max_relu_input > max_logit ? max_relu_input : max_logit;
   }
 };
 

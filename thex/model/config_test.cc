@@ -122,6 +122,33 @@ TEST(Config, ReadsModelsOfVersion010) {
   EXPECT_EQ(read.thex->max_logit, 4);
 }
 
+TEST(ProtocolTable, EveryRowIsFoundByNameAndByItsNonlinearities) {
+  for (const ProtocolRow& row : protocols()) {
+    EXPECT_EQ(&row_of(row.protocol), &row);
+    EXPECT_EQ(protocol_named(row.name), row.protocol);
+    EXPECT_EQ(protocol_for(row.activation, row.softmax, Norm::affine), row.protocol);
+    EXPECT_FALSE(protocol_for(row.activation, row.softmax, Norm::exact));
+  }
+  EXPECT_FALSE(protocol_named("the_x"));
+  EXPECT_FALSE(protocol_for(Activation::gelu, Softmax::exact, Norm::affine));
+}
+
+// What a head writes, it reads again, under DistilBERT's name of the class too.
+TEST(HeadTable, EveryRowIsReadFromItsOwnConfiguration) {
+  for (const HeadRow& row : heads()) {
+    EXPECT_EQ(&row_of(row.task), &row);
+    ModelConfig config;
+    config.task = row.task;
+    for (std::size_t i = 0; i < row.least_labels; ++i) config.labels.push_back("l" + std::to_string(i));
+    const std::string text = config_to_json(config);
+    EXPECT_EQ(parse_config(text).task, row.task) << text;
+    EXPECT_EQ(parse_config(text).labels, config.labels) << text;
+    std::string distilled = text;
+    distilled.insert(distilled.find(row.architecture), "Distil");
+    EXPECT_EQ(parse_config(distilled).task, row.task) << distilled;
+  }
+}
+
 TEST(Config, HeFriendlyNeedsEveryReplacement) {
   ModelConfig config;
   config.activation = Activation::relu;

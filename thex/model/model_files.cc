@@ -20,7 +20,7 @@ void detect_parts(const std::map<std::string, Shape>& shapes, ModelConfig& confi
   // A bundle of one side says nothing about the other.
   if (any_begins("embeddings.") && !shapes.contains("embeddings.token_type_embeddings.weight")) config.type_vocab = 0;
   if (!any_begins("encoder.")) return;
-  config.pooler = shapes.contains("pooler.dense.weight") && config.task != Task::token_classification;
+  config.pooler = shapes.contains("pooler.dense.weight") && !by_token(config.task);
   if (!shapes.contains("classifier.weight")) config.labels.clear();
 }
 

@@ -56,7 +56,7 @@ class Forward {
   // Logits of [CLS], or of every token.
   std::vector<double> head(const Matrix& x) const {
     const int labels = static_cast<int>(config_.labels.size());
-    if (config_.task == Task::token_classification) return linear(x, "classifier", labels, config_.hidden);
+    if (by_token(config_.task)) return linear(x, "classifier", labels, config_.hidden);
     Matrix cls(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(hidden_));
     if (config_.pooler) {
       cls = linear(cls, "pooler.dense", config_.hidden, config_.hidden);

@@ -62,7 +62,7 @@ std::string Service::describe() const {
   json["model"] = options_.model_name;
   json["labels"] = circuits_.model().config.labels;
   json["task"] = model::name_of(circuits_.model().config.task);
-  json["protocol"] = p.protocol;
+  json["protocol"] = name_of(p.protocol);
   json["plan"] = hex(circuits_.plan_fingerprint());
   json["max_tokens"] = p.max_tokens();
   json["rounds"] = p.rounds;

@@ -38,7 +38,7 @@ const ServiceWorld& world() { return testing::the_x_world(); }
 // One message there, one back, and nothing else; the answer is another one every time.
 TEST(Session, OneRoundGivesTheClearLogits) {
   const ServiceWorld w({.max_relu_input = 4, .protocol = model::Protocol::one_round});
-  EXPECT_EQ(w.client->plan.protocol, "one-round");
+  EXPECT_EQ(w.client->plan.protocol, model::Protocol::one_round);
   EXPECT_EQ(w.client->plan.rounds, 1);
   EXPECT_TRUE(w.client->plan.hides_answers());
   const auto service = w.make_service();

@@ -57,8 +57,10 @@ std::vector<std::string> ways_to_lose_less(const ConversionReport& report, const
                         ? "Fine-tune the backbone longer (--plain-epochs): the converted model learns from it."
                         : "Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
   }
-  if (report.protocol() == model::Protocol::one_round)
-    steps.push_back("--protocol the-x loses less, but shows the client the inputs of every ReLU.");
+  if (report.protocol() && !row_of(*report.protocol()).client_sees_values)
+    for (const model::ProtocolRow& other : model::protocols())
+      if (other.client_sees_values)
+        steps.push_back(std::string("--protocol ") + other.name + " loses less, but " + other.drawback + ".");
   if (report.data.train - report.data.augmented < 5000) {
     steps.push_back("The training set is small (" + std::to_string(report.data.train - report.data.augmented) +
                     " examples): more examples help more than anything else.");
@@ -89,7 +91,7 @@ std::string ConversionReport::option(const std::string& name) const {
 PlanBudget budget_of(const encoder::InferencePlan& plan) {
   const circuit::Plan& p = plan.plan;
   PlanBudget budget;
-  budget.protocol = plan.protocol;
+  budget.protocol = name_of(plan.protocol);
   budget.fingerprint = plan.fingerprint();
   budget.rounds = plan.rounds;
   budget.security_bits = p.context->security_bits();

@@ -97,12 +97,6 @@ const char* css_class(Verdict::Level level) {
   return "verdict";
 }
 
-const char* task_text(model::Task task) {
-  return task == model::Task::regression             ? "regression"
-         : task == model::Task::token_classification ? "token classification"
-                                                     : "classification";
-}
-
 void tile(Markup& page, const std::string& value, const std::string& what) {
   if (value.empty()) return;
   page.open("div", {{"class", "tile"}}).leaf("b", value).leaf("span", what).close();
@@ -124,7 +118,7 @@ void summary_section(Markup& page, const ConversionReport& r) {
   const model::ModelConfig& c = r.config;
   std::string about =
       fmt::format("{}{}: {} layers, hidden size {}, {} heads, FFN {}", r.task.empty() ? "" : r.task + ", ",
-                  task_text(c.task), c.layers, c.hidden, c.heads, c.ffn);
+                  row_of(c.task).words, c.layers, c.hidden, c.heads, c.ffn);
   if (!c.labels.empty()) about += fmt::format(", {} {}", c.labels.size(), c.labels.size() == 1 ? "output" : "labels");
   page.leaf("p", about, {{"class", "soft"}});
   page.open("div", {{"class", css_class(r.verdict.level)}});

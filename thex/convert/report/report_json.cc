@@ -143,7 +143,7 @@ std::string report_json(const ConversionReport& r) {
   for (const auto& [name, value] : r.options) json["options"][name] = value;
   json["stages"] = stages_json(r);
   json["learning_curves"] = curves_json(r);
-  if (r.protocol() == model::Protocol::the_x) json["max_relu_input"] = r.max_relu_input;
+  if (r.protocol() && row_of(*r.protocol()).client_sees_values) json["max_relu_input"] = r.max_relu_input;
   json["max_logit"] = r.max_logit;
   json["ranges"] = ranges_json(r);
   if (r.unseen)

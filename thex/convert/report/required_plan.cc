@@ -7,20 +7,22 @@ namespace thex::convert {
 
 void require_plan(model::ModelConfig config, model::Protocol protocol, int max_tokens,
                   const std::function<void(const std::string&)>& warn) {
-  const bool polynomial = protocol == model::Protocol::one_round;
-  config.activation = polynomial ? model::Activation::square : model::Activation::relu;
+  const model::ProtocolRow& wanted = row_of(protocol);
+  config.activation = wanted.activation;
   config.pooler = false;
-  config.thex = model::HeSection{.softmax = polynomial ? model::Softmax::power : model::Softmax::estimation,
-                                 .norm = model::Norm::affine,
-                                 .max_relu_input = 50,
-                                 .max_logit = 10};
+  config.thex =
+      model::HeSection{.softmax = wanted.softmax, .norm = model::Norm::affine, .max_relu_input = 50, .max_logit = 10};
   try {
     encoder::plan_inference(config, max_tokens);
   } catch (const Error& e) {
-    if (polynomial)
+    if (!wanted.any_depth) {
+      std::string others;
+      for (const model::ProtocolRow& other : model::protocols())
+        if (other.any_depth)
+          others += std::string("; --protocol ") + other.name + " takes deep models, but " + other.drawback;
       throw Error(ErrorCode::model,
-                  std::string("this model does not fit into one round: ") + e.what() +
-                      "; --protocol the-x takes deep models, but shows the client the inputs of every ReLU");
+                  std::string("this model does not fit into the protocol ") + wanted.name + ": " + e.what() + others);
+    }
     // Calibration decides about precision.
     if (dynamic_cast<const circuit::ImprecisePlan*>(&e) == nullptr)
       warn(std::string("warning: no plan for encrypted inference: ") + e.what());

@@ -32,7 +32,7 @@ TEST(RequiredPlan, DeepModelsAreRefusedWithTheOtherProtocol) {
       ADD_FAILURE() << layers << " layers";
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::model);
-      EXPECT_NE(std::string(e.what()).find("does not fit into one round"), std::string::npos) << e.what();
+      EXPECT_NE(std::string(e.what()).find("does not fit into the protocol one-round"), std::string::npos) << e.what();
       EXPECT_NE(std::string(e.what()).find("--protocol the-x"), std::string::npos) << e.what();
     }
   }

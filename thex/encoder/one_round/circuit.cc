@@ -195,7 +195,7 @@ Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
 circuit::Program OneRoundBuilder::build() && {
   State state = encrypted_input();
   const int last = weights_.config().layers - 1;
-  const bool tokens = weights_.config().task == model::Task::token_classification;
+  const bool tokens = by_token(weights_.config().task);
   for (int layer = 0; layer < last; ++layer) {
     const Blocks context = attention(layer, state);
     state = feed_forward(layer, state, context);

@@ -141,7 +141,7 @@ TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
   for (double logit : expected.logits) largest = std::max(largest, std::abs(logit));
   model->config.thex->max_logit = largest;
   const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
-  EXPECT_EQ(inference.protocol, "one-round");
+  EXPECT_EQ(inference.protocol, model::Protocol::one_round);
   EXPECT_EQ(inference.rounds, 1);
   int exchanges = 0;
   const std::vector<double> logits = support::encrypted_logits(inference, *model, {ids}, exchanges);

@@ -39,8 +39,8 @@ RowLayout::RowLayout(const model::ModelConfig& config, std::size_t bucket_tokens
   ffn_blocks = std::bit_ceil(ffn_pieces);
   require(ffn_blocks <= rows,
           "intermediate_size " + std::to_string(ffn) + " needs more than " + std::to_string(slots) + " slots");
-  require(labels >= 1 && labels <= kMaxLabels,
-          std::to_string(labels) + " labels; between 1 and " + std::to_string(kMaxLabels) + " are supported");
+  require(labels >= 1 && labels <= model::kMaxLabels,
+          std::to_string(labels) + " labels; between 1 and " + std::to_string(model::kMaxLabels) + " are supported");
 }
 
 }  // namespace thex::encoder

@@ -15,9 +15,6 @@
 
 namespace thex::encoder {
 
-// The most labels of a classifier, of whole texts or of tokens.
-inline constexpr std::size_t kMaxLabels = 64;
-
 struct RowLayout {
   std::size_t slots = 0;
   std::size_t bucket = 0;     // tokens, padded

@@ -149,7 +149,7 @@ circuit::Program EncoderBuilder::build() && {
   Blocks x = embeddings();
   const int last = weights_.config().layers - 1;
   for (int layer = 0; layer < last; ++layer) x = layer_output(layer, feed_forward(layer, x));
-  if (weights_.config().task == model::Task::token_classification) {
+  if (by_token(weights_.config().task)) {
     const Blocks results = token_logits(feed_forward(last, x));
     return std::move(b_).finish(results, token_logit_slots());
   }

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "thex/encoder/rows/encoder_protocol.h"
+
+namespace thex::encoder {
+
+extern const EncoderProtocol kOneRound;
+
+}  // namespace thex::encoder

@@ -1,0 +1,56 @@
+#include "thex/model/protocol.h"
+
+#include <algorithm>
+
+namespace thex::model {
+namespace {
+
+// In the order of the enumeration.
+const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
+
+constexpr ProtocolRow kProtocols[] = {
+    {Protocol::the_x, "the-x", Activation::relu, Softmax::estimation, true, true,
+     "the client evaluates the ReLUs and sees their inputs, tenths of a second, for deep models too",
+     "shows the client the inputs of every ReLU"},
+    {Protocol::one_round, "one-round", Activation::square, Softmax::power, false, false,
+     "nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers",
+     "takes models of few layers only"},
+};
+
+consteval bool in_order() {
+  for (std::size_t i = 0; i < std::size(kProtocols); ++i)
+    if (static_cast<std::size_t>(kProtocols[i].protocol) != i) return false;
+  return true;
+}
+static_assert(in_order());
+
+}  // namespace
+
+const char* name_of(Softmax softmax) { return kSoftmaxNames[static_cast<std::size_t>(softmax)].c_str(); }
+
+const std::vector<std::string>& softmax_names() { return kSoftmaxNames; }
+
+std::optional<Softmax> softmax_named(const std::string& name) {
+  const auto it = std::find(kSoftmaxNames.begin(), kSoftmaxNames.end(), name);
+  if (it == kSoftmaxNames.end()) return std::nullopt;
+  return static_cast<Softmax>(it - kSoftmaxNames.begin());
+}
+
+std::span<const ProtocolRow> protocols() { return kProtocols; }
+
+const ProtocolRow& row_of(Protocol protocol) { return kProtocols[static_cast<std::size_t>(protocol)]; }
+
+std::optional<Protocol> protocol_named(std::string_view name) {
+  for (const ProtocolRow& row : kProtocols)
+    if (row.name == name) return row.protocol;
+  return std::nullopt;
+}
+
+std::optional<Protocol> protocol_for(Activation activation, Softmax softmax, Norm norm) {
+  if (norm != Norm::affine) return std::nullopt;
+  for (const ProtocolRow& row : kProtocols)
+    if (row.activation == activation && row.softmax == softmax) return row.protocol;
+  return std::nullopt;
+}
+
+}  // namespace thex::model

@@ -1,0 +1,53 @@
+// The protocols by which HE-friendly models are evaluated, as a table: what a model must compute for each, and what is
+// said of it. What the encoder builds for one is encoder/protocol_table.h.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace thex::model {
+
+enum class Activation {
+  gelu,
+  relu,
+  square
+};  // square: x * x; what a quadratic is, with its coefficients in the weights
+// estimation: c = ReLU(x/2+1)^3, P_i = c_i * T(sum_j c_j) (THE-X, eq. 5). power: P_i = (x_i/2 + 1)^2 / n for n tokens,
+// which needs no division by what the server cannot see: exp(x) near 0, and the weights learn the rest.
+enum class Softmax { exact, estimation, power };
+const char* name_of(Softmax softmax);             // "exact", "estimation", "power"
+const std::vector<std::string>& softmax_names();  // in the order of the enumeration
+std::optional<Softmax> softmax_named(const std::string& name);
+enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
+
+// the_x (THE-X): the client computes ReLUs between rounds. one_round: polynomials only, nothing but the outputs comes
+// back.
+enum class Protocol { the_x, one_round };
+
+struct ProtocolRow {
+  Protocol protocol;
+  const char* name;  // on command lines, in files and reports
+  // Its models' nonlinearities; norms are affine, and there is no pooler.
+  Activation activation;
+  Softmax softmax;
+  bool client_sees_values;  // the client decrypts inputs of nonlinearities, which the outputs alone do not tell
+  bool any_depth;           // its levels do not grow with the number of layers
+  const char* summary;      // for help: what happens, how fast, for which models
+  const char* drawback;     // "but it ..": what a user pays for it
+
+  // Nothing but sums and products.
+  bool polynomial() const { return activation == Activation::square && softmax == Softmax::power; }
+};
+
+// A row for each, in the order of the enumeration.
+std::span<const ProtocolRow> protocols();
+const ProtocolRow& row_of(Protocol protocol);
+inline const char* name_of(Protocol protocol) { return row_of(protocol).name; }
+std::optional<Protocol> protocol_named(std::string_view name);
+// The one that evaluates these nonlinearities, the first of the table if there are several.
+std::optional<Protocol> protocol_for(Activation activation, Softmax softmax, Norm norm);
+
+}  // namespace thex::model
