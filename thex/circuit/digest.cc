@@ -40,7 +40,7 @@ void update(Hasher& to, const PlainVector& plain) {
 }
 
 void update(Hasher& to, const Node& node) {
-  const auto& [op, inputs, plains, steps, factor, step, output, label] = node;
+  const auto& [op, inputs, plains, steps, factor, step, output, label, assumed] = node;
   to.enumerator(op);
   to.numbers(inputs);
   to.numbers(plains);

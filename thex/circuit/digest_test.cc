@@ -222,6 +222,7 @@ TEST(PlanDigest, DoesNotDependOnValuesLabelsAndEstimates) {
   for (const Change& change : std::vector<Change>{
            {"no weights", [](Plan& p) { program(p).plains[0].fill = nullptr; }},
            {"magnitudes", [](Plan& p) { program(p).plains[0].magnitude = 3, program(p).plains[0].gain = 2; }},
+           {"assumed sizes", [](Plan& p) { program(p).nodes[1].assumed = {.weight = 3, .fresh = 2, .limit = 1}; }},
            {"labels", [](Plan& p) { program(p).steps[1].label = program(p).nodes[1].label = "other"; }},
            {"order of work", [](Plan& p) { program_plan(p).urgency[0] += 1; }},
            {"estimates", [](Plan& p) { program_plan(p).estimated_seconds = 3, p.key_bytes_memory = 1; }},

@@ -164,18 +164,13 @@ double expected_min_bits(double deviation, std::size_t slots) {
   return -std::log2(deviation * std::sqrt(2 * std::log(n)));
 }
 
-NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
-                             const AssumedMagnitudes& assumed) {
+NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise) {
   const Propagation propagation(program, plan, noise);
   std::vector<double> known(program.plains.size(), -1);
-  std::optional<double> weight;  // that the current node's vectors are assumed to have
   const auto plain_square = [&](const Node& node, PlainId id) {
     const PlainVector& plain = program.plains[id];
     if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
-    if (!plain.fill) {
-      if (!weight) weight = assumed.weight_of ? assumed.weight_of(program, node) : assumed.weight;
-      return (plain.complex ? 2 : 1) * std::pow(plain.gain * *weight, 2);
-    }
+    if (!plain.fill) return (plain.complex ? 2 : 1) * std::pow(plain.gain * node.assumed.weight, 2);
     if (known[id] < 0) known[id] = plain_mean_square(plain);
     return known[id];
   };
@@ -185,7 +180,6 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     const Node& node = program.nodes[id];
     in.clear();
-    weight.reset();
     for (NodeId input : node.inputs) {
       in.squares.push_back(squares[input]);
       in.variances.push_back(variances[input]);
@@ -193,14 +187,16 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
     for (PlainId plain : node.plains) in.plain_squares.push_back(plain_square(node, plain));
     double inherited = 0;
     if (node.op == Op::fresh) {
-      const double fresh = assumed.fresh_of ? assumed.fresh_of(program, node) : assumed.fresh;
+      const double fresh = node.assumed.fresh;
       in.squares = {fresh * fresh};
       for (NodeId input : program.steps[node.step].inputs) inherited = std::max(inherited, variances[input]);
       // r^3 carries an error of r on 3 r^2 times.
       if (program.steps[node.step].function == ClientFunction::relu_cubed) inherited *= 9 * std::pow(fresh, 4.0 / 3);
     }
     squares.push_back(mean_square(node, in));
-    if (assumed.at_most) squares.back() = std::min(squares.back(), std::pow(assumed.at_most(program, node), 2));
+    // What the client encrypts has its own size, and what it refreshes that of the input.
+    if (node.op != Op::fresh && node.op != Op::refreshed)
+      squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
     variances.push_back(propagation.variance(id, in) + inherited);
     estimate.magnitude.push_back(std::sqrt(squares.back()));
     estimate.deviation.push_back(std::sqrt(variances.back()));

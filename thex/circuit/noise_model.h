@@ -10,7 +10,6 @@
 // an operation adds is the same.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,18 +20,6 @@
 #include "thex/circuit/program.h"
 
 namespace thex::circuit {
-
-// Root mean squares to assume where neither weights nor data are at hand.
-struct AssumedMagnitudes {
-  double fresh = 1;   // of what the client encrypts
-  double weight = 1;  // of a plain vector without values
-  // The same for the plain vectors of one node, when it depends on the step; empty: `weight` for all.
-  std::function<double(const Program&, const Node&)> weight_of;
-  // Of one node that the client encrypts; empty: `fresh` for all.
-  std::function<double(const Program&, const Node&)> fresh_of;
-  // The largest that a node's values are known to have, whatever follows from its inputs; empty: no limit.
-  std::function<double(const Program&, const Node&)> at_most;
-};
 
 struct NoiseEstimate {
   std::vector<double> magnitude;  // per node: root mean square of its slots
@@ -49,10 +36,9 @@ struct NoiseEstimate {
 double expected_mean_bits(double deviation);
 double expected_min_bits(double deviation, std::size_t slots);
 
-// Every node's magnitude follows from the assumed ones, slot positions are ignored. Far from the truth where
-// cancellation keeps values small, as in Chebyshev polynomials.
-NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise,
-                             const AssumedMagnitudes& assumed);
+// Every node's magnitude follows from the assumed ones (Node::assumed), slot positions are ignored. Far from the truth
+// where cancellation keeps values small, as in Chebyshev polynomials.
+NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise);
 
 // The variance that computing node `id` adds to a slot, inputs without error. `mean_squares`: of its inputs' slots.
 double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,

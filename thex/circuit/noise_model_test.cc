@@ -9,6 +9,7 @@
 #include "tests/support/local_parties.h"
 #include "tests/support/random_reals.h"
 #include "thex/base/error.h"
+#include "thex/circuit/levels.h"
 #include "thex/circuit/library/matrix.h"
 #include "thex/circuit/planner.h"
 #include "thex/circuit/run/clear.h"
@@ -148,7 +149,7 @@ TEST(NoiseEstimate, CarriesErrorsThroughPowers) {
 TEST(NoiseEstimate, FromAssumedMagnitudes) {
   const auto build = [](std::size_t slots) {
     Builder b(slots);
-    const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    const Value x = b.client_step({"in", {.fresh = std::sqrt(1.0 / 3)}}, {}, {identity(slots)}, slots)[0];
     const PlainId w = b.plain(vector_of(4, [](std::size_t i) { return i % 2 == 0 ? 0.5 : -0.75; }));
     const Value y = b.multiply(b.multiply_plain(x, w), b.rotate(x, 1));
     const Value result = b.subtract(y, b.rotate(y, 2));
@@ -156,10 +157,35 @@ TEST(NoiseEstimate, FromAssumedMagnitudes) {
   };
   const Plan plan = make_plan(build, {});
   const Outcome o = outcome(plan, uniform(plan.context->slots(), 2), 2);
-  const NoiseEstimate assumed = estimate_noise(plan.programs[0], plan.program_plans[0], OperationNoise(*plan.context),
-                                               AssumedMagnitudes{.fresh = std::sqrt(1.0 / 3)});
+  const NoiseEstimate assumed = estimate_noise(plan.programs[0], plan.program_plans[0], OperationNoise(*plan.context));
   EXPECT_LT(std::abs(std::log2(o.measured) + assumed.result_bits()), 3) << o.measured;
   EXPECT_NEAR(assumed.magnitude.back(), std::sqrt(2 * 13.0 / 32 / 9), 0.01);
+}
+
+// A step's limit is for what is computed in it: what the client encrypts has its own size, and what it refreshes on the
+// way keeps that of its input.
+TEST(NoiseEstimate, LimitsAreForWhatIsComputed) {
+  const std::size_t slots = 8;
+  Builder b(slots);
+  const Value x = b.client_step({"in", {.fresh = 3, .limit = 0.5}}, {}, {identity(slots)}, slots)[0];
+  b.set_label("free");
+  const Value free = b.multiply_plain(x, b.plain({4, nullptr}));
+  b.set_label({"limited", {.weight = 2, .limit = 0.5}});
+  const Value limited = b.multiply_plain(x, b.plain({4, nullptr}));
+  const std::vector<Value> back = b.client_step({"turn", {.fresh = 2, .limit = 0.25}}, std::span(&limited, 1),
+                                                {identity(slots)}, slots, std::span(&free, 1));
+  b.set_label({"end", {.weight = 2}});
+  const Value end = b.multiply_plain(back[1], b.plain({4, nullptr}));
+  const Program program = std::move(b).finish(b.add(end, b.multiply(back[0], back[0])), {0});
+  const auto context = ckks::Context::create({.log_n = 13, .q_bits = {40, 40, 40}, .p_bits = {42}, .log_scale = 40});
+  const NoiseEstimate estimate = estimate_noise(program, assign_levels(program), OperationNoise(*context));
+  const auto magnitude = [&](Value v) { return estimate.magnitude[static_cast<std::size_t>(v.id())]; };
+  EXPECT_DOUBLE_EQ(magnitude(x), 3);
+  EXPECT_DOUBLE_EQ(magnitude(free), 3) << "times weights of 1";
+  EXPECT_DOUBLE_EQ(magnitude(limited), 0.5) << "not 6";
+  EXPECT_DOUBLE_EQ(magnitude(back[0]), 2);
+  EXPECT_DOUBLE_EQ(magnitude(back[1]), 3) << "not the turn's 0.25";
+  EXPECT_DOUBLE_EQ(magnitude(end), 6);
 }
 
 TEST(NoiseEstimate, BitsAreWhatPrecisionStatisticsMeasure) {

@@ -85,7 +85,7 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
     const Program& program = plan.programs[i];
     ProgramPlan& levels = plan.program_plans[i];
     const NoiseEstimate estimate =
-        options.simulate ? options.simulate(plan, i) : estimate_noise(program, levels, noise, options.assumed);
+        options.simulate ? options.simulate(plan, i) : estimate_noise(program, levels, noise);
     levels.result_bits = estimate.result_bits();
     if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
     const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);

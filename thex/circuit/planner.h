@@ -37,9 +37,8 @@ struct PlannerOptions {
   // 0: not hidden.
   double flood_deviation = 0;
   // Predicts the errors of one program of a plan, by simulated runs on real values (run/clear.h) for instance. Empty:
-  // predictions rest on assumed magnitudes.
+  // predictions rest on assumed magnitudes (Node::assumed).
   std::function<NoiseEstimate(const Plan& plan, std::size_t program)> simulate;
-  AssumedMagnitudes assumed;
 };
 
 // Chooses N, the modulus chain, the digits and the rotation keys for a set of programs that share one key set.

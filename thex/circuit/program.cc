@@ -90,13 +90,15 @@ std::span<const T> Builder::keep(std::span<const T> list) {
   return {copy, list.size()};
 }
 
-void Builder::set_label(std::string_view label) {
+void Builder::set_label(const StepLabel& step) {
+  const std::string_view label = step.text;
   auto it = labels_.find(label);
   if (it == labels_.end()) {
     const std::span<const char> kept = keep(std::span<const char>(label.data(), label.size()));
     it = labels_.emplace(kept.data(), kept.size()).first;
   }
   label_ = *it;
+  assumed_ = step.assumed;
 }
 
 PlainId Builder::plain(PlainVector vector) {
@@ -124,6 +126,7 @@ Value Builder::push(Node node) {
   if (limits_.nodes_before + program_.nodes.size() >= limits_.nodes) refuse_size("nodes", limits_.nodes, label_);
   if (limits_.operands_before + program_.operands > limits_.operands) refuse_size("operands", limits_.operands, label_);
   node.label = label_;
+  node.assumed = assumed_;
   depths_.push_back(depth);
   program_.nodes.push_back(node);
   return Value(program_.nodes.size() - 1);
@@ -239,12 +242,12 @@ Value Builder::sum_of_rotations(std::span<const Value> a, std::span<const int> s
   return total;
 }
 
-std::vector<Value> Builder::client_step(std::string label, std::span<const Value> inputs,
+std::vector<Value> Builder::client_step(StepLabel label, std::span<const Value> inputs,
                                         std::vector<SlotSources> sources, std::size_t values,
                                         std::span<const Value> refresh, ClientFunction function) {
-  if (program_.steps.empty() != inputs.empty()) misuse(label, "only the first client step has no inputs");
+  if (program_.steps.empty() != inputs.empty()) misuse(label.text, "only the first client step has no inputs");
   set_label(label);
-  ClientStep step{.label = std::move(label), .function = function, .values = values};
+  ClientStep step{.label = std::move(label.text), .function = function, .values = values};
   for (Value v : inputs) step.inputs.push_back(v.id());
   std::vector<Value> fresh;
   for (std::size_t i = 0; i < sources.size(); ++i) {

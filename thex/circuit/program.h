@@ -34,9 +34,9 @@ struct PlainVector {
   std::function<void(std::span<double>)> fill = nullptr;
   bool complex = false;  // `fill` writes the real parts of one period, then the imaginary ones
   // Root mean square to count with when noise is estimated; 0: that of the values or, without `fill`, what
-  // AssumedMagnitudes (noise_model.h) says. For a mask whose few slots are all that matters: their size, not the mean.
+  // Node::assumed says. For a mask whose few slots are all that matters: their size, not the mean.
   double magnitude = 0;
-  double gain = 1;  // what AssumedMagnitudes says is multiplied by this
+  double gain = 1;  // what Node::assumed says is multiplied by this
 
   // What `fill` writes. Throws Error(internal) without it.
   std::vector<double> values() const;
@@ -64,6 +64,25 @@ using NodeId = std::size_t;
 using PlainId = std::size_t;
 inline constexpr std::size_t kNoId = std::numeric_limits<std::size_t>::max();
 
+// Root mean squares to count with when noise is predicted where neither weights nor data are at hand (noise_model.h).
+struct Magnitudes {
+  double weight = 1;  // of a plain vector without values
+  double fresh = 1;   // of what the client encrypts
+  // The largest that values computed here are known to have, whatever follows from their inputs.
+  double limit = std::numeric_limits<double>::infinity();
+};
+
+// What the nodes of a step are called in errors and profiles, and how large their values are taken to be.
+struct StepLabel {
+  std::string text;
+  Magnitudes assumed{};
+
+  StepLabel() = default;
+  StepLabel(const char* name) : text(name) {}             // NOLINT: a label is written as a text ..
+  StepLabel(std::string name) : text(std::move(name)) {}  // NOLINT: .. where nothing is predicted
+  StepLabel(std::string name, const Magnitudes& sizes) : text(std::move(name)), assumed(sizes) {}
+};
+
 // What its views refer to belongs to the program (Program::storage).
 struct Node {
   Op op = Op::fresh;
@@ -73,6 +92,7 @@ struct Node {
   int factor = 1;                    // multiply_integer
   std::size_t step = 0, output = 0;  // fresh, refreshed
   std::string_view label{};          // "layer0.query": for errors and profiles
+  Magnitudes assumed{};
 };
 
 // What the client computes of each decrypted value.
@@ -193,7 +213,7 @@ class Builder {
   std::size_t slots() const { return program_.slots; }
 
   // Every node that is made from here on carries the label.
-  void set_label(std::string_view label);
+  void set_label(const StepLabel& label);
 
   PlainId plain(PlainVector vector);
 
@@ -223,7 +243,7 @@ class Builder {
   // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
   // then one per element of `refresh`: the same values with new levels. A refreshed value may only be used in weighted
   // sums, rotated or not (its scale is not the canonical one).
-  std::vector<Value> client_step(std::string label, std::span<const Value> inputs, std::vector<SlotSources> sources,
+  std::vector<Value> client_step(StepLabel label, std::span<const Value> inputs, std::vector<SlotSources> sources,
                                  std::size_t values, std::span<const Value> refresh = {},
                                  ClientFunction function = ClientFunction::relu);
 
@@ -243,6 +263,7 @@ class Builder {
   Program program_;
   ProgramLimits limits_;
   std::string_view label_;
+  Magnitudes assumed_;
   std::set<std::string_view> labels_;
   std::vector<int> depths_;                              // per node: levels taken since it was encrypted
   std::unordered_map<std::uint64_t, NodeId> rotations_;  // of a node by so many steps

@@ -14,7 +14,6 @@
 #include "thex/circuit/answers.h"
 #include "thex/circuit/digest.h"
 #include "thex/encoder/ledger.h"
-#include "thex/encoder/magnitudes.h"
 #include "thex/encoder/protocol_table.h"
 
 namespace thex::encoder {
@@ -94,8 +93,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
         {.max_value = kRangeMargin * range,
          .min_log_scale = row.attempts.front().log_scale,
          .min_precision_bits = bits_besides_flood(kMinLogitBits, row.flood_deviation),
-         .flood_deviation = row.flood_deviation,
-         .assumed = assumed_magnitudes(config)});
+         .flood_deviation = row.flood_deviation});
   };
   circuit::Planner planners[] = {planner(false), planner(true)};  // by whether there may be matrices of scores
   std::exception_ptr imprecise;

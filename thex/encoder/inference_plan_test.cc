@@ -3,13 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "tests/support/encoder_circuits.h"
+#include "thex/base/error.h"
 #include "thex/encoder/protocol_table.h"
+#include "thex/encoder/rows/step.h"
 
 namespace thex::encoder {
 namespace {
@@ -89,6 +92,50 @@ TEST(ProtocolTable, HasCircuitsForEveryProtocol) {
     EXPECT_EQ(plan.hides_answers(), !row.client_sees_values);
     EXPECT_EQ(plan.rounds > 1, row.client_sees_values);
   }
+}
+
+// A step that nobody gave sizes would count with those of circuit::Magnitudes, and its products without a limit.
+TEST(EncoderSteps, EveryNodeHasTheSizesOfItsStep) {
+  for (const model::ProtocolRow& row : model::protocols()) {
+    for (const model::Task task : {model::Task::classification, model::Task::token_classification}) {
+      model::ModelConfig config = config_for(row.protocol, 2, 2);
+      config.task = task;
+      for (const circuit::Program& program : plan_inference(config, 128).plan.programs) {
+        for (const circuit::Node& node : program.nodes) {
+          ASSERT_LT(node.assumed.weight, 1) << node.label;
+          if (node.op == circuit::Op::product_sum) {
+            ASSERT_TRUE(std::isfinite(node.assumed.limit)) << node.label;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Calibrated sizes are those of the step's layer.
+TEST(EncoderSteps, SizesFollowTheLayersRanges) {
+  model::ModelConfig config = config_for(model::Protocol::the_x, 2, 2);
+  const auto range = [](double rms) { return model::Range{rms, 2 * rms}; };
+  for (const double unit : {1.0, 10.0})
+    config.thex->layers.push_back({.score = range(2 * unit),
+                                   .cube = range(3 * unit),
+                                   .cube_sum = range(5 * unit),
+                                   .context = range(7 * unit),
+                                   .attention_norm = range(11 * unit),
+                                   .ffn = range(13 * unit),
+                                   .output_norm = range(17 * unit)});
+  const auto sizes = [&](Step step, int layer) { return magnitudes_of(config, step, layer, 16); };
+  EXPECT_DOUBLE_EQ(sizes(Step::scores, 1).limit, 20);
+  EXPECT_DOUBLE_EQ(sizes(Step::scores, 1).fresh, 30);
+  EXPECT_DOUBLE_EQ(sizes(Step::softmax, 0).limit, 5);
+  EXPECT_DOUBLE_EQ(sizes(Step::value_sum, 0).limit, 35) << "before the reciprocal";
+  EXPECT_DOUBLE_EQ(sizes(Step::attention_output, 1).limit, 110);
+  EXPECT_DOUBLE_EQ(sizes(Step::intermediate, 0).fresh, 13 * M_SQRT1_2);
+  EXPECT_DOUBLE_EQ(sizes(Step::output, 1).limit, 170);
+  EXPECT_DOUBLE_EQ(sizes(Step::estimation_first, 1).weight, 1.0 / 50);
+  EXPECT_TRUE(std::isinf(sizes(Step::value, 0).limit));
+  config.thex->layers[1].ffn.rms = 0;
+  EXPECT_THROW(sizes(Step::intermediate, 1), Error);
 }
 
 TEST(FingerprintOfProtocols, Differ) {

@@ -63,7 +63,7 @@ std::vector<OneRoundBuilder::Turns> OneRoundBuilder::queries(int layer, const Bl
       layout_.turns == 1 ? affine(query(0, factor)) : affine_pair(query(0, factor / 2), query(1, factor / 2));
   std::vector<Turns> all;
   for (const Value& block : x) {
-    label(layer, "query");
+    label(Step::query, layer);
     const Value mapped = doubled(apply(map, block));
     if (layout_.turns == 1) {
       all.push_back({mapped});
@@ -87,15 +87,17 @@ OneRoundBuilder::KeysAndValues OneRoundBuilder::keys_and_values(int layer, const
   for (std::size_t block = 0; block < x.size(); ++block) {
     Turns keys, values;
     for (const Affine& map : maps) {
-      label(layer, "key");
+      label(Step::key, layer);
       const auto [key, value] = b_.twice_parts(apply(map, x[block]));
       keys.push_back(doubled(key));
       values.push_back(value);
     }
     all.keys.push_back(std::move(keys));
-    label(layer, "value");
+    label(Step::value, layer);
     // Padding has weight zero: whatever else happens in its rows reaches no other row.
-    all.values.push_back(b_.multiply(values.size() == 1 ? values[0] : b_.pair(values[0], values[1]), weights[block]));
+    const Value of_turns = values.size() == 1 ? values[0] : b_.pair(values[0], values[1]);
+    label(Step::weighted_value, layer);
+    all.values.push_back(b_.multiply(of_turns, weights[block]));
   }
   return all;
 }
@@ -114,7 +116,7 @@ Value OneRoundBuilder::score(const Turns& query, const Turns& key) {
 }
 
 Value OneRoundBuilder::power(int layer, Value score) {
-  label(layer, "power");
+  label(Step::power, layer);
   const Value u = b_.add_plain(score, scored_);
   return b_.multiply(u, u);
 }
@@ -138,12 +140,12 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
   std::vector<Turns> moved_keys = keys;
   Blocks moved_values = values;
   for (std::size_t k = layout_.blocks; k < inner * layout_.blocks; ++k) {
-    label(layer, "key");
+    label(Step::key, layer);
     moved_keys.push_back(rotated(moved_keys[k - layout_.blocks], next_token));
-    label(layer, "value");
+    label(Step::value, layer);
     moved_values.push_back(b_.rotate(moved_values[k - layout_.blocks], next_token));
   }
-  label(layer, "key");
+  label(Step::key, layer);
   std::vector<Turns> compared;  // keys, or pairs of them
   for (std::size_t k = 0; k < moved_keys.size(); k += pairs ? 2 : 1) {
     compared.push_back(moved_keys[k]);
@@ -158,11 +160,11 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
     Blocks sums;
     Turns query = queries_of[block];
     for (std::size_t outer = 0; outer < shifts; outer += inner) {
-      label(layer, "query");
+      label(Step::query, layer);
       if (outer > 0) query = rotated(query, -outer_step);
       Blocks scores;
       for (const Turns& key : compared) {
-        label(layer, "scores");
+        label(Step::scores, layer);
         const Value result = score(query, key);
         if (pairs) {
           const auto [first, second] = b_.twice_parts(result);
@@ -173,7 +175,7 @@ Blocks OneRoundBuilder::attention(int layer, const State& state) {
       }
       std::vector<std::pair<Value, Value>> terms;
       for (std::size_t k = 0; k < scores.size(); ++k) terms.emplace_back(power(layer, scores[k]), moved_values[k]);
-      label(layer, "value_sum");
+      label(Step::value_sum, layer);
       sums.push_back(b_.product_sum(terms));
     }
     Value sum = sums.back();
@@ -203,7 +205,7 @@ OneRoundBuilder::Turns OneRoundBuilder::first_query(Value query) {
 // The first token's context, in every row of its sentence. Only its query is needed; row t holds the score of key t.
 Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   const std::size_t half = layout_.half;
-  label(layer, "query");
+  label(Step::query, layer);
   Value query;
   if (state.hidden.empty()) {
     query = apply(affine(of_heads(weights_.query(layer), weights_.query_bias(layer), {0, half})), state.x[0]);
@@ -217,10 +219,10 @@ Value OneRoundBuilder::cls_attention(int layer, const State& state) {
   const auto [keys, values] = keys_and_values(layer, state.x, weight_of_keys_);
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    label(layer, "scores");
+    label(Step::scores, layer);
     terms.emplace_back(power(layer, score(query_turns, keys[block])), values[block]);
   }
-  label(layer, "value_sum");
+  label(Step::value_sum, layer);
   return every_token(context_of(b_.product_sum(terms)));
 }
 

@@ -58,8 +58,8 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
     for (std::size_t block = 0; block < layout_.blocks; ++block)
       all.push_back(pair_of(embeddings(block, false), weights(block, false)));
   }
-  const std::vector<Value> fresh =
-      b_.client_step("embeddings", {}, std::move(all), layout_.sentences * layout_.bucket * layout_.hidden);
+  const std::vector<Value> fresh = b_.client_step(step_label(Step::embeddings), {}, std::move(all),
+                                                  layout_.sentences * layout_.bucket * layout_.hidden);
   State state;
   if (layout_.copies > 1) {
     const auto [x, shifted] = b_.twice_parts(fresh[0]);
@@ -78,7 +78,7 @@ OneRoundBuilder::State OneRoundBuilder::encrypted_input() {
 
 OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
   const std::size_t half = layout_.half;
-  label(layer, "intermediate");
+  label(Step::intermediate, layer);
   std::vector<Affine> maps;  // of two pieces each, as a pair; the last one alone where their number is odd
   const Entries of_layer_input = weights_.intermediate_of_input(layer),
                 of_context = interleaved_columns(weights_.intermediate_of_attention(layer));
@@ -102,24 +102,24 @@ OneRoundBuilder::State OneRoundBuilder::feed_forward(int layer, const State& sta
 
   State next;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    label(layer, "intermediate");
+    label(Step::intermediate, layer);
     const Value inputs[] = {state.x[block], doubled(context[block])};
     Blocks pieces;
     for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
-      label(layer, "intermediate");
+      label(Step::intermediate, layer);
       const Value u = apply(maps[m / 2], inputs);
       const auto square = [&](Value v) { return b_.multiply(v, v); };
       if (m + 1 == layout_.ffn_pieces) {
-        label(layer, "square");
+        label(Step::square, layer);
         pieces.push_back(doubled(square(u)));
         continue;
       }
       const auto [first, second] = b_.twice_parts(u);
-      label(layer, "square");
+      label(Step::square, layer);
       pieces.push_back(doubled(b_.pair(square(first), square(second))));
     }
     next.hidden.push_back(std::move(pieces));
-    label(layer, "attention_output");
+    label(Step::attention_output, layer);
     next.x1.push_back(apply(output, inputs));
   }
   return next;
@@ -140,7 +140,7 @@ Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
   const std::size_t half = layout_.half, width = layout_.width, pieces = layout_.ffn_blocks, labels = layout_.labels,
                     period = layout_.label_period();
   const circuit::Rows::Kind kind = layout_.parts == 2 ? of_two : of_one_alike;
-  label(layer, "intermediate");
+  label(Step::intermediate, layer);
   const Value inputs[] = {x_cls, doubled(context)};
   const circuit::Rows stacked{.kind = kind, .stacked = pieces};
   const LinearMap map(b_,
@@ -153,15 +153,15 @@ Value OneRoundBuilder::cls_logits(int layer, Value x_cls, Value context) {
       return p % width < half ? all(p / width * half + p % width) : 0.0;
     };
   const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
-  label(layer, "square");
+  label(Step::square, layer);
   const Value hidden = doubled(b_.multiply(u, u));
-  label(layer, "attention_output");
+  label(Step::attention_output, layer);
   const Value x1 =
       apply(attention_output(
                 layer, circuit::dense(half, interleaved_columns(weights_.attention_output(layer)), {.kind = kind})),
             inputs);
 
-  b_.set_label("classifier");
+  label(Step::classifier);
   // Beyond its end a row goes on with the next one's piece, so a single row mixes two of them; but in the sum over the
   // rows of a group every column gets all pieces. X1, in all rows the same, is read in the first row of a group only.
   const auto by_row = [&](const Entries& m, bool first_row_only) {
@@ -207,7 +207,7 @@ circuit::Program OneRoundBuilder::build() && {
     return std::move(b_).finish(results, token_logit_slots(), layout_.period());
   }
   const Value context = cls_attention(last, state);
-  b_.set_label("cls_token");
+  label(Step::cls_token);
   state.x = {first_token(state.x[0])};
   // Every row computes the logits of its sentence: in a batch as tokens do, else with the others.
   const Value logits = layout_.sentences == 1

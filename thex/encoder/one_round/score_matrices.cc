@@ -88,7 +88,7 @@ Blocks OneRoundBuilder::score_matrices(int layer, Value query, Value key) {
   const std::size_t matrices = layout_.tokens / shifts;
   const int column = static_cast<int>(layout_.head_slots), row = static_cast<int>(layout_.token_step());
   const int matrix_rows = static_cast<int>(shifts) * row;
-  label(layer, "key");
+  label(Step::key, layer);
   if (matrices > 1) key = b_.rotate(key, matrix_rows);
   Blocks diagonal{key};      // by a columns and a rows
   std::vector<Blocks> keys;  // and by A b rows
@@ -100,18 +100,18 @@ Blocks OneRoundBuilder::score_matrices(int layer, Value query, Value key) {
     }
     keys.push_back(multiples(diagonal[a], static_cast<int>(inner) * row, outer));
   }
-  label(layer, "query");
+  label(Step::query, layer);
   const Blocks queries = multiples(query, matrix_rows, matrices);
   const std::vector<circuit::PlainId> windows = outer_windows();
   Blocks scores;
   for (std::size_t m = 0; m < matrices; ++m) {
-    label(layer, "query");
+    label(Step::query, layer);
     const Blocks turned = multiples(queries[(m + 1) % matrices], column, inner);
     scores.push_back(b_.twice_first(outer_sum([&](std::size_t b) {
       Products terms;
-      label(layer, "query");
+      label(Step::query, layer);
       for (std::size_t a = 0; a < inner; ++a) terms.emplace_back(b_.multiply_plain(turned[a], windows[b]), keys[a][b]);
-      label(layer, "scores");
+      label(Step::scores, layer);
       return terms;
     })));
   }
@@ -159,18 +159,20 @@ Value OneRoundBuilder::sheared_attention(int layer, const State& state) {
   };
   const Value x = state.x[0];
   // Twice the real part of q times the conjugate of k is taken.
-  label(layer, "query");
+  label(Step::query, layer);
   const Value query = apply(map(weights_.query(layer), weights_.query_bias(layer), 0.5, 0.5), x);
-  label(layer, "key");
+  label(Step::key, layer);
   const Value key = sheared(apply(map(weights_.key(layer), weights_.key_bias(layer), 1, -1), x));
-  label(layer, "value");
+  label(Step::value, layer);
   // Padding has weight zero, as in keys_and_values().
-  const Value weighted =
-      b_.multiply(apply(map(weights_.value(layer), weights_.value_bias(layer), 1, 1), x), weight_of_keys_[0]);
+  const Value values = apply(map(weights_.value(layer), weights_.value_bias(layer), 1, 1), x);
+  label(Step::weighted_value, layer);
+  const Value weighted = b_.multiply(values, weight_of_keys_[0]);
+  label(Step::value, layer);
   const Value value = sheared(weighted);
   Blocks powers;
   for (const Value score : score_matrices(layer, query, key)) powers.push_back(power(layer, score));
-  label(layer, "value_sum");
+  label(Step::value_sum, layer);
   return context_of(matrix_context(powers, value));
 }
 

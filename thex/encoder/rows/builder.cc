@@ -13,7 +13,10 @@ using circuit::LinearMap;
 using circuit::PlainId;
 using circuit::SlotSource;
 
-void RowBuilder::label(int layer, const char* step) { b_.set_label("layer" + std::to_string(layer) + "." + step); }
+circuit::StepLabel RowBuilder::step_label(Step step, int layer) const {
+  const std::string prefix = layer < 0 ? std::string() : "layer" + std::to_string(layer) + ".";
+  return {prefix + name_of(step), magnitudes_of(weights_.config(), step, layer, static_cast<double>(rows_.bucket))};
+}
 
 PlainId RowBuilder::row_vector(const Components& f, std::size_t size) {
   if (!f) return b_.plain({rows_.width, nullptr});
@@ -31,8 +34,8 @@ circuit::SlotSources RowBuilder::sources(std::function<SlotSource(RowLayout::Pos
 Value RowBuilder::next_half(Value single) { return b_.rotate(single, -static_cast<int>(rows_.half)); }
 Value RowBuilder::doubled(Value single) { return rows_.parts == 1 ? single : b_.add(single, next_half(single)); }
 
-Value RowBuilder::project(int layer, const char* name, Value x, const Entries& m, const Components& bias) {
-  label(layer, name);
+Value RowBuilder::project(int layer, Step step, Value x, const Entries& m, const Components& bias) {
+  label(step, layer);
   const LinearMap map(b_, circuit::list_of(matrix(m)), kBaby);
   return b_.add_plain(map.apply(b_, x), row_vector(bias, rows_.hidden));
 }
@@ -86,7 +89,7 @@ Value RowBuilder::feed_forward_output(const LinearMap& map, std::span<const Valu
 }
 
 Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
-  label(layer, "output");
+  label(Step::output, layer);
   const LinearMap map =
       feed_forward_map(weights_.output(layer),
                        {.period = rows_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
@@ -98,7 +101,7 @@ Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and
 }
 
 Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
-  b_.set_label("classifier");
+  label(Step::classifier);
   const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), matrix(weights_.logits_of_residual()));
   const PlainId constant = row_vector(weights_.logits_constant(), rows_.labels);
   Blocks logits;

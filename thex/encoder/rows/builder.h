@@ -11,6 +11,7 @@
 #include "thex/circuit/library/matrix.h"
 #include "thex/circuit/program.h"
 #include "thex/encoder/rows/layout.h"
+#include "thex/encoder/rows/step.h"
 #include "thex/encoder/rows/weights.h"
 
 namespace thex::encoder {
@@ -30,7 +31,7 @@ class RowBuilder {
   static constexpr int kBabyManyInputs = 8;
 
   // m x + bias, single.
-  Value project(int layer, const char* name, Value x, const circuit::Entries& m, const circuit::Components& bias);
+  Value project(int layer, Step step, Value x, const circuit::Entries& m, const circuit::Components& bias);
   // half x half on a doubled value; the result is single.
   circuit::Diagonals matrix(const circuit::Entries& m, std::size_t outputs = SIZE_MAX) const {
     return circuit::dense(rows_.half, m, {.kind = row_kind()}, outputs);
@@ -62,7 +63,9 @@ class RowBuilder {
   Blocks layer_output(int layer, const std::vector<Blocks>& pieces_and_x1);
   Blocks token_logits(const std::vector<Blocks>& pieces_and_x1);
   std::vector<circuit::SlotSource> token_logit_slots() const;
-  void label(int layer, const char* step);
+  // "layer0.query" or, of the whole model, "classifier", with the sizes of its values.
+  circuit::StepLabel step_label(Step step, int layer = -1) const;
+  void label(Step step, int layer = -1) { b_.set_label(step_label(step, layer)); }
 
   const RowLayout& rows_;
   const EncoderWeights& weights_;

@@ -1,6 +1,5 @@
 // Attention on packed rows: query-key products shift by shift, the client's ReLU, and the value sum.
 #include <algorithm>
-#include <string>
 
 #include "thex/encoder/the_x/builder.h"
 
@@ -119,7 +118,7 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
       all.push_back(v);
     }
   };
-  label(layer, "query");
+  label(Step::query, layer);
   const circuit::LinearMap query_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.query(layer))), 16);
   const circuit::LinearMap key_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.key(layer))), 16);
   const circuit::LinearMap value_map(b_, circuit::list_of(circuit::dense(layout_.half, weights_.value(layer))), 16);
@@ -129,13 +128,13 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
   Blocks queries;
   std::vector<Value> key_shifts, value_shifts;
   for (std::size_t block = 0; block < blocks; ++block) {
-    label(layer, "query");
+    label(Step::query, layer);
     queries.push_back(doubled(b_.add_plain(query_map.apply(b_, x[block]), query_bias)));
-    label(layer, "key");
+    label(Step::key, layer);
     shifts(b_.add_plain(key_map.apply(b_, x[block]), key_bias), key_shifts);
   }
 
-  label(layer, "scores");
+  label(Step::scores, layer);
   std::vector<Value> sent;
   std::vector<SlotSources>& back = returned_scores_;  // the same in every layer
   const bool made = !back.empty();
@@ -149,16 +148,16 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
     }
   // The client cubes what it sees anyway: two levels less for the server.
   const std::vector<Value> coefficients =
-      b_.client_step("layer" + std::to_string(layer) + ".scores", sent, back,
-                     layout_.bucket * layout_.bucket * layout_.heads, {}, circuit::ClientFunction::relu_cubed);
+      b_.client_step(step_label(Step::scores, layer), sent, back, layout_.bucket * layout_.bucket * layout_.heads, {},
+                     circuit::ClientFunction::relu_cubed);
 
-  label(layer, "value");
+  label(Step::value, layer);
   for (std::size_t block = 0; block < blocks; ++block)
     shifts(b_.add_plain(value_map.apply(b_, x[block]), value_bias), value_shifts);
 
   std::vector<Value> first_layer;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block) {
-    label(layer, "softmax");
+    label(Step::softmax, layer);
     const auto own = coefficients.begin() + static_cast<std::ptrdiff_t>(query_block * blocks * parts);
     first_layer.push_back(score_sum({own, own + static_cast<std::ptrdiff_t>(blocks * parts)}));
   }
@@ -166,7 +165,7 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
 
   Blocks heads;
   for (std::size_t query_block = 0; query_block < blocks; ++query_block) {
-    label(layer, "value_sum");
+    label(Step::value_sum, layer);
     const Value sum =
         value_sum(std::span(coefficients).subspan(query_block * blocks * parts, blocks * parts), value_shifts);
     // The reciprocal's second half is zero and clears what is left there.
@@ -179,8 +178,8 @@ Blocks EncoderBuilder::attention(int layer, const Blocks& x) {
 Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
   const std::size_t d = layout_.head_dim, half = layout_.half, heads = layout_.heads, blocks = layout_.blocks;
   const std::size_t width = layout_.width, period = layout_.tokens * width;
-  const Value query = project(layer, "query", x_cls, weights_.query(layer), weights_.query_bias(layer));
-  label(layer, "key");
+  const Value query = project(layer, Step::query, x_cls, weights_.query(layer), weights_.query_bias(layer));
+  label(Step::key, layer);
   const circuit::LinearMap key_map(b_, circuit::list_of(circuit::dense(half, weights_.key(layer))), 16);
   const circuit::LinearMap value_map(b_, circuit::list_of(circuit::dense(half, weights_.value(layer))), 16);
   const circuit::PlainId key_bias = row_vector(weights_.key_bias(layer), layout_.hidden);
@@ -189,9 +188,9 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
       mask(width, [=](std::size_t p) { return p < half && p % d == 0 && p / d < heads; });
   Value packed;
   for (std::size_t block = 0; block < blocks; ++block) {
-    label(layer, "key");
+    label(Step::key, layer);
     const Value key = b_.add_plain(key_map.apply(b_, x[block]), key_bias);
-    label(layer, "scores");
+    label(Step::scores, layer);
     Value product = circuit::rotate_and_sum(b_, b_.multiply(query, key), static_cast<int>(d / 2), 1);
     product = b_.multiply_plain(product, heads_start);
     packed = block == 0 ? product : b_.add(b_.rotate(packed, -1), product);
@@ -209,20 +208,20 @@ Value EncoderBuilder::cls_attention(int layer, const Blocks& x, Value x_cls) {
                         static_cast<std::int32_t>(block * layout.tokens + at.row % layout.tokens)};
     }));
   const std::vector<Value> coefficients =
-      b_.client_step("layer" + std::to_string(layer) + ".scores", std::span(&packed, 1), std::move(back),
-                     layout_.bucket * heads, {}, circuit::ClientFunction::relu_cubed);
+      b_.client_step(step_label(Step::scores, layer), std::span(&packed, 1), std::move(back), layout_.bucket * heads,
+                     {}, circuit::ClientFunction::relu_cubed);
 
   Value sum = coefficients[0];
   Blocks values;
-  label(layer, "softmax");
+  label(Step::softmax, layer);
   for (std::size_t block = 1; block < blocks; ++block) sum = b_.add(sum, coefficients[block]);
   sum = circuit::rotate_and_sum(b_, sum, static_cast<int>(period / 2), static_cast<int>(width));
-  label(layer, "value");
+  label(Step::value, layer);
   for (std::size_t block = 0; block < blocks; ++block)
     values.push_back(b_.add_plain(value_map.apply(b_, x[block]), value_bias));
   // The coefficients take the reciprocal, not the sum of values: those came the longer way.
   const std::vector<Value> t = reciprocals(layer, {sum}, true);
-  label(layer, "value_sum");
+  label(Step::value_sum, layer);
   std::vector<std::pair<Value, Value>> terms;
   for (std::size_t block = 0; block < blocks; ++block)
     terms.emplace_back(b_.multiply(coefficients[block], t[0]), values[block]);

@@ -1,4 +1,3 @@
-#include <string>
 #include <vector>
 
 #include "thex/encoder/rows/assumed_ranges.h"
@@ -19,7 +18,7 @@ Blocks EncoderBuilder::embeddings() {
       if (at.column >= layout.hidden) return SlotSource{};
       return SlotSource{0, token * layout.hidden + at.column, static_cast<std::int32_t>(token)};
     }));
-  return b_.client_step("embeddings", {}, std::move(all), layout_.bucket * layout_.hidden);
+  return b_.client_step(step_label(Step::embeddings), {}, std::move(all), layout_.bucket * layout_.hidden);
 }
 
 // A full layer up to its second feed-forward matrix: for each block the activated pieces, rows [h|h], then the residual
@@ -28,7 +27,7 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   const Blocks heads = attention(layer, x);
   const std::size_t pieces = layout_.ffn_pieces;
 
-  label(layer, "attention_output");
+  label(Step::attention_output, layer);
   const Diagonals residual{
       .period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
   const LinearMap attention_output(
@@ -44,10 +43,10 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
 
   Blocks x1, sent;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
-    label(layer, "attention_output");
+    label(Step::attention_output, layer);
     const Value inputs[] = {doubled(heads[block]), x[block]};
     x1.push_back(doubled(b_.add_plain(attention_output.apply(b_, inputs), attention_constant)));
-    label(layer, "intermediate");
+    label(Step::intermediate, layer);
     std::vector<Value> hidden;
     for (std::size_t m = 0; m < pieces; ++m)
       hidden.push_back(b_.add_plain(intermediate[m].apply(b_, x1.back()), intermediate_bias[m]));
@@ -68,7 +67,7 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
         }));
   // The residual has no ReLU on its way: it travels along under a mask to get new levels.
   const Blocks returned =
-      b_.client_step("layer" + std::to_string(layer) + ".intermediate", sent, back, layout_.bucket * layout_.ffn, x1);
+      b_.client_step(step_label(Step::intermediate, layer), sent, back, layout_.bucket * layout_.ffn, x1);
   std::vector<Blocks> inputs;
   for (std::size_t block = 0; block < layout_.blocks; ++block) {
     const auto first = returned.begin() + static_cast<std::ptrdiff_t>(block * pieces);
@@ -80,12 +79,12 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
 
 // The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
 Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
-  b_.set_label("cls_token");
+  label(Step::cls_token);
   const Value x_cls = first_token(x[0]);
   const Value heads = cls_attention(layer, x, x_cls);
   const std::size_t pieces = layout_.ffn_blocks, half = layout_.half, width = layout_.width;
 
-  label(layer, "attention_output");
+  label(Step::attention_output, layer);
   const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
   const LinearMap attention_output(
       b_, circuit::list_of(circuit::dense(half, weights_.attention_output(layer)), residual), kBaby);
@@ -94,23 +93,22 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
       b_.add_plain(attention_output.apply(b_, inputs), row_vector(weights_.attention_constant(layer), layout_.hidden)));
 
   // Row t computes piece t mod `pieces` of the feed-forward layer.
-  label(layer, "intermediate");
+  label(Step::intermediate, layer);
   const LinearMap intermediate(
       b_, circuit::list_of(circuit::dense(half, weights_.intermediate(layer), {.stacked = pieces})), kBaby);
   circuit::Components bias = weights_.intermediate_bias(layer);
   if (bias)
     bias = [bias, half, width](std::size_t p) { return p % width < half ? bias(p / width * half + p % width) : 0.0; };
   const Value hidden = b_.add_plain(intermediate.apply(b_, x1), b_.plain(circuit::vector_of(width * pieces, bias)));
-  const std::vector<Value> returned =
-      b_.client_step("layer" + std::to_string(layer) + ".intermediate", std::span(&hidden, 1),
-                     {sources([layout = layout_](RowLayout::Position at) {
-                       return SlotSource{0, layout.slot(at.row, 0, at.column), -1};
-                     })},
-                     layout_.ffn, std::span(&x1, 1));
+  const std::vector<Value> returned = b_.client_step(step_label(Step::intermediate, layer), std::span(&hidden, 1),
+                                                     {sources([layout = layout_](RowLayout::Position at) {
+                                                       return SlotSource{0, layout.slot(at.row, 0, at.column), -1};
+                                                     })},
+                                                     layout_.ffn, std::span(&x1, 1));
 
   // A batch of labels: number 2 g + i in the rows of group g, half i. One product each for the feed-forward values and
   // for the residual, then sums over the columns of a half and over the rows of a group.
-  b_.set_label("classifier");
+  label(Step::classifier);
   const std::size_t slots = layout_.slots, group_width = width * pieces, labels = layout_.labels;
   const std::size_t batch = layout_.label_batch, batches = (labels + batch - 1) / batch;
   const Value terms[] = {returned[0], returned[1]};  // the residual with new levels

@@ -1,7 +1,5 @@
 // T, the network that estimates 1 / sum_j c_j: Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1), one for each query
 // and head. The client computes both ReLUs, so each linear layer is one level from a fresh encryption.
-#include <string>
-
 #include "thex/encoder/the_x/builder.h"
 
 namespace thex::encoder {
@@ -29,7 +27,6 @@ Value EncoderBuilder::score_sum(const std::vector<Value>& coefficients) {
 // its head. Returns T(sum) in every column of the head in the first half, zero in the second.
 std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Value>& sums, bool all_rows_equal) {
   const std::size_t d = layout_.head_dim, width = layout_.width, hidden = layout_.hidden;
-  const std::string name = "layer" + std::to_string(layer) + ".estimation";
   const std::size_t values = (all_rows_equal ? 1 : layout_.bucket) * layout_.heads * kUnits;
   const auto unit_column = [=](std::size_t p) { return p < hidden && p % d < kUnits; };
   const auto unit_bias = [&](const circuit::Components& bias) {
@@ -38,7 +35,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   };
 
   // Layer 0: column k of a head reads the sum from column k mod copies.
-  b_.set_label(name + ".0");
+  label(Step::estimation_first, layer);
   const std::size_t copies = all_rows_equal ? kUnits : std::min(layout_.copies, kUnits);
   Diagonals first{.period = width};
   for (std::size_t shift = 0; shift < kUnits; shift += copies) {
@@ -65,9 +62,9 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
       }));
     return all;
   };
-  std::vector<Value> units = b_.client_step(name + ".0", sent, back(false), values);
+  std::vector<Value> units = b_.client_step(step_label(Step::estimation_first, layer), sent, back(false), values);
 
-  b_.set_label(name + ".2");
+  label(Step::estimation_second, layer);
   Diagonals second{.period = width};
   for (std::size_t k = 0; k < kUnits; ++k) {
     circuit::Components f;
@@ -80,9 +77,9 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   sent.clear();
   for (Value v : units) sent.push_back(b_.add_plain(second_map.apply(b_, v), second_bias));
   // Back: the 16 units again and again over the head's columns; each column then reads its own group of 16.
-  units = b_.client_step(name + ".2", sent, back(true), values);
+  units = b_.client_step(step_label(Step::estimation_second, layer), sent, back(true), values);
 
-  b_.set_label(name + ".4");
+  label(Step::estimation_third, layer);
   Diagonals third{.period = width};
   for (int shift = -static_cast<int>(kUnits) + 1; shift < static_cast<int>(kUnits); ++shift) {
     circuit::Components f;
