@@ -177,7 +177,7 @@ TEST(NoiseEstimate, LimitsAreForWhatIsComputed) {
   b.set_label({"end", {.weight = 2}});
   const Value end = b.multiply_plain(back[1], b.plain({4, nullptr}));
   const Program program = std::move(b).finish(b.add(end, b.multiply(back[0], back[0])), {0});
-  const auto context = ckks::Context::create({.log_n = 13, .q_bits = {40, 40, 40}, .p_bits = {42}, .log_scale = 40});
+  const auto context = ckks::Context::create({.log_n = 13, .q_bits = {46, 40, 40}, .p_bits = {46}, .log_scale = 40});
   const NoiseEstimate estimate = estimate_noise(program, assign_levels(program), OperationNoise(*context));
   const auto magnitude = [&](Value v) { return estimate.magnitude[static_cast<std::size_t>(v.id())]; };
   EXPECT_DOUBLE_EQ(magnitude(x), 3);
