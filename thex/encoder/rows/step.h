@@ -34,10 +34,10 @@ enum class Step {
 // "query", "estimation.0", "value" for both steps of values.
 const char* name_of(Step step);
 
-// The root mean squares of a step, of circuits for `tokens` a sentence; `layer` counts where the step is one of a layer.
-// Matrices count as keeping magnitudes, over all slots of rows [y | 0]; values never count as larger than their layer's
-// ranges say, so that predictions do not grow from layer to layer beyond what LayerNorm allows. Throws Error(model) for
-// calibrated ranges that are no numbers above 0.
+// The root mean squares of a step, of circuits for `tokens` a sentence; `layer` counts where the step is one of a
+// layer. Matrices count as keeping magnitudes, over all slots of rows [y | 0]; values never count as larger than their
+// layer's ranges say, so that predictions do not grow from layer to layer beyond what LayerNorm allows. Throws
+// Error(model) for calibrated ranges that are no numbers above 0.
 circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, int layer, double tokens);
 
 }  // namespace thex::encoder
