@@ -202,7 +202,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   }
   const circuit::Plan& p = plan->plan;
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
-  std::cout << fmt::format("protocol  {}, {}; plan {}\n", plan->protocol, encoder::rounds_text(plan->rounds),
+  std::cout << fmt::format("protocol  {}, {}; plan {}\n", name_of(plan->protocol), encoder::rounds_text(plan->rounds),
                            plan->fingerprint());
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
