@@ -132,10 +132,12 @@ Value Builder::push(Node node) {
   return Value(program_.nodes.size() - 1);
 }
 
-Value Builder::push(Op op, std::initializer_list<Value> inputs) {
+// Of an operation of one or two values.
+Value Builder::push(Node node, std::initializer_list<Value> inputs) {
   NodeId ids[2] = {};
   std::ranges::transform(inputs, ids, &Value::id);
-  return push({.op = op, .inputs = keep(std::span<const NodeId>(ids, inputs.size()))});
+  node.inputs = keep(std::span<const NodeId>(ids, inputs.size()));
+  return push(node);
 }
 
 // The rotation nearest to none that does the same.
@@ -164,40 +166,34 @@ Value Builder::rotate(Value a, int steps) {
   if (steps == 0) return a;
   const auto [it, inserted] =
       rotations_.try_emplace(static_cast<std::uint64_t>(a.id()) << 32 | static_cast<std::uint32_t>(steps), kNoId);
-  if (inserted) {
-    const NodeId id = a.id();
-    it->second = push({.op = Op::rotate, .inputs = keep(std::span<const NodeId>(&id, 1)), .steps = steps}).id();
-  }
+  if (inserted) it->second = push({.op = Op::rotate, .steps = steps}, {a}).id();
   return Value(it->second);
 }
 
-Value Builder::add(Value a, Value b) { return push(Op::add, {a, b}); }
+Value Builder::add(Value a, Value b) { return push({.op = Op::add}, {a, b}); }
 
-Value Builder::subtract(Value a, Value b) { return push(Op::subtract, {a, b}); }
+Value Builder::subtract(Value a, Value b) { return push({.op = Op::subtract}, {a, b}); }
 
 Value Builder::multiply_integer(Value a, int factor) {
   if (factor < -kMaxIntegerFactor || factor > kMaxIntegerFactor)
     misuse(label_, "the integer factor " + std::to_string(factor) + " is outside -2^20..2^20");
-  if (factor == 1) return a;
-  const NodeId id = a.id();
-  return push({.op = Op::multiply_integer, .inputs = keep(std::span<const NodeId>(&id, 1)), .factor = factor});
+  return factor == 1 ? a : push({.op = Op::multiply_integer, .factor = factor}, {a});
 }
 
-Value Builder::pair(Value a, Value b) { return add(a, push(Op::multiply_i, {b})); }
+Value Builder::pair(Value a, Value b) { return add(a, push({.op = Op::multiply_i}, {b})); }
 
-Value Builder::twice_first(Value pair) { return push(Op::twice_real, {pair, push(Op::conjugate, {pair})}); }
+Value Builder::twice_first(Value pair) {
+  return push({.op = Op::twice_real}, {pair, push({.op = Op::conjugate}, {pair})});
+}
 
 std::pair<Value, Value> Builder::twice_parts(Value pair) {
-  const Value conjugate = push(Op::conjugate, {pair});
-  const Value real = push(Op::twice_real, {pair, conjugate});
-  return {real, push(Op::twice_imaginary, {pair, conjugate})};
+  const Value conjugate = push({.op = Op::conjugate}, {pair});
+  const Value real = push({.op = Op::twice_real}, {pair, conjugate});
+  return {real, push({.op = Op::twice_imaginary}, {pair, conjugate})};
 }
 
 Value Builder::add_plain(Value a, PlainId b) {
-  const NodeId id = a.id();
-  return push({.op = Op::add_plain,
-               .inputs = keep(std::span<const NodeId>(&id, 1)),
-               .plains = keep(std::span<const PlainId>(&b, 1))});
+  return push({.op = Op::add_plain, .plains = keep(std::span<const PlainId>(&b, 1))}, {a});
 }
 
 Value Builder::weighted_sum(std::span<const Value> a, std::span<const PlainId> b) {
@@ -258,11 +254,7 @@ std::vector<Value> Builder::client_step(StepLabel label, std::span<const Value> 
     step.outputs.push_back(fresh.back().id());
   }
   for (std::size_t i = 0; i < refresh.size(); ++i) {
-    const NodeId id = refresh[i].id();
-    fresh.push_back(push({.op = Op::refreshed,
-                          .inputs = keep(std::span<const NodeId>(&id, 1)),
-                          .step = program_.steps.size(),
-                          .output = i}));
+    fresh.push_back(push({.op = Op::refreshed, .step = program_.steps.size(), .output = i}, {refresh[i]}));
     step.refreshed.push_back(fresh.back().id());
   }
   step.sources = std::move(sources);

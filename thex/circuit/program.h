@@ -255,7 +255,7 @@ class Builder {
 
  private:
   Value push(Node node);
-  Value push(Op op, std::initializer_list<Value> inputs);
+  Value push(Node node, std::initializer_list<Value> inputs);
   int shortest(int steps) const;
   template <typename T>
   std::span<const T> keep(std::span<const T> list);

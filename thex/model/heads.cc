@@ -1,5 +1,7 @@
 #include "thex/model/heads.h"
 
+#include "thex/base/enum_table.h"
+
 namespace thex::model {
 namespace {
 
@@ -13,13 +15,7 @@ constexpr HeadRow kHeads[] = {
     {Task::token_classification, "token_classification", "token classification", true, true, 2, kMaxLabels, kOfTokens,
      nullptr},
 };
-
-consteval bool in_order() {
-  for (std::size_t i = 0; i < std::size(kHeads); ++i)
-    if (static_cast<std::size_t>(kHeads[i].task) != i) return false;
-  return true;
-}
-static_assert(in_order());
+static_assert(in_order(kHeads, &HeadRow::task));
 
 }  // namespace
 

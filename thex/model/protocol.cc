@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "thex/base/enum_table.h"
+
 namespace thex::model {
 namespace {
 
@@ -16,13 +18,7 @@ constexpr ProtocolRow kProtocols[] = {
      "nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers",
      "takes models of few layers only"},
 };
-
-consteval bool in_order() {
-  for (std::size_t i = 0; i < std::size(kProtocols); ++i)
-    if (static_cast<std::size_t>(kProtocols[i].protocol) != i) return false;
-  return true;
-}
-static_assert(in_order());
+static_assert(in_order(kProtocols, &ProtocolRow::protocol));
 
 }  // namespace
 
