@@ -15,35 +15,28 @@ for folder in "$old" "$new"; do [ -x "$folder/thex" ] || fail "no $folder/thex; 
 work="$(mktemp -d)"
 servers=()
 cleanup() {
-  for pid in "${servers[@]}"; do
-    kill -TERM "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  for pid in "${servers[@]}"; do stop_server "$pid"; done
   rm -rf "$work"
 }
 trap cleanup EXIT
 
-address=()
-start() { # start SIDE BUILD: its server, and a first query that makes keys and prepares the circuit
-  THEX_HOME="$work/home$1" "$2/thex" serve --listen 127.0.0.1:0 --json --log-level error >"$work/server$1" &
-  servers+=("$!")
-  for _ in $(seq 1200); do
-    [ -s "$work/server$1" ] && break
-    kill -0 "${servers[$1]}" 2>/dev/null || fail "the server of $2 ended at its start"
-    sleep 0.05
-  done
-  address+=("$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server$1" | head -1)")
+addresses=()
+start() { # start SIDE BUILD
+  start_server "$work/server$1" env THEX_HOME="$work/home$1" "$2/thex" serve --listen 127.0.0.1:0 --json --log-level error
+  servers+=("$server")
+  addresses+=("$address")
 }
 text="$(printf 'film %.0s' $(seq "$((tokens - 4))"))"
 query() { # query SIDE BUILD: "busy processor", the server's seconds for one query
   local before after busy
   before="$(awk '{ print $14 + $15 }' "/proc/${servers[$1]}/stat")"
-  busy="$(THEX_HOME="$work/home$1" "$2/thex" classify --server "${address[$1]}" --json "$text" 2>/dev/null | sed -n 's/.*"server":\([0-9.e-]*\)[,}].*/\1/p')"
+  busy="$(THEX_HOME="$work/home$1" "$2/thex" classify --server "${addresses[$1]}" --json "$text" 2>/dev/null | sed -n 's/.*"server":\([0-9.e-]*\)[,}].*/\1/p')"
   after="$(awk '{ print $14 + $15 }' "/proc/${servers[$1]}/stat")"
   printf '%s %s\n' "$busy" "$(awk -v t="$((after - before))" -v hz="$(getconf CLK_TCK)" 'BEGIN { print t / hz }')"
 }
 start 0 "$old"
 start 1 "$new"
+# First queries, which make keys and prepare the circuits.
 query 0 "$old" >/dev/null
 query 1 "$new" >/dev/null
 for i in $(seq "$pairs"); do

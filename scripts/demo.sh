@@ -18,7 +18,7 @@ export THEX_HOME="${THEX_HOME:-$root/.thex}"
 work="$(mktemp -d)"
 server=
 cleanup() {
-  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  stop_server "$server"
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -35,16 +35,7 @@ not a masterpiece, but warm, funny and well played
 TEXTS
 fi
 
-# A file for its output: the server process itself is the child, to be ended by its own number.
-"$build/thex" serve --listen 127.0.0.1:0 --prepare 16 32 --json --log-level warning >"$work/server" &
-server=$!
-for _ in $(seq 1200); do
-  [ -s "$work/server" ] && break
-  kill -0 "$server" 2>/dev/null || fail "the server ended at its start"
-  sleep 0.05
-done
-address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
-[ -n "$address" ] || fail "the server did not say where it listens"
+start_server "$work/server" "$build/thex" serve --listen 127.0.0.1:0 --prepare 16 32 --json --log-level warning
 say "server: process $server at $address"
 
 "$build/thex" classify --server "$address" --input "$work/texts" --details --ledger
@@ -52,5 +43,4 @@ say "server: process $server at $address"
 kill -TERM "$server"
 wait "$server"
 server=
-sed -n 's/.*"queries":\([0-9]*\).*"peak_memory_bytes":\([0-9]*\),"key_bytes":\([0-9]*\),"weight_bytes":\([0-9]*\).*/\1 \2 \3 \4/p' "$work/server" |
-  awk '{printf "server: %d queries, peak memory %.0f MB (keys %.0f MB, weights %.0f MB)\n", $1, $2 / 1e6, $3 / 1e6, $4 / 1e6}'
+say_what_server_did "$work/server"

@@ -12,18 +12,11 @@ export THEX_HOME="${THEX_HOME:-$root/.thex}"
 work="$(mktemp -d)"
 server=
 cleanup() {
-  if [ -n "$server" ]; then kill -TERM "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  stop_server "$server"
   rm -rf "$work"
 }
 trap cleanup EXIT
-"$build/thex" serve --listen 127.0.0.1:0 --json --log-level warning >"$work/server" &
-server=$!
-for _ in $(seq 1200); do
-  [ -s "$work/server" ] && break
-  kill -0 "$server" 2>/dev/null || fail "the server ended at its start"
-  sleep 0.05
-done
-address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$work/server" | head -1)"
+start_server "$work/server" "$build/thex" serve --listen 127.0.0.1:0 --json --log-level warning
 
 field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
 printf '%9s %7s %7s %9s %9s %9s %9s %9s %11s %11s\n' sentences tokens bucket total encrypt turns server network 'MB sent' 'MB received'
@@ -46,5 +39,4 @@ done <"$work/shapes"
 kill -TERM "$server"
 wait "$server" || true
 server=
-sed -n 's/.*"queries":\([0-9]*\).*"peak_memory_bytes":\([0-9]*\),"key_bytes":\([0-9]*\),"weight_bytes":\([0-9]*\).*/\1 \2 \3 \4/p' "$work/server" |
-  awk '{printf "server: %d queries, peak memory %.0f MB (keys %.0f MB, weights %.0f MB)\n", $1, $2 / 1e6, $3 / 1e6, $4 / 1e6}'
+say_what_server_did "$work/server"

@@ -58,3 +58,33 @@ configure() {
   (cd "$root" && cmake --preset "$preset" -B "$folder" "${launcher[@]}" "$@") >&2
   printf '%s\n' "$wanted" >"$stamp"
 }
+
+# start_server FILE COMMAND ...: starts a server in the background, with FILE for what it says, and sets $server to its process and $address to where it
+# listens. The process itself is the child, to be ended by its own number.
+start_server() {
+  local said="$1"
+  shift
+  "$@" >"$said" &
+  server=$!
+  for _ in $(seq 1200); do
+    [ -s "$said" ] && break
+    kill -0 "$server" 2>/dev/null || fail "the server ended at its start"
+    sleep 0.05
+  done
+  address="$(sed -n 's/.*"listening":"\([^"]*\)".*/\1/p' "$said" | head -1)"
+  [ -n "$address" ] || fail "the server did not say where it listens"
+}
+
+# Ends a process that this script started, if there is one.
+stop_server() {
+  if [ -n "$1" ]; then
+    kill -TERM "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+  fi
+}
+
+# say_what_server_did FILE: from the line that it says at its end.
+say_what_server_did() {
+  sed -n 's/.*"queries":\([0-9]*\).*"peak_memory_bytes":\([0-9]*\),"key_bytes":\([0-9]*\),"weight_bytes":\([0-9]*\).*/\1 \2 \3 \4/p' "$1" |
+    awk '{printf "server: %d queries, peak memory %.0f MB (keys %.0f MB, weights %.0f MB)\n", $1, $2 / 1e6, $3 / 1e6, $4 / 1e6}'
+}
