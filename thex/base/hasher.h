@@ -47,7 +47,7 @@ class Hasher {
   }
   template <typename List>
   void numbers(const List& values) {
-    list(values, [this](auto value) { number(value); });
+    list(values, [this](auto value) { this->number(value); });
   }
 
   // Nothing is added after that.

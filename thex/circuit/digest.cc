@@ -86,7 +86,7 @@ void update(Hasher& to, const FusedTransform& transform, SharedParts& shared) {
   to.number(output);
   to.numbers(inputs);
   to.number(giant_step);
-  shared.add(to, terms.get(), [&](Hasher& part) { update(part, *terms); });
+  shared.add(to, terms.get(), [&shared_terms = *terms](Hasher& part) { update(part, shared_terms); });
 }
 
 void update(Hasher& to, const RotationSum& sum) {
