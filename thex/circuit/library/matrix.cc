@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <ranges>
+#include <set>
 #include <utility>
 
 namespace thex::circuit {
@@ -129,9 +128,9 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Ne
     const Diagonals& map = maps[i];
     const bool turn = turn_ > 0 && lowest(map) < 0;
     if (turn) turned_.push_back(i);
-    std::vector<int> deltas;
-    deltas.reserve(map.at.size() + map.imaginary.size());
-    std::ranges::set_union(map.at | std::views::keys, map.imaginary | std::views::keys, std::back_inserter(deltas));
+    std::set<int> deltas;
+    for (const auto* parts : {&map.at, &map.imaginary})
+      for (const auto& [delta, components] : *parts) deltas.insert(delta);
     for (const int delta : deltas) {
       const bool from_copy = turn && delta < 0;
       const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
