@@ -40,9 +40,9 @@ struct Session {
 Session make_session(model::Protocol protocol) {
   encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), 128);
   ring::Prng prng;
-  auto key = ckks::secret::SecretKey::generate(inference.plan.context, prng);
-  auto keys =
-      std::make_shared<const ckks::EvaluationKeys>(ckks::secret::make_evaluation_keys(key, inference.plan.keys, prng));
+  auto key = ckks::secret::SecretKey::generate(inference.circuits.context, prng);
+  auto keys = std::make_shared<const ckks::EvaluationKeys>(
+      ckks::secret::make_evaluation_keys(key, inference.circuits.keys, prng));
   return Session{std::move(inference), std::move(key), std::move(keys)};
 }
 
@@ -56,7 +56,7 @@ const char* name(circuit::Op op) {
   switch (op) {
     case circuit::Op::add_plain:
       return "add_plain/align";
-    case circuit::Op::refreshed:
+    case circuit::Op::refresh:
       return "fresh";
     default:
       return circuit::name_of(op);
@@ -135,12 +135,12 @@ void encoder(benchmark::State& state) {
   const auto found = std::ranges::find(s.inference.shapes, shape);
   if (found == s.inference.shapes.end()) return state.SkipWithError("the plan has no such query");
   const auto bucket = static_cast<std::size_t>(found - s.inference.shapes.begin());
-  const circuit::Program& program = s.inference.plan.programs[bucket];
-  const circuit::ProgramPlan& levels = s.inference.plan.program_plans[bucket];
-  const ckks::ContextPtr context = s.inference.plan.context;
+  const circuit::Program& program = s.inference.circuits.programs[bucket];
+  const circuit::ProgramPlan& levels = s.inference.circuits.program_plans[bucket];
+  const ckks::ContextPtr context = s.inference.circuits.context;
   const auto prepared = std::make_shared<const circuit::CkksCircuit>(context, program, levels);
   const ckks::Evaluator evaluator(context);
-  const circuit::ClientTurn client(s.inference.plan, bucket, s.key, std::vector<int>(sentences, shape.tokens));
+  const circuit::ClientTurn client(s.inference.circuits, bucket, s.key, std::vector<int>(sentences, shape.tokens));
   double client_seconds = 0;
   const auto timed = [&](const auto& turn) {
     const auto start = std::chrono::steady_clock::now();
@@ -169,7 +169,7 @@ void encoder(benchmark::State& state) {
   state.counters["pool_peak_MB"] = static_cast<double>(ring::pool_statistics().peak_in_use) / 1e6;
   if (std::getenv("THEX_PROFILE")) {
     print_profile(profile->times(), levels.estimated_seconds);
-    print_bounds(profile->times(), program, levels, s.inference.plan);
+    print_bounds(profile->times(), program, levels, s.inference.circuits);
   }
 }
 BENCHMARK(encoder<model::Protocol::the_x>)

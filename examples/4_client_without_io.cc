@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
   server::Circuits circuits(std::make_shared<const model::Model>(model::load_model(folder, model::Part::server)),
                             kMaxTokens, server::Budget(std::size_t{2} << 30, std::size_t{1} << 30), nullptr);
   const std::string bytes = keys.evaluation_keys();
-  const circuit::Plan& plan = circuits.plan().plan;
+  const circuit::Plan& plan = circuits.plan().circuits;
   const auto evaluation_keys = std::make_shared<const ckks::EvaluationKeys>(
       ckks::parse_evaluation_keys(*plan.context, std::as_bytes(std::span(bytes)), plan.keys));
 

@@ -134,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (which == 2) model::load_tokenizer(files.folder.path(), config);
     if (which == 0 && quickly_planned(config)) {
       const auto client = client::load_client_model(files.folder.path(), 16);
-      if (client.plan.shapes.empty() || client.plan.plan.context == nullptr) std::abort();
+      if (client.plan.shapes.empty() || client.plan.circuits.context == nullptr) std::abort();
     }
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal || error.code() == ErrorCode::protocol) std::abort();

@@ -33,12 +33,12 @@ struct World {
                text::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
                encoder::plan_inference(small_model().config, 16),
                {}} {
-    const support::TemporaryFolder folder;
+    const TemporaryFolder folder;
     keys = std::make_unique<client::ClientKeys>(client::generate_keys(client.plan, folder.path(), false));
     const std::string sent = keys->evaluation_keys();
     server::ServiceOptions options;
     options.threads = 1;
-    options.limits.key_memory = 2 * client.plan.plan.key_bytes_memory;
+    options.limits.key_memory = 2 * client.plan.circuits.key_bytes_memory;
     service = std::make_unique<server::Service>(std::make_shared<const model::Model>(small_model()), 16, options);
     { transport::Session(transport::connect_in_process(*service, "first"), client, *keys, {.threads = 1}); }
     const auto view = std::as_bytes(std::span(sent.data(), sent.size()));

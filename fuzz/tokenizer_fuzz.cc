@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::optional<std::string_view> pair;
   if (zero != std::string_view::npos) pair = all.substr(zero + 1);
   try {
-    const auto encoding = subject.encode(all.substr(0, zero), pair, max_length, data[0] & 0x80);
+    const auto encoding = subject.encode(all.substr(0, zero), pair, max_length);
     if (encoding.ids.size() > static_cast<std::size_t>(max_length) || encoding.ids.size() != encoding.type_ids.size() ||
         encoding.ids.front() != 2 || encoding.ids.back() != 3) {
       std::abort();

@@ -118,7 +118,7 @@ TEST(Attacks, SlowUploadsDoNotShutOutNewClients) {
 }
 
 TEST(Attacks, IdleClientsDoNotHoldMemory) {
-  const std::size_t set = the_model().plan.plan.key_bytes_memory;
+  const std::size_t set = the_model().plan.circuits.key_bytes_memory;
   const std::size_t megabytes = set * 3 / 2 / 1048576 + 1;
   const RunningServer server({"--key-memory", std::to_string(megabytes), "--memory", std::to_string(megabytes + 700)});
   std::vector<ClientKeys> keys;

@@ -6,6 +6,6 @@
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const auto model = thex::client::load_client_model(argv[1], 32);
-  std::cout << model.plan.fingerprint() << '\n';
+  std::cout << model.plan.fingerprint << '\n';
   return 0;
 }

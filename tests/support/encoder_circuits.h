@@ -68,7 +68,7 @@ inline void expect_equals_reference(const model::Model& model, const circuit::Pr
 inline std::vector<double> encrypted_logits(const encoder::InferencePlan& inference, const model::Model& model,
                                             const std::vector<std::vector<std::int32_t>>& sentences, int& exchanges,
                                             std::size_t program = 0) {
-  const circuit::Plan& plan = inference.plan;
+  const circuit::Plan& plan = inference.circuits;
   const encoder::QueryShape& shape = inference.shapes[program];
   std::vector<int> lengths(static_cast<std::size_t>(shape.sentences));
   const auto padded = static_cast<std::size_t>(shape.tokens) * static_cast<std::size_t>(model.config.hidden);

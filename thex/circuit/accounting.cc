@@ -140,7 +140,7 @@ class Accountant {
         at(level).sums += static_cast<double>(2 * level.limbs());
         break;
       case Op::fresh:
-      case Op::refreshed:
+      case Op::refresh:
         break;
     }
   }

@@ -194,8 +194,8 @@ TEST(ClientTurns, RefuseRandomResidues) {
 // What covers those beside the subring is uniform and the same whatever the weights are: nothing of them is left.
 TEST_F(Answers, ShowNothingElseToAClientThatEncryptsWhatItLikes) {
   const Program& program = plan.programs[0];
-  const Travelling t = to_server(*plan.context, program, plan.program_plans[0], 0)[0];
-  ckks::Plaintext uniform{ring::Poly(plan.context->n(), t.level.limbs()), t.level, t.scale};
+  const Travelling t = to_server(program, plan.program_plans[0], 0)[0];
+  ckks::Plaintext uniform{ring::Poly(plan.context->n(), t.level.limbs()), t.level, plan.context->scale(t.scale_level)};
   for (const ckks::LimbIndex l : t.level.primes())
     ring::sample_uniform(prng, uniform.poly.limb(l), plan.context->n(), plan.context->prime(l));
   const std::vector<Ciphertext> query = {evaluator.expand(ckks::secret::encrypt(key, uniform, prng))};

@@ -40,7 +40,7 @@ void update(Hasher& to, const PlainVector& plain) {
 }
 
 void update(Hasher& to, const Node& node) {
-  const auto& [op, inputs, plains, steps, factor, step, output, label, assumed] = node;
+  const auto& [op, inputs, plains, steps, factor, step, output, refresh, label, assumed] = node;
   to.enumerator(op);
   to.numbers(inputs);
   to.numbers(plains);
@@ -48,6 +48,7 @@ void update(Hasher& to, const Node& node) {
   to.number(factor);
   to.number(step);
   to.number(output);
+  to.enumerator(refresh);
 }
 
 void update(Hasher& to, const SlotSources& sources) {

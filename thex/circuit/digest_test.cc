@@ -142,6 +142,7 @@ std::vector<Change> agreed_nodes() {
       {"rotation", [](Plan& p) { node(p, Op::rotate).steps += 1; }},
       {"integer factor", [](Plan& p) { node(p, Op::multiply_integer).factor = 5; }},
       {"step of a fresh value", [](Plan& p) { node(p, Op::fresh).step = 1; }},
+      {"way of a refresh", [](Plan& p) { node(p, Op::fresh).refresh = static_cast<RefreshMethod>(1); }},
       {"output of a fresh value", [](Plan& p) { node(p, Op::fresh).output = 1; }},
       {"a node more",
        [](Plan& p) {

@@ -3,15 +3,19 @@
 #include <algorithm>
 
 #include "thex/base/error.h"
-#include "thex/ckks/masked_refresh.h"
+#include "thex/circuit/refresh.h"
 
 namespace thex::circuit {
+
+ckks::Level input_level(const Node& node, ckks::Level output) {
+  return node.op == Op::refresh ? rule_of(node.refresh).input : output + consumed_levels(node.op);
+}
 
 ProgramPlan assign_levels(const Program& program) {
   ProgramPlan plan;
   const std::size_t n = program.nodes.size();
   const auto must_be_canonical = [&](NodeId id) {
-    if (keeps_refresh_scale(program, id))
+    if (keeps_scale(program, id))
       throw Error(ErrorCode::internal,
                   "circuit step '" + std::string(program.nodes[id].label) + "' sends a refreshed value to the client");
   };
@@ -28,19 +32,17 @@ ProgramPlan assign_levels(const Program& program) {
     }
   for (std::size_t i = n; i-- > 0;) {
     const Node& node = program.nodes[i];
-    // A refreshed value has the levels that its users need; what goes into it only those of the mask.
-    const ckks::Level needed =
-        node.op == Op::refreshed ? ckks::kRefreshLevel : plan.level[i] + consumed_levels(node.op);
-    if (node.op == Op::refreshed) plan.level[i] = std::max(plan.level[i], ckks::kRefreshLevel);
+    if (node.op == Op::refresh) plan.level[i] = std::max(plan.level[i], rule_of(node.refresh).output);
+    const ckks::Level needed = input_level(node, plan.level[i]);
+    const int urgency = comes_from_client(node) ? static_cast<int>(node.step) : plan.urgency[i];
     for (NodeId input : node.inputs) {
-      if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_refresh_scale(program, input))
+      if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_scale(program, input))
         throw Error(ErrorCode::internal,
                     "circuit step '" + std::string(node.label) + "' uses a refreshed value outside a weighted sum");
       plan.level[input] = std::max(plan.level[input], needed);
-      plan.urgency[input] =
-          std::min(plan.urgency[input], node.op == Op::refreshed ? static_cast<int>(node.step) : plan.urgency[i]);
+      plan.urgency[input] = std::min(plan.urgency[input], urgency);
     }
-    if (node.op == Op::fresh || node.op == Op::refreshed) plan.depth = std::max(plan.depth, plan.level[i]);
+    if (starts_chain(node)) plan.depth = std::max(plan.depth, plan.level[i]);
   }
   return plan;
 }

@@ -8,8 +8,11 @@
 
 namespace thex::circuit {
 
-// Fills level, urgency and depth. Throws Error(internal) when a refreshed value is used otherwise than in a weighted
-// sum, rotated or not.
+// The level at which an operation takes its inputs when its result is at `output`.
+ckks::Level input_level(const Node& node, ckks::Level output);
+
+// Fills level, urgency and depth. Throws Error(internal) when a value that keeps the scale of a refresh is used
+// otherwise than in a weighted sum, rotated or not, or is sent to the client.
 ProgramPlan assign_levels(const Program& program);
 
 }  // namespace thex::circuit

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "thex/ckks/masked_refresh.h"
+#include "thex/circuit/levels.h"
+#include "thex/circuit/refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -24,7 +25,7 @@ class Propagation {
   // The variance of a slot's error in node `id`.
   double variance(NodeId id, const NodeInputs& in) const {
     const Node& node = program_.nodes[id];
-    const ckks::Level level = plan_.level[id], operand_level = level + consumed_levels(node.op);
+    const ckks::Level level = plan_.level[id], operand_level = input_level(node, level);
     const double scale = noise_.scale(level);
     // An input's error once it is at the operation's level with its canonical scale.
     const auto lowered = [&](std::size_t k) {
@@ -33,10 +34,8 @@ class Propagation {
     switch (node.op) {
       case Op::fresh:
         return fresh(node, scale);
-      case Op::refreshed:
-        return in.variances[0] + lowering(node.inputs[0], ckks::kRefreshLevel, in.squares[0]) +
-               noise_.encryption(noise_.scale(ckks::kRefreshLevel)) +
-               noise_.public_encryption(noise_.scale(ckks::kRefreshLevel));
+      case Op::refresh:
+        return lowered(0) + refresh(node.refresh);
       case Op::rotate:
         return lowered(0) + noise_.key_switch(level, scale);
       case Op::add:
@@ -88,13 +87,22 @@ class Propagation {
     return variance;
   }
 
+  // What a refresh adds to a value at the level where it takes it.
+  double refresh(RefreshMethod method) const {
+    const double scale = noise_.scale(rule_of(method).input);
+    switch (method) {
+      case RefreshMethod::masked_round:  // the client's encryption, and the re-randomisation of what it gets
+        return noise_.encryption(scale) + noise_.public_encryption(scale);
+    }
+    throw Error(ErrorCode::internal, "a way of refreshing without a noise model");
+  }
+
   // Plaintexts are rounded at the scale that makes the product canonical; factors keep the scale they have.
   double weighted_sum(const Node& node, ckks::Level level, const NodeInputs& in) const {
     const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
     double sum = noise_.rounding(scale);
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      const ckks::Level from =
-          keeps_refresh_scale(program_, node.inputs[k]) ? ckks::kRefreshLevel : plan_.level[node.inputs[k]];
+      const ckks::Level from = scale_level(program_, plan_, node.inputs[k]);
       const std::size_t period = program_.plains[node.plains[k]].period;
       sum +=
           in.squares[k] * noise_.encoding(period, target / noise_.scale(from)) + in.plain_squares[k] * in.variances[k];
@@ -120,7 +128,7 @@ double mean_square(const Node& node, const NodeInputs& in) {
   switch (node.op) {
     case Op::fresh:
     case Op::rotate:
-    case Op::refreshed:
+    case Op::refresh:
     case Op::multiply_i:
     case Op::conjugate:
       return x[0];
@@ -194,9 +202,8 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
       if (program.steps[node.step].function == ClientFunction::relu_cubed) inherited *= 9 * std::pow(fresh, 4.0 / 3);
     }
     squares.push_back(mean_square(node, in));
-    // What the client encrypts has its own size, and what it refreshes that of the input.
-    if (node.op != Op::fresh && node.op != Op::refreshed)
-      squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
+    // What the client encrypts has its own size, and what is refreshed that of the input.
+    if (!starts_chain(node)) squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
     variances.push_back(propagation.variance(id, in) + inherited);
     estimate.magnitude.push_back(std::sqrt(squares.back()));
     estimate.deviation.push_back(std::sqrt(variances.back()));

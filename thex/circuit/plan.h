@@ -45,24 +45,21 @@ struct Plan {
   std::size_t key_bytes_wire = 0, key_bytes_memory = 0;
 };
 
-// Whether a value is a refreshed one, rotated or not.
-bool keeps_refresh_scale(const Program& program, NodeId node);
-
-// The scale of a value: canonical for its level, but for refreshed values, which keep the scale they were sent at.
-double value_scale(const ckks::Context& context, const Program& program, const ProgramPlan& plan, NodeId node);
+// The level whose canonical scale a value has: its own, or the one that a refresh keeps (RefreshRule::keeps_scale).
+ckks::Level scale_level(const Program& program, const ProgramPlan& plan, NodeId node);
+// Whether a value is the result of a refresh that keeps the scale, rotated or not.
+bool keeps_scale(const Program& program, NodeId node);
 
 // The ciphertexts of one turn, in the order in which they travel.
 struct Travelling {
   NodeId node;
   ckks::Level level;
-  double scale;
-  bool masked;  // a refresh: the client re-encrypts it unread
+  ckks::Level scale_level;  // its scale is that level's canonical one
+  bool masked;              // a refresh: the client re-encrypts it unread
 };
 // Server to client before step >= 1; for step = steps.size(), the results.
-std::vector<Travelling> to_client(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
-                                  std::size_t step);
+std::vector<Travelling> to_client(const Program& program, std::size_t step);
 // Client to server after a step; always seeded.
-std::vector<Travelling> to_server(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
-                                  std::size_t step);
+std::vector<Travelling> to_server(const Program& program, const ProgramPlan& plan, std::size_t step);
 
 }  // namespace thex::circuit

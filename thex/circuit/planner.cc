@@ -5,14 +5,16 @@
 #include <cstdio>
 #include <limits>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "thex/base/error.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/noise_model.h"
+#include "thex/circuit/refresh.h"
 #include "thex/circuit/working_memory.h"
-#include "thex/ckks/masked_refresh.h"
+#include "thex/ckks/modulus_chain.h"
 #include "thex/ckks/rerandomise.h"
 #include "thex/ckks/serialization.h"
 
@@ -20,57 +22,25 @@ namespace thex::circuit {
 namespace {
 
 constexpr int kMaxLogScale = 40;  // more precision than inference can use
-constexpr int kMaxPrimeBits = 50;
-// P is that many bits above the largest digit: the noise of a key switch is then near that of its rounding.
-constexpr int kKeySwitchMargin = 2;
 
-// A lowest prime of `first` bits, `depth` of the scale's, `alpha` of them in a digit; none when that is above the
-// table.
-std::optional<ckks::ContextSpec> chain_of(int log_n, ckks::Level depth, int alpha, int scale, int first) {
-  const int digit = first + (alpha - 1) * scale;
-  const int special_count = (digit + kKeySwitchMargin + ring::kFastPrimeBits - 1) / ring::kFastPrimeBits;
-  const int special_bits = std::max(30 * special_count, digit + kKeySwitchMargin);
-  // A prime "of b bits" may lie just above 2^b: leave a fraction of a bit.
-  if (first + depth.number() * scale + special_bits + 0.01 > ckks::max_log_qp_128(log_n)) return std::nullopt;
-  ckks::ContextSpec chain{.log_n = log_n,
-                          .q_bits = std::vector<int>(depth.limbs(), scale),
-                          .p_bits = {},
-                          .digit_limbs = static_cast<std::size_t>(alpha),
-                          .log_scale = scale};
-  chain.q_bits[0] = first;
-  for (int i = 0; i < special_count; ++i) chain.p_bits.push_back((special_bits + i) / special_count);
-  return chain;
-}
-
-// The modulus chains for a depth in one ring: for every number of primes in a digit, the one with the largest scale
-// that fits under the 128-bit table, and with what is left in the lowest prime: values larger than the largest expected
-// one still decrypt. Empty when a scale of 2^min_log_scale does not fit.
+// The modulus chains for a depth in one ring (ckks/modulus_chain.h). Empty when a scale of 2^min_log_scale does not
+// fit.
 std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, int min_log_scale, double max_value) {
   const int integer_bits =
       static_cast<int>(std::ceil(std::log2(std::max(2.0, max_value)))) + 2;  // sign and one bit of margin
-  std::vector<ckks::ContextSpec> all;
-  for (int alpha = 1; alpha <= depth.number() + 1; ++alpha) {
-    const int largest = std::max(min_log_scale, std::min(kMaxLogScale, ring::kFastPrimeBits - integer_bits));
-    for (int scale = std::min(largest, kMaxPrimeBits - integer_bits); scale >= min_log_scale; --scale) {
-      const auto chain = chain_of(log_n, depth, alpha, scale, scale + integer_bits);
-      if (!chain) continue;
-      all.push_back(*chain);
-      for (int first = scale + integer_bits + 1; first <= ring::kFastPrimeBits; ++first) {
-        const auto wider = chain_of(log_n, depth, alpha, scale, first);
-        if (wider && wider->p_bits.size() == chain->p_bits.size()) all.back() = *wider;
-      }
-      break;  // the largest scale that fits
-    }
-  }
-  return all;
+  return ckks::modulus_chains({.log_n = log_n,
+                               .depth = depth,
+                               .integer_bits = integer_bits,
+                               .min_log_scale = min_log_scale,
+                               .max_log_scale = kMaxLogScale});
 }
 
 // What a run sends, and the memory that it takes.
 void account_run(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
   for (std::size_t step = 0; step <= program.steps.size(); ++step) {
-    for (const Travelling& t : to_client(context, program, plan, step))
+    for (const Travelling& t : to_client(program, step))
       plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
-    for (const Travelling& t : to_server(context, program, plan, step))
+    for (const Travelling& t : to_server(program, plan, step))
       plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
   }
   const WorkingMemory memory = working_memory(program, make_task_graph(program, plan), context.spec());
@@ -101,17 +71,13 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
   }
 }
 
-bool refreshes(const Program& program) {
-  return std::ranges::any_of(program.steps, [](const ClientStep& step) { return !step.refreshed.empty(); });
-}
-
-// The highest level of what the server re-randomises before it sends it; -1: nothing.
+// The highest level of what the server re-randomises before it sends it; -1: nothing. Results are, where they are
+// flooded.
 ckks::Level level_of_sent(const std::vector<Program>& programs, const PlannerOptions& options) {
   ckks::Level level = options.flood_deviation > 0 ? 0 : -1;
-  for (const Program& program : programs) {
-    if (program.steps.size() > 1) level = std::max<ckks::Level>(level, 0);
-    if (refreshes(program)) level = std::max(level, ckks::kRefreshLevel);
-  }
+  for (const Program& program : programs)
+    for (std::size_t step = 1; step < program.steps.size(); ++step)
+      for (const Travelling& t : to_client(program, step)) level = std::max(level, t.level);
   return level;
 }
 
@@ -131,7 +97,12 @@ bool require_zero(const ckks::ContextSpec& chain, ckks::Level level, ckks::KeyRe
 
 void plan_hiding(Plan& plan, const PlannerOptions& options) {
   const ckks::Context& context = *plan.context;
-  if (std::ranges::any_of(plan.programs, refreshes)) ckks::refresh_mask_bits(context);
+  for (const Program& program : plan.programs) {
+    std::set<RefreshMethod> methods;
+    for (const Node& node : program.nodes)
+      if (node.op == Op::refresh) methods.insert(node.refresh);
+    for (const RefreshMethod method : methods) require_refreshable(context, method);
+  }
   if (!(options.flood_deviation > 0)) return;
   const std::size_t available = ckks::zero_encryptions(context, plan.keys, 0);
   for (std::size_t i = 0; i < plan.programs.size(); ++i)

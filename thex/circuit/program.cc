@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "thex/base/error.h"
+#include "thex/circuit/refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -35,8 +36,8 @@ const char* name_of(Op op) {
       return "weighted_sum";
     case Op::product_sum:
       return "product_sum";
-    case Op::refreshed:
-      return "refreshed";
+    case Op::refresh:
+      return "refresh";
     case Op::subtract:
       return "subtract";
     case Op::multiply_integer:
@@ -116,7 +117,7 @@ Value Builder::push(Node node) {
   int depth = 0;
   for (NodeId input : node.inputs) {
     if (input >= program_.nodes.size()) misuse(label_, "operand is not a value of this program");
-    if (node.op != Op::refreshed) depth = std::max(depth, depths_[input]);
+    if (!starts_chain(node)) depth = std::max(depth, depths_[input]);
   }
   depth += consumed_levels(node.op);
   if (depth > limits_.depth)
@@ -254,7 +255,7 @@ std::vector<Value> Builder::client_step(StepLabel label, std::span<const Value> 
     step.outputs.push_back(fresh.back().id());
   }
   for (std::size_t i = 0; i < refresh.size(); ++i) {
-    fresh.push_back(push({.op = Op::refreshed, .step = program_.steps.size(), .output = i}, {refresh[i]}));
+    fresh.push_back(push({.op = Op::refresh, .step = program_.steps.size(), .output = i}, {refresh[i]}));
     step.refreshed.push_back(fresh.back().id());
   }
   step.sources = std::move(sources);

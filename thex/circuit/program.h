@@ -43,20 +43,24 @@ struct PlainVector {
 };
 
 enum class Op {
-  fresh,         // encrypted by the client: output `output` of client step `step`
-  rotate,        // slot i of the result is slot i + steps of the input
-  add,           // inputs[0] + inputs[1]
-  add_plain,     // inputs[0] + plains[0]
-  weighted_sum,  // sum_k inputs[k] * plains[k], one rescale: one level
-  product_sum,   // sum_k inputs[2k] * inputs[2k+1], one relinearisation, one rescale: one level
-  refreshed,  // inputs[0] with new levels, through the client under a mask (ckks/masked_refresh.h): output `output` of
-              // step `step`
-  subtract,   // inputs[0] - inputs[1]
+  fresh,             // encrypted by the client: output `output` of client step `step`
+  rotate,            // slot i of the result is slot i + steps of the input
+  add,               // inputs[0] + inputs[1]
+  add_plain,         // inputs[0] + plains[0]
+  weighted_sum,      // sum_k inputs[k] * plains[k], one rescale: one level
+  product_sum,       // sum_k inputs[2k] * inputs[2k+1], one relinearisation, one rescale: one level
+  refresh,           // inputs[0] with new levels, by Node::refresh
+  subtract,          // inputs[0] - inputs[1]
   multiply_integer,  // factor * inputs[0]: exact, and takes no level
   multiply_i,        // inputs[0] times the imaginary unit: exact, no level. Slots are complex from here ..
   conjugate,         // the complex conjugate of inputs[0]
   twice_real,        // .. to here: inputs[1] is the conjugate of inputs[0]; 2 Re
   twice_imaginary,   // and 2 Im
+};
+
+// How a value gets new levels; refresh.h says what each way asks for.
+enum class RefreshMethod {
+  masked_round,  // by the client, under a mask (ckks/masked_refresh.h): output `output` of step `step`
 };
 
 // Places in Program::nodes and Program::plains; kNoId is in neither.
@@ -90,8 +94,9 @@ struct Node {
   std::span<const PlainId> plains{};
   int steps = 0;                     // rotate
   int factor = 1;                    // multiply_integer
-  std::size_t step = 0, output = 0;  // fresh, refreshed
-  std::string_view label{};          // "layer0.query": for errors and profiles
+  std::size_t step = 0, output = 0;  // what the client encrypts
+  RefreshMethod refresh = RefreshMethod::masked_round;
+  std::string_view label{};  // "layer0.query": for errors and profiles
   Magnitudes assumed{};
 };
 
@@ -103,8 +108,8 @@ enum class ClientFunction {
 
 // One turn of the client. Step 0 has no ciphertexts to decrypt: its single input vector is the embedding matrix in
 // clear (token * hidden + column; in a batch one padded matrix after the other). Every later step decrypts `inputs`,
-// applies its function to each slot and re-encrypts as `sources` say. `refreshed` values travel along in the same
-// messages under a mask: the client re-encrypts what it cannot read.
+// applies its function to each slot and re-encrypts as `sources` say. Values that are refreshed in a masked round
+// travel along in the same messages: the client re-encrypts what it cannot read.
 struct ClientStep {
   std::string label;
   std::vector<NodeId> inputs;
@@ -112,7 +117,7 @@ struct ClientStep {
   // Per output: `slots` entries, or in step 0 twice as many, the real parts of a pair and then its imaginary ones.
   // Pairs are encrypted halved: their twice_parts() are what the sources say.
   std::vector<SlotSources> sources;
-  std::vector<NodeId> refreshed;  // refreshed nodes
+  std::vector<NodeId> refreshed;  // refresh nodes
   ClientFunction function = ClientFunction::relu;
   std::size_t values = 0;  // numbers (not slots) that the client sees in this step
 };
@@ -241,8 +246,8 @@ class Builder {
   void fuse(FusedTransform transform);
 
   // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
-  // then one per element of `refresh`: the same values with new levels. A refreshed value may only be used in weighted
-  // sums, rotated or not (its scale is not the canonical one).
+  // then one per element of `refresh`: the same values with new levels, by a masked round. They may only be used in
+  // weighted sums, rotated or not (RefreshRule::keeps_scale).
   std::vector<Value> client_step(StepLabel label, std::span<const Value> inputs, std::vector<SlotSources> sources,
                                  std::size_t values, std::span<const Value> refresh = {},
                                  ClientFunction function = ClientFunction::relu);

@@ -6,7 +6,8 @@
 #include <tuple>
 #include <utility>
 
-#include "thex/ckks/masked_refresh.h"
+#include "thex/circuit/levels.h"
+#include "thex/circuit/refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -32,7 +33,7 @@ class GraphBuilder {
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
       const Node& node = program_.nodes[id];
       const Fusion::Item item = graph_.fusion.nodes[id];
-      if (node.op == Op::fresh || node.op == Op::refreshed) {
+      if (comes_from_client(node)) {
         while (graph_.from_client.size() <= node.step) add_client_step(graph_.from_client.size());
       } else if (item.how == Fusion::How::transform) {
         if (task_of_group_[item.index] == kNone) add_group(item.index);
@@ -83,18 +84,14 @@ class GraphBuilder {
 
   // The client's answers follow each other, whatever else goes on.
   void add_client_step(std::size_t step) {
-    const ClientStep& s = program_.steps[step];
     std::vector<std::size_t> after;
     if (step > 0) {
       Task out{.kind = Kind::to_client, .index = step};
-      for (const NodeId input : s.inputs) out.reads.push_back(at_level(input, 0, false, -1));
-      for (const NodeId refreshed : s.refreshed)
-        out.reads.push_back(at_level(program_.nodes[refreshed].inputs[0], ckks::kRefreshLevel, false, -1));
+      for (const Travelling& t : to_client(program_, step)) out.reads.push_back(at_level(t.node, t.level, false, -1));
       after.push_back(add(std::move(out), -1, {graph_.from_client[step - 1]}));
     }
     Task in{.kind = Kind::from_client, .index = step};
-    for (const NodeId output : s.outputs) in.writes.push_back(output);
-    for (const NodeId refreshed : s.refreshed) in.writes.push_back(refreshed);
+    for (const Travelling& t : to_server(program_, plan_, step)) in.writes.push_back(t.node);
     graph_.from_client.push_back(add(std::move(in), -1, std::move(after)));
   }
 
@@ -122,11 +119,11 @@ class GraphBuilder {
 
   void add_node(std::size_t id) {
     const Node& node = program_.nodes[id];
-    const ckks::Level level = plan_.level[id] + consumed_levels(node.op);
+    const ckks::Level level = input_level(node, plan_.level[id]);
     Task task{.kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : node.inputs)
-      task.reads.push_back(at_level(input, level, node.op == Op::weighted_sum || keeps_refresh_scale(program_, input),
-                                    plan_.urgency[id]));
+      task.reads.push_back(
+          at_level(input, level, node.op == Op::weighted_sum || keeps_scale(program_, input), plan_.urgency[id]));
     std::vector<std::size_t> after;
     if (node.op == Op::rotate && rotations_of_.at({node.inputs[0], plan_.level[id]}) > 1) {
       const auto [digits, maker] = digits_of(task.reads[0], node.inputs[0], level, plan_.urgency[id]);

@@ -32,9 +32,9 @@ void check_period(const char* operation, const Context& context, std::size_t per
 
 void check_hiding(const char* operation, const Context& context, const AnswerHiding& hiding) {
   check_period(operation, context, hiding.period);
-  if (hiding.flooding_bits < 0 || hiding.flooding_bits > 50 || hiding.flooding_bits + 2 > log_q0(context))
-    refuse(operation,
-           "2^" + std::to_string(hiding.flooding_bits) + " of noise; expected 0..50 and less than a quarter of q_0");
+  if (hiding.flooding_bits < 0 || hiding.flooding_bits > kMaxFloodingBits || hiding.flooding_bits + 2 > log_q0(context))
+    refuse(operation, "2^" + std::to_string(hiding.flooding_bits) + " of noise; expected 0.." +
+                          std::to_string(kMaxFloodingBits) + " and less than a quarter of q_0");
 }
 
 double flood_deviation(double scale, const AnswerHiding& hiding) {
@@ -57,7 +57,7 @@ AnswerHiding plan_answer_hiding(const Context& context, double scale, std::size_
   if (!(smallest <= deviation))
     refuse(kName, "a flood of one bit has deviation 2^" + std::to_string(std::log2(smallest)) + ", above 2^" +
                       std::to_string(std::log2(deviation)));
-  const double room = std::min(50.0, log_q0(context) - 2);
+  const double room = std::min<double>(kMaxFloodingBits, log_q0(context) - 2);
   hiding.flooding_bits = static_cast<int>(std::floor(std::min(room, std::log2(deviation / smallest))));
   hiding.zeros = std::min(zeros_needed(context, hiding), available);
   return hiding;

@@ -9,9 +9,11 @@
 
 namespace thex::ckks {
 
+inline constexpr int kMaxFloodingBits = ring::kMaxPrimeBits;
+
 struct AnswerHiding {
   std::size_t period = 0;  // P, a power of two up to the number of slots
-  int flooding_bits = 0;   // k, 0 .. 50, with 2^(k+2) <= q_0
+  int flooding_bits = 0;   // k, 0 .. kMaxFloodingBits, with 2^(k+2) <= q_0
   std::size_t zeros = 1;   // encryptions of zero (rerandomise.h)
 
   friend bool operator==(const AnswerHiding&, const AnswerHiding&) = default;

@@ -27,8 +27,8 @@ namespace thex::ckks {
 
 struct ContextSpec {
   int log_n = 14;               // ring dimension N = 2^log_n, 12..16
-  std::vector<int> q_bits;      // sizes of q_0 .. q_L, at most 50
-  std::vector<int> p_bits;      // sizes of the special primes, at least one, at most 50
+  std::vector<int> q_bits;      // sizes of q_0 .. q_L, at most ring::kMaxPrimeBits
+  std::vector<int> p_bits;      // sizes of the special primes, at least one, at most that
   std::size_t digit_limbs = 1;  // alpha: chain primes in one digit; each digit's product must stay below P
   int log_scale = 36;           // scale of level L is 2^log_scale exactly
 

@@ -134,10 +134,11 @@ EvaluationRun Evaluation::simulate() const {
   parallel_for(examples_.size(), threads_, [&](std::size_t i) {
     const text::Encoding& e = encodings_[i].tokens;
     const int tokens = static_cast<int>(e.ids.size());
-    const std::size_t bucket = plan.bucket_for(tokens);
-    const circuit::NoiseModel noise{plan.plan.context.get(), &plan.plan.program_plans[bucket], i};
+    const std::size_t bucket = plan.program_for(tokens);
+    const circuit::NoiseModel noise{plan.circuits.context.get(), &plan.circuits.program_plans[bucket], i};
     run.logits[i] =
-        circuit::run_clear(plan.plan.programs[bucket], model::embed(*model_, e.ids, e.type_ids), tokens, noise).logits;
+        circuit::run_clear(plan.circuits.programs[bucket], model::embed(*model_, e.ids, e.type_ids), tokens, noise)
+            .logits;
     if (const double flood = plan.flood_deviation(bucket); flood > 0) {
       std::mt19937_64 engine(i);
       std::normal_distribution<double> normal(0, flood);

@@ -30,9 +30,9 @@ struct Options {
   bool json = false, simulate = false, steps = false;
 };
 
-Json steps_json(const circuit::Plan& plan, std::size_t bucket) {
+Json steps_json(const circuit::Plan& plan, std::size_t program) {
   Json all = Json::array();
-  for (const circuit::StepCost& s : circuit::step_costs(plan.programs[bucket], plan.program_plans[bucket], plan.spec))
+  for (const circuit::StepCost& s : circuit::step_costs(plan.programs[program], plan.program_plans[program], plan.spec))
     all.push_back({{"step", s.label},
                    {"level", s.level.number()},
                    {"rotations", s.rotations},
@@ -47,7 +47,7 @@ Json hex_or_null(const std::optional<model::Digest>& digest) { return digest ? J
 // Of the model as a whole; nothing when the folder holds only a part of it, or has no plan yet.
 std::optional<model::Digest> whole_digest(const encoder::InferencePlan* plan, const model::ModelDigests& digests) {
   if (plan == nullptr || !digests.complete()) return std::nullopt;
-  return model::model_digest(plan->fingerprint(), digests);
+  return model::model_digest(plan->fingerprint, digests);
 }
 
 Json digests_json(const model::ModelDigests& digests) {
@@ -97,20 +97,20 @@ void simulate_precision(encoder::InferencePlan& plan, int hidden) {
     const auto [tokens, sentences] = plan.shapes[i];
     std::vector<double> embeddings(static_cast<std::size_t>(tokens * sentences) * static_cast<std::size_t>(hidden));
     for (double& x : embeddings) x = normal(engine);
-    circuit::ProgramPlan& levels = plan.plan.program_plans[i];
-    const circuit::NoiseModel noise{plan.plan.context.get(), &levels, i};
-    levels.result_bits = circuit::simulate_noise(plan.plan.programs[i], noise, embeddings,
+    circuit::ProgramPlan& levels = plan.circuits.program_plans[i];
+    const circuit::NoiseModel noise{plan.circuits.context.get(), &levels, i};
+    levels.result_bits = circuit::simulate_noise(plan.circuits.programs[i], noise, embeddings,
                                                  std::vector<int>(static_cast<std::size_t>(sentences), tokens), kRuns)
                              .result_bits();
   });
 }
 
 Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrated) {
-  const circuit::Plan& p = plan.plan;
+  const circuit::Plan& p = plan.circuits;
   const ckks::ContextSpec& spec = p.spec;
   Json json;
   json["protocol"] = name_of(plan.protocol);
-  json["plan"] = plan.fingerprint();
+  json["plan"] = plan.fingerprint;
   json["rounds"] = plan.rounds;
   json["security_bits"] = p.context->security_bits();
   json["security_model"] = "classical";
@@ -165,7 +165,7 @@ void print_steps(const encoder::InferencePlan& plan) {
     std::cout << fmt::format("\n{:<28}  level  rotations  products by weights  by ciphertexts  est. s\n",
                              encoder::to_string(plan.shapes[i]));
     for (const circuit::StepCost& s :
-         circuit::step_costs(plan.plan.programs[i], plan.plan.program_plans[i], plan.plan.spec))
+         circuit::step_costs(plan.circuits.programs[i], plan.circuits.program_plans[i], plan.circuits.spec))
       std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level.number(),
                                s.rotations, s.plain_products, s.ciphertext_products, s.seconds);
   }
@@ -187,7 +187,7 @@ void print_hiding(const encoder::InferencePlan& plan) {
   for (std::size_t i = 0; i < plan.shapes.size(); ++i)
     std::cout << fmt::format("{:>6}  {:>7}  {:>6}  {:>9.0f}\n", column(plan.shapes[i]),
                              fmt::format("2^{:.1f}", std::log2(plan.flood_deviation(i))),
-                             plan.plan.program_plans[i].hiding->period, *plan.exposed_bits(i));
+                             plan.circuits.program_plans[i].hiding->period, *plan.exposed_bits(i));
 }
 
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
@@ -200,10 +200,10 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
     std::cout << "          a plain BERT: make it HE-friendly with 'thex convert' before it can be served\n";
     return;
   }
-  const circuit::Plan& p = plan->plan;
+  const circuit::Plan& p = plan->circuits;
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
   std::cout << fmt::format("protocol  {}, {}; plan {}\n", name_of(plan->protocol), encoder::rounds_text(plan->rounds),
-                           plan->fingerprint());
+                           plan->fingerprint);
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),

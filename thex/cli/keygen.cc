@@ -36,8 +36,8 @@ void run(const Options& o) {
   if (o.json) {
     Json json;
     json["folder"] = folder.string();
-    json["plan"] = plan.fingerprint();
-    json["security_bits"] = plan.plan.context->security_bits();
+    json["plan"] = plan.fingerprint;
+    json["security_bits"] = plan.circuits.context->security_bits();
     json["secret_key"] = (folder / "secret.key").string();
     json["evaluation_keys"] = (folder / "eval.keys").string();
     json["evaluation_key_bytes"] = size;
@@ -48,7 +48,7 @@ void run(const Options& o) {
     std::cout << fmt::format(
         "{}  keep it secret\n{}  {} for the server, sent once\nplan {}, {} bits (classical), {:.2f} s\n",
         printable((folder / "secret.key").string()), printable((folder / "eval.keys").string()),
-        megabytes(static_cast<double>(size)), plan.fingerprint(), plan.plan.context->security_bits(), seconds);
+        megabytes(static_cast<double>(size)), plan.fingerprint, plan.circuits.context->security_bits(), seconds);
   }
 }
 

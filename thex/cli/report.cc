@@ -78,7 +78,7 @@ Json to_json(const client::Answer& r, const Query& query, const client::ClientMo
   json["task"] = model::name_of(config.task);
   add_outcome(json, r, query, config);
   json["protocol"] = name_of(model.plan.protocol);
-  json["security_bits"] = model.plan.plan.context->security_bits();
+  json["security_bits"] = model.plan.circuits.context->security_bits();
   json["security_model"] = "classical";
   json["tokens"] = r.tokens;
   json["padded_tokens"] = r.bucket;
@@ -103,7 +103,7 @@ std::string result_line(const client::Answer& r, const Query& query, const clien
 }
 
 std::string result_details(const client::Answer& r, const client::ClientModel& model) {
-  const ckks::Context& context = *model.plan.plan.context;
+  const ckks::Context& context = *model.plan.circuits.context;
   const client::PhaseTimes& t = r.seconds;
   std::string out;
   if (r.sentences > 1) out += fmt::format("  batch     {} texts in one query, of which this is\n", r.sentences);

@@ -136,7 +136,7 @@ void serve(const Options& o) {
   auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
   options.parts = thex::model::model_digests(*model, nullptr, folder);
   thex::server::Service service(model, o.model.max_tokens, options);
-  for (const int tokens : o.prepare) service.prepare(service.plan().bucket_for(tokens));
+  for (const int tokens : o.prepare) service.prepare(service.plan().program_for(tokens));
   const SignalWatch watch(server);
 
   if (o.json) {
@@ -149,8 +149,8 @@ void serve(const Options& o) {
     std::cout << "listening on " << server.address() << std::endl;
   }
   log->info("{}: plan {}, up to {} tokens, {} threads; {} MB of memory for clients, {} MB of it for keys",
-            thex::printable(folder.string()), service.plan().fingerprint(), service.plan().max_tokens(),
-            options.threads, options.limits.memory >> 20, options.limits.key_memory >> 20);
+            thex::printable(folder.string()), service.plan().fingerprint, service.plan().max_tokens(), options.threads,
+            options.limits.memory >> 20, options.limits.key_memory >> 20);
   server.serve(service, {.workers = o.max_queries, .stop_grace = std::chrono::seconds(o.stop_grace)});
 
   const auto s = service.statistics();

@@ -20,12 +20,12 @@ struct Bucket {
 std::vector<Bucket> buckets_of(const encoder::InferencePlan& plan) {
   std::vector<Bucket> buckets(plan.bucket_count());
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
-    const double seconds = plan.plan.program_plans[i].estimated_seconds;
+    const double seconds = plan.circuits.program_plans[i].estimated_seconds;
     if (i < buckets.size()) {
       buckets[i].single = seconds;
       continue;
     }
-    Bucket& bucket = buckets[plan.bucket_for(plan.shapes[i].tokens)];
+    Bucket& bucket = buckets[plan.program_for(plan.shapes[i].tokens)];
     bucket.places = static_cast<std::size_t>(plan.shapes[i].sentences);
     bucket.batch = seconds;
   }
@@ -37,7 +37,7 @@ std::vector<Bucket> buckets_of(const encoder::InferencePlan& plan) {
 std::vector<std::vector<std::size_t>> make_batches(const encoder::InferencePlan& plan, std::span<const int> lengths) {
   const std::vector<Bucket> buckets = buckets_of(plan);
   std::vector<std::vector<std::size_t>> waiting(buckets.size()), queries;
-  for (std::size_t i = 0; i < lengths.size(); ++i) waiting[plan.bucket_for(lengths[i])].push_back(i);
+  for (std::size_t i = 0; i < lengths.size(); ++i) waiting[plan.program_for(lengths[i])].push_back(i);
   for (std::size_t b = 0; b < buckets.size(); ++b) {
     const Bucket& bucket = buckets[b];
     const std::vector<std::size_t>& list = waiting[b];

@@ -17,8 +17,8 @@ encoder::InferencePlan plan_with(const std::vector<double>& seconds) {
   encoder::InferencePlan plan;
   plan.shapes = {{16}, {32}, {64}, {16, 4}, {32, 2}};
   for (const double s : seconds) {
-    plan.plan.program_plans.emplace_back();
-    plan.plan.program_plans.back().estimated_seconds = s;
+    plan.circuits.program_plans.emplace_back();
+    plan.circuits.program_plans.back().estimated_seconds = s;
   }
   return plan;
 }
@@ -49,7 +49,7 @@ TEST(Batches, EverySentenceIsInOneThatHoldsIt) {
     for (const auto& query : make_batches(plan, lengths)) {
       int longest = 0;
       for (const std::size_t i : query) ++seen[i], longest = std::max(longest, lengths[i]);
-      EXPECT_NO_THROW(plan.batch_for(query.size(), longest));
+      EXPECT_NO_THROW(plan.batch_program_for(query.size(), longest));
     }
     EXPECT_EQ(seen, std::vector<int>(lengths.size(), 1));
   }

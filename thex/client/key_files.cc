@@ -157,7 +157,7 @@ ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& f
   const fs::path evaluation = folder / (replacing ? kStaged : "eval.keys");
   write_file_atomically(evaluation, fresh.evaluation_keys, 0600);
   std::string file = encode_secret_file(
-      {protocol::fingerprint(plan), plan.plan.context->fingerprint(), fresh.secret.seed(), fresh.fingerprint});
+      {protocol::fingerprint(plan), plan.circuits.context->fingerprint(), fresh.secret.seed(), fresh.fingerprint});
   const Wiper wiper(file);
   write_file_atomically(folder / "secret.key", file, 0600);
   if (replacing) {
@@ -192,14 +192,14 @@ ClientKeys load_keys(const encoder::InferencePlan& plan, const fs::path& folder)
   std::string bytes = read_file(path, 4096);
   const Wiper wiper(bytes);
   const SecretFile file = parse_secret_file(bytes, path);
-  if (file.plan != protocol::fingerprint(plan) || file.ring != plan.plan.context->fingerprint()) {
+  if (file.plan != protocol::fingerprint(plan) || file.ring != plan.circuits.context->fingerprint()) {
     throw Error(ErrorCode::keys,
                 fmt::format("{} belongs to another model, --max-tokens or version of thex (plan {}, this one is {}); "
                             "make keys for this one with 'thex keygen -o ANOTHER_FOLDER', or replace these with "
                             "--force",
-                            path.string(), hex(file.plan), plan.fingerprint()));
+                            path.string(), hex(file.plan), plan.fingerprint));
   }
-  return with_source(ckks::secret::SecretKey::from_seed(plan.plan.context, file.seed), file.keys, plan, folder);
+  return with_source(ckks::secret::SecretKey::from_seed(plan.circuits.context, file.seed), file.keys, plan, folder);
 }
 
 KeysAndOrigin load_or_generate_keys(const encoder::InferencePlan& plan, const fs::path& folder, const Notice& notice) {
@@ -220,7 +220,7 @@ fs::path default_key_folder(const encoder::InferencePlan& plan) {
   } else {
     throw Error(ErrorCode::usage, "neither THEX_HOME nor HOME is set: name the key folder with --keys");
   }
-  return base / "keys" / plan.fingerprint();
+  return base / "keys" / plan.fingerprint;
 }
 
 }  // namespace thex::client

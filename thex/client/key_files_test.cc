@@ -136,7 +136,7 @@ TEST_F(KeyFiles, TruncatedOrChangedEvaluationKeys) {
 
 TEST_F(KeyFiles, KeysOfAnotherModel) {
   const encoder::InferencePlan other = plan_of(4000);
-  ASSERT_NE(other.fingerprint(), plan_->fingerprint());
+  ASSERT_NE(other.fingerprint, plan_->fingerprint);
   generate_keys(other, keys_, false);
   const std::string message = error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); });
   EXPECT_NE(message.find("another model"), std::string::npos) << message;
@@ -156,7 +156,7 @@ TEST_F(KeyFiles, KeysOfAnotherVersionsDigestAreRefusedAndMadeAgain) {
   for (const std::string& message : {error_of(ErrorCode::keys, [&] { load_keys(*plan_, keys_); }),
                                      error_of(ErrorCode::keys, [&] { load_or_generate_keys(*plan_, keys_); })}) {
     for (const std::string& part : {std::string("another model, --max-tokens or version of thex"),
-                                    std::string("thex keygen"), std::string("--force"), plan_->fingerprint()})
+                                    std::string("thex keygen"), std::string("--force"), plan_->fingerprint})
       EXPECT_NE(message.find(part), std::string::npos) << message;
   }
   EXPECT_EQ(read("secret.key"), bytes) << "nothing is lost";
@@ -295,10 +295,10 @@ TEST_F(KeyFiles, WhoWaitsForALockIsToldForWhom) {
 
 TEST_F(KeyFiles, DefaultFolder) {
   ::setenv("THEX_HOME", "/somewhere", 1);
-  EXPECT_EQ(default_key_folder(*plan_), "/somewhere/keys/" + plan_->fingerprint());
+  EXPECT_EQ(default_key_folder(*plan_), "/somewhere/keys/" + plan_->fingerprint);
   ::unsetenv("THEX_HOME");
   ::setenv("HOME", "/home/me", 1);
-  EXPECT_EQ(default_key_folder(*plan_), "/home/me/.thex/keys/" + plan_->fingerprint());
+  EXPECT_EQ(default_key_folder(*plan_), "/home/me/.thex/keys/" + plan_->fingerprint);
 }
 
 }  // namespace

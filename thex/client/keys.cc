@@ -9,9 +9,9 @@ namespace thex::client {
 
 FreshKeys make_fresh_keys(const encoder::InferencePlan& plan) {
   ring::Prng prng;
-  ckks::secret::SecretKey secret = ckks::secret::SecretKey::generate(plan.plan.context, prng);
+  ckks::secret::SecretKey secret = ckks::secret::SecretKey::generate(plan.circuits.context, prng);
   ckks::Bytes bytes =
-      ckks::serialize(*plan.plan.context, ckks::secret::make_evaluation_keys(secret, plan.plan.keys, prng));
+      ckks::serialize(*plan.circuits.context, ckks::secret::make_evaluation_keys(secret, plan.circuits.keys, prng));
   const protocol::KeyFingerprint fingerprint = protocol::fingerprint(bytes);
   return {std::move(secret), fingerprint, std::move(bytes)};
 }

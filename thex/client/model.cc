@@ -10,13 +10,13 @@ namespace thex::client {
 text::Encoding ClientModel::encode(std::string_view text, std::optional<std::string_view> pair) const {
   if (pair) model::require_pairs(model.config);
   text::Encoding encoding = tokenizer.encode(text, pair, std::numeric_limits<int>::max());
-  plan.bucket_for(static_cast<int>(encoding.ids.size()));
+  plan.program_for(static_cast<int>(encoding.ids.size()));
   return encoding;
 }
 
 text::Encoding ClientModel::encode_words(std::span<const std::string> words) const {
   text::Encoding encoding = tokenizer.encode_words(words, std::numeric_limits<int>::max());
-  plan.bucket_for(static_cast<int>(encoding.ids.size()));
+  plan.program_for(static_cast<int>(encoding.ids.size()));
   return encoding;
 }
 

@@ -41,9 +41,9 @@ ClientQuery::ClientQuery(const ClientModel& model, const ClientKeys& keys, std::
     : model_(model),
       threads_(threads),
       lengths_(lengths_of(sentences)),
-      program_(model.plan.batch_for(sentences.size(), *std::max_element(lengths_.begin(), lengths_.end()))),
+      program_(model.plan.batch_program_for(sentences.size(), *std::max_element(lengths_.begin(), lengths_.end()))),
       places_(padded(lengths_, model.plan.shapes[program_])),
-      turn_(model.plan.plan, program_, keys.secret, places_, threads) {
+      turn_(model.plan.circuits, program_, keys.secret, places_, threads) {
   const Time start = Clock::now();
   const encoder::QueryShape& shape = model.plan.shapes[program_];
   const std::size_t stride =
@@ -66,21 +66,21 @@ Message ClientQuery::pack(MessageType type, std::size_t index,
                           std::span<const ckks::SeededCiphertext> ciphertexts) const {
   std::vector<Bytes> bytes(ciphertexts.size());
   parallel_for(bytes.size(), threads_,
-               [&](std::size_t i) { bytes[i] = ckks::serialize(*model_.plan.plan.context, ciphertexts[i]); });
+               [&](std::size_t i) { bytes[i] = ckks::serialize(*model_.plan.circuits.context, ciphertexts[i]); });
   return {type, encode(protocol::CiphertextsHead{static_cast<std::uint32_t>(index),
                                                  static_cast<std::uint32_t>(bytes.size()), 0},
                        bytes)};
 }
 
 protocol::Expected ClientQuery::expected() const {
-  const bool last = step_ == model_.plan.plan.programs[program_].steps.size();
+  const bool last = step_ == model_.plan.circuits.programs[program_].steps.size();
   return {last ? MessageType::result : MessageType::step,
           protocol::message_bytes(protocol::step_sizes(model_.plan, program_, step_))};
 }
 
 std::optional<Message> ClientQuery::take(const Message& message) {
   const Time start = Clock::now();
-  const std::size_t steps = model_.plan.plan.programs[program_].steps.size();
+  const std::size_t steps = model_.plan.circuits.programs[program_].steps.size();
   if (step_ > steps) throw Error(ErrorCode::usage, "the query has been answered already");
   const protocol::Expected wanted = expected();
   protocol::check_expected(message.type, message.payload.size(), std::span(&wanted, 1));
@@ -90,7 +90,7 @@ std::optional<Message> ClientQuery::take(const Message& message) {
     throw Error(ErrorCode::protocol, fmt::format("the server sent step {}, expected {}", head.index, step_));
   std::vector<ckks::Ciphertext> received(views.size());
   parallel_for(views.size(), threads_,
-               [&](std::size_t i) { received[i] = ckks::parse_ciphertext(*model_.plan.plan.context, views[i]); });
+               [&](std::size_t i) { received[i] = ckks::parse_ciphertext(*model_.plan.circuits.context, views[i]); });
   seconds_.server += head.seconds;
   std::optional<Message> reply;
   double& phase = step_ == steps ? seconds_.decrypt : seconds_.turns;

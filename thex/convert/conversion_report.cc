@@ -88,7 +88,7 @@ void add_plan(ConversionReport& report, const model::Model& model, const text::T
   try {
     const encoder::InferencePlan plan = encoder::plan_inference(model.config, max_length);
     report.plan = budget_of(plan);
-    report.model_digest = hex(model::model_digest(plan.fingerprint(), digests));
+    report.model_digest = hex(model::model_digest(plan.fingerprint, digests));
     report.unseen->room = plan.largest_value() / model.config.thex->largest_decrypted(protocol);
     log(format("held-out and dev examples reach %.2f times the ranges (%s); decrypted values have room for %.1f times",
                report.unseen->ratio, report.unseen->where.c_str(), report.unseen->room));

@@ -103,7 +103,7 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
     if (score_matrices != attempt.score_matrices) planners[score_matrices].forget_programs();
     score_matrices = attempt.score_matrices;
     try {
-      result.plan = planners[score_matrices].plan(attempt.log_scale);
+      result.circuits = planners[score_matrices].plan(attempt.log_scale);
       break;
     } catch (const circuit::ImprecisePlan&) {
       imprecise = std::current_exception();
@@ -112,12 +112,13 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
       failed = e;
     }
   }
-  if (!result.plan.context && imprecise) std::rethrow_exception(imprecise);
-  if (!result.plan.context) refuse(*failed, protocol);
-  result.shapes = shapes(result.plan.context->slots());
-  if (with_weights) result.plan.programs = build(weights, result.plan.context->slots(), {}, score_matrices);
-  result.rounds = std::max(1, static_cast<int>(result.plan.programs.front().steps.size()) - 1);
+  if (!result.circuits.context && imprecise) std::rethrow_exception(imprecise);
+  if (!result.circuits.context) refuse(*failed, protocol);
+  result.shapes = shapes(result.circuits.context->slots());
+  if (with_weights) result.circuits.programs = build(weights, result.circuits.context->slots(), {}, score_matrices);
+  result.rounds = std::max(1, static_cast<int>(result.circuits.programs.front().steps.size()) - 1);
   result.ledger = make_ledger(config, result);
+  result.fingerprint = fingerprint_of(result);
   return result;
 }
 
@@ -126,24 +127,25 @@ InferencePlan plan(const EncoderWeights& weights, bool with_weights, int max_tok
 std::string rounds_text(int rounds) { return std::to_string(rounds) + (rounds == 1 ? " round" : " rounds"); }
 
 double InferencePlan::largest_value() const {
-  return circuit::largest_result(*plan.context, plan.program_plans.front());
+  return circuit::largest_result(*circuits.context, circuits.program_plans.front());
 }
 
-bool InferencePlan::hides_answers() const { return plan.program_plans.front().hiding.has_value(); }
+bool InferencePlan::hides_answers() const { return circuits.program_plans.front().hiding.has_value(); }
 
 double InferencePlan::flood_deviation(std::size_t program) const {
-  const auto& hiding = plan.program_plans.at(program).hiding;
-  return hiding ? ckks::flood_deviation(plan.context->scale(0), *hiding) : 0;
+  const auto& hiding = circuits.program_plans.at(program).hiding;
+  return hiding ? ckks::flood_deviation(circuits.context->scale(0), *hiding) : 0;
 }
 
 std::optional<double> InferencePlan::exposed_bits(std::size_t program) const {
-  const circuit::ProgramPlan& p = plan.program_plans.at(program);
+  const circuit::ProgramPlan& p = circuits.program_plans.at(program);
   if (!p.hiding) return std::nullopt;
-  return static_cast<double>(plan.programs[program].results.size()) * ckks::exposed_bits(*plan.context, *p.hiding);
+  return static_cast<double>(circuits.programs[program].results.size()) *
+         ckks::exposed_bits(*circuits.context, *p.hiding);
 }
 
 std::optional<double> InferencePlan::logit_bits(std::size_t program) const {
-  const std::optional<double> computed = plan.program_plans.at(program).result_bits;
+  const std::optional<double> computed = circuits.program_plans.at(program).result_bits;
   if (!computed) return std::nullopt;
   return -std::log2(std::hypot(std::exp2(-*computed), flood_deviation(program)));
 }
@@ -151,8 +153,8 @@ std::optional<double> InferencePlan::logit_bits(std::size_t program) const {
 std::optional<double> InferencePlan::flood_bits_above_noise() const {
   if (!hides_answers()) return std::nullopt;
   std::optional<double> least;
-  for (std::size_t i = 0; i < plan.program_plans.size(); ++i) {
-    const std::optional<double> bits = plan.program_plans[i].result_bits;
+  for (std::size_t i = 0; i < circuits.program_plans.size(); ++i) {
+    const std::optional<double> bits = circuits.program_plans[i].result_bits;
     if (!bits) return std::nullopt;
     const double above = *bits + std::log2(flood_deviation(i));
     least = least ? std::min(*least, above) : above;
@@ -171,7 +173,7 @@ std::size_t InferencePlan::bucket_count() const {
 
 int InferencePlan::max_tokens() const { return shapes[bucket_count() - 1].tokens; }
 
-std::size_t InferencePlan::bucket_for(int tokens) const {
+std::size_t InferencePlan::program_for(int tokens) const {
   for (std::size_t i = 0; i < bucket_count(); ++i)
     if (tokens <= shapes[i].tokens) return i;
   throw Error(ErrorCode::input, "the text has " + std::to_string(tokens) +
@@ -179,8 +181,8 @@ std::size_t InferencePlan::bucket_for(int tokens) const {
                                     std::to_string(max_tokens()) + ": shorten it");
 }
 
-std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
-  if (sentences == 1) return bucket_for(tokens);
+std::size_t InferencePlan::batch_program_for(std::size_t sentences, int tokens) const {
+  if (sentences == 1) return program_for(tokens);
   for (std::size_t i = bucket_count(); i < shapes.size(); ++i)
     if (tokens <= shapes[i].tokens && sentences <= static_cast<std::size_t>(shapes[i].sentences)) return i;
   throw Error(ErrorCode::input, "this plan has no batch of " + std::to_string(sentences) + " sentences of up to " +
@@ -189,12 +191,12 @@ std::size_t InferencePlan::batch_for(std::size_t sentences, int tokens) const {
 
 // Every member is named, so that a new one does not compile before somebody has decided whether the other side must
 // know it. Rounds follow from the circuits.
-std::string InferencePlan::fingerprint() const {
-  const auto& [which, queries, circuits, client_rounds, learnt] = *this;
+std::string fingerprint_of(const InferencePlan& plan) {
+  const auto& [protocol, shapes, circuits, rounds, ledger, fingerprint] = plan;
   Hasher hasher("thex plan 2");
   hasher.number(kProtocolRevision);
-  hasher.text(model::name_of(which));
-  hasher.list(queries, [&](const QueryShape& query) {
+  hasher.text(model::name_of(protocol));
+  hasher.list(shapes, [&](const QueryShape& query) {
     const auto& [tokens, sentences] = query;
     hasher.number(tokens);
     hasher.number(sentences);

@@ -36,11 +36,12 @@ std::string to_string(const QueryShape& shape);
 // Everything that client and server agree on before a query: derived from the configuration alone, so both compute it.
 struct InferencePlan {
   model::Protocol protocol = model::Protocol::the_x;
-  // Of each program of `plan`: single sentences, the length buckets ascending, then batches, likewise.
+  // Of each program of `circuits`: single sentences, the length buckets ascending, then batches, likewise.
   std::vector<QueryShape> shapes;
-  circuit::Plan plan;
+  circuit::Plan circuits;
   int rounds = 1;  // messages of the client, the first alone or those that follow it
   std::vector<LedgerEntry> ledger;
+  std::string fingerprint;  // fingerprint_of() of the plan as it was made: it names keys
 
   // Decrypted values beyond it, of either sign, come back as others.
   double largest_value() const;
@@ -57,18 +58,19 @@ struct InferencePlan {
   // a flood or a prediction.
   std::optional<double> flood_bits_above_noise() const;
   // The program of the smallest bucket that holds one sentence of `tokens`; throws Error(input) when none does.
-  std::size_t bucket_for(int tokens) const;
-  // The program of the smallest batch that holds so many sentences of up to `tokens`; bucket_for() of one sentence.
+  std::size_t program_for(int tokens) const;
+  // The program of the smallest batch that holds so many sentences of up to `tokens`; program_for() of one sentence.
   // Throws Error(input) when there is none.
-  std::size_t batch_for(std::size_t sentences, int tokens) const;
+  std::size_t batch_program_for(std::size_t sentences, int tokens) const;
   // Tokens of the largest bucket.
   int max_tokens() const;
   // How many programs are for single sentences; the others are for batches.
   std::size_t bucket_count() const;
-  // 32 hex digits of a hash of everything that decides what client and server do together (circuit/digest.h), the
-  // values of the weights left out: it names keys. Hashes some megabytes: ask once.
-  std::string fingerprint() const;
 };
+
+// 32 hex digits of a hash of everything that decides what client and server do together (circuit/digest.h), the values
+// of the weights left out. Hashes some megabytes: of a plan as it was made, InferencePlan::fingerprint has it.
+std::string fingerprint_of(const InferencePlan& plan);
 
 // Client side: needs config.json only. Throws Error(model) when the model is not HE-friendly or its shape unsupported.
 // `max_tokens`: largest bucket wanted (keys and memory grow with it).

@@ -29,20 +29,20 @@ class Fingerprint : public ::testing::TestWithParam<model::Protocol> {};
 
 TEST_P(Fingerprint, IsTheSameOnBothSidesWhateverTheWeights) {
   const model::ModelConfig config = config_for(GetParam());
-  const std::string client = plan_inference(config, 16).fingerprint();
+  const std::string client = plan_inference(config, 16).fingerprint;
   EXPECT_EQ(client.size(), 32u);
-  EXPECT_EQ(plan_inference(config, 16).fingerprint(), client);
+  EXPECT_EQ(plan_inference(config, 16).fingerprint, client);
   for (const unsigned seed : {1U, 2U}) {
     const auto model = std::make_shared<const model::Model>(support::random_model(config, seed));
-    EXPECT_EQ(plan_inference(model, 16).fingerprint(), client) << "weights of seed " << seed;
+    EXPECT_EQ(plan_inference(model, 16).fingerprint, client) << "weights of seed " << seed;
   }
 }
 
 TEST_P(Fingerprint, ChangesWithWhatIsAgreedOn) {
   const InferencePlan plan = plan_inference(config_for(GetParam()), 16);
-  std::map<std::string, std::string> seen{{plan.fingerprint(), "nothing"}};
+  std::map<std::string, std::string> seen{{plan.fingerprint, "nothing"}};
   const auto expect_new = [&](const InferencePlan& other, const char* what) {
-    const auto [it, inserted] = seen.emplace(other.fingerprint(), what);
+    const auto [it, inserted] = seen.emplace(fingerprint_of(other), what);
     EXPECT_TRUE(inserted) << what << ": the fingerprint is that of: " << it->second;
   };
   const auto changed = [&](const char* what, const std::function<void(InferencePlan&)>& change) {
@@ -55,8 +55,8 @@ TEST_P(Fingerprint, ChangesWithWhatIsAgreedOn) {
   });
   changed("tokens of a query", [](InferencePlan& p) { p.shapes[0].tokens = 17; });
   changed("sentences of a query", [](InferencePlan& p) { p.shapes[0].sentences = 2; });
-  changed("a level", [](InferencePlan& p) { ++p.plan.program_plans[0].level[0]; });
-  changed("a key", [](InferencePlan& p) { p.plan.keys.rotations.erase(p.plan.keys.rotations.begin()); });
+  changed("a level", [](InferencePlan& p) { ++p.circuits.program_plans[0].level[0]; });
+  changed("a key", [](InferencePlan& p) { p.circuits.keys.rotations.erase(p.circuits.keys.rotations.begin()); });
   expect_new(plan_inference(config_for(GetParam()), 32), "longest text");
   expect_new(plan_inference(config_for(GetParam(), 3), 16), "labels");
   expect_new(plan_inference(config_for(GetParam(), 2, 2), 16), "layers");
@@ -73,9 +73,9 @@ TEST_P(Fingerprint, LeavesOutWhatIsNotAgreedOn) {
   const InferencePlan plan = plan_inference(config_for(GetParam()), 16);
   InferencePlan other = plan;
   other.ledger.clear();
-  other.plan.programs[0].nodes[1].label = "other";
-  other.plan.program_plans[0].estimated_seconds = 7;
-  EXPECT_EQ(other.fingerprint(), plan.fingerprint());
+  other.circuits.programs[0].nodes[1].label = "other";
+  other.circuits.program_plans[0].estimated_seconds = 7;
+  EXPECT_EQ(fingerprint_of(other), plan.fingerprint);
 }
 INSTANTIATE_TEST_SUITE_P(Protocols, Fingerprint, ::testing::Values(model::Protocol::one_round, model::Protocol::the_x),
                          [](const auto& of) { return of.param == model::Protocol::the_x ? "TheX" : "OneRound"; });
@@ -100,7 +100,7 @@ TEST(EncoderSteps, EveryNodeHasTheSizesOfItsStep) {
     for (const model::Task task : {model::Task::classification, model::Task::token_classification}) {
       model::ModelConfig config = config_for(row.protocol, 2, 2);
       config.task = task;
-      for (const circuit::Program& program : plan_inference(config, 128).plan.programs) {
+      for (const circuit::Program& program : plan_inference(config, 128).circuits.programs) {
         for (const circuit::Node& node : program.nodes) {
           ASSERT_LT(node.assumed.weight, 1) << node.label;
           if (node.op == circuit::Op::product_sum) {
@@ -139,8 +139,8 @@ TEST(EncoderSteps, SizesFollowTheLayersRanges) {
 }
 
 TEST(FingerprintOfProtocols, Differ) {
-  EXPECT_NE(plan_inference(config_for(model::Protocol::one_round), 16).fingerprint(),
-            plan_inference(config_for(model::Protocol::the_x), 16).fingerprint());
+  EXPECT_NE(plan_inference(config_for(model::Protocol::one_round), 16).fingerprint,
+            plan_inference(config_for(model::Protocol::the_x), 16).fingerprint);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST(PlanLimits, BertBaseIsPlanned) {
   EXPECT_EQ(plan.rounds, 48);
   const circuit::ProgramLimits limits;
   std::size_t nodes = 0, operands = 0, sources = 0;
-  for (const circuit::Program& program : plan.plan.programs) {
+  for (const circuit::Program& program : plan.circuits.programs) {
     nodes += program.nodes.size();
     operands += program.operands;
     // All full layers return the same: what differs is the last one, and the first.

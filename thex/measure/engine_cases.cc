@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "thex/base/error.h"
+#include "thex/ckks/modulus_chain.h"
 #include "thex/measure/fixture.h"
 #include "thex/measure/matrix_cases.h"
 #include "thex/measure/transform_cases.h"
@@ -97,27 +98,15 @@ std::string Case::label() const {
 }
 
 ckks::ContextSpec engine_spec(int log_n, int limbs) {
-  constexpr int kFastBits = ring::kFastPrimeBits, kIntegerBits = 5, kMostBits = kFastBits - kIntegerBits,
-                kLeastBits = 36;
-  const int budget = ckks::max_log_qp_128(log_n);
-  for (int digits = 2; digits <= limbs; ++digits) {  // one digit needs as many special primes again
-    const int alpha = (limbs + digits - 1) / digits;
-    for (int bits = kMostBits; bits >= kLeastBits; --bits) {
-      const int first = bits + kIntegerBits, digit = first + (alpha - 1) * bits + 1;
-      const int special = (digit + kFastBits - 1) / kFastBits;
-      const int special_bits = (digit + special - 1) / special;
-      // Primes may lie a fraction of a bit above their nominal size.
-      if (first + (limbs - 1) * bits + special * special_bits + 1 > budget) continue;
-      ckks::ContextSpec spec{.log_n = log_n,
-                             .q_bits = std::vector<int>(static_cast<std::size_t>(limbs), bits),
-                             .p_bits = std::vector<int>(static_cast<std::size_t>(special), special_bits),
-                             .digit_limbs = static_cast<std::size_t>(alpha),
-                             .log_scale = bits};
-      spec.q_bits[0] = first;
-      return spec;
-    }
-  }
-  throw Error(ErrorCode::crypto, std::to_string(limbs) + " primes of " + std::to_string(kLeastBits) +
+  constexpr int kIntegerBits = 5, kLeastScale = 36;
+  const ckks::ChainRequest request{.log_n = log_n,
+                                   .depth = limbs - 1,
+                                   .integer_bits = kIntegerBits,
+                                   .min_log_scale = kLeastScale,
+                                   .max_log_scale = ring::kFastPrimeBits};
+  for (int digits = 2; digits <= limbs; ++digits)  // one digit needs as many special primes again
+    if (auto spec = ckks::modulus_chain(request, (limbs + digits - 1) / digits)) return *std::move(spec);
+  throw Error(ErrorCode::crypto, std::to_string(limbs) + " primes of " + std::to_string(kLeastScale) +
                                      " bits are not 128-bit secure in the ring of 2^" + std::to_string(log_n));
 }
 

@@ -68,8 +68,9 @@ struct Transform {
     const ckks::Encoder encoder(plan.context);
     const ckks::Evaluator evaluator(plan.context);
     const std::vector<double> values(plan.context->slots(), 0.5);
-    for (const circuit::Travelling& t : circuit::to_server(*plan.context, plan.programs[0], plan.program_plans[0], 0)) {
-      inputs.push_back(evaluator.expand(ckks::secret::encrypt(key, encoder.encode(values, t.level, t.scale), prng)));
+    for (const circuit::Travelling& t : circuit::to_server(plan.programs[0], plan.program_plans[0], 0)) {
+      inputs.push_back(evaluator.expand(
+          ckks::secret::encrypt(key, encoder.encode(values, t.level, plan.context->scale(t.scale_level)), prng)));
     }
   }
 };

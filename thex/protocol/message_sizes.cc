@@ -19,16 +19,14 @@ std::vector<std::size_t> sizes_of(const ckks::Context& context, const std::vecto
 
 }  // namespace
 
-std::vector<std::size_t> fresh_sizes(const encoder::InferencePlan& plan, std::size_t bucket, std::size_t step) {
-  const circuit::Plan& p = plan.plan;
-  return sizes_of(*p.context, circuit::to_server(*p.context, p.programs.at(bucket), p.program_plans.at(bucket), step),
-                  true);
+std::vector<std::size_t> fresh_sizes(const encoder::InferencePlan& plan, std::size_t program, std::size_t step) {
+  const circuit::Plan& p = plan.circuits;
+  return sizes_of(*p.context, circuit::to_server(p.programs.at(program), p.program_plans.at(program), step), true);
 }
 
-std::vector<std::size_t> step_sizes(const encoder::InferencePlan& plan, std::size_t bucket, std::size_t step) {
-  const circuit::Plan& p = plan.plan;
-  return sizes_of(*p.context, circuit::to_client(*p.context, p.programs.at(bucket), p.program_plans.at(bucket), step),
-                  false);
+std::vector<std::size_t> step_sizes(const encoder::InferencePlan& plan, std::size_t program, std::size_t step) {
+  const circuit::Plan& p = plan.circuits;
+  return sizes_of(*p.context, circuit::to_client(p.programs.at(program), step), false);
 }
 
 std::size_t message_bytes(const std::vector<std::size_t>& sizes) {
@@ -37,12 +35,12 @@ std::size_t message_bytes(const std::vector<std::size_t>& sizes) {
 
 std::size_t max_query_bytes(const encoder::InferencePlan& plan) {
   std::size_t most = 0;
-  for (std::size_t b = 0; b < plan.shapes.size(); ++b) most = std::max(most, message_bytes(fresh_sizes(plan, b, 0)));
+  for (std::size_t i = 0; i < plan.shapes.size(); ++i) most = std::max(most, message_bytes(fresh_sizes(plan, i, 0)));
   return most;
 }
 
 std::size_t key_bytes(const encoder::InferencePlan& plan) {
-  return ckks::evaluation_keys_bytes(*plan.plan.context, plan.plan.keys);
+  return ckks::evaluation_keys_bytes(*plan.circuits.context, plan.circuits.keys);
 }
 
 }  // namespace thex::protocol

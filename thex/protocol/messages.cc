@@ -70,7 +70,7 @@ model::ModelDigests parse_parts(ByteView bytes) {
 }  // namespace
 
 PlanFingerprint fingerprint(const encoder::InferencePlan& plan) {
-  const std::string digits = plan.fingerprint();
+  const std::string digits = plan.fingerprint;
   PlanFingerprint bytes{};
   std::size_t length = 0;
   if (::sodium_hex2bin(bytes.data(), bytes.size(), digits.data(), digits.size(), nullptr, &length, nullptr) != 0 ||

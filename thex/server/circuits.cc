@@ -14,8 +14,8 @@ Circuits::Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Bu
     : model_(std::move(model)),
       plan_(encoder::plan_inference(model_, max_tokens)),
       plan_fingerprint_(protocol::fingerprint(plan_)),
-      evaluator_(plan_.plan.context),
-      weights_(std::make_shared<circuit::PlaintextStore>(plan_.plan.context)),
+      evaluator_(plan_.circuits.context),
+      weights_(std::make_shared<circuit::PlaintextStore>(plan_.circuits.context)),
       log_(std::move(log)),
       memory_(budget.charge(Use::weights, 0)) {
   for (std::size_t i = 0; i < plan_.shapes.size(); ++i) entries_.push_back(std::make_unique<Entry>());
@@ -26,8 +26,8 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
   const std::lock_guard lock(entry.mutex);
   if (!entry.circuit) {
     const auto start = Clock::now();
-    entry.circuit = std::make_shared<const circuit::CkksCircuit>(plan_.plan.context, plan_.plan.programs[index],
-                                                                 plan_.plan.program_plans[index], weights_);
+    entry.circuit = std::make_shared<const circuit::CkksCircuit>(plan_.circuits.context, plan_.circuits.programs[index],
+                                                                 plan_.circuits.program_plans[index], weights_);
     const std::size_t bytes = weights_->bytes();
     {
       const std::lock_guard memory_lock(memory_mutex_);
@@ -45,12 +45,12 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
 
 std::vector<ckks::Ciphertext> Circuits::finish(std::size_t index, std::vector<ckks::Ciphertext> results,
                                                const ckks::EvaluationKeys& keys, const ckks::Binding& binding) const {
-  return finisher_.finish(evaluator_, plan_.plan.programs.at(index), plan_.plan.program_plans.at(index),
+  return finisher_.finish(evaluator_, plan_.circuits.programs.at(index), plan_.circuits.program_plans.at(index),
                           std::move(results), keys, binding);
 }
 
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
-  const circuit::ProgramPlan& p = plan_.plan.program_plans.at(index);
+  const circuit::ProgramPlan& p = plan_.circuits.program_plans.at(index);
   return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;
 }
 

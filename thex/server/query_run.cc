@@ -45,7 +45,7 @@ void QueryRun::supply(std::size_t step, ByteView message, int threads) {
   std::vector<Ciphertext> ciphertexts(views.size());
   // The run checks levels and scales.
   parallel_for(views.size(), threads,
-               [&](std::size_t i) { ciphertexts[i] = ckks::parse_ciphertext(*plan.plan.context, views[i]); });
+               [&](std::size_t i) { ciphertexts[i] = ckks::parse_ciphertext(*plan.circuits.context, views[i]); });
   run_.supply(step, std::move(ciphertexts));
 }
 
@@ -53,7 +53,7 @@ Message QueryRun::pack(MessageType type, std::size_t index, const std::vector<Ci
                        int threads) const {
   std::vector<Bytes> bytes(ciphertexts.size());
   parallel_for(bytes.size(), threads,
-               [&](std::size_t i) { bytes[i] = ckks::serialize(*circuits_.plan().plan.context, ciphertexts[i]); });
+               [&](std::size_t i) { bytes[i] = ckks::serialize(*circuits_.plan().circuits.context, ciphertexts[i]); });
   const protocol::CiphertextsHead head{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(bytes.size()),
                                        seconds_since(turn_began_)};
   return {type, encode(head, bytes)};
@@ -65,7 +65,7 @@ std::optional<Message> QueryRun::advance(int threads, const Emit& emit, std::sto
   };
   if (run_.advance(threads, on_step, std::move(stop)) == circuit::CkksRun::State::waiting) return std::nullopt;
   std::vector<Ciphertext> results = circuits_.finish(program_, run_.take_results(), *keys_, binding_);
-  return pack(MessageType::result, circuits_.plan().plan.programs[program_].steps.size(), results, threads);
+  return pack(MessageType::result, circuits_.plan().circuits.programs[program_].steps.size(), results, threads);
 }
 
 }  // namespace thex::server

@@ -37,7 +37,7 @@ Service::~Service() = default;
 void Service::check_limits() const {
   const Limits& limits = options_.limits;
   const encoder::InferencePlan& p = plan();
-  const std::size_t keys = p.plan.key_bytes_memory;
+  const std::size_t keys = p.circuits.key_bytes_memory;
   if (limits.key_memory < keys) {
     throw Error(ErrorCode::usage,
                 fmt::format("--key-memory {} leaves no room for one client's keys: this model's take {}",
@@ -57,7 +57,7 @@ void Service::check_limits() const {
 
 std::string Service::describe() const {
   const encoder::InferencePlan& p = plan();
-  const ckks::Context& context = *p.plan.context;
+  const ckks::Context& context = *p.circuits.context;
   nlohmann::ordered_json json;
   json["model"] = options_.model_name;
   json["labels"] = circuits_.model().config.labels;

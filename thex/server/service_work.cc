@@ -111,7 +111,7 @@ void Service::check_keys(Lock& lock, SessionId id) {
   guarded(lock, id, [&] {
     if (protocol::fingerprint(bytes) != announced)
       throw Error(ErrorCode::keys, "the evaluation keys that arrived are not those that were announced");
-    const circuit::Plan& p = plan().plan;
+    const circuit::Plan& p = plan().circuits;
     auto space = keys_.make_room(p.key_bytes_memory);
     room = space.has_value();
     if (room)

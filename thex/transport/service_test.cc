@@ -130,7 +130,7 @@ class ServiceTest : public ::testing::Test {
     return message;
   }
   static std::size_t run_bytes(const encoder::InferencePlan& plan) {
-    return plan.plan.program_plans.at(0).working_bytes;
+    return plan.circuits.program_plans.at(0).working_bytes;
   }
   static void work(Service& service) {
     while (service.work()) {
@@ -275,7 +275,7 @@ TEST_F(ServiceTest, AQueryWaitsForItsTurnOnlySoLong) {
 TEST_F(ServiceTest, RunsAreAdmittedByMemory) {
   const encoder::InferencePlan& plan = the_x_world().client->plan;
   Limits limits;
-  limits.key_memory = plan.plan.key_bytes_memory * 11 / 10;
+  limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
   limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
   if (run_bytes(plan) == 0) GTEST_SKIP() << "the plan has no estimate of a run's memory";
   const auto service = make(limits);
@@ -361,7 +361,7 @@ TEST_F(ServiceTest, BytesOfUploadsCountAsTheyArrive) {
   Limits limits;
   limits.memory = std::size_t{64} << 20;
   limits.key_memory = limits.memory;
-  const std::size_t keys = the_x_world().client->plan.plan.key_bytes_memory;
+  const std::size_t keys = the_x_world().client->plan.circuits.key_bytes_memory;
   limits.memory += keys, limits.key_memory += keys;
   ServiceOptions options;
   options.limits = limits;
@@ -392,7 +392,7 @@ class KeyRoom : public ServiceTest {
   // Room for one set of keys.
   Limits one_set() const {
     Limits limits;
-    limits.key_memory = the_x_world().client->plan.plan.key_bytes_memory * 3 / 2;
+    limits.key_memory = the_x_world().client->plan.circuits.key_bytes_memory * 3 / 2;
     return limits;
   }
   const client::ClientKeys other_ = the_x_world().make_keys("other");
@@ -443,7 +443,7 @@ TEST_F(KeyRoom, IdleSessionsHoldNoKeys) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 // Bounds with much room: what many sets have taken one after the other is not kept.
 TEST_F(KeyRoom, MemoryGoesBackToTheSystem) {
-  const std::size_t set = the_x_world().client->plan.plan.key_bytes_memory;
+  const std::size_t set = the_x_world().client->plan.circuits.key_bytes_memory;
   const auto service = make(one_set());
   std::vector<client::ClientKeys> keys;
   for (int i = 0; i < 3; ++i) keys.push_back(the_x_world().make_keys("set" + std::to_string(i)));
@@ -650,7 +650,7 @@ TEST_F(ServiceTest, ClientsAreToldNothingOfOtherUsers) {
   const auto service = make();
   const auto info = nlohmann::json::parse(service->describe());
   EXPECT_EQ(info["security_bits"], 128);
-  EXPECT_EQ(info["plan"], service->plan().fingerprint());
+  EXPECT_EQ(info["plan"], service->plan().fingerprint);
   for (const char* field : {"key_sets", "key_bytes", "peak_memory_bytes", "threads"})
     EXPECT_FALSE(info.contains(field));
 }

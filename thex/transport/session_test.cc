@@ -53,7 +53,7 @@ TEST(Session, OneRoundGivesTheClearLogits) {
     for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(result.logits[i], expected[i], 2e-2) << text;
     EXPECT_NE(result.logits[0], before);
     before = result.logits[0];
-    const std::size_t bucket = w.client->plan.bucket_for(result.tokens);
+    const std::size_t bucket = w.client->plan.program_for(result.tokens);
     EXPECT_EQ(result.bytes_sent, kHeaderBytes + message_bytes(fresh_sizes(w.client->plan, bucket, 0)));
     EXPECT_EQ(result.bytes_received, kHeaderBytes + message_bytes(step_sizes(w.client->plan, bucket, 1)));
   }
@@ -142,7 +142,7 @@ TEST(Session, EncryptedLogitsAreTheClearOnes) {
   const auto info = nlohmann::json::parse(session.setup().server_json);
   EXPECT_EQ(info["model"], "random");
   EXPECT_EQ(info["security_bits"], 128);
-  EXPECT_EQ(info["plan"], w.client->plan.fingerprint());
+  EXPECT_EQ(info["plan"], w.client->plan.fingerprint);
 
   const std::string long_text = "the film is not very good , and it is not bad ! it is a dull movie .";
   for (const std::string& text : {std::string("a gripping, beautiful film"), long_text, std::string("bad")}) {
@@ -158,7 +158,7 @@ TEST(Session, EncryptedLogitsAreTheClearOnes) {
     const std::size_t bucket = text == long_text ? 1 : 0;
     EXPECT_EQ(result.bytes_sent, wire.bytes_sent() - before);
     std::size_t up = 0, down = 0;
-    const std::size_t steps = w.client->plan.plan.programs[bucket].steps.size();
+    const std::size_t steps = w.client->plan.circuits.programs[bucket].steps.size();
     for (std::size_t s = 0; s < steps; ++s) up += kHeaderBytes + message_bytes(fresh_sizes(w.client->plan, bucket, s));
     for (std::size_t s = 1; s <= steps; ++s)
       down += kHeaderBytes + message_bytes(step_sizes(w.client->plan, bucket, s));
@@ -185,7 +185,7 @@ TEST(Session, KeysAreUploadedOnce) {
 TEST(Session, LeastRecentlyUsedKeysGoFirst) {
   const ServiceWorld& w = world();
   server::ServiceOptions options;
-  options.limits.key_memory = w.client->plan.plan.key_bytes_memory * 3 / 2;  // room for one set
+  options.limits.key_memory = w.client->plan.circuits.key_bytes_memory * 3 / 2;  // room for one set
   const auto server = w.make_service(options);
   const ClientKeys other = w.make_keys("other-keys");
   const auto uploaded = [&](const ClientKeys& keys) {
@@ -216,7 +216,7 @@ TEST(Session, AnotherPlanIsAnErrorOnBothSides) {
   const auto service = w.make_service();
   const std::string message =
       error_of(ErrorCode::keys, [&] { Session(connect_in_process(*service, "client"), other, *w.keys); });
-  EXPECT_NE(message.find(w.client->plan.fingerprint()), std::string::npos) << message;
+  EXPECT_NE(message.find(w.client->plan.fingerprint), std::string::npos) << message;
   EXPECT_NE(message.find("--max-tokens"), std::string::npos) << message;
   error_of(ErrorCode::keys, [&] { client::load_keys(other.plan, w.folder.path() / "keys"); });
 }
@@ -274,7 +274,7 @@ TEST(Session, ServerThatLies) {
 TEST(Session, DroppedKeysAreSentAgain) {
   const ServiceWorld& w = world();
   server::ServiceOptions options;
-  options.limits.key_memory = w.client->plan.plan.key_bytes_memory * 3 / 2;
+  options.limits.key_memory = w.client->plan.circuits.key_bytes_memory * 3 / 2;
   const auto service = w.make_service(options);
   Session session(connect_in_process(*service, "a"), *w.client, *w.keys);
   session.classify("good");

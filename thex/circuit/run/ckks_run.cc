@@ -24,19 +24,21 @@ using Kind = TaskGraph::Kind;
 using Task = TaskGraph::Task;
 
 // Refuses what the client sent when it is not what the plan says, and sets the scales that it says.
-void check_fresh(const std::string& label, const std::vector<Travelling>& expected, std::vector<Ciphertext>& fresh) {
+void check_fresh(const ckks::Context& context, const std::string& label, const std::vector<Travelling>& expected,
+                 std::vector<Ciphertext>& fresh) {
   if (fresh.size() != expected.size())
     throw Error(ErrorCode::protocol, "client step '" + label + "' returned " + std::to_string(fresh.size()) +
                                          " ciphertexts, expected " + std::to_string(expected.size()));
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     const Travelling& t = expected[i];
+    const double scale = context.scale(t.scale_level);
     Ciphertext& c = fresh[i];
-    if (c.level != t.level || c.parts.size() != 2 || !ckks::same_scale(t.scale, c.scale))
+    if (c.level != t.level || c.parts.size() != 2 || !ckks::same_scale(scale, c.scale))
       throw Error(ErrorCode::protocol, "fresh ciphertext " + std::to_string(i) + " of '" + label + "' has level " +
                                            to_string(c.level) + " and scale 2^" + std::to_string(std::log2(c.scale)) +
                                            "; the plan says level " + to_string(t.level) + " and scale 2^" +
-                                           std::to_string(std::log2(t.scale)));
-    c.scale = t.scale;
+                                           std::to_string(std::log2(scale)));
+    c.scale = scale;
   }
 }
 
@@ -93,7 +95,7 @@ struct CkksRun::Impl {
     if (step >= graph.from_client.size())
       throw Error(ErrorCode::protocol, "an answer to client step " + std::to_string(step) + ", there are " +
                                            std::to_string(graph.from_client.size()));
-    check_fresh(program.steps[step].label, to_server(context, program, plan, step), fresh);
+    check_fresh(context, program.steps[step].label, to_server(program, plan, step), fresh);
     {
       const std::lock_guard lock(mutex);
       if (steps[step] != Step::asked)
@@ -113,7 +115,7 @@ struct CkksRun::Impl {
 
   void send(const Task& task, const OnStep& on_step) {
     const std::size_t step = task.index;
-    const std::vector<Travelling> travelling = to_client(context, program, plan, step);
+    const std::vector<Travelling> travelling = to_client(program, step);
     std::vector<Ciphertext> sent;
     for (std::size_t i = 0; i < travelling.size(); ++i) {
       const Ciphertext& value = values[task.reads[i]];
@@ -152,7 +154,7 @@ struct CkksRun::Impl {
 
   // Scales are canonical by construction; setting them removes the rounding of doubles.
   void store(std::size_t id, Ciphertext c) {
-    c.scale = value_scale(context, program, plan, id);
+    c.scale = context.scale(scale_level(program, plan, id));
     values[id] = std::move(c);
   }
 
@@ -207,7 +209,7 @@ struct CkksRun::Impl {
         return evaluator.relinearize_rescale(evaluator.inner_product(a, b), *keys);
       }
       case Op::fresh:
-      case Op::refreshed:
+      case Op::refresh:
         break;
     }
     throw Error(ErrorCode::internal, "a value from the client is not computed here");

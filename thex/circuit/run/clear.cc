@@ -155,12 +155,12 @@ class Interpreter {
   }
 
   std::vector<double> evaluate(const Node& node) {
-    if (node.op == Op::refreshed) return input(node, 0);
+    if (node.op == Op::refresh) return input(node, 0);
     const std::size_t n = program_.slots;
     std::vector<double> out(makes_pair(node) ? 2 * n : n, 0.0);
     switch (node.op) {
       case Op::fresh:
-      case Op::refreshed:
+      case Op::refresh:
         break;
       case Op::rotate:
         rotate(node, out);

@@ -59,7 +59,7 @@ class PlainEncoder {
 
   double factor_scale(ckks::Level level, NodeId factor) const {
     const double dropped = static_cast<double>(context_.prime((level + 1).top()).value());
-    return context_.scale(level) * dropped / value_scale(context_, program_, plan_, factor);
+    return context_.scale(level) * dropped / context_.scale(scale_level(program_, plan_, factor));
   }
 
   const ckks::Context& context_;

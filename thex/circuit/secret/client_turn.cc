@@ -53,11 +53,11 @@ void ClientTurn::parallel(std::size_t count, const std::function<void(std::size_
 
 ckks::Plaintext ClientTurn::encode(std::span<const double> values, const Travelling& t) const {
   const std::size_t slots = program_.slots;
-  if (values.size() == slots) return encoder_.encode_full(values, t.level, t.scale);
+  if (values.size() == slots) return encoder_.encode_full(values, t.level, context_.scale(t.scale_level));
   std::vector<std::complex<double>> pairs(slots);
   const ckks::secret::WipeLater wipe_pairs(pairs);
   for (std::size_t i = 0; i < slots; ++i) pairs[i] = {values[i], values[slots + i]};
-  return encoder_.encode_full(std::span<const std::complex<double>>(pairs), t.level, t.scale);
+  return encoder_.encode_full(std::span<const std::complex<double>>(pairs), t.level, context_.scale(t.scale_level));
 }
 
 std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
@@ -65,7 +65,7 @@ std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
                                                              std::span<const ckks::Plaintext> masked) const {
   std::vector<std::vector<double>> vectors = apply_client_step(program_, step, inputs, lengths_);
   const WipeLater wipe_vectors(vectors);
-  const std::vector<Travelling> targets = to_server(context_, program_, plan_, step);
+  const std::vector<Travelling> targets = to_server(program_, plan_, step);
   std::vector<ckks::SeededCiphertext> out(targets.size());
   parallel(out.size(), [&](std::size_t i) {
     const Travelling& t = targets[i];
@@ -78,18 +78,19 @@ std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
 }
 
 void ClientTurn::check_received(std::size_t step, std::span<const ckks::Ciphertext> received) const {
-  const std::vector<Travelling> expected = to_client(context_, program_, plan_, step);
+  const std::vector<Travelling> expected = to_client(program_, step);
   if (received.size() != expected.size())
     throw Error(ErrorCode::protocol, "the server sent " + std::to_string(received.size()) + " ciphertexts in step " +
                                          std::to_string(step) + ", expected " + std::to_string(expected.size()));
   for (std::size_t i = 0; i < received.size(); ++i) {
     const ckks::Ciphertext& c = received[i];
     const Travelling& t = expected[i];
-    if (c.level != t.level || !ckks::same_scale(t.scale, c.scale))
+    const double scale = context_.scale(t.scale_level);
+    if (c.level != t.level || !ckks::same_scale(scale, c.scale))
       throw Error(ErrorCode::protocol, "the server sent a ciphertext at level " + to_string(c.level) + " and scale 2^" +
                                            std::to_string(std::log2(c.scale)) + " in step " + std::to_string(step) +
                                            ", expected level " + to_string(t.level) + " and scale 2^" +
-                                           std::to_string(std::log2(t.scale)));
+                                           std::to_string(std::log2(scale)));
   }
 }
 

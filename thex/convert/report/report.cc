@@ -89,10 +89,10 @@ std::string ConversionReport::option(const std::string& name) const {
 }
 
 PlanBudget budget_of(const encoder::InferencePlan& plan) {
-  const circuit::Plan& p = plan.plan;
+  const circuit::Plan& p = plan.circuits;
   PlanBudget budget;
   budget.protocol = name_of(plan.protocol);
-  budget.fingerprint = plan.fingerprint();
+  budget.fingerprint = plan.fingerprint;
   budget.rounds = plan.rounds;
   budget.security_bits = p.context->security_bits();
   budget.log_n = p.spec.log_n;

@@ -168,7 +168,7 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
   const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
   ASSERT_EQ(inference.shapes.size(), 2u);
   const auto batch = static_cast<std::size_t>(inference.shapes[1].sentences);
-  EXPECT_GT(OneRoundLayout(model->config, 16, inference.plan.programs[1].slots, batch).shifts, 0u);
+  EXPECT_GT(OneRoundLayout(model->config, 16, inference.circuits.programs[1].slots, batch).shifts, 0u);
   int exchanges = 0;
   const std::vector<double> logits = support::encrypted_logits(inference, *model, sentences, exchanges, 1);
   ASSERT_EQ(logits.size(), expected.size());
@@ -182,7 +182,7 @@ TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
     const InferencePlan inference = plan_inference(config, 128);
     EXPECT_GE(inference.largest_value(), 1.41 * kRangeMargin * config.thex->max_logit);
     std::pair<int, int> both{1000, 0};
-    for (const auto& program : inference.plan.program_plans) {
+    for (const auto& program : inference.circuits.program_plans) {
       both.first = std::min(both.first, program.depth.number());
       both.second = std::max(both.second, program.depth.number());
     }

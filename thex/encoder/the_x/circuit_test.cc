@@ -87,13 +87,13 @@ TEST(EncoderCircuitPlan, ClientAndServerAgree) {
   const auto model = he_model({2, 128, 2, 512, 2}, 3);
   const InferencePlan client = plan_inference(model->config, 32),
                       server = plan_inference(std::shared_ptr<const model::Model>(model), 32);
-  EXPECT_EQ(client.fingerprint(), server.fingerprint());
-  EXPECT_EQ(client.fingerprint().size(), 32u);
-  EXPECT_NE(client.fingerprint(), plan_inference(model->config, 16).fingerprint());
+  EXPECT_EQ(client.fingerprint, server.fingerprint);
+  EXPECT_EQ(client.fingerprint.size(), 32u);
+  EXPECT_NE(client.fingerprint, plan_inference(model->config, 16).fingerprint);
   model::ModelConfig tokens = model->config;
   tokens.task = model::Task::token_classification;
   const InferencePlan of_tokens = plan_inference(tokens, 32);
-  EXPECT_NE(client.fingerprint(), of_tokens.fingerprint());
+  EXPECT_NE(client.fingerprint, of_tokens.fingerprint);
   const auto learns = [](const InferencePlan& plan, const std::string& what) {
     return std::any_of(plan.ledger.begin(), plan.ledger.end(), [&](const LedgerEntry& entry) {
       return entry.who == "client" && entry.what.find(what) != std::string::npos;
@@ -105,17 +105,17 @@ TEST(EncoderCircuitPlan, ClientAndServerAgree) {
   EXPECT_EQ(client.shapes[0].tokens, 16);
   EXPECT_EQ(client.max_tokens(), 32);
   EXPECT_EQ(client.rounds, 8);
-  EXPECT_EQ(client.bucket_for(16), 0u);
-  EXPECT_EQ(client.bucket_for(17), 1u);
-  EXPECT_THROW(client.bucket_for(33), Error);
-  EXPECT_LE(client.plan.context->log_qp(), ckks::max_log_qp_128(client.plan.spec.log_n));
+  EXPECT_EQ(client.program_for(16), 0u);
+  EXPECT_EQ(client.program_for(17), 1u);
+  EXPECT_THROW(client.program_for(33), Error);
+  EXPECT_LE(client.circuits.context->log_qp(), ckks::max_log_qp_128(client.circuits.spec.log_n));
 }
 
 // Predictions follow the calibrated sizes, and without them do not grow without bound over the layers.
 TEST(EncoderCircuitPlan, PrecisionFollowsTheLayersRanges) {
   const auto model = he_model({6, 64, 2, 128, 2}, 3);
   const auto bits = [&](const model::ModelConfig& config) {
-    return plan_inference(config, 16).plan.program_plans[0].result_bits.value();
+    return plan_inference(config, 16).circuits.program_plans[0].result_bits.value();
   };
   model::ModelConfig config = model->config;
   const double assumed = bits(config);
@@ -144,11 +144,11 @@ TEST(EncoderCircuitPlan, PrecisionFollowsTheLayersRanges) {
 // What the circuits of BERT-tiny's shape cost: more must not come in unnoticed.
 TEST(EncoderCircuitPlan, BertTinyCostsNoMore) {
   const InferencePlan plan = plan_inference(he_model({2, 128, 2, 512, 2}, 3)->config, 128);
-  EXPECT_EQ(plan.plan.context->max_level(), 5);
-  EXPECT_LE(plan.plan.keys.rotations.size(), 45u);
+  EXPECT_EQ(plan.circuits.context->max_level(), 5);
+  EXPECT_LE(plan.circuits.keys.rotations.size(), 45u);
   const std::size_t rotations[] = {390, 440, 893, 2143};
   for (std::size_t bucket = 0; bucket < 4; ++bucket)
-    EXPECT_LE(plan.plan.program_plans[bucket].counts.rotations, rotations[bucket]);
+    EXPECT_LE(plan.circuits.program_plans[bucket].counts.rotations, rotations[bucket]);
 }
 
 // Six layers, heads of 32, hidden size and feed-forward layer that are no powers of two.
@@ -157,8 +157,8 @@ TEST(EncoderCircuitPlan, MiniLmShapePlans) {
   config.hidden = 384, config.heads = 12, config.ffn = 1536;
   const InferencePlan plan = plan_inference(config, 32);
   EXPECT_EQ(plan.rounds, 24);
-  EXPECT_LE(plan.plan.spec.log_n, 15);
-  for (const circuit::ProgramPlan& bucket : plan.plan.program_plans) EXPECT_GT(bucket.result_bits.value(), 8);
+  EXPECT_LE(plan.circuits.spec.log_n, 15);
+  for (const circuit::ProgramPlan& bucket : plan.circuits.program_plans) EXPECT_GT(bucket.result_bits.value(), 8);
 }
 
 TEST(EncoderCircuitPlan, NamesWhatItCannotPack) {
