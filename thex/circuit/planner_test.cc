@@ -8,6 +8,7 @@
 
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
+#include "thex/circuit/refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -34,6 +35,57 @@ TEST(AssignLevels, CountsBackwardsFromWhatIsDecrypted) {
   EXPECT_EQ(plan.level[program.results[0]], 0);
   EXPECT_EQ(plan.urgency[program.steps[0].outputs[0]], 1);
   EXPECT_EQ(plan.urgency[program.results[0]], 2);
+}
+
+// A refresh takes its input low and gives it back as high as its users need, with the scale of the level it was taken
+// at.
+TEST(AssignLevels, FollowTheRuleOfARefresh) {
+  const auto program_with = [](const auto& use) {
+    Builder b(8);
+    const Value x = b.client_step("in", {}, {zeros(8)}, 1)[0];
+    const Value y = b.multiply(x, x);
+    const std::vector<Value> back = b.client_step("masked", std::span(&x, 1), {zeros(8)}, 1, std::span(&y, 1));
+    return std::move(b).finish(use(b, back[1]), {0});
+  };
+  const auto weighted = [](Builder& b, Value v) { return b.multiply_plain(v, b.plain({1, nullptr})); };
+  const Program program = program_with([&](Builder& b, Value v) {
+    Value w = weighted(b, b.rotate(v, 1));
+    for (int i = 0; i < 3; ++i) w = b.multiply(w, w);
+    return w;
+  });
+  const ProgramPlan plan = assign_levels(program);
+  const NodeId refreshed = program.steps[1].refreshed[0], given = program.nodes[refreshed].inputs[0];
+  const RefreshRule& rule = rule_of(RefreshMethod::masked_round);
+  EXPECT_EQ(plan.level[given], rule.input);
+  EXPECT_EQ(input_level(program.nodes[refreshed], plan.level[refreshed]), rule.input);
+  EXPECT_EQ(plan.level[refreshed], 4);
+  EXPECT_EQ(plan.depth, 4) << "not the five products from the first encryption on";
+  const NodeId rotated = refreshed + 1;
+  ASSERT_EQ(program.nodes[rotated].op, Op::rotate);
+  for (const NodeId id : {refreshed, rotated}) {
+    EXPECT_TRUE(keeps_scale(program, id));
+    EXPECT_EQ(scale_level(program, plan, id), rule.input);
+  }
+  EXPECT_FALSE(keeps_scale(program, given));
+  EXPECT_EQ(scale_level(program, plan, given), plan.level[given]);
+
+  const std::vector<Travelling> sent = to_client(program, 1), back = to_server(program, plan, 1);
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_FALSE(sent[0].masked);
+  EXPECT_TRUE(sent[1].masked);
+  EXPECT_EQ(sent[1].node, given);
+  EXPECT_EQ(sent[1].level, rule.input);
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[1].node, refreshed);
+  EXPECT_EQ(back[1].level, 4);
+  EXPECT_EQ(back[1].scale_level, rule.input);
+
+  // Needed no higher than it was given: at that level all the same.
+  const Program low = program_with(weighted);
+  EXPECT_EQ(assign_levels(low).level[low.steps[1].refreshed[0]], rule.output);
+  // Its scale fits no other use.
+  EXPECT_THROW(assign_levels(program_with([](Builder& b, Value v) { return b.add(v, v); })), Error);
+  EXPECT_THROW(assign_levels(program_with([](Builder& b, Value v) { return b.rotate(v, 1); })), Error);
 }
 
 TEST(MakePlan, ChoosesTheSmallestRingThatIsSecure) {
