@@ -23,7 +23,7 @@ ClientSetup::ClientSetup(const ModelOptions& options)
 
 std::string ClientSetup::model_digest() const {
   const model::ModelDigests& digests = model_.parts;
-  const std::string fingerprint = hex(model_.plan_fingerprint);
+  const std::string& fingerprint = model_.plan.fingerprint;
   if (digests.complete()) return hex(model::model_digest(fingerprint, digests));
   // A client's bundle without the server's weights: what it has of the model.
   Digest known;

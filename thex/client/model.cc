@@ -24,9 +24,8 @@ ClientModel load_client_model(const std::filesystem::path& folder, int max_token
   model::Model model = model::load_model(folder, model::Part::client);
   encoder::InferencePlan plan = encoder::plan_inference(model.config, max_tokens);
   text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
-  const protocol::PlanFingerprint fingerprint = protocol::fingerprint(plan);
   model::ModelDigests parts = model::model_digests(model, &tokenizer, folder);
-  return {std::move(model), std::move(tokenizer), std::move(plan), fingerprint, std::move(parts)};
+  return {std::move(model), std::move(tokenizer), std::move(plan), std::move(parts)};
 }
 
 }  // namespace thex::client

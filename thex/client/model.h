@@ -9,7 +9,6 @@
 
 #include "thex/encoder/inference_plan.h"
 #include "thex/model/model.h"
-#include "thex/protocol/messages.h"
 #include "thex/protocol/model_parts.h"
 #include "thex/text/tokenizer.h"
 
@@ -19,7 +18,6 @@ struct ClientModel {
   model::Model model;
   text::Tokenizer tokenizer;
   encoder::InferencePlan plan;
-  protocol::PlanFingerprint plan_fingerprint{};
   model::ModelDigests parts;  // digests of what this client has; unknown parts are not compared
 
   // Token ids of a text or a pair of texts. Throws Error(input) for text that is not UTF-8 or longer than the largest

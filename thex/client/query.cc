@@ -57,7 +57,7 @@ ClientQuery::ClientQuery(const ClientModel& model, const ClientKeys& keys, std::
   }
   seconds_.embed = seconds_since(start);
   first_ = pack(MessageType::query, program_, turn_.first(embeddings));
-  binding_ = protocol::binding_of(model.plan_fingerprint, keys.fingerprint, first_.payload);
+  binding_ = protocol::binding_of(protocol::fingerprint(model.plan), keys.fingerprint, first_.payload);
   seconds_.total = seconds_since(start);
   seconds_.encrypt = seconds_.total - seconds_.embed;
 }

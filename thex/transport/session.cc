@@ -58,7 +58,7 @@ Message Session::receive(std::span<const Expected> expected) {
 
 void Session::greet() {
   const Time start = Clock::now();
-  send(MessageType::hello, encode(protocol::Hello{model_.plan_fingerprint, model_.parts, keys_.fingerprint}));
+  send(MessageType::hello, encode(protocol::Hello{protocol::fingerprint(model_.plan), model_.parts, keys_.fingerprint}));
   const Expected info[] = {{MessageType::server_info, protocol::kMaxInfoBytes}};
   protocol::ServerInfo server = protocol::parse_server_info(receive(info).payload);
   if (const auto differ = protocol::mismatch(model_.parts, server.parts)) throw Error(ErrorCode::model, *differ);
