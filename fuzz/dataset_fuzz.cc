@@ -19,14 +19,15 @@ using thex::data::Format;
 using thex::data::TaskSpec;
 using thex::model::Task;
 
-// Whether f succeeded; anything but Error(input) is a finding.
+// Whether f succeeded; anything but Error(input), or Error(file) for what is no data file at all, is a finding.
 template <typename F>
 bool allow_input_errors(F&& f) {
   try {
     f();
     return true;
   } catch (const thex::Error& error) {
-    if (error.code() != thex::ErrorCode::input || error.what()[0] == '\0') std::abort();
+    const bool expected = error.code() == thex::ErrorCode::input || error.code() == thex::ErrorCode::file;
+    if (!expected || error.what()[0] == '\0') std::abort();
     return false;
   }
 }
