@@ -17,6 +17,7 @@
 #include <tuple>
 #include <vector>
 
+#include "tests/support/aligned_reals.h"
 #include "thex/base/error.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/memory_pool.h"
@@ -211,22 +212,22 @@ inline std::string real_difference(const ring::Kernels& tested, const ring::Kern
                                    bool residues, const ring::Modulus& q, std::size_t n) {
   const double bound = std::ldexp(1.0, static_cast<int>(choices.below(51)));
   const ring::Buffer integers = values(choices, n, std::uint64_t{1} << 51), signs = values(choices, n, 4);
-  std::vector<double> reals(n);
+  const AlignedReals reals(n);
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint64_t way = signs.data()[i];
-    reals[i] = bound * (static_cast<double>(integers.data()[i]) * 0x1p-51);
-    if (way & 1) reals[i] = std::floor(reals[i]) + 0.5;  // a tie, where doubles still have them
-    reals[i] = std::min(reals[i], bound);
-    if (way & 2) reals[i] = -reals[i];
+    reals.data[i] = bound * (static_cast<double>(integers.data()[i]) * 0x1p-51);
+    if (way & 1) reals.data[i] = std::floor(reals.data[i]) + 0.5;  // a tie, where doubles still have them
+    reals.data[i] = std::min(reals.data[i], bound);
+    if (way & 2) reals.data[i] = -reals.data[i];
   }
   if (!residues) {
-    const double ours = tested.largest_magnitude(reals.data(), n), expected = oracle.largest_magnitude(reals.data(), n);
+    const double ours = tested.largest_magnitude(reals.data, n), expected = oracle.largest_magnitude(reals.data, n);
     if (ours == expected) return "";
     return "largest_magnitude is " + std::to_string(ours) + ", the oracle has " + std::to_string(expected);
   }
   Results results("residues_of_reals", q, n);
-  tested.residues_of_reals(results.tested(), reals.data(), bound, n, q);
-  oracle.residues_of_reals(results.oracle(), reals.data(), bound, n, q);
+  tested.residues_of_reals(results.tested(), reals.data, bound, n, q);
+  oracle.residues_of_reals(results.oracle(), reals.data, bound, n, q);
   return results.check(", bound " + std::to_string(bound));
 }
 

@@ -9,11 +9,14 @@
 #include <random>
 #include <vector>
 
+#include "tests/support/aligned_reals.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/memory_pool.h"
 
 namespace thex::ring {
 namespace {
+
+using support::AlignedReals;
 
 std::vector<const Kernels*> tables() {
   std::vector<const Kernels*> all;
@@ -23,18 +26,11 @@ std::vector<const Kernels*> tables() {
   return all;
 }
 
-struct Reals {
-  explicit Reals(std::size_t n) : memory(n), data(new (memory.data()) double[n]()), size(n) {}
-  Buffer memory;
-  double* data;
-  std::size_t size;
-};
-
 TEST(Fft, LargestMagnitude) {
   for (const Kernels* const table : tables()) {
     for (const std::size_t n : {std::size_t{32}, std::size_t{96}, std::size_t{4096}}) {
       for (std::size_t at = 0; at < n; at += 7) {
-        Reals x(n);
+        AlignedReals x(n);
         EXPECT_EQ(table->largest_magnitude(x.data, n), 0.0);
         x.data[(at + 5) % n] = 2.5;
         x.data[at] = at % 2 ? -7.25 : 7.25;
@@ -55,7 +51,7 @@ TEST(Fft, ResiduesOfReals) {
       for (const double bound : {0.4, 3.0, p / 2, p - 1, p + 1, 4 * p + 0.5, 0x1p51 - 1}) {
         if (bound >= 0x1p51) continue;
         constexpr std::size_t kN = 256;
-        Reals x(kN);
+        AlignedReals x(kN);
         std::uniform_real_distribution<double> uniform(-bound, bound);
         for (std::size_t i = 0; i < kN; ++i) x.data[i] = uniform(random);
         // The ends, ties, and multiples of the modulus.

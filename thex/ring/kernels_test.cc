@@ -242,22 +242,41 @@ TEST_P(KernelLaws, BaseConversion) {
   }
 }
 
+void transforms_equal_portable(const Kernels& table, std::mt19937_64& rng, std::uint64_t prime, int log_n) {
+  const std::size_t n = std::size_t{1} << log_n;
+  const Modulus q(prime);
+  const NttTable ntt(q, log_n);
+  for (const Buffer& a : interesting(rng, n, prime)) {
+    Buffer ours = a, portable = a;
+    table.ntt_forward(ours.data(), ntt);
+    kernels_for(Isa::portable)->ntt_forward(portable.data(), ntt);
+    ASSERT_EQ(to_vector(ours), to_vector(portable)) << "forward, N = 2^" << log_n << ", q = " << prime;
+    ours = a, portable = a;
+    table.ntt_inverse(ours.data(), ntt);
+    kernels_for(Isa::portable)->ntt_inverse(portable.data(), ntt);
+    ASSERT_EQ(to_vector(ours), to_vector(portable)) << "inverse, N = 2^" << log_n << ", q = " << prime;
+  }
+}
+
 TEST_P(KernelLaws, NttEqualsPortable) {
   for (int log_n = 5; log_n <= 16; ++log_n) {
-    const std::size_t n = std::size_t{1} << log_n;
-    // The first prime of 46 bits is just above 2^46, at the limit of the lazy AVX-512 variant.
+    // The first prime of 46 bits is just above 2^46, near the limit of the lazy AVX-512 variant.
     for (const int bits : {30, 36, 43, 46, 47, 50}) {
-      const Modulus q(ntt_primes(bits, log_n, 1)[0]);
-      const NttTable ntt(q, log_n);
-      for (const Buffer& a : interesting(rng_, n, q.value())) {
-        Buffer ours = a, portable = a;
-        table_->ntt_forward(ours.data(), ntt);
-        kernels_for(Isa::portable)->ntt_forward(portable.data(), ntt);
-        ASSERT_EQ(to_vector(ours), to_vector(portable)) << "forward, N = 2^" << log_n << ", q = " << q.value();
-        ours = a, portable = a;
-        table_->ntt_inverse(ours.data(), ntt);
-        kernels_for(Isa::portable)->ntt_inverse(portable.data(), ntt);
-        ASSERT_EQ(to_vector(ours), to_vector(portable)) << "inverse, N = 2^" << log_n << ", q = " << q.value();
+      ASSERT_NO_FATAL_FAILURE(transforms_equal_portable(*table_, rng_, ntt_primes(bits, log_n, 1)[0], log_n));
+    }
+  }
+}
+
+// The nearest primes on either side of the limits of the lazy variants: 2^53 / 127 (AVX-512) and 2^47 (AVX2).
+TEST_P(KernelLaws, NttEqualsPortableAtTheLimitsOfTheLazyVariants) {
+  for (const int log_n : {7, 10, 11, 14, 16}) {
+    const std::uint64_t step = std::uint64_t{2} << log_n;
+    for (const std::uint64_t limit : {(std::uint64_t{1} << 53) / 127, std::uint64_t{1} << 47}) {
+      std::uint64_t below = (limit - 1) / step * step + 1, above = below + step;
+      while (!is_prime(below)) below -= step;
+      while (!is_prime(above)) above += step;
+      for (const std::uint64_t prime : {below, above}) {
+        ASSERT_NO_FATAL_FAILURE(transforms_equal_portable(*table_, rng_, prime, log_n));
       }
     }
   }
@@ -288,9 +307,9 @@ TEST_P(KernelLaws, AScaledInverseIsTheInverseTimesAConstant) {
 }
 
 TEST_P(KernelLaws, DivisionsAreTransformSubtractMultiply) {
-  for (const int log_n : {5, 6, 7, 10, 13}) {
+  for (int log_n = 5; log_n <= 16; ++log_n) {
     const std::size_t n = std::size_t{1} << log_n;
-    const std::uint64_t primes[] = {ntt_primes(30, 13, 1)[0], ntt_primes(46, 13, 1)[0], ntt_primes(50, 13, 1)[0]};
+    const std::uint64_t primes[] = {ntt_primes(30, 16, 1)[0], ntt_primes(46, 16, 1)[0], ntt_primes(50, 16, 1)[0]};
     for (const std::uint64_t prime : primes) {
       const Modulus q(prime);
       const NttTable ntt(q, log_n);
