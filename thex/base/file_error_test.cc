@@ -8,11 +8,11 @@ namespace thex {
 namespace {
 
 TEST(FileError, NamesThePathAndTheReason) {
-  const support::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::filesystem::path loop = folder.path() / "loop";
   std::filesystem::create_symlink("loop", loop);
   try {
-    std::filesystem::is_regular_file(loop);
+    EXPECT_FALSE(std::filesystem::is_regular_file(loop));
     ADD_FAILURE();
   } catch (const std::filesystem::filesystem_error& e) {
     const Error error = file_error(e);

@@ -77,7 +77,7 @@ TEST(FileFormat, OfFilesOfTexts) {
 }
 
 TEST(FileFormat, LinksToNothing) {
-  const support::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write_file_atomically(folder.path() / "file", std::string_view("x"));
   std::filesystem::create_symlink("../blobs/0123", folder.path() / "broken");
   std::filesystem::create_symlink("file", folder.path() / "link");

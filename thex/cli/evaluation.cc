@@ -60,7 +60,7 @@ Evaluation::Evaluation(const EvaluationOptions& o)
                                       "/config.json: id2label has one label, a classifier needs two; a regression's "
                                       "problem_type is \"regression\"");
   }
-  data::require_distinct(config.labels);
+  data::require_distinct(config.labels, (folder_ / "config.json").string());
   const std::string file = data_file(o);
   task_ = data::task_of(o.task, file, config.task, config.labels);
   if (!task_.columns.pair.empty()) model::require_pairs(config);

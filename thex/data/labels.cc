@@ -129,12 +129,12 @@ std::optional<std::size_t> positive_class(const TaskSpec& task) {
   return affirms(lower(task.labels[0]), lower(task.labels[1])) ? 0 : 1;
 }
 
-void require_distinct(const std::vector<std::string>& model) {
+void require_distinct(const std::vector<std::string>& model, const std::string& config) {
   std::vector<std::string> sorted = model;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
   if (twice == sorted.end()) return;
-  throw Error(ErrorCode::model, "config.json: field \"id2label\" names the label " + in_quotes(*twice) +
+  throw Error(ErrorCode::model, config + ": field \"id2label\" names the label " + in_quotes(*twice) +
                                     " twice: give each output a name of its own");
 }
 

@@ -40,8 +40,9 @@ std::vector<std::string> in_label_order(std::vector<std::string> names);
 // not two classes.
 std::optional<std::size_t> positive_class(const TaskSpec& task);
 
-// Throws Error(model) when two outputs of a model have one name: a score could not tell them apart.
-void require_distinct(const std::vector<std::string>& model);
+// Throws Error(model) when two outputs of a model have one name: a score could not tell them apart. `config`: the file
+// that names them, for the message.
+void require_distinct(const std::vector<std::string>& model, const std::string& config = "config.json");
 
 // For each of a task's labels the model's output: equal names but for the case of ASCII letters; the same order where
 // the model's are numbers (0, 1 ..) or Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws
