@@ -79,6 +79,44 @@ TEST(Input, TestFilesOfKnownTasks) {
             (std::vector<std::string>{"the film was good .", "film the was good ."}));
 }
 
+TEST(Input, OtherKindsOfFilesAreNotReadAsText) {
+  const std::string sheet = file("reviews.xlsx", std::string("PK\x03\x04\x14", 5));
+  expect_error(classify({"--input", sheet}), ErrorCode::file, "save the sheet as CSV");
+  expect_error(world().thex({"eval", "-d", sheet}), ErrorCode::file, "save the sheet as CSV");
+  expect_error(world().thex({"eval", "-d", file("d.tsv", "PAR1\x15")}), ErrorCode::file, "Parquet");
+}
+
+// A file of tagged words by the name .txt is to classify what it is to eval; other lines are texts.
+TEST(Input, TaggedWordsInATextFile) {
+  const std::string tagger = model_for("txt-tagger", Task::token_classification, {"O", "B-X", "I-X"});
+  const auto texts = [&](const std::string& name, const std::string& text) {
+    return texts_of(world().thex({"classify", "-m", tagger, "--input", file(name, text), "--json"}));
+  };
+  EXPECT_EQ(texts("tagged.txt", "a O\ngood B-X\n\nfilm O\n"), (std::vector<std::string>{"a good", "film"}));
+  EXPECT_EQ(texts("lines.txt", "a O\nit is good\n"), (std::vector<std::string>{"a O", "it is good"}));
+}
+
+TEST(Input, RowsThatAreCutShortAreCounted) {
+  const std::string rows =
+      file("qqp.tsv", "id\tquestion1\tquestion2\tis_duplicate\n0\ta\tb\t1\n1\tcut\n2\tgood\tbad\t0\n");
+  const Finished texts = classify({"--task", "qqp", "--input", rows, "--json"});
+  EXPECT_EQ(texts_of(texts), (std::vector<std::string>{"a", "good"}));
+  EXPECT_NE(texts.errors.find("1 of 3 rows have fewer columns"), std::string::npos) << texts.errors;
+  const std::string model = model_for("qqp-model", Task::classification, {"not_duplicate", "duplicate"});
+  const Json json = json_of({"eval", "-m", model, "--task", "qqp", "-d", rows});
+  EXPECT_EQ(json["examples"], 2);
+  EXPECT_EQ(json["skipped_short"], 1);
+}
+
+// A variable of a script that was not set: another model, server or file would be taken silently.
+TEST(Input, AnEmptyValueIsNoMissingOption) {
+  for (const char* option : {"--model", "--server", "--keys", "--input", "--output", "--task", "--text-column"})
+    expect_error(world().thex({"classify", "a good film", option, ""}), ErrorCode::usage, "the value is empty");
+  expect_error(world().thex({"eval", "-d", ""}), ErrorCode::usage, "--data: the value is empty");
+  expect_error(world().thex({"eval", "-d", world().data(), "--positive-label", ""}), ErrorCode::usage, "is empty");
+  expect_error(world().thex({"classify", ""}), ErrorCode::input, "no words");
+}
+
 TEST(Input, EmptyTextsCount) {
   const std::string lines = file("empty.txt", "a good film\n\n  \nit is dull\n");
   const Finished all = classify({"--input", lines, "--json"});
@@ -212,6 +250,19 @@ TEST(Input, TheClassThatF1Counts) {
   EXPECT_NE(other["metrics"]["f1"], a["metrics"]["f1"]);
   expect_error(world().thex({"eval", "-m", one, "-d", data, "--positive-label", "yes"}), ErrorCode::usage,
                "\"false\", \"true\"");
+  expect_error(world().thex({"eval", "-m", save("twice", {"a", "a"}), "-d", data}), ErrorCode::model,
+               "names the label \"a\" twice");
+}
+
+TEST(Input, PathsThatCannotBeFollowed) {
+  const std::string loop = (world().folder() / "loop").string();
+  std::filesystem::create_symlink("loop", loop);
+  const std::string name(300, 'a');
+  for (const std::string& path : {loop, name, loop + "/texts.txt"}) {
+    expect_error(classify({"--input", path}), ErrorCode::file, path);
+    expect_error(classify({"--input", world().data(), "--output", path}), ErrorCode::file, path);
+    expect_error(world().thex({"eval", "-d", path}), ErrorCode::file, path);
+  }
 }
 
 TEST(Input, CountsOutOfRange) {
@@ -221,6 +272,8 @@ TEST(Input, CountsOutOfRange) {
       expect_error(world().thex({"classify", "a", option, value}), ErrorCode::usage, option);
     expect_error(world().thex({"precision", "--log-n", value}), ErrorCode::usage, "--log-n");
   }
+  for (const char* value : {"1", "2"})  // no room for a token between [CLS] and [SEP]
+    expect_error(world().thex({"eval", "-d", world().data(), "--max-tokens", value}), ErrorCode::usage, "--max-tokens");
   EXPECT_EQ(json_of({"eval", "-d", world().data(), "--limit", "2"})["examples"], 2);
 }
 

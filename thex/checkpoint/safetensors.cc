@@ -49,6 +49,11 @@ std::uint64_t header_length(const std::byte* first8, std::uint64_t file_size) {
   std::uint64_t length = 0;
   std::memcpy(&length, first8, 8);
   if (length > file_size - 8) {
+    // No file of weights has a length of eight visible characters: it would have more than 2^58 bytes.
+    const std::string_view text(reinterpret_cast<const char*>(first8), 8);
+    if (std::all_of(text.begin(), text.end(), [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }))
+      bad("it begins with the text " + in_quotes(std::string(text)) +
+          " and is no file of weights; fetch the file itself");
     bad("the header claims " + std::to_string(length) + " bytes, the file has only " + std::to_string(file_size - 8) +
         " after the length; it is truncated or not a safetensors file");
   }

@@ -188,6 +188,8 @@ TEST(Safetensors, RejectsBadLengthsBeforeAllocating) {
     return std::string(reinterpret_cast<const char*>(&length), 8) + std::string(rest, '{');
   };
   EXPECT_NE(error_of(ErrorCode::model, [&] { parse("1234567"); }).find("truncated"), std::string::npos);
+  EXPECT_NE(error_of(ErrorCode::model, [&] { parse("Entry not found"); }).find("begins with the text \"Entry no\""),
+            std::string::npos);
   EXPECT_NE(error_of(ErrorCode::model, [&] { parse(with_length(~0ull, 4)); }).find("only 4"), std::string::npos);
   EXPECT_NE(error_of(ErrorCode::model, [&] { parse(with_length(5, 4)); }).find("only 4"), std::string::npos);
   EXPECT_NE(

@@ -55,6 +55,14 @@ WeightFiles::WeightFiles(const std::filesystem::path& folder) : folder_(folder) 
   const Layout* const layout = layout_of(folder);
   if (layout == std::end(kLayouts)) {
     std::string message = folder.string() + " has no model.safetensors and no pytorch_model.bin, whole or in shards";
+    for (const Layout& other : kLayouts) {
+      if (const auto target = broken_link(folder / other.name))
+        message += "; " + std::string(other.name) + " is a link to " + target->string() + ", which is not there";
+    }
+    for (const char* const name : {"adapter_model.safetensors", "adapter_model.bin"}) {
+      if (std::filesystem::exists(folder / name, error))
+        message += "; " + std::string(name) + " is a part of a model alone: merge it into its base model and save that";
+    }
     for (const char* const name : kForeign) {
       if (std::filesystem::exists(folder / name, error))
         message += "; " + std::string(name) + " is not read: save the model as safetensors";
@@ -71,7 +79,10 @@ WeightFiles::WeightFiles(const std::filesystem::path& folder) : folder_(folder) 
   read_index();
   for (const auto& [file, names] : shards_) {
     if (!std::filesystem::exists(folder / file, error)) {
-      throw Error(ErrorCode::model, path_.string() + ": shard " + in_quotes(file) + " is missing from the folder");
+      const auto target = broken_link(folder / file);
+      throw Error(ErrorCode::model, path_.string() + ": shard " + in_quotes(file) +
+                                        (target ? " is a link to " + target->string() + ", which is not there"
+                                                : " is missing from the folder"));
     }
     const auto shapes = shapes_of(folder / file, pytorch_);
     for (const std::string& name : names) {

@@ -116,8 +116,8 @@ Input open_input(const Options& o, const client::ClientModel& model) {
   return input;
 }
 
-void tell_empty(const data::ReadCounts& counts) {
-  if (const std::string note = empty_text_note(counts, "texts"); !note.empty()) std::cerr << note << '\n';
+void tell_counts(const data::ReadCounts& counts) {
+  if (const std::string note = reading_note(counts, "texts"); !note.empty()) std::cerr << note << '\n';
 }
 
 // A file's results go on where an earlier run ended.
@@ -137,7 +137,7 @@ void run(const Options& o) {
   const client::ClientModel& model = setup.model();
   const Input input = open_input(o, model);
   const std::unique_ptr<ResultsFile> file = open_results(o, setup, input);
-  tell_empty(input.counts);
+  tell_counts(input.counts);
   const bool batches = !o.one_by_one && o.input != "-" && model.plan.shapes.size() > model.plan.bucket_count();
   const auto next_window = [&] {
     std::vector<Query> window;
@@ -157,7 +157,7 @@ void run(const Options& o) {
     Progress progress(count < 2 ? 0 : count - (file ? file->found() : 0));
     for (; !window.empty(); window = next_window()) answer(window, session, model, o, file.get(), progress);
   }
-  if (input.counts.examples == 0) tell_empty(input.texts->counts());  // a pipe: nobody knew at the start
+  if (input.counts.examples == 0) tell_counts(input.texts->counts());  // a pipe: nobody knew at the start
   if (o.ledger && !o.json) std::cout << "\n" << ledger_text(model.plan);
   if (o.ledger && o.json) std::cout << json_line(Json{{"ledger", ledger_json(model.plan)}}) << '\n';
 }
@@ -172,7 +172,8 @@ void add_classify(CLI::App& app, Command& command) {
   sub->add_option(
       "-i,--input", o->input,
       "A file of texts: one a line, or laid out as the ending of its name (.tsv, .csv, .json, .jsonl; .conll "
-      "and the like for tag models) or the next options say; - for lines of standard input");
+      "and the like, or a .txt of words with tags, for tag models) or the next options say; - for lines of standard "
+      "input");
   add_layout_options(*sub, o->task, false);
   sub->add_option(
       "-o,--output", o->output,

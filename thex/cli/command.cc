@@ -7,7 +7,9 @@
 #include <thread>
 
 #include "thex/base/error.h"
+#include "thex/base/file_error.h"
 #include "thex/base/printable.h"
+#include "thex/cli/empty_values.h"
 
 namespace thex::cli {
 
@@ -17,7 +19,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--max-tokens", options.max_tokens,
                  "Longest text in tokens; the same on both sides, as the keys depend on it")
       ->capture_default_str()
-      ->check(CLI::Range(1, 512));
+      ->check(CLI::Range(3, 512));  // [CLS], a token, [SEP]
 }
 
 void add_threads_option(CLI::App& app, int& threads) {
@@ -55,6 +57,7 @@ int report(const CLI::App& app, const std::string& message, int status) {
 int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run) {
   try {
     app.parse(argc, argv);
+    refuse_empty_values(app);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
@@ -68,6 +71,8 @@ int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     return 0;
   } catch (const Error& e) {
     return report(app, e.what(), exit_status(e.code()));
+  } catch (const std::filesystem::filesystem_error& e) {
+    return report(app, file_error(e).what(), exit_status(ErrorCode::file));
   } catch (const std::bad_alloc&) {
     return report(app, "out of memory", exit_status(ErrorCode::internal));
   } catch (const std::exception& e) {

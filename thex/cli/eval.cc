@@ -87,7 +87,7 @@ void run(const Options& o) {
   const auto start = Clock::now();
   const Evaluation evaluation(o);
   const data::ReadCounts& counts = evaluation.counts();
-  if (const std::string note = empty_text_note(counts, "examples"); !note.empty()) std::cerr << note << '\n';
+  if (const std::string note = reading_note(counts, "examples"); !note.empty()) std::cerr << note << '\n';
   const EvaluationRun result = o.mode == "plain"      ? evaluation.plain()
                                : o.mode == "simulate" ? evaluation.simulate()
                                                       : evaluation.encrypted();
@@ -104,6 +104,7 @@ void run(const Options& o) {
   json["examples"] = evaluation.examples();
   if (counts.empty > 0) json["empty"] = counts.empty;
   if (counts.skipped_empty > 0) json["skipped_empty"] = counts.skipped_empty;
+  if (counts.skipped_short > 0) json["skipped_short"] = counts.skipped_short;
   if (by_token(task.kind)) json["words"] = evaluation.words();
   if (o.mode != "plain") add_comparison(json, evaluation, result);
   add_queries(json, result, evaluation.examples());

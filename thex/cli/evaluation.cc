@@ -52,12 +52,15 @@ Evaluation::Evaluation(const EvaluationOptions& o)
   if (!model_->prefix.empty()) std::cerr << fmt::format("{}: {}\n", folder_.string(), model_->prefix_note());
   if (config.labels.empty())
     throw Error(ErrorCode::model,
-                folder_.string() + " has no head: fine-tune it for a task first, as 'thex convert --backbone' does");
+                folder_.string() +
+                    " has no head (classifier.weight and classifier.bias, beside the encoder and behind the same "
+                    "prefix): fine-tune it for a task first, as 'thex convert --backbone' does");
   if (config.labels.size() < row_of(config.task).least_labels) {
     throw Error(ErrorCode::model, folder_.string() +
                                       "/config.json: id2label has one label, a classifier needs two; a regression's "
                                       "problem_type is \"regression\"");
   }
+  data::require_distinct(config.labels, (folder_ / "config.json").string());
   const std::string file = data_file(o);
   task_ = data::task_of(o.task, file, config.task, config.labels);
   if (!task_.columns.pair.empty()) model::require_pairs(config);

@@ -35,8 +35,15 @@ inline void add_layout_options(CLI::App& app, data::Layout& layout, bool labels)
                "Leave out empty texts, which count as texts without words otherwise");
 }
 
-// "2 of 40 texts are empty; ..", or nothing where none is. `what`: "texts", "examples".
-inline std::string empty_text_note(const data::ReadCounts& counts, const std::string& what) {
+// What was left out or is odd: "2 of 40 texts are empty; ..", or nothing. `what`: "texts", "examples".
+inline std::string reading_note(const data::ReadCounts& counts, const std::string& what) {
+  if (counts.skipped_short > 0) {
+    data::ReadCounts others = counts;
+    others.skipped_short = 0;
+    const std::string more = reading_note(others, what);
+    return fmt::format("{} of {} rows have fewer columns than the first line; left out{}{}", counts.skipped_short,
+                       counts.examples + counts.skipped_empty + counts.skipped_short, more.empty() ? "" : "\n", more);
+  }
   if (counts.skipped_empty > 0)
     return fmt::format("{} of {} {} are empty; left out", counts.skipped_empty, counts.examples + counts.skipped_empty,
                        what);

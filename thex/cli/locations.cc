@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "thex/base/error.h"
+#include "thex/base/file_format.h"
 
 namespace thex::cli {
 namespace {
@@ -34,7 +35,11 @@ fs::path find_model(const std::string& option) {
     if (!fs::is_directory(named, error))
       throw Error(ErrorCode::model, "no model folder at " + named +
                                         ": name one with --model or $THEX_MODEL, or neither for the embedded model");
-    if (!fs::exists(fs::path(named) / "config.json", error)) {
+    const fs::path config = fs::path(named) / "config.json";
+    if (!fs::exists(config, error)) {
+      if (const auto target = broken_link(config))
+        throw Error(ErrorCode::model, config.string() + " is a link to " + target->string() +
+                                          ", which is not there: copy the model's files themselves");
       throw Error(
           ErrorCode::model,
           named + " is not a model folder: it has no config.json; name the folder that holds the model's files");

@@ -88,7 +88,8 @@ void refuse_output_over_input(const fs::path& output, const fs::path& input, con
     throw Error(ErrorCode::usage, "--output " + output.string() + " is the input file itself: name another file");
   std::error_code error;
   if (!output.empty() && fs::exists(output, error)) {
-    for (const auto& entry : fs::recursive_directory_iterator(model_folder, error))
+    constexpr auto kSkip = fs::directory_options::skip_permission_denied;
+    for (const auto& entry : fs::recursive_directory_iterator(model_folder, kSkip, error))
       if (entry.is_regular_file(error) && same_file(output, entry.path()))
         throw Error(ErrorCode::usage, "--output " + output.string() + " is a file of the model: name another file");
   }

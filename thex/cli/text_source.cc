@@ -1,7 +1,9 @@
 #include "thex/cli/text_source.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "thex/data/example_reader.h"
@@ -80,12 +82,38 @@ class FileTexts : public TextSource {
   std::unique_ptr<TextSource> texts_;
 };
 
+// Whether the first lines of a file are words with a tag of the model's: two or more columns, the same number in all of
+// them, a label in the last one.
+bool is_tagged(const std::filesystem::path& file, const std::vector<std::string>& labels) {
+  constexpr int kEnough = 20;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) return false;
+  std::ifstream stream = data::open_data_file(file);
+  data::LineReader lines(stream, file.string());
+  std::size_t columns = 0;
+  int words = 0;
+  for (std::string line; words < kEnough && lines.next(line);) {
+    std::istringstream fields(line);
+    std::size_t count = 0;
+    std::string field;
+    while (fields >> field) ++count;
+    if (count == 0) continue;
+    if (columns == 0) columns = count;
+    if (count < 2 || count != columns || std::find(labels.begin(), labels.end(), field) == labels.end()) return false;
+    ++words;
+  }
+  return words > 0;
+}
+
 }  // namespace
 
 TextLayout layout_of(const data::Layout& options, const std::string& input, const model::ModelConfig& model) {
   const std::string name = input == "-" ? "" : input;
   TextLayout layout{.skip_empty = options.skip_empty};
-  if (options.any() || data::format_in_name(name)) layout.task = data::task_of(options, name, model.task, model.labels);
+  const bool tagged = !options.any() && model.task == model::Task::token_classification &&
+                      data::format_in_name(name, model.task) == data::Format::conll && is_tagged(name, model.labels);
+  if (options.any() || data::format_in_name(name) || tagged)
+    layout.task = data::task_of(options, name, model.task, model.labels);
   return layout;
 }
 
@@ -107,7 +135,8 @@ std::unique_ptr<TextSource> texts_from_stream(std::istream& stream, const std::s
 
 std::unique_ptr<TextSource> texts_from_file(const std::string& path, const TextLayout& layout,
                                             const std::function<void(const Text&)>& check, data::ReadCounts& counts) {
-  if (std::filesystem::is_regular_file(path)) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error)) {
     FileTexts texts(path, layout);
     while (const auto text = texts.next()) at(*text, [&] { check(*text); });
     counts = texts.counts();

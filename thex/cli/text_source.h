@@ -35,7 +35,8 @@ struct TextLayout {
   bool skip_empty = false;
 };
 // As the options say; without any, as the ending of the file's name says. `-` (standard input), .txt and names that say
-// no format are lines. Throws Error(usage) as data::task_of does.
+// no format are lines; a .txt of words with their tags is, for a model of tags, what it is to `thex eval`. Throws
+// Error(usage) as data::task_of does.
 TextLayout layout_of(const data::Layout& options, const std::string& input, const model::ModelConfig& model);
 
 // Throws Error(input) for a text or second text without a visible character.

@@ -1,6 +1,7 @@
 #include "thex/convert/command_arguments.h"
 
 #include "thex/base/error.h"
+#include "thex/cli/empty_values.h"
 #include "thex/convert/training_data.h"
 
 namespace thex::convert {
@@ -35,6 +36,7 @@ void add_common_options(CLI::App& app, CommonArguments& a, const std::string& te
 int parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+    cli::refuse_empty_values(app);
     return -1;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "thex/base/error.h"
+#include "thex/base/file_error.h"
 #include "thex/base/printable.h"
 #include "thex/convert/convert_cli.h"
 
@@ -44,6 +45,9 @@ int main(int argc, char** argv) {
   } catch (const thex::Error& e) {
     std::fprintf(stderr, "thex-convert: %s\n", thex::printable(e.what()).c_str());
     return thex::exit_status(e.code());
+  } catch (const std::filesystem::filesystem_error& e) {
+    std::fprintf(stderr, "thex-convert: %s\n", thex::printable(thex::file_error(e).what()).c_str());
+    return thex::exit_status(thex::ErrorCode::file);
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "thex-convert: out of memory; lower --batch or --max-length (checkpoints are kept)\n");
     return thex::exit_status(thex::ErrorCode::internal);

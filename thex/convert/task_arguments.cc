@@ -71,6 +71,7 @@ ResolvedTask resolve_task(const TaskArguments& a, const std::filesystem::path& t
   std::vector<std::string> labels = a.labels;
   if (labels.empty() && model) labels = model->labels;
   if (labels.empty() && kind == model::Task::regression) labels = {"score"};
+  if (model && a.labels.empty()) data::require_distinct(model->labels);
   ResolvedTask task;
   task.file = data::task_of(a, train, kind, labels);
   if (task.file.labels.empty()) {

@@ -35,8 +35,7 @@ TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tok
   const auto load = [&](const std::filesystem::path& file) {
     data::ReadCounts counts;
     DataSet set = load_data(file, task, tokenizer, a.max_length, &counts);
-    if (const std::string note = cli::empty_text_note(counts, "examples"); !note.empty())
-      log(file.string() + ": " + note);
+    if (const std::string note = cli::reading_note(counts, "examples"); !note.empty()) log(file.string() + ": " + note);
     data.counts.examples += counts.examples;
     data.counts.empty += counts.empty;
     data.counts.skipped_empty += counts.skipped_empty;

@@ -37,6 +37,13 @@ std::string text_of(const Cell& cell, const LineReader& lines, std::size_t line,
   return cell.text;
 }
 
+// Where the texts stand in files of the task that have no labels.
+Columns without_labels(const TaskSpec& task) {
+  Columns columns = task.unlabelled.value_or(task.columns);
+  columns.label.clear();
+  return columns;
+}
+
 std::vector<std::string> columns_of(const Columns& columns) {
   std::vector<std::string> out{columns.text};
   if (!columns.pair.empty()) out.push_back(columns.pair);
@@ -64,6 +71,7 @@ ExampleReader::ExampleReader(std::istream& stream, const std::string& name, cons
     const bool otherwise = !labelled_ && task.unlabelled;
     table_.emplace(lines_, task.format, columns_of(task.columns), task.columns.header, task.columns.skip_short,
                    otherwise ? columns_of(*task.unlabelled) : std::vector<std::string>{});
+    if (labelled_) table_->set_unlabelled(columns_of(without_labels(task)));
   } else if (tokens) {
     conll_.emplace(lines_, columns_of(task.columns),
                    task.format == Format::conllu ? ConllReader::Style::conllu : ConllReader::Style::conll2003);
@@ -142,7 +150,9 @@ bool ExampleReader::read(Example& example) {
 std::optional<Example> ExampleReader::next() {
   for (;;) {
     Example example;
-    if (!read(example)) return std::nullopt;
+    const bool any = read(example);
+    if (table_) counts_.skipped_short = table_->skipped();
+    if (!any) return std::nullopt;
     const bool empty = kind_ == model::Task::token_classification
                            ? std::all_of(example.words.begin(), example.words.end(), is_blank)
                            : is_blank(example.text) || (example.pair && is_blank(*example.pair));
@@ -163,9 +173,8 @@ std::ifstream open_data_file(const std::filesystem::path& file) {
   }
   // A pipe is read as it comes, once; only a regular file can be looked at before.
   if (std::filesystem::is_regular_file(file, error)) {
-    const std::string beginning = file_beginning(file);
-    if (beginning.starts_with("version https://git-lfs"))
-      throw Error(ErrorCode::file, file.string() + " is " + *foreign_format(beginning));
+    if (const auto meaning = foreign_data_format(file_beginning(file)))
+      throw Error(ErrorCode::file, file.string() + " is " + *meaning);
   }
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error(ErrorCode::file, "cannot open " + file.string() + ": " + std::strerror(errno));

@@ -11,7 +11,8 @@
 namespace thex::data {
 namespace {
 
-constexpr const char* kDenials[] = {"not_", "not-", "not ", "no_", "no-", "no ", "non_", "non-", "non", "un", "in"};
+constexpr const char* kDenials[] = {"not_", "not-", "not ", "no_", "no-", "no ",
+                                    "non_", "non-", "non",  "un",  "in",  "not"};
 
 std::optional<int> parse_index(const std::string& text) {
   int value = 0;
@@ -38,10 +39,21 @@ bool unnamed(const std::vector<std::string>& labels) {
   return counted("LABEL_") || counted("");
 }
 
-// Whether `a` is what `b` denies; both in lower case.
+// "label_1" as "label_" and 1; a number as nothing and itself.
+std::pair<std::string, std::optional<double>> numbered(const std::string& label) {
+  if (const auto value = parse_value(label)) return {"", value};
+  const std::size_t digits = label.find_last_not_of("0123456789") + 1;
+  return {label.substr(0, digits), parse_value(label.substr(digits))};
+}
+
+// Whether `a` is what `b` denies, or the larger of two numbers; both in lower case.
 bool affirms(const std::string& a, const std::string& b) {
+  const auto [a_name, a_number] = numbered(a);
+  const auto [b_name, b_number] = numbered(b);
+  if (a_number && b_number && a_name == b_name) return *a_number > *b_number;
   static constexpr std::pair<const char*, const char*> kOpposites[] = {
-      {"true", "false"}, {"yes", "no"}, {"positive", "negative"}, {"pos", "neg"}, {"1", "0"}, {"y", "n"}, {"t", "f"}};
+      {"true", "false"}, {"yes", "no"}, {"positive", "negative"}, {"pos", "neg"}, {"good", "bad"}, {"spam", "ham"},
+      {"y", "n"},        {"t", "f"}};
   for (const auto& [yes, no] : kOpposites)
     if (a == yes && b == no) return true;
   return std::any_of(std::begin(kDenials), std::end(kDenials), [&](const char* denial) { return b == denial + a; });
@@ -109,11 +121,21 @@ std::optional<std::size_t> positive_class(const TaskSpec& task) {
       if (task.labels[i] == task.positive) return i;
     for (std::size_t i = 0; i < 2; ++i)
       if (lower(task.labels[i]) == lower(task.positive)) return i;
+    if (const auto index = LabelIndex(task.labels).find(task.positive)) return static_cast<std::size_t>(*index);
     throw Error(ErrorCode::usage,
                 "--positive-label " + in_quotes(task.positive) + " is none of the labels " + quoted_list(task.labels));
   }
   if (!two) return std::nullopt;
   return affirms(lower(task.labels[0]), lower(task.labels[1])) ? 0 : 1;
+}
+
+void require_distinct(const std::vector<std::string>& model, const std::string& config) {
+  std::vector<std::string> sorted = model;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice == sorted.end()) return;
+  throw Error(ErrorCode::model, config + ": field \"id2label\" names the label " + in_quotes(*twice) +
+                                    " twice: give each output a name of its own");
 }
 
 std::vector<int> match_labels(const std::vector<std::string>& task, const std::vector<std::string>& model) {

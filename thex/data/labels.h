@@ -34,10 +34,15 @@ std::optional<double> parse_value(const std::string& text);
 std::vector<std::string> in_label_order(std::vector<std::string> names);
 
 // The index in task.labels of the class that f1 counts, for two classes: the one that task.positive names; without a
-// name the affirmative one of opposites that everybody knows (true and false, yes and no, positive and negative, 1 and
-// 0, X and not_X), whatever their order; else the second one. Nothing where there are not two classes. Throws
-// Error(usage) when task.positive is none of the labels or there are not two classes.
+// name the affirmative one of opposites that everybody knows (true and false, yes and no, positive and negative, X and
+// not_X) or the larger of two numbers (1 and -1, LABEL_1 and LABEL_0), whatever their order; else the second one.
+// Nothing where there are not two classes. Throws Error(usage) when task.positive is none of the labels or there are
+// not two classes.
 std::optional<std::size_t> positive_class(const TaskSpec& task);
+
+// Throws Error(model) when two outputs of a model have one name: a score could not tell them apart. `config`: the file
+// that names them, for the message.
+void require_distinct(const std::vector<std::string>& model, const std::string& config = "config.json");
 
 // For each of a task's labels the model's output: equal names but for the case of ASCII letters; the same order where
 // the model's are numbers (0, 1 ..) or Hugging Face's names of outputs that nobody has named (LABEL_0 ..). Throws

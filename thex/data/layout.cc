@@ -46,6 +46,8 @@ TaskSpec task_of(const Layout& layout, const std::filesystem::path& file, model:
     task.format = format_named(layout.format);
   } else if (const auto format = format_in_name(file, kind)) {
     task.format = *format;
+  } else if (layout.preset.empty() && kind == model::Task::token_classification && !layout.any_column()) {
+    task.format = Format::conll;  // what most files of tagged words are, whatever they are called
   }
   if (layout.preset.empty() && task.format == Format::conll) {
     task.columns.text = "#1";

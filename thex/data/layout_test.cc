@@ -69,10 +69,16 @@ TEST(Layout, TheEndingDecides) {
                                                                                        {"", "none"}}) {
     EXPECT_STREQ(format(name), expected) << name;
   }
+  EXPECT_STREQ(format("a.conll2003"), "conll");
+  EXPECT_STREQ(format("a.conllx"), "conllu");
   EXPECT_STREQ(format("a.txt", Task::token_classification), "conll");
   EXPECT_STREQ(format("a.TXT", Task::token_classification), "conll");
   const std::vector<std::string> tags = {"O", "B-X", "I-X"};
   EXPECT_EQ(task_of({}, "a.txt", Task::token_classification, tags).columns.label, "#last");
+  for (const char* name : {"eng.testa", "train.data", "train"})
+    EXPECT_EQ(task_of({}, name, Task::token_classification, tags).format, Format::conll) << name;
+  EXPECT_EQ(task_of({.text_column = "words"}, "train", Task::token_classification, tags).format, Format::tsv);
+  EXPECT_EQ(task_of({}, "train.data", Task::classification, {"a", "b"}).format, Format::tsv);
   EXPECT_EQ(task_of({}, "a.conllu", Task::token_classification, {"NOUN", "VERB"}).columns.label, "#4");
   EXPECT_EQ(task_of({}, "a.conllu", Task::token_classification, {"NOUN", "VERB"}).columns.text, "#2");
 }

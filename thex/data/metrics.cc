@@ -94,7 +94,17 @@ double matthews(const Counts& c) {
   return ratio(c.correct() * c.total - cross, std::sqrt(square - predicted) * std::sqrt(square - gold));
 }
 
-double pearson(const std::vector<double>& x, const std::vector<double>& y) {
+// By the largest of them, which changes no correlation: squares neither overflow nor vanish.
+std::vector<double> scaled(std::vector<double> values) {
+  double largest = 0;
+  for (const double v : values) largest = std::max(largest, std::abs(v));
+  if (largest > 0)
+    for (double& v : values) v /= largest;
+  return values;
+}
+
+double pearson(const std::vector<double>& all_x, const std::vector<double>& all_y) {
+  const std::vector<double> x = scaled(all_x), y = scaled(all_y);
   const auto n = static_cast<double>(x.size());
   const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / n;
   const double mean_y = std::accumulate(y.begin(), y.end(), 0.0) / n;

@@ -79,6 +79,19 @@ TEST(Metrics, CorrelationsByHand) {
   EXPECT_NEAR(score(Metric::pearson, values({1e9 + 1, 1e9 + 2, 1e9 + 3}, {1, 2, 3}), {}), 1, 1e-9);
 }
 
+// A correlation has no unit: factors that make squares overflow or vanish change nothing.
+TEST(Metrics, CorrelationsOfHugeAndTinyValues) {
+  const std::vector<double> x = {1, 2, 4, 3}, y = {2, 1, 5, 6};
+  const double expected = score(Metric::pearson, values(x, y), kTwo);
+  ASSERT_GT(expected, 0.5);
+  for (const double factor : {1e-300, 1e-160, 1e160, 1e307}) {
+    std::vector<double> scaled = y;
+    for (double& v : scaled) v *= factor;
+    EXPECT_NEAR(score(Metric::pearson, values(x, scaled), kTwo), expected, 1e-12) << factor;
+    EXPECT_NEAR(score(Metric::pearson, values(scaled, x), kTwo), expected, 1e-12) << factor;
+  }
+}
+
 TEST(Metrics, EntitiesByHand) {
   // The example of seqeval's documentation: one of two entities has its start wrong.
   const Outcomes o = tags({{"O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"}, {"B-PER", "I-PER", "O"}},

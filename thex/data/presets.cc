@@ -137,10 +137,11 @@ const char* name(Metric metric) {
 
 std::optional<Format> format_in_name(const std::filesystem::path& file, model::Task kind) {
   static constexpr std::pair<const char*, Format> kEndings[] = {
-      {"tsv", Format::tsv},     {"csv", Format::csv},     {"jsonl", Format::jsonl},   {"ndjson", Format::jsonl},
-      {"json", Format::json},   {"conll", Format::conll}, {"conllu", Format::conllu}, {"bio", Format::conll},
-      {"bio2", Format::conll},  {"iob", Format::conll},   {"iob1", Format::conll},    {"iob2", Format::conll},
-      {"bioes", Format::conll}, {"bilou", Format::conll}, {"ner", Format::conll}};
+      {"tsv", Format::tsv},       {"csv", Format::csv},        {"jsonl", Format::jsonl},   {"ndjson", Format::jsonl},
+      {"json", Format::json},     {"conll", Format::conll},    {"conllu", Format::conllu}, {"bio", Format::conll},
+      {"bio2", Format::conll},    {"iob", Format::conll},      {"iob1", Format::conll},    {"iob2", Format::conll},
+      {"bioes", Format::conll},   {"bilou", Format::conll},    {"ner", Format::conll},     {"conllx", Format::conllu},
+      {"conll03", Format::conll}, {"conll2003", Format::conll}};
   const std::string ending = ending_of(file);
   for (const auto& [name, format] : kEndings)
     if (ending == name) return format;

@@ -117,6 +117,31 @@ bool TableReader::read_fields(std::size_t& line) {
   }
 }
 
+bool TableReader::names_all(const std::vector<std::string>& columns) const {
+  return !columns.empty() && std::all_of(columns.begin(), columns.end(), [&](const std::string& name) {
+    return std::find(fields_.begin(), fields_.end(), name) != fields_.end();
+  });
+}
+
+// What a first line that lacks a column looks like and what to do; empty when it looks like nothing else.
+std::string TableReader::header_advice() const {
+  if (std::any_of(fields_.begin(), fields_.end(), [](const std::string& f) { return f.find('\r') != f.npos; }))
+    return "; the file's lines end in carriage returns alone; convert it with tr '\\r' '\\n'";
+  if (names_all(unlabelled_))
+    return "; name the column of the labels with --label-column; a file without any, as test files are published, is "
+           "for 'thex classify'";
+  const std::string& first = fields_.front();
+  if (first.starts_with('{')) return "; the file seems to have one JSON object a line; say --format jsonl";
+  if (first.starts_with('[')) return "; the file seems to be JSON; say --format json";
+  if (fields_.size() == 1) {
+    if (first.find('\t') != first.npos) return "; its columns seem to be separated by tabs; say --format tsv";
+    if (first.find(';') != first.npos)
+      return "; its columns seem to be separated by semicolons; save it with commas (csv) or tabs (tsv)";
+    if (first.find(',') != first.npos) return "; its columns seem to be separated by commas; say --format csv";
+  }
+  return "";
+}
+
 std::size_t TableReader::position(const std::string& column) const {
   const auto found = std::find(fields_.begin(), fields_.end(), column);
   if (header_ && found != fields_.end()) {
@@ -128,18 +153,19 @@ std::size_t TableReader::position(const std::string& column) const {
   }
   if (const auto number = column_number(column)) {
     if (*number <= fields_.size()) return *number - 1;
-    lines_.fail("no column " + column + ": the row has " + std::to_string(fields_.size()) + " columns");
+    lines_.fail("no column " + column + ": the row has " + std::to_string(fields_.size()) + " columns" +
+                header_advice());
   }
-  lines_.fail(
-      "no column " + in_quotes(column) + "; the header line has " + quoted_list(fields_) +
-      ": name the one that is meant (--text-column, --pair-column, --label-column), or another format (--format)");
+  std::string advice = header_advice();
+  if (advice.empty())
+    advice =
+        ": name the one that is meant (--text-column, --pair-column, --label-column), or another format (--format tsv, "
+        "csv, json or jsonl; of tagged words conll or conllu)";
+  lines_.fail("no column " + in_quotes(column) + "; the header line has " + quoted_list(fields_) + advice);
 }
 
 void TableReader::find_columns() {
-  const auto there = [&](const std::string& name) {
-    return std::find(fields_.begin(), fields_.end(), name) != fields_.end();
-  };
-  if (!otherwise_.empty() && std::all_of(otherwise_.begin(), otherwise_.end(), there)) {
+  if (names_all(otherwise_)) {
     columns_ = otherwise_;
     header_ = true;
   }

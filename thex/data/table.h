@@ -29,6 +29,10 @@ class TableReader {
   TableReader(LineReader& lines, Format format, std::vector<std::string> columns, bool header, bool skip_short = false,
               std::vector<std::string> otherwise = {});
 
+  // Columns of the files of this kind that have no labels: a message about a missing column says so when it is such a
+  // file.
+  void set_unlabelled(std::vector<std::string> columns) { unlabelled_ = std::move(columns); }
+
   // False at the end. Empty lines at the end of the file are ignored; between rows of one column they are rows. Throws
   // Error(input) with name and line for a column that is missing or named twice (with those that are there), a row with
   // another number of columns than the first one, more than 4096 columns, an empty line between rows, a line that is no
@@ -45,12 +49,14 @@ class TableReader {
   void fill_row(const std::string& text, Row& row) const;
   void find_columns();
   std::size_t position(const std::string& column) const;
+  bool names_all(const std::vector<std::string>& columns) const;
+  std::string header_advice() const;
 
   LineReader& lines_;
   Format format_;
   std::vector<std::string> columns_;
   bool header_, skip_short_, started_ = false;
-  std::vector<std::string> otherwise_;
+  std::vector<std::string> otherwise_, unlabelled_;
   std::optional<JsonArrayReader> array_;
   std::size_t skipped_ = 0;
   // A row that was read and is not given yet, and the empty lines before it: how many, and where the first one is.

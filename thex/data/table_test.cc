@@ -121,6 +121,41 @@ TEST_F(TableTest, ShortRowsAreLeftOutWhereTheTaskSaysSo) {
   EXPECT_FALSE(table.next(row));
   EXPECT_EQ(table.skipped(), 1u);
   EXPECT_THAT(rejection(task, text + "3\tc\td\te\n"), HasSubstr("4 columns"));
+  ReadCounts counts;
+  EXPECT_EQ(read_examples(write("short.tsv", text + "4\n"), task, &counts).size(), 1u);
+  EXPECT_EQ(counts.examples, 1u);
+  EXPECT_EQ(counts.skipped_short, 2u) << "also behind the last example";
+}
+
+// A header line that lacks a column often belongs to another format.
+TEST_F(TableTest, WhatAHeaderLineLooksLike) {
+  const std::tuple<Format, const char*, const char*> cases[] = {
+      {Format::csv, "sentence;label\na;1\n", "semicolons"},
+      {Format::csv, "sentence\tlabel\na\t1\n", "--format tsv"},
+      {Format::tsv, "sentence,label\na,1\n", "--format csv"},
+      {Format::tsv, "{\"sentence\": \"a\", \"label\": 1}\n", "--format jsonl"},
+      {Format::tsv, "[{\"sentence\": \"a\", \"label\": 1}]\n", "--format json"},
+      {Format::csv, "sentence,label\ra,1\rb,0\r", "carriage returns"},
+      {Format::tsv, "john B-PER\nsmith I-PER\n", "conll"},
+      {Format::tsv, "Sentence\tlabel\na\t1\n", "--text-column"},
+      {Format::tsv, "index\tsentence\n0\ta\n", "'thex classify'"}};
+  for (const auto& [format, text, advice] : cases)
+    EXPECT_THAT(rejection(custom(format), text), HasSubstr(advice)) << text;
+  TaskSpec cola = preset("cola");
+  EXPECT_THAT(rejection(cola, "index\tsentence\n0\tfilm good\n"), HasSubstr("'thex classify'"));
+}
+
+TEST_F(TableTest, OtherKindsOfFilesAreNamed) {
+  const std::pair<const char*, std::string> cases[] = {{"Parquet", "PAR1\x15\x04"},
+                                                       {"sheet", "PK\x03\x04\x14"},
+                                                       {"gunzip", "\x1f\x8b\x08"},
+                                                       {"iconv", "\xff\xfes"},
+                                                       {"git lfs", "version https://git-lfs.github.com/spec/v1\n"}};
+  for (const auto& [advice, bytes] : cases) {
+    const auto file = write("data.csv", bytes);
+    EXPECT_THAT(support::error_of(ErrorCode::file, [&] { read_examples(file, custom(Format::csv)); }),
+                HasSubstr(advice));
+  }
 }
 
 TEST_F(TableTest, CsvAsRfc4180) {
@@ -343,12 +378,19 @@ TEST(Labels, WhichClassIsPositive) {
                                 {"1", "0"},
                                 {"duplicate", "not_duplicate"},
                                 {"acceptable", "unacceptable"},
+                                {"hate", "nothate"},
+                                {"1", "-1"},
+                                {"1.0", "0.0"},
+                                {"LABEL_1", "LABEL_0"},
+                                {"spam", "ham"},
+                                {"good", "bad"},
                                 {"Toxic", "Non-toxic"}}) {
     EXPECT_EQ(positive({yes, no}), yes);
     EXPECT_EQ(positive({no, yes}), yes) << "whatever the order";
   }
-  EXPECT_EQ(positive({"ham", "spam"}), "spam") << "the second one";
-  EXPECT_EQ(positive({"LABEL_0", "LABEL_1"}), "LABEL_1");
+  EXPECT_EQ(positive({"cats", "dogs"}), "dogs") << "the second one";
+  EXPECT_EQ(positive({"dogs", "cats"}), "cats") << "the second one";
+  EXPECT_EQ(positive({"ham", "spam"}, "0"), "ham") << "a number, as files may write labels";
   EXPECT_EQ(positive({"false", "true"}, "false"), "false");
   EXPECT_EQ(positive({"ham", "spam"}, "HAM"), "ham");
   EXPECT_FALSE(positive_class(custom(Format::tsv, {"a", "b", "c"})));
@@ -364,6 +406,15 @@ TEST(Labels, WhichClassIsPositive) {
   task.positive = "ham";
   EXPECT_DOUBLE_EQ(task_score(Metric::f1, o, task), 0.8);
   EXPECT_DOUBLE_EQ(task_score(Metric::matthews, o, task), 2 / std::sqrt(12.0)) << "the same for both";
+}
+
+TEST(Labels, OutputsOfOneName) {
+  EXPECT_NO_THROW(require_distinct({"a", "b", "A"}));
+  EXPECT_THAT(support::error_of(ErrorCode::model,
+                                [] {
+                                  require_distinct({"a", "b", "a"});
+                                }),
+              HasSubstr("\"id2label\" names the label \"a\" twice"));
 }
 
 TEST(Labels, MatchAModels) {

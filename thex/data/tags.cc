@@ -169,7 +169,7 @@ std::string TagObserver::scheme() const {
   for (const std::string& letter : letters_) letters += letter;
   if (letters.find_first_not_of("BI") != std::string::npos) {
     const auto scheme = bioes_of(letters);
-    return scheme ? scheme->name() : "";
+    return scheme ? scheme->name() : "mixed";
   }
   if (starts_inside_ && starts_begin_) return "IOB1 and IOB2 mixed";
   return starts_inside_ ? "IOB1" : "IOB2";

@@ -56,7 +56,8 @@ class TagObserver {
  public:
   // The tags of one sentence.
   void add(const std::vector<std::string>& tags);
-  // "IOB1", "IOB2", "BIOES" ..; empty where no entity was seen or tags are of no scheme.
+  // "IOB1", "IOB2", "BIOES" ..; "mixed" for letters of several schemes; empty where no entity was seen or tags are of
+  // no scheme.
   std::string scheme() const;
 
  private:

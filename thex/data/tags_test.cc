@@ -99,6 +99,7 @@ TEST(Tags, TheSchemeOfAFile) {
   EXPECT_EQ(seen({{"B-A", "E-A", "S-A"}}), "BIOES");
   EXPECT_EQ(seen({{"O", "U-A"}}), "BILOU");
   EXPECT_EQ(seen({{"I-A"}, {"B-A"}}), "IOB1 and IOB2 mixed");
+  EXPECT_EQ(seen({{"B-A", "S-A"}, {"U-A"}}), "mixed");
   EXPECT_EQ(seen({{"O"}}), "");
   EXPECT_EQ(seen({{"NN"}}), "");
 }

@@ -46,6 +46,7 @@ struct ReadCounts {
   std::size_t examples = 0;       // that it gave
   std::size_t empty = 0;          // of these: with a text that has no visible character
   std::size_t skipped_empty = 0;  // left out for that reason, as TaskSpec::skip_empty asks
+  std::size_t skipped_short = 0;  // rows left out as Columns::skip_short asks
 };
 
 struct TaskSpec {
@@ -71,8 +72,8 @@ std::vector<std::string> preset_names();
 std::string usual_dev_file(const std::string& preset);
 
 // The format that the ending of a file's name says, in upper or lower case, or nothing: tsv, csv, json, jsonl (ndjson),
-// conllu, and for conll also bio, bio2, iob, iob1, iob2, bioes, bilou and ner. `.txt` says conll where the task is
-// token classification.
+// conllu (conllx), and for conll also conll03, conll2003, bio, bio2, iob, iob1, iob2, bioes, bilou and ner. `.txt` says
+// conll where the task is token classification.
 std::optional<Format> format_in_name(const std::filesystem::path& file, model::Task kind = model::Task::classification);
 // The same; Error(usage) when it says none.
 Format format_of(const std::filesystem::path& file, model::Task kind = model::Task::classification);

@@ -227,6 +227,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
   config.layers = fields.integer(names.layers, 1, 256);
   config.hidden = fields.integer(names.hidden, 1, 16384);
   refuse_unsupported(fields, config.hidden);
+  check_tokenizer_class(fields);
   config.heads = fields.integer(names.heads, 1, 1024);
   if (config.hidden % config.heads != 0) {
     fields.fail(names.heads, "is " + std::to_string(config.heads) + ", which does not divide " + names.hidden + " " +

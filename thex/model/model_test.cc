@@ -242,6 +242,12 @@ TEST(Model, IndexOfShardsIsChecked) {
   std::filesystem::remove(folder.path() / "model.safetensors.index.json");
   EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); }).find("tf_model.h5 is not read"),
             std::string::npos);
+  write_file_atomically(folder.path() / "adapter_model.safetensors", std::string_view("x"));
+  EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); }).find("merge it into its base model"),
+            std::string::npos);
+  std::filesystem::create_symlink("../blobs/0123", folder.path() / "model.safetensors");
+  EXPECT_NE(error_of(ErrorCode::model, [&] { load_model(folder.path()); }).find("is a link to ../blobs/0123"),
+            std::string::npos);
 }
 
 TEST(Model, CheckpointsWithoutTokenTypes) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "thex/base/error.h"
+#include "thex/base/file_format.h"
 #include "thex/base/json.h"
 #include "thex/model/tokenizer_settings.h"
 
@@ -63,8 +64,10 @@ text::Tokenizer load_tokenizer(const std::filesystem::path& folder, const ModelC
   if (!has_vocabulary(folder)) {
     std::error_code error;
     const bool other = std::filesystem::exists(folder / "tokenizer.json", error);
+    const auto target = broken_link(vocabulary);
     throw Error(ErrorCode::file,
-                "cannot open " + vocabulary.string() + ": it is missing" +
+                "cannot open " + vocabulary.string() + ": it is " +
+                    (target ? "a link to " + target->string() + ", which is not there" : "missing") +
                     (other ? "; write the tokens of tokenizer.json's \"vocab\" to it, by id, one a line" : ""));
   }
   text::Tokenizer tokenizer = text::Tokenizer::load(vocabulary, config.do_lower_case, config.special_tokens);

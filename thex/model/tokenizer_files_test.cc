@@ -190,6 +190,8 @@ TEST_F(TokenizerFilesTest, OtherTokenizersAreRefusedByFileAndField) {
       {{{"cls_token", "<s>"}}, "cls_token"},
       {{{"mask_token", added_token("[MASK]", "lstrip")}}, "mask_token"},
       {{{"truncation_side", "left"}}, "truncation_side"},
+      {{{"split_special_tokens", true}}, "split_special_tokens"},
+      {{{"do_subword_tokenize", false}}, "do_subword_tokenize"},
       {{{"additional_special_tokens", {"<new>"}}}, "additional_special_tokens"},
       {{{"additional_special_tokens", {added_token("<ent>", "rstrip")}}}, "additional_special_tokens"},
       {{{"added_tokens_decoder", {{"6", added_token("<ent>", "normalized")}}}}, "added_tokens_decoder"},
@@ -257,6 +259,36 @@ TEST_F(TokenizerFilesTest, ATokenizerJsonThatSaysSomethingElseIsRefused) {
   write("tokenizer.json", tokenizer_json());
   write("tokenizer_config.json", json{{"do_lower_case", false}});
   refused("tokenizer.json", "lowercase");
+}
+
+// Hugging Face's AutoTokenizer takes the class from config.json where tokenizer_config.json names none.
+TEST_F(TokenizerFilesTest, AnotherClassInConfigJsonIsRefused) {
+  json config = json::parse(config_to_json(support::small_config()));
+  config["tokenizer_class"] = "BertTokenizer";
+  write("config.json", config);
+  EXPECT_NO_THROW(load());
+  config["tokenizer_class"] = "BertJapaneseTokenizer";
+  write("config.json", config);
+  refused("config.json", "\"tokenizer_class\" is \"BertJapaneseTokenizer\"");
+}
+
+TEST_F(TokenizerFilesTest, AClassThatLeavesAllToTokenizerJsonNeedsIt) {
+  write("tokenizer_config.json", json{{"tokenizer_class", "PreTrainedTokenizerFast"}});
+  refused("tokenizer_config.json", "tokenizer.json, which is missing");
+  write("tokenizer.json", tokenizer_json());
+  EXPECT_NO_THROW(load());
+}
+
+TEST_F(TokenizerFilesTest, ALinkToNothingIsNoMissingFile) {
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "tokenizer.json", "vocab.txt"}) {
+    const std::filesystem::path path = folder_.path() / name;
+    const bool needed = std::filesystem::remove(path);
+    std::filesystem::create_symlink("../blobs/0123", path);
+    const std::string message = error_of(needed ? ErrorCode::file : ErrorCode::model, [&] { load(); });
+    EXPECT_NE(message.find(path.string()), std::string::npos) << message;
+    EXPECT_NE(message.find("a link to ../blobs/0123, which is not there"), std::string::npos) << message;
+    std::filesystem::remove(path);
+  }
 }
 
 TEST_F(TokenizerFilesTest, IdsBeyondTheEmbeddingsAreAnErrorOfTheModel) {

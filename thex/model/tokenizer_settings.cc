@@ -18,9 +18,11 @@ constexpr int kMaxDepth = 16;
 constexpr std::uint64_t kMaxSettingsBytes = 1u << 20, kMaxTokenizerBytes = 64u << 20;
 constexpr std::size_t kMaxTokenBytes = 1000;
 
-// Classes whose ids are those of the word-piece tokenizer; the last two say nothing, tokenizer.json does.
+// Classes whose ids are those of the word-piece tokenizer, and from kFirstGeneral on those that any tokenizer.json may
+// have.
 const std::vector<std::string> kClasses{"BertTokenizer",           "BertTokenizerFast",       "DistilBertTokenizer",
                                         "DistilBertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"};
+constexpr std::size_t kFirstGeneral = 4;
 constexpr std::pair<const char*, const char*> kStandardTokens[] = {{"pad_token", "[PAD]"},
                                                                    {"unk_token", "[UNK]"},
                                                                    {"cls_token", "[CLS]"},
@@ -31,7 +33,8 @@ constexpr const char* kForeignFields[] = {"word_tokenizer_type", "subword_tokeni
                                           "mecab_kwargs",        "sudachi_kwargs",
                                           "jumanpp_kwargs",      "auto_map",
                                           "sp_model_kwargs",     "source_lang",
-                                          "target_lang"};
+                                          "target_lang",         "do_word_tokenize",
+                                          "do_subword_tokenize"};
 
 std::string field(const std::string& file, const std::string& name) { return file + ": field \"" + name + "\""; }
 
@@ -106,6 +109,11 @@ void parse_decoder(const Fields& fields, const std::string& file, TokenizerSetti
 
 }  // namespace
 
+std::optional<std::string> check_tokenizer_class(const Fields& fields) {
+  if (fields.find("tokenizer_class") == nullptr) return std::nullopt;
+  return kClasses[fields.choice("tokenizer_class", kClasses, 0)];
+}
+
 bool is_standard_token(const std::string& token) {
   return std::any_of(std::begin(kStandardTokens), std::end(kStandardTokens),
                      [&](const auto& standard) { return token == standard.second; });
@@ -152,7 +160,9 @@ void parse_tokenizer_config(const std::string& text, TokenizerSettings& settings
     if (const json* const value = fields.find(name))
       fields.fail(name, "is " + show(*value) + "; it belongs to another tokenizer than BERT's word pieces");
   }
-  fields.choice("tokenizer_class", kClasses, 0);
+  const std::optional<std::string> name = check_tokenizer_class(fields);
+  settings.needs_tokenizer_json =
+      name && std::find(kClasses.begin() + kFirstGeneral, kClasses.end(), *name) != kClasses.end();
   if (fields.find("do_lower_case"))
     say(settings.lower_case, fields.boolean("do_lower_case", true), field(file, "do_lower_case"));
   if (fields.find("strip_accents"))
@@ -160,6 +170,8 @@ void parse_tokenizer_config(const std::string& text, TokenizerSettings& settings
   for (const char* const name : {"tokenize_chinese_chars", "do_basic_tokenize", "clean_text"}) {
     if (!fields.boolean(name, true)) fields.fail(name, "is false; only true is supported");
   }
+  if (fields.boolean("split_special_tokens", false))
+    fields.fail("split_special_tokens", "is true; supported are special tokens that stand for themselves in a text");
   fields.choice("wordpieces_prefix", {"##"}, 0);
   fields.choice("truncation_side", {"right"}, 0);
   parse_never_split(fields, file);
@@ -203,7 +215,11 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
   for (const File& file : kFiles) {
     const std::filesystem::path path = folder / file.name;
     std::error_code error;
-    if (!std::filesystem::exists(path, error)) continue;
+    if (!std::filesystem::exists(path, error)) {
+      if (const auto target = broken_link(path))
+        fail(path.string(), "is a link to " + target->string() + ", which is not there: copy the file itself");
+      continue;
+    }
     const std::string text = read_file(path, file.max_bytes);
     refuse_foreign_format(path, text);
     try {
@@ -211,6 +227,11 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
     } catch (const Error& e) {
       throw Error(e.code(), folder.string() + "/" + e.what());
     }
+  }
+  if (settings.needs_tokenizer_json && settings.vocabulary.is_null()) {
+    throw Error(ErrorCode::model, folder.string() +
+                                      "/tokenizer_config.json: field \"tokenizer_class\" leaves the tokenizer to "
+                                      "tokenizer.json, which is missing: copy it from the model's repository");
   }
   return settings;
 }

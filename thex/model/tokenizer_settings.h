@@ -31,7 +31,15 @@ struct TokenizerSettings {
   std::map<std::string, NamedToken> tokens;
   // Ids by token from tokenizer.json; null when there is no such file.
   nlohmann::json vocabulary;
+  // tokenizer_config.json names a class that says nothing of the ids, so that tokenizer.json has to.
+  bool needs_tokenizer_json = false;
 };
+
+class Fields;
+
+// Refuses a field "tokenizer_class" that names another tokenizer; config.json may have one too. The class that stands
+// there, or nothing. Throws Error(model).
+std::optional<std::string> check_tokenizer_class(const Fields& fields);
 
 // Each adds what one file's text says. Throw Error(model).
 void parse_tokenizer_config(const std::string& text, TokenizerSettings& settings);
