@@ -14,6 +14,49 @@ using namespace wire;  // NOLINT: this file is the formats
 
 constexpr std::size_t kCiphertextFields = 4 + 8;  // level, scale
 
+// read(reader, highest level) reads one switching key, or as much of it as the caller wants.
+template <typename Read>
+EvaluationKeys read_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required,
+                                    const Read& read) {
+  static constexpr const char* kWhat = "evaluation keys";
+  Reader reader(context, bytes, kWhat);
+  reader.expect_type(Type::evaluation_keys);
+  const std::size_t most = evaluation_keys_bytes(context, required);
+  if (bytes.size() > most) {
+    refuse(kWhat, std::to_string(bytes.size()) + " bytes; the required keys take at most " + std::to_string(most));
+  }
+  const std::map<std::uint64_t, Level> wanted = galois_levels(context, required);
+  const std::uint64_t relinearization = reader.number(4), count = reader.number(4);
+  if (relinearization > 1 || count > wanted.size()) {
+    refuse(kWhat, std::to_string(relinearization) + " relinearisation keys and " + std::to_string(count) +
+                      " Galois keys; expected at most 1 and " + std::to_string(wanted.size()));
+  }
+  EvaluationKeys keys;
+  // Encryptions of zero that are taken from several keys count as several only if their uniform halves differ.
+  std::set<ring::Seed> seeds;
+  const auto read_key = [&](Level level) {
+    SwitchingKey key = read(reader, level);
+    if (!seeds.insert(key.seed).second) refuse(kWhat, "two keys of one seed: make new keys");
+    return key;
+  };
+  if (relinearization == 1) {
+    if (required.relinearization_level < 0) refuse(kWhat, "a relinearisation key, which is not required");
+    keys.relinearization = read_key(required.relinearization_level);
+  }
+  std::uint64_t previous = 0;
+  for (std::uint64_t k = 0; k < count; ++k) {
+    const std::uint64_t element = reader.number(8);
+    if (element <= previous) refuse(kWhat, "Galois elements are not in ascending order");
+    previous = element;
+    const auto found = wanted.find(element);
+    if (found == wanted.end())
+      refuse(kWhat, "a key for Galois element " + std::to_string(element) + ", which is not required");
+    keys.galois.emplace(element, read_key(found->second));
+  }
+  reader.expect_left(0);
+  return keys;
+}
+
 }  // namespace
 
 std::size_t ciphertext_bytes(const Context& context, Level level, bool seeded) {
@@ -119,43 +162,12 @@ SwitchingKey parse_switching_key(const Context& context, ByteView bytes) {
 }
 
 EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required) {
-  static constexpr const char* kWhat = "evaluation keys";
-  Reader reader(context, bytes, kWhat);
-  reader.expect_type(Type::evaluation_keys);
-  const std::size_t most = evaluation_keys_bytes(context, required);
-  if (bytes.size() > most) {
-    refuse(kWhat, std::to_string(bytes.size()) + " bytes; the required keys take at most " + std::to_string(most));
-  }
-  const std::map<std::uint64_t, Level> wanted = galois_levels(context, required);
-  const std::uint64_t relinearization = reader.number(4), count = reader.number(4);
-  if (relinearization > 1 || count > wanted.size()) {
-    refuse(kWhat, std::to_string(relinearization) + " relinearisation keys and " + std::to_string(count) +
-                      " Galois keys; expected at most 1 and " + std::to_string(wanted.size()));
-  }
-  EvaluationKeys keys;
-  // Encryptions of zero that are taken from several keys count as several only if their uniform halves differ.
-  std::set<ring::Seed> seeds;
-  const auto read_key = [&](Level level) {
-    SwitchingKey key = reader.key(level);
-    if (!seeds.insert(key.seed).second) refuse(kWhat, "two keys of one seed: make new keys");
-    return key;
-  };
-  if (relinearization == 1) {
-    if (required.relinearization_level < 0) refuse(kWhat, "a relinearisation key, which is not required");
-    keys.relinearization = read_key(required.relinearization_level);
-  }
-  std::uint64_t previous = 0;
-  for (std::uint64_t k = 0; k < count; ++k) {
-    const std::uint64_t element = reader.number(8);
-    if (element <= previous) refuse(kWhat, "Galois elements are not in ascending order");
-    previous = element;
-    const auto found = wanted.find(element);
-    if (found == wanted.end())
-      refuse(kWhat, "a key for Galois element " + std::to_string(element) + ", which is not required");
-    keys.galois.emplace(element, read_key(found->second));
-  }
-  reader.expect_left(0);
-  return keys;
+  return read_evaluation_keys(context, bytes, required, [](Reader& reader, Level level) { return reader.key(level); });
+}
+
+void check_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required) {
+  read_evaluation_keys(context, bytes, required,
+                       [](Reader& reader, Level level) { return reader.key_parts(level, [](const ring::Poly&) {}); });
 }
 
 PublicKey parse_public_key(const Context& context, ByteView bytes) {

@@ -36,6 +36,9 @@ Ciphertext parse_ciphertext(const Context& context, ByteView bytes);  // accepts
 SwitchingKey parse_switching_key(const Context& context, ByteView bytes);
 // Also refuses keys that `required` does not name, so that a client cannot fill a server's memory.
 EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required);
+// Throws whenever parse_evaluation_keys would, and keeps nothing: one polynomial at a time is in memory, and no uniform
+// half is expanded.
+void check_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required);
 PublicKey parse_public_key(const Context& context, ByteView bytes);
 
 // Exact sizes in bytes of the encodings above, for bounding what is read; of all required keys together.

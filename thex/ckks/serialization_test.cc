@@ -57,6 +57,24 @@ class Serialization : public ::testing::Test {
     return with(bytes, 24, bytes.size() - kHeader, 8);
   }
 
+  // What checks keys refuses what the reader does, in the same words.
+  static EvaluationKeys parse_evaluation_keys(const Context& context, ByteView bytes, const KeyRequirements& required) {
+    std::string refusal;
+    try {
+      check_evaluation_keys(context, bytes, required);
+    } catch (const Error& error) {
+      refusal = error.what();
+    }
+    try {
+      EvaluationKeys keys = ckks::parse_evaluation_keys(context, bytes, required);
+      EXPECT_EQ(refusal, "");
+      return keys;
+    } catch (const Error& error) {
+      EXPECT_EQ(refusal, error.what());
+      throw;
+    }
+  }
+
   Party& p = support::party("n13_alpha2");
   const Context& context = *p.context;
   const KeyRequirements required{{{1, 2}, {-4, 1}}, 3, 0};

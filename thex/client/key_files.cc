@@ -151,7 +151,20 @@ ClientKeys with_source(ckks::secret::SecretKey secret, const protocol::KeyFinger
   return {std::move(secret), fingerprint, [=] { return read_evaluation_keys(folder, size, fingerprint); }};
 }
 
+// What stands in the place of a key file and is none: it is not replaced, and told before keys are made in vain.
+void refuse_other_than_files(const fs::path& folder) {
+  for (const char* const name : {"secret.key", "eval.keys", kStaged}) {
+    std::error_code ignored;
+    const fs::file_status status = fs::status(folder / name, ignored);
+    if (fs::exists(status) && !fs::is_regular_file(status))
+      throw Error(ErrorCode::file, (folder / name).string() +
+                                       " is not a file, and keys are to be written there: move it away, or name "
+                                       "another folder");
+  }
+}
+
 ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& folder) {
+  refuse_other_than_files(folder);
   FreshKeys fresh = make_fresh_keys(plan);
   const bool replacing = is_there(folder / "secret.key");
   const fs::path evaluation = folder / (replacing ? kStaged : "eval.keys");
@@ -161,7 +174,8 @@ ClientKeys generate_locked(const encoder::InferencePlan& plan, const fs::path& f
   const Wiper wiper(file);
   write_file_atomically(folder / "secret.key", file, 0600);
   if (replacing) {
-    fs::rename(evaluation, folder / "eval.keys");
+    std::error_code ignored;  // under the staged name they belong to the new secret key as well
+    fs::rename(evaluation, folder / "eval.keys", ignored);
   } else {
     std::error_code ignored;
     fs::remove(folder / kStaged, ignored);  // of keys that somebody has removed since

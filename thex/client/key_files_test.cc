@@ -258,6 +258,26 @@ TEST_F(KeyFiles, AProcessThatIsKilledLeavesAPairThatFits) {
   }
 }
 
+// Folders and pipes where key files are to stand: an error that names them, before anything is made or replaced.
+TEST_F(KeyFiles, WhatIsNoFileIsNeitherReadNorReplaced) {
+  generate_keys(*plan_, keys_, false);
+  const std::string secret = read("secret.key");
+  for (const char* const name : {"eval.keys.new", "eval.keys", "secret.key"}) {
+    for (const bool pipe : {false, true}) {
+      const std::string before = std::filesystem::exists(keys_ / name) ? read(name) : "";
+      std::filesystem::remove(keys_ / name);
+      ASSERT_EQ(pipe ? ::mkfifo((keys_ / name).c_str(), 0600) : ::mkdir((keys_ / name).c_str(), 0700), 0);
+      const std::string message = error_of(ErrorCode::file, [&] { generate_keys(*plan_, keys_, true); });
+      EXPECT_NE(message.find(name), std::string::npos) << message;
+      EXPECT_TRUE(std::filesystem::exists(keys_ / name));
+      std::filesystem::remove(keys_ / name);
+      if (!before.empty()) write(name, before);
+      EXPECT_EQ(read("secret.key"), secret);
+    }
+  }
+  EXPECT_EQ(load_keys(*plan_, keys_).evaluation_keys().size(), protocol::key_bytes(*plan_));
+}
+
 TEST_F(KeyFiles, ErrorsTellTheCause) {
   write_file_atomically(folder_.path() / "file", std::string_view("x"));
   const auto below = folder_.path() / "file" / "a" / "b";

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "thex/base/printable.h"
+
 namespace thex::protocol {
 namespace {
 
@@ -33,15 +35,6 @@ std::uint64_t number(ByteView from, std::size_t offset, std::size_t bytes) {
 }
 
 std::string text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-// Control characters become spaces, so that the text may be shown on a terminal.
-std::string plain_text(ByteView bytes) {
-  std::string plain = text(bytes);
-  for (char& c : plain) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return plain;
-}
 
 void append(Bytes& to, const model::ModelDigests& parts) {
   std::uint64_t known = 0;
@@ -166,12 +159,12 @@ ServerInfo parse_server_info(ByteView payload) {
 
 BusyMessage parse_busy(ByteView payload) {
   if (payload.size() < 4) reject(fmt::format("a busy of {} bytes, expected at least 4", payload.size()));
-  return {std::chrono::milliseconds(number(payload, 0, 4)), plain_text(payload.subspan(4))};
+  return {std::chrono::milliseconds(number(payload, 0, 4)), printable(text(payload.subspan(4)))};
 }
 
 ErrorMessage parse_error(ByteView payload) {
   if (payload.size() < 2) reject(fmt::format("an error of {} bytes, expected at least 2", payload.size()));
-  ErrorMessage message{ErrorCode::internal, plain_text(payload.subspan(2))};
+  ErrorMessage message{ErrorCode::internal, printable(text(payload.subspan(2)))};
   const auto code = number(payload, 0, 2);
   if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::busy)) {
     message.code = static_cast<ErrorCode>(code);

@@ -88,7 +88,7 @@ Bytes encode(const CiphertextsHead& head, std::span<const Bytes> ciphertexts);
 // All throw Error(protocol) when the payload is not exactly such a message.
 Hello parse_hello(ByteView payload);
 ServerInfo parse_server_info(ByteView payload);
-// Control characters of the text become spaces: it goes to a terminal.
+// What a terminal would obey in the text is escaped (base/printable.h), for it is shown to a person.
 BusyMessage parse_busy(ByteView payload);
 ErrorMessage parse_error(ByteView payload);
 CiphertextsHead parse_head(ByteView payload);

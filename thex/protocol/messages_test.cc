@@ -43,7 +43,7 @@ TEST(Messages, PartsThatThisVersionDoesNotKnowAreErrors) {
 TEST(Messages, BusyRoundTrip) {
   const BusyMessage parsed = parse_busy(encode(BusyMessage{std::chrono::milliseconds(70'000), "later\x1b"}));
   EXPECT_EQ(parsed.retry_after, std::chrono::milliseconds(70'000));
-  EXPECT_EQ(parsed.text, "later ");
+  EXPECT_EQ(parsed.text, "later\\x1b");
   EXPECT_LE(encode(BusyMessage{{}, std::string(100'000, 'x')}).size(), kMaxBusyBytes);
   error_of(ErrorCode::protocol, [] { parse_busy(Bytes(3)); });
 }
@@ -63,7 +63,14 @@ TEST(Messages, ServerInfoRoundTrip) {
 TEST(Messages, ErrorRoundTripIsFitForATerminal) {
   const ErrorMessage parsed = parse_error(encode(ErrorMessage{ErrorCode::keys, "no \x1b[31mkeys\n"}));
   EXPECT_EQ(parsed.code, ErrorCode::keys);
-  EXPECT_EQ(parsed.text, "no  [31mkeys ");
+  EXPECT_EQ(parsed.text, "no \\x1b[31mkeys\\n");
+  EXPECT_EQ(parse_error(encode(ErrorMessage{ErrorCode::keys,
+                                            "a\xc2\x9b"
+                                            "2Jb\xe2\x80\xae"
+                                            "c\xff"}))
+                .text,
+            "a\\u009b2Jb\\u202ec\\xff")
+      << "eight-bit controls, directions and bytes that are no text count too";
   EXPECT_LE(encode(ErrorMessage{ErrorCode::keys, std::string(100000, 'x')}).size(), kMaxErrorBytes);
   EXPECT_EQ(parse_error(Bytes{std::byte{0xff}, std::byte{0xff}}).code, ErrorCode::internal);
   error_of(ErrorCode::protocol, [] { parse_error(Bytes(1)); });

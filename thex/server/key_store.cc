@@ -24,8 +24,8 @@ bool KeyStore::contains(const protocol::KeyFingerprint& fingerprint) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.fingerprint == fingerprint; });
 }
 
-KeyStore::Entries::iterator KeyStore::victim() {
-  std::map<std::string, std::size_t> bytes;
+KeyStore::Entries::iterator KeyStore::victim(const std::string& principal, std::size_t coming) {
+  std::map<std::string, std::size_t> bytes{{principal, coming}};
   for (const Entry& e : entries_) bytes[e.principal] += e.held->memory.bytes();
   auto chosen = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
@@ -35,7 +35,7 @@ KeyStore::Entries::iterator KeyStore::victim() {
   return chosen;
 }
 
-std::optional<Reservation> KeyStore::make_room(std::size_t bytes) {
+std::optional<Reservation> KeyStore::make_room(const std::string& principal, std::size_t bytes) {
   Entries dropped;  // given back without the lock
   while (true) {
     if (auto room = budget_.reserve(Use::keys, bytes)) return room;
@@ -43,7 +43,7 @@ std::optional<Reservation> KeyStore::make_room(std::size_t bytes) {
       const std::lock_guard lock(mutex_);
       std::size_t idle = 0;
       for (const Entry& e : entries_) idle += e.held.use_count() > 1 ? 0 : e.held->memory.bytes();
-      const auto it = victim();
+      const auto it = victim(principal, bytes);
       if (it == entries_.end() || !budget_.would_fit(Use::keys, bytes, idle)) return std::nullopt;
       dropped.splice(dropped.end(), entries_, it);
       ++evictions_;

@@ -27,9 +27,12 @@ class KeyStore {
   SharedKeys find(const protocol::KeyFingerprint& fingerprint);
   bool contains(const protocol::KeyFingerprint& fingerprint) const;
 
-  // Makes room for `bytes` more by dropping as many unused sets as it takes. When the sets in use leave too little
-  // room, nothing is dropped and nothing returned.
-  std::optional<Reservation> make_room(std::size_t bytes);
+  // Room for `bytes` more, if there is some without dropping anything.
+  std::optional<Reservation> free_room(std::size_t bytes) const { return budget_.reserve(Use::keys, bytes); }
+  // Makes room for a set of `bytes` that `principal` brings, which counts as its own already, by dropping as many
+  // unused sets as it takes. When the sets in use leave too little room, nothing is dropped and nothing returned. Call
+  // it for keys that have been checked: a set that turned out to be none would have pushed out others' for nothing.
+  std::optional<Reservation> make_room(const std::string& principal, std::size_t bytes);
   // Returns the set that is there already when two sessions of one client bring it at the same time.
   SharedKeys insert(const protocol::KeyFingerprint& fingerprint, const std::string& principal,
                     ckks::EvaluationKeys keys, Reservation memory);
@@ -49,8 +52,8 @@ class KeyStore {
   };
   using Entries = std::list<Entry>;
   Entries::iterator locate(const protocol::KeyFingerprint& fingerprint);
-  // Of the unused sets the next to go; the end when all are used.
-  Entries::iterator victim();
+  // Of the unused sets the next to go when `principal` brings `bytes`; the end when all are used.
+  Entries::iterator victim(const std::string& principal, std::size_t bytes);
 
   const Budget budget_;
   mutable std::mutex mutex_;

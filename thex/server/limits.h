@@ -18,13 +18,15 @@ struct Limits {
   std::size_t queued = 256, queued_each = 64;
   // Queries of one principal that have begun and not ended, the client's turns included; more wait.
   std::size_t open_each = 8;
-  // Uploads of keys of one principal at a time.
+  // Uploads of keys of one principal at a time; more than one only while they fit into a quarter of the memory.
   std::size_t uploads_each = 4;
 
-  std::chrono::milliseconds hello_timeout{5'000};    // from connecting to a complete hello
-  std::chrono::milliseconds idle_timeout{600'000};   // between two queries
-  std::chrono::milliseconds queue_timeout{90'000};   // for a turn; then the query is refused
-  std::chrono::milliseconds turn_timeout{60'000};    // until the client begins its reply to a step
+  std::chrono::milliseconds hello_timeout{5'000};   // from connecting to a complete hello
+  std::chrono::milliseconds idle_timeout{600'000};  // between two queries
+  std::chrono::milliseconds queue_timeout{90'000};  // for a turn; then the query is refused
+  std::chrono::milliseconds turn_timeout{60'000};   // until the client begins its reply to a step
+  // For all turns of a query together, sending included, while others find no memory for their queries or keys.
+  std::chrono::milliseconds short_turns{30'000};
   std::chrono::milliseconds query_timeout{600'000};  // for a query that has begun, the client's turns included
   // A message, and a whole upload, may take `transfer_grace` and a second for every `least_rate` bytes that have
   // passed. So one byte now and then does not keep it alive.

@@ -98,13 +98,18 @@ void Service::shut_down() {
   changed();
 }
 
+// A query has waited long for memory, or keys found none a short while ago; their client may be about to try again.
+bool Service::room_is_short() const {
+  return starving_ != 0 || (room_wanted_ && options_.now() - *room_wanted_ <= 2 * options_.limits.short_turns);
+}
+
 Deadline Service::tick() {
   const std::lock_guard lock(mutex_);
   const Time now = options_.now();
   Deadline next = now + kTickAtLeast;
   std::vector<SessionId> late;
   for (const auto& [id, session] : sessions_) {
-    const Deadline at = session->limit(options_.limits).at;
+    const Deadline at = session->limit(options_.limits, room_is_short()).at;
     if (at <= now) {
       late.push_back(id);
     } else {
@@ -114,7 +119,7 @@ Deadline Service::tick() {
   for (const SessionId id : late) {
     Session* const session = find(id);
     if (!session) continue;
-    const Session::Limit limit = session->limit(options_.limits);
+    const Session::Limit limit = session->limit(options_.limits, room_is_short());
     if (limit.ends_session) {
       fail(*session, Error(ErrorCode::network, fmt::format("the server ended the connection: {}", limit.what)));
     } else {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -122,6 +123,8 @@ class Service {
     if (options_.log) options_.log(line);
   }
   void check_limits() const;
+  void complain(const std::string& line);
+  bool room_is_short() const;
   void changed();
 
   // service_sessions.cc: all with the lock held.
@@ -170,7 +173,9 @@ class Service {
   SharedKeys admitted_keys_;
   SessionId starving_ = 0;  // has waited for memory for so long that no later query passes it; 0: none
   ServiceStatistics count_;
-  Time last_work_{}, last_refusal_told_{};
+  std::optional<Time> room_wanted_;  // when keys last found no room
+  Time last_work_{}, complaints_since_{};
+  int complaints_ = 0;  // lines of the log since then
   bool trim_wanted_ = false;
 };
 

@@ -15,6 +15,16 @@ using protocol::ByteView;
 using protocol::Message;
 using protocol::MessageType;
 
+namespace {
+
+// A client has all of an answer before it sends its next message, so nothing is unsent then. Who goes on asking without
+// reading would fill the memory with answers.
+constexpr std::uint64_t kMostUnread = std::uint64_t{64} << 10;
+// Lines of the log about what clients do wrong, in a second: beyond it the log itself would be what is attacked.
+constexpr int kMostLines = 20;
+
+}  // namespace
+
 SessionId Service::open(const std::string& principal, const std::string& peer, std::shared_ptr<Carrier> carrier) {
   const std::lock_guard lock(mutex_);
   try {
@@ -79,6 +89,8 @@ bool Service::announce(SessionId id, MessageType type, std::uint64_t length) {
   if (!session) return false;
   try {
     protocol::check_expected(type, length, session->expected(plan()));
+    if (session->unsent > kMostUnread)
+      throw Error(ErrorCode::protocol, "the peer goes on sending without reading what is sent to it");
   } catch (const Error& error) {
     fail(*session, error);
     return false;
@@ -97,6 +109,7 @@ bool Service::arrived(SessionId id, std::size_t bytes) {
   if (session->state == SessionState::uploading) session->upload_transfer.bytes += bytes;
   if (session->arrival_memory.grow(bytes)) return true;
   ++count_.refused;
+  room_wanted_ = options_.now();
   fail(*session, Error(ErrorCode::busy, "the server has no memory left for what you send; try again later"));
   return false;
 }
@@ -161,8 +174,12 @@ void Service::take_offer(Session& session) {
   if (uploads >= options_.limits.uploads_each) {
     return refuse(session, fmt::format("{} uploads of keys from your address are under way already", uploads));
   }
-  if (!budget_.would_fit(Use::uploads, key_bytes_))
+  if (uploads > 0 && (uploads + 1) * key_bytes_ > options_.limits.memory / 4)
+    return refuse(session, "keys from your address are on their way already, and more would take too much memory");
+  if (!budget_.would_fit(Use::uploads, key_bytes_)) {
+    room_wanted_ = options_.now();
     return refuse(session, "the server has no memory left for your keys");
+  }
   session.upload.clear();
   session.upload_memory = budget_.charge(Use::uploads, 0);
   session.upload_transfer = {options_.now(), 0};
@@ -208,6 +225,7 @@ void Service::take_reply(Session& session, Message message, Reservation memory) 
                 fmt::format("an answer to step {}, expected one to step {}", index, session.awaited_step));
   }
   session.awaited_step = 0;
+  session.turns_taken += options_.now() - session.step_sent;
   session.replies.push_back({std::move(message), std::move(memory)});
   queue_.push_front(session.principal, session.flow, {JobKind::reply, session.id});
   changed();
@@ -228,15 +246,22 @@ void Service::sent(SessionId id, std::size_t bytes) {
   session->unsent -= std::min<std::uint64_t>(bytes, session->unsent);
 }
 
+// A line of the log that clients can cause as often as they like: of each second the first ones are written, the others
+// counted.
+void Service::complain(const std::string& line) {
+  const Time now = options_.now();
+  if (now - complaints_since_ >= std::chrono::seconds(1)) {
+    if (complaints_ > kMostLines) log(fmt::format("{} more lines like the last ones", complaints_ - kMostLines));
+    complaints_since_ = now;
+    complaints_ = 0;
+  }
+  if (++complaints_ <= kMostLines) log(line);
+}
+
 // An upload or a query that cannot be taken: the session goes on.
 void Service::refuse(Session& session, const std::string& why) {
   ++count_.refused;
-  const Time now = options_.now();
-  if (now - last_refusal_told_ >=
-      std::chrono::seconds(1)) {  // a log that grows with every try would be an attack itself
-    last_refusal_told_ = now;
-    log(fmt::format("{}: busy: {} ({} refused so far)", session.peer, why, count_.refused));
-  }
+  complain(fmt::format("{}: busy: {} ({} refused so far)", session.peer, why, count_.refused));
   session.enter(SessionState::ready, options_.now());
   send(session, MessageType::busy,
        encode(protocol::BusyMessage{options_.limits.retry_after, "busy: " + why + "; try again"}));
@@ -250,7 +275,7 @@ void Service::fail(SessionId id, const Error& error) {
 void Service::fail(Session& session, const Error& error) {
   ++count_.failures;
   try {
-    log(session.peer + ": " + error.what());
+    complain(session.peer + ": " + error.what());
   } catch (const std::bad_alloc&) {
     // Without memory for the line, the log lacks it; the session ends all the same.
   }

@@ -112,7 +112,11 @@ void Service::check_keys(Lock& lock, SessionId id) {
     if (protocol::fingerprint(bytes) != announced)
       throw Error(ErrorCode::keys, "the evaluation keys that arrived are not those that were announced");
     const circuit::Plan& p = plan().circuits;
-    auto space = keys_.make_room(p.key_bytes_memory);
+    auto space = keys_.free_room(p.key_bytes_memory);
+    if (!space) {
+      ckks::check_evaluation_keys(*p.context, bytes, p.keys);
+      space = keys_.make_room(principal, p.key_bytes_memory);
+    }
     room = space.has_value();
     if (room)
       keys_.insert(announced, principal, ckks::parse_evaluation_keys(*p.context, bytes, p.keys), std::move(*space));
@@ -123,7 +127,11 @@ void Service::check_keys(Lock& lock, SessionId id) {
   });
   session = find(id);
   if (!session || session->state != SessionState::checking) return;
-  if (!room) return refuse(*session, "the keys of queries that run take all room for keys");
+  if (!room) {
+    room_wanted_ = options_.now();
+    return refuse(*session, "the keys of queries that run take all room for keys");
+  }
+  room_wanted_.reset();
   ++count_.key_uploads;
   log(fmt::format("{}: {:.1f} MB of keys in {:.2f} s; keys in memory: {:.1f} MB", session->peer,
                   static_cast<double>(key_bytes_) / 1e6, std::chrono::duration<double>(options_.now() - began).count(),
@@ -145,6 +153,7 @@ void Service::begin_query(Lock& lock, SessionId id) {
   running->memory = std::move(memory);
   running->working = true;
   session->running = running;
+  session->turns_taken = {};
   session->enter(SessionState::running, options_.now());
   const std::size_t program = session->program;
   const protocol::KeyFingerprint fingerprint = session->keys;

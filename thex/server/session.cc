@@ -34,7 +34,7 @@ std::vector<Expected> Session::expected(const encoder::InferencePlan& plan) cons
   return {};
 }
 
-Session::Limit Session::limit(const Limits& limits) const {
+Session::Limit Session::limit(const Limits& limits, bool room_is_short) const {
   Limit first{Deadline::max(), "", true};
   const auto consider = [&](Deadline at, const char* what, bool ends_session = true) {
     if (at < first.at) first = {at, what, ends_session};
@@ -57,6 +57,9 @@ Session::Limit Session::limit(const Limits& limits) const {
     case SessionState::running:
       if (awaited_step > 0 && !arriving)
         consider(step_sent + limits.turn_timeout, "it did not reply to a step of its query in time");
+      if (awaited_step > 0 && room_is_short)
+        consider(step_sent + limits.short_turns - turns_taken,
+                 "its turns took too long while others waited for the memory that its query takes");
       consider(since + limits.query_timeout, "its query took too long");
       break;
     case SessionState::checking:

@@ -72,6 +72,7 @@ struct Session {
   std::shared_ptr<Running> running;
   std::size_t awaited_step = 0;  // running: the step whose reply may come now; 0: none
   Time step_sent{};
+  Clock::duration turns_taken{};    // by the client's turns that are over
   std::deque<HeldMessage> replies;  // arrived, not yet given to the run
 
   std::uint64_t unsent = 0;
@@ -90,7 +91,8 @@ struct Session {
     const char* what;
     bool ends_session;  // else the query alone is refused
   };
-  Limit limit(const Limits& limits) const;
+  // `room_is_short`: others find no memory for what they want.
+  Limit limit(const Limits& limits, bool room_is_short) const;
 };
 
 }  // namespace thex::server

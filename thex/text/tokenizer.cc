@@ -72,7 +72,7 @@ Tokenizer Tokenizer::from_tokens(std::vector<std::string> tokens, bool lower_cas
   for (const std::string& token : specials) {
     if (token.empty() || !tokenizer.find(token)) continue;
     tokenizer.specials_.insert(token);
-    tokenizer.special_lengths_.insert(token.size());
+    tokenizer.special_prefixes_.add(token);
     if (tokenizer.special_beginnings_.find(token[0]) == std::string::npos) tokenizer.special_beginnings_ += token[0];
   }
   return tokenizer;
@@ -159,11 +159,7 @@ std::string Tokenizer::settings() const {
 }
 
 std::string_view Tokenizer::special_at(std::string_view text) const {
-  for (const std::size_t length : special_lengths_) {
-    if (length > text.size()) continue;
-    if (const auto it = specials_.find(text.substr(0, length)); it != specials_.end()) return *it;
-  }
-  return {};
+  return text.substr(0, special_prefixes_.longest_at(text));
 }
 
 std::vector<std::int32_t> Tokenizer::pieces(std::string_view text) const {

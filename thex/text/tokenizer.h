@@ -17,6 +17,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "thex/text/prefix_tree.h"
+
 namespace thex::text {
 
 struct Encoding {
@@ -91,7 +93,7 @@ class Tokenizer {
   std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
   std::size_t longest_token_ = 0;  // bytes
   std::set<std::string, std::less<>> specials_;
-  std::set<std::size_t, std::greater<>> special_lengths_;
+  PrefixTree special_prefixes_;     // of the same
   std::string special_beginnings_;  // their first bytes
   bool lower_case_ = true;
   std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0;

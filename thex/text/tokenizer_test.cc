@@ -48,6 +48,31 @@ TEST(Tokenizer, SpecialTokensInTextStandForThemselves) {
   EXPECT_EQ(small().pieces("a[SEP]b[MASK] [sep]"), (Ids{9, 3, 10, 4, 1, 1, 1}));
 }
 
+TEST(PrefixTree, FindsTheLongestOfItsStrings) {
+  const std::vector<std::string> strings{"ab", "a", "abcd", "", "b[", "\xff\x80", "abce"};
+  PrefixTree tree;
+  EXPECT_EQ(tree.longest_at("a"), 0u);
+  for (const std::string& s : strings) tree.add(s);
+  for (const std::string text : {"", "a", "ab", "abc", "abcd", "abcde", "abcf", "b", "b[", "c", "\xff\x80x", "\xff"}) {
+    std::size_t longest = 0;
+    for (const std::string& s : strings)
+      if (text.starts_with(s)) longest = std::max(longest, s.size());
+    EXPECT_EQ(tree.longest_at(text), longest) << text;
+  }
+}
+
+// Every character could begin one of a thousand special tokens, each of another length.
+TEST(Tokenizer, AMegabyteOfBeginningsOfSpecialTokens) {
+  std::vector<std::string> tokens{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  std::set<std::string> specials;
+  for (std::size_t length = 1; length < 1000; ++length) specials.insert("[" + std::string(length, 'a') + "]");
+  tokens.insert(tokens.end(), specials.begin(), specials.end());
+  const Tokenizer tokenizer = Tokenizer::from_tokens(tokens, true, specials);
+  EXPECT_EQ(tokenizer.pieces("[[aa][a[aaa]").size(), 5u) << "[, [aa], [, a, [aaa]";
+  const std::string text(std::size_t{1} << 20, '[');
+  EXPECT_EQ(tokenizer.pieces(text).size(), text.size());
+}
+
 TEST(Tokenizer, EncodesPairsWithTypeIds) {
   const Encoding one = small().encode("a b");
   EXPECT_EQ(one.ids, (Ids{2, 9, 10, 3}));

@@ -305,6 +305,43 @@ TEST_F(ServiceTest, RunsAreAdmittedByMemory) {
   EXPECT_EQ(later.said(), "step");
 }
 
+// Clients that think, or send slowly, hold the memory of their queries: not for ever while others wait for it.
+TEST_F(ServiceTest, WhoThinksGivesMemoryBackWhenOthersNeedIt) {
+  const encoder::InferencePlan& plan = the_x_world().client->plan;
+  Limits limits;
+  limits.key_memory = plan.plan.key_bytes_memory * 11 / 10;
+  limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
+  limits.open_each = 1000;
+  limits.transfer_grace = 1h;
+  ASSERT_LT(limits.short_turns, limits.turn_timeout);
+  const auto service = make(limits);
+  std::vector<Peer> stalled;
+  do {
+    stalled.push_back(client(*service, "stalled"));
+    stalled.back().send(question());
+    work(*service);
+  } while (stalled.back().said() == "step" && stalled.size() < 1000);
+  stalled.back().leave();
+  stalled.pop_back();
+  ASSERT_GT(stalled.size(), 0u);
+  const auto sizes = protocol::fresh_sizes(plan, 0, 1);
+  stalled[0].announce(MessageType::step_reply, protocol::message_bytes(sizes));
+  clock_.now += limits.short_turns + 1ms;
+  EXPECT_TRUE(stalled[0].arrive(protocol::message_bytes(sizes) / 2)) << "it sends in time, and not all";
+  service->tick();
+  for (Peer& peer : stalled) EXPECT_FALSE(peer.finished()) << "nobody waits";
+  Peer honest = client(*service, "honest");
+  honest.send(question());
+  work(*service);
+  EXPECT_EQ(honest.said(), "nothing") << "there is no room";
+  clock_.now += limits.patience + 1ms;
+  work(*service);
+  service->tick();
+  for (Peer& peer : stalled) EXPECT_NE(peer.said().find("while others waited"), std::string::npos);
+  work(*service);
+  EXPECT_EQ(honest.said(), "step");
+}
+
 TEST_F(ServiceTest, ASlowUploadEndsWhateverItsPieces) {
   const auto service = make();
   const client::ClientKeys other = the_x_world().make_keys("slow");
@@ -355,6 +392,29 @@ TEST_F(ServiceTest, UploadsOfOnePrincipalAreBounded) {
   EXPECT_EQ(a.said(), "keys_wanted");
   EXPECT_NE(b.said().find("busy"), std::string::npos);
   EXPECT_EQ(c.said(), "keys_wanted");
+}
+
+// The first upload of an address is always taken; more only while they leave room for others.
+TEST_F(ServiceTest, UploadsOfOnePrincipalLeaveMemoryToOthers) {
+  Limits limits;
+  limits.memory = the_x_world().client->plan.plan.key_bytes_memory * 2;
+  limits.memory += 3 * protocol::key_bytes(the_x_world().client->plan);
+  limits.key_memory = limits.memory / 2;
+  ASSERT_LT(limits.memory / 4, limits.uploads_each * protocol::key_bytes(the_x_world().client->plan));
+  const auto service = make(limits);
+  std::vector<Peer> greedy;
+  std::size_t taken = 0;
+  for (std::size_t i = 0; i < limits.uploads_each; ++i) {
+    greedy.push_back(client(*service, "greedy"));
+    greedy.back().send({MessageType::keys_offer, {}});
+    taken += greedy.back().said() == "keys_wanted" ? 1 : 0;
+  }
+  EXPECT_GE(taken, 1u);
+  EXPECT_LE((taken - 1) * protocol::key_bytes(service->plan()), limits.memory / 4);
+  EXPECT_LT(taken, limits.uploads_each);
+  Peer other = client(*service, "other");
+  other.send({MessageType::keys_offer, {}});
+  EXPECT_EQ(other.said(), "keys_wanted");
 }
 
 TEST_F(ServiceTest, BytesOfUploadsCountAsTheyArrive) {
@@ -424,6 +484,43 @@ TEST_F(KeyRoom, KeysInUseStayAndCount) {
   EXPECT_EQ(service->statistics().evictions, 0u) << "nothing was dropped in vain";
   a.leave();
   EXPECT_EQ(b.upload(other_), "keys_ready");
+}
+
+// Bytes that are no keys push out nobody's.
+TEST_F(KeyRoom, DamagedKeysEvictNothing) {
+  const auto service = make(one_set());
+  std::string bytes = other_.evaluation_keys();
+  std::fill(bytes.end() - 6, bytes.end(), '\xff');  // the last residue is above its prime
+  client::ClientKeys damaged = the_x_world().make_keys("damaged");
+  damaged.evaluation_keys = [&] { return bytes; };
+  damaged.fingerprint = protocol::fingerprint(std::as_bytes(std::span(bytes)));
+  Peer b(*service, "b");
+  EXPECT_EQ(b.greet(damaged), "server_info");
+  const std::string said = b.upload(damaged);
+  EXPECT_NE(said.find("not below its prime"), std::string::npos) << said;
+  EXPECT_EQ(service->statistics().evictions, 0u);
+  Peer a = client(*service, "a");
+  client::ClientQuery query = ask();
+  EXPECT_EQ(play(*service, a, query), "result");
+}
+
+// Whoever brings one set after the other pushes out others' no more often than everybody has one.
+TEST_F(KeyRoom, WhoBringsManyKeysPushesOutHisOwn) {
+  Limits limits;
+  limits.key_memory = the_x_world().client->plan.plan.key_bytes_memory * 5 / 2;
+  const auto service = make(limits);  // the first's
+  Peer first(*service, "the first");
+  std::vector<client::ClientKeys> keys;
+  for (int i = 0; i < 3; ++i) {
+    keys.push_back(the_x_world().make_keys("many" + std::to_string(i)));
+    Peer peer(*service, "a");
+    EXPECT_EQ(peer.greet(keys.back()), "server_info");
+    EXPECT_EQ(peer.upload(keys.back()), "keys_ready");
+  }
+  first.greet(*the_x_world().keys);
+  first.send(question());
+  work(*service);
+  EXPECT_EQ(first.said(), "step") << "its keys are still there";
 }
 
 TEST_F(KeyRoom, IdleSessionsHoldNoKeys) {
@@ -547,6 +644,28 @@ TEST_F(ServiceTest, AClientThatDoesNotReadIsLetGo) {
   service->tick();
   EXPECT_TRUE(peer.finished());
   EXPECT_EQ(service->statistics().open_queries, 0u);
+}
+
+TEST_F(ServiceTest, WhoAsksOnWithoutReadingIsLetGo) {
+  Limits limits;
+  limits.uploads_each = 0;  // so every offer is answered at once
+  ServiceOptions options;
+  options.limits = limits;
+  options.now = clock_.source();
+  std::size_t lines = 0;
+  options.log = [&](const std::string&) { ++lines; };
+  const auto service = the_x_world().make_service(options);
+  Peer reads(*service, "a"), does_not(*service, "b");
+  for (Peer* peer : {&reads, &does_not}) EXPECT_EQ(peer->greet(*the_x_world().keys), "server_info");
+  for (int i = 0; i < 10'000; ++i) {
+    reads.send({MessageType::keys_offer, {}});
+    EXPECT_TRUE(reads.said().starts_with("busy"));
+    does_not.send({MessageType::keys_offer, {}});
+  }
+  EXPECT_FALSE(reads.finished());
+  EXPECT_TRUE(does_not.finished());
+  EXPECT_LE(service->statistics().memory, std::size_t{128} << 10);
+  EXPECT_LE(lines, 100u) << "the log does not grow with every try";
 }
 
 TEST_F(ServiceTest, SilentConnectionsMakePlaceForNewcomers) {

@@ -153,11 +153,12 @@ class Link : public server::Carrier, public std::enable_shared_from_this<Link> {
   }
 
   void write_next() {
-    if (writing_) return;
     {
       const std::lock_guard lock(mutex_);
       noted_ = false;
+      // Also while a message is being written: a client that does not read would keep it so for ever.
       if (finished_ && !ending_) end_soon();
+      if (writing_) return;  // it is called again afterwards
       if (outbox_.empty()) {
         if (finished_) last_words_are_out();
         return;

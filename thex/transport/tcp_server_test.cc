@@ -124,6 +124,30 @@ TEST(TcpServer, AClientThatOnlySendsGetsTheReason) {
   EXPECT_NE(reason(*c).find("keys_chunk"), std::string::npos);
 }
 
+// The end of a session comes in the middle of writing to a client that does not read; its socket is closed all the
+// same.
+TEST(TcpServer, AClientThatNeverReadsDoesNotKeepItsSocket) {
+  server::ServiceOptions options;
+  options.limits.uploads_each = 0;  // so every offer is answered at once
+  Running running(options, {.linger = 50ms});
+  const auto c = running.connect();
+  const std::size_t before = open_descriptors();  // both ends among them, as soon as it is accepted
+  c->send(MessageType::hello, encode(protocol::Hello{protocol::fingerprint(world().client->plan), {}, {}}), in(20s));
+  const Expected info[] = {{MessageType::server_info, protocol::kMaxInfoBytes}};
+  c->receive(info, in(20s));
+  const std::size_t both = open_descriptors();
+  EXPECT_GE(both, before);
+  try {
+    for (int i = 0; i < 200'000; ++i) c->send(MessageType::keys_offer, {}, in(20s));
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::network) << error.what();  // hung up on
+  }
+  EXPECT_TRUE(soon([&] { return open_descriptors() == both - 1; }))
+      << open_descriptors() << ", with both ends " << both;
+  EXPECT_EQ(running.service->statistics().open_sessions, 0u);
+  EXPECT_EQ(running.service->statistics().memory, 0u);
+}
+
 TEST(TcpServer, AClientOfAnotherVersionGetsAClearError) {
   Running running;
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);

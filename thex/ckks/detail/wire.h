@@ -212,13 +212,21 @@ class Reader {
     return poly;
   }
 
-  SwitchingKey key(Level highest) {
+  // Level, seed and b of a switching key; each polynomial of b is given to take(poly) as it is read.
+  template <typename Take>
+  SwitchingKey key_parts(Level highest, const Take& take) {
     SwitchingKey key;
     key.level = level(highest);
     key.seed = seed();
     const std::size_t digits = context_.digit_count(key.level);
     expect_at_least(digits * poly_bytes(context_, key.level, true));
-    for (std::size_t d = 0; d < digits; ++d) key.b.push_back(poly(key.level, true));
+    for (std::size_t d = 0; d < digits; ++d) take(poly(key.level, true));
+    return key;
+  }
+  SwitchingKey key(Level highest) {
+    std::vector<ring::Poly> b;
+    SwitchingKey key = key_parts(highest, [&](ring::Poly poly) { b.push_back(std::move(poly)); });
+    key.b = std::move(b);
     key.a = expand_key_half(context_, key.seed, key.level);
     return key;
   }
