@@ -309,7 +309,7 @@ TEST_F(ServiceTest, RunsAreAdmittedByMemory) {
 TEST_F(ServiceTest, WhoThinksGivesMemoryBackWhenOthersNeedIt) {
   const encoder::InferencePlan& plan = the_x_world().client->plan;
   Limits limits;
-  limits.key_memory = plan.plan.key_bytes_memory * 11 / 10;
+  limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
   limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
   limits.open_each = 1000;
   limits.transfer_grace = 1h;
@@ -397,7 +397,7 @@ TEST_F(ServiceTest, UploadsOfOnePrincipalAreBounded) {
 // The first upload of an address is always taken; more only while they leave room for others.
 TEST_F(ServiceTest, UploadsOfOnePrincipalLeaveMemoryToOthers) {
   Limits limits;
-  limits.memory = the_x_world().client->plan.plan.key_bytes_memory * 2;
+  limits.memory = the_x_world().client->plan.circuits.key_bytes_memory * 2;
   limits.memory += 3 * protocol::key_bytes(the_x_world().client->plan);
   limits.key_memory = limits.memory / 2;
   ASSERT_LT(limits.memory / 4, limits.uploads_each * protocol::key_bytes(the_x_world().client->plan));
@@ -507,7 +507,7 @@ TEST_F(KeyRoom, DamagedKeysEvictNothing) {
 // Whoever brings one set after the other pushes out others' no more often than everybody has one.
 TEST_F(KeyRoom, WhoBringsManyKeysPushesOutHisOwn) {
   Limits limits;
-  limits.key_memory = the_x_world().client->plan.plan.key_bytes_memory * 5 / 2;
+  limits.key_memory = the_x_world().client->plan.circuits.key_bytes_memory * 5 / 2;
   const auto service = make(limits);  // the first's
   Peer first(*service, "the first");
   std::vector<client::ClientKeys> keys;
