@@ -160,9 +160,9 @@ void parse_tokenizer_config(const std::string& text, TokenizerSettings& settings
     if (const json* const value = fields.find(name))
       fields.fail(name, "is " + show(*value) + "; it belongs to another tokenizer than BERT's word pieces");
   }
-  const std::optional<std::string> name = check_tokenizer_class(fields);
-  settings.needs_tokenizer_json =
-      name && std::find(kClasses.begin() + kFirstGeneral, kClasses.end(), *name) != kClasses.end();
+  const std::optional<std::string> tokenizer_class = check_tokenizer_class(fields);
+  settings.needs_tokenizer_json = tokenizer_class && std::find(kClasses.begin() + kFirstGeneral, kClasses.end(),
+                                                               *tokenizer_class) != kClasses.end();
   if (fields.find("do_lower_case"))
     say(settings.lower_case, fields.boolean("do_lower_case", true), field(file, "do_lower_case"));
   if (fields.find("strip_accents"))
