@@ -164,8 +164,9 @@ BusyMessage parse_busy(ByteView payload) {
 
 ErrorMessage parse_error(ByteView payload) {
   if (payload.size() < 2) reject(fmt::format("an error of {} bytes, expected at least 2", payload.size()));
-  ErrorMessage message{ErrorCode::internal, printable(text(payload.subspan(2)))};
+  ErrorMessage message{ErrorCode::protocol, printable(text(payload.subspan(2)))};
   const auto code = number(payload, 0, 2);
+  if (code == static_cast<unsigned>(ErrorCode::internal)) message.code = ErrorCode::internal;
   if (code >= static_cast<unsigned>(ErrorCode::usage) && code <= static_cast<unsigned>(ErrorCode::busy)) {
     message.code = static_cast<ErrorCode>(code);
   }

@@ -90,6 +90,7 @@ Hello parse_hello(ByteView payload);
 ServerInfo parse_server_info(ByteView payload);
 // What a terminal would obey in the text is escaped (base/printable.h), for it is shown to a person.
 BusyMessage parse_busy(ByteView payload);
+// A code that this version does not know counts as ErrorCode::protocol.
 ErrorMessage parse_error(ByteView payload);
 CiphertextsHead parse_head(ByteView payload);
 // The ciphertexts after a head, as views into `payload`. `sizes`: their lengths, from the plan.

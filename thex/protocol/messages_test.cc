@@ -72,7 +72,8 @@ TEST(Messages, ErrorRoundTripIsFitForATerminal) {
             "a\\u009b2Jb\\u202ec\\xff")
       << "eight-bit controls, directions and bytes that are no text count too";
   EXPECT_LE(encode(ErrorMessage{ErrorCode::keys, std::string(100000, 'x')}).size(), kMaxErrorBytes);
-  EXPECT_EQ(parse_error(Bytes{std::byte{0xff}, std::byte{0xff}}).code, ErrorCode::internal);
+  EXPECT_EQ(parse_error(Bytes{std::byte{0xff}, std::byte{0xff}}).code, ErrorCode::protocol);
+  EXPECT_EQ(parse_error(encode(ErrorMessage{ErrorCode::internal, "a fault"})).code, ErrorCode::internal);
   error_of(ErrorCode::protocol, [] { parse_error(Bytes(1)); });
   const std::string message = error_of(ErrorCode::crypto, [] {
     throw_peer_error(encode(ErrorMessage{ErrorCode::crypto, "too small"}), "the server");
