@@ -1,8 +1,8 @@
 // Example 2: a matrix times an encrypted vector, by hand.
 //
 // The diagonal method: y = sum over d of diagonal_d * (x rotated by d). Plaintexts that repeat every 64 slots are kept
-// compact (128 words a prime instead of N). Baby steps and giant steps, with shared digits (hoisting), make 15
-// rotations of 64; the whole transform is one operation that divides once.
+// compact (128 words a prime instead of N). Baby steps and giant steps, with shared digits (hoisting), make 14
+// rotations of 63; the whole transform is one operation that divides once.
 #include <cmath>
 #include <cstdio>
 #include <vector>

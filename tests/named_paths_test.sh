@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# named_paths_test.sh ROOT: what documents and comments call by name is there. In README.md, SECURITY.md, CONTRIBUTING.md and docs/: every file or folder
+# named_paths_test.sh ROOT: what documents and comments call by name is there. In every document (*.md): every file or folder
 # of the project that is named in code style or linked, and every name that stands before its file, `Name` (`file.cc`), is in that file. In comments
 # of thex/, tests/, fuzz/, bench/ and examples/: every .h and .cc. Names of files may leave out thex/, or the folder where no other has that name.
 # First it proves on a planted tree that it would find faults.
@@ -13,7 +13,7 @@ check() {
     cd "$1"
     {
       find . -type f -not -path './build*' -not -path './.git/*' -not -path '*/node_modules/*' | sed 's/^\.\//= /'
-      for document in README.md SECURITY.md CONTRIBUTING.md docs/*.md; do
+      for document in *.md docs/*.md examples/*.md models/*/*.md tests/node/*.md; do
         [ -f "$document" ] || continue
         # `code`, `code` and [text](link), in their order; a fenced block is a screen, not a reference.
         awk -v document="$document" '

@@ -1,3 +1,4 @@
+// The row of the protocol the-x in the table of protocols (encoder/protocol_table.h).
 #pragma once
 
 #include "thex/encoder/rows/encoder_protocol.h"
