@@ -17,8 +17,8 @@ int main() {
   using namespace thex;
 
   // A ring of dimension N = 2^13: 4,096 slots in a ciphertext. The chain has three primes, so two levels: every
-  // product is followed by a rescale, which gives up the last prime, and two of them fit. The special prime is for key switching. The sum of
-  // all sizes is what security limits.
+  // product is followed by a rescale, which gives up the last prime, and two of them fit. The special prime is for key
+  // switching. The sum of all sizes is what security limits.
   const ckks::ContextSpec spec{.log_n = 13, .q_bits = {46, 36, 36}, .p_bits = {48}, .digit_limbs = 1, .log_scale = 36};
   const ckks::ContextPtr context = ckks::Context::create(spec);
   std::printf(
