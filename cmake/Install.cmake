@@ -1,4 +1,5 @@
-# cmake --install: the programs, the libraries and their headers, the embedded model, and a package for find_package(thex).
+# cmake --install: the programs, the libraries and their headers, the embedded models, the licence and other people's, and a package for
+# find_package(thex).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -8,7 +9,7 @@ set(thex_libraries
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
         PATTERN "cli" EXCLUDE PATTERN "measure" EXCLUDE PATTERN "convert" EXCLUDE
-        PATTERN "ckks/detail" EXCLUDE PATTERN "ring/simd" EXCLUDE PATTERN "wiped.h" EXCLUDE)
+        PATTERN "ckks/detail" EXCLUDE PATTERN "ring/simd" EXCLUDE PATTERN "wiped.h" EXCLUDE PATTERN "draw_seed.h" EXCLUDE)
 
 # thex runs the other two, so they are not in the path of a user.
 install(TARGETS thex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -17,6 +18,7 @@ if(TARGET thex-convert)
   install(TARGETS thex-convert RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/thex)
 endif()
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/models" DESTINATION ${CMAKE_INSTALL_DATADIR}/thex)
+install(FILES "${CMAKE_SOURCE_DIR}/LICENSE" "${CMAKE_SOURCE_DIR}/THIRD_PARTY.md" "${CMAKE_SOURCE_DIR}/CITATION.cff" DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(thex_package ${CMAKE_INSTALL_LIBDIR}/cmake/thex)
 install(EXPORT thexTargets NAMESPACE thex:: DESTINATION ${thex_package})

@@ -38,12 +38,16 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::seconds lim
 
 TEST(Failure, Usage) {
   expect_error(world().thex({}), ErrorCode::usage, "--help");
-  expect_error(world().thex({"frobnicate"}), ErrorCode::usage, "--help");
+  expect_error(world().thex({"frobnicate"}), ErrorCode::usage, "'frobnicate'; the commands are convert, keygen");
   expect_error(world().thex({"classify"}), ErrorCode::usage, "--input");
   expect_error(world().thex({"classify", "a", "--input", "b"}), ErrorCode::usage, "--input");
   expect_error(world().thex({"classify", "a", "--threads", "many"}), ErrorCode::usage, "--threads");
   expect_error(world().thex({"eval", "--mode", "guess"}), ErrorCode::usage, "--mode");
+  expect_error(world().thex({"eval", "--task", "nonsense"}), ErrorCode::usage, "\"nonsense\"");
   expect_error(world().thex({"classify", "a", "--server", "nowhere"}), ErrorCode::usage, "HOST:PORT");
+  expect_error(world().thex({"serve", "--listen", "127.0.0.1:0", "--prepare", "0"}), ErrorCode::usage, "--prepare");
+  expect_error(world().thex({"serve", "--listen", "127.0.0.1:0", "--prepare", "500"}), ErrorCode::usage,
+               "--prepare 500: the longest text");
 }
 
 TEST(Failure, Model) {
@@ -69,6 +73,7 @@ TEST(Failure, Text) {
   std::string text;
   for (int i = 0; i < 200; ++i) text += "film ";
   expect_error(world().thex({"classify", text}), ErrorCode::input, "202");
+  expect_error(world().thex({"classify", text, "--max-tokens", "16"}), ErrorCode::input, "raise --max-tokens");
   const auto file = world().folder() / "bad-texts";
   write_file_atomically(file, std::string("a film\nbad \xff\n"));
   expect_error(world().thex({"classify", "--input", file.string()}), ErrorCode::input, "bad-texts:2");

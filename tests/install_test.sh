@@ -9,6 +9,10 @@ prefix="$work/prefix"
 
 cmake --install "$build" --prefix "$prefix" >"$work/install.log"
 [ -x "$prefix/bin/thex" ] && [ -x "$prefix/libexec/thex/thex-server" ]
+for file in LICENSE THIRD_PARTY.md; do [ -f "$prefix/share/doc/thex/$file" ] || { echo "$file is not installed" >&2; exit 1; }; done
+# No header is there that needs one which is not.
+missing="$(cd "$prefix/include" && grep -rhoE '#include "thex/[^"]+"' thex | sed 's/.*"\(.*\)"/\1/' | sort -u | while read -r header; do [ -f "$header" ] || echo "$header"; done)"
+[ -z "$missing" ] || { echo "installed headers include $missing" >&2; exit 1; }
 unset THEX_MODEL
 export THEX_HOME="$work/home"
 plan="$("$prefix/bin/thex" inspect --max-tokens 32 --json)"

@@ -10,6 +10,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/json.h"
+#include "thex/base/memory.h"
 #include "thex/cli/command.h"
 #include "thex/cli/report.h"
 #include "thex/measure/engine_cases.h"
@@ -150,7 +151,7 @@ void run(const Options& o) {
     if (!o.json) print(row);
     rows.push_back(std::move(row));
   }
-  const std::size_t resident = measure::peak_resident_bytes();
+  const std::size_t resident = peak_memory_bytes();
   if (!o.json) {
     std::cout << fmt::format(
         "\nleast, median: wall-clock times; cpu: least processor time of all threads; bound: least time of the counted "

@@ -71,7 +71,7 @@ ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) 
                                         std::to_string(threads),
                                         "--json",
                                         "--log-level",
-                                        "warning",
+                                        "off",
                                         "--exit-with-parent"};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

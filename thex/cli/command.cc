@@ -1,5 +1,7 @@
 #include "thex/cli/command.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
@@ -39,6 +41,11 @@ int thread_count(int option) {
   return option > 0 ? option : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+void reuse_message_buffers() {
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+}
+
 std::string exit_status_help() {
   return "Exit status: 0 success, 2 wrong usage, 3 model, 4 input text or data, 5 network, 6 protocol, 7 keys, 8 file, "
          "9 cryptographic parameters, 10 cancelled, 11 server busy, 70 internal error. Results go to stdout, progress "
@@ -52,9 +59,23 @@ int report(const CLI::App& app, const std::string& message, int status) {
   return status;
 }
 
+// What is wrong with a word that stands where a command should and is none, or nothing; CLI11 would only say that a
+// command is missing.
+std::string unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (app.get_require_subcommand_min() == 0 || argc < 2 || argv[1][0] == '-') return {};
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->check_name(argv[1])) return {};
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  return "no command is named '" + std::string(argv[1]) + "'; the commands are " + names;
+}
+
 }  // namespace
 
 int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run) {
+  if (const std::string unknown = unknown_command(app, argc, argv); !unknown.empty())
+    return report(app, unknown + " (see --help)", exit_status(ErrorCode::usage));
   try {
     app.parse(argc, argv);
     refuse_empty_values(app);

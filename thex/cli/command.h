@@ -39,11 +39,14 @@ void add_inspect(CLI::App& app, Command& command);
 void add_bench(CLI::App& app, Command& command);
 void add_precision(CLI::App& app, Command& command);
 
+// Tells the allocator to keep buffers as large as messages, instead of mapping them afresh for every message.
+void reuse_message_buffers();
+
 // Parses, runs the chosen subcommand, and turns every failure into one line on stderr ("NAME: ...") and its exit
 // status.
 int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run);
 
-// The end of --help: what the exit statuses mean.
+// The end of --help, in thex-convert too: what the exit statuses mean.
 std::string exit_status_help();
 
 }  // namespace thex::cli

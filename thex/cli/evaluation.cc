@@ -27,6 +27,7 @@ namespace {
 using model::Task;
 
 std::string data_file(const EvaluationOptions& o) {
+  if (!o.task.preset.empty()) data::preset(o.task.preset);  // an unknown task is told before a missing file
   if (!o.data.empty()) return o.data;
   const char* folder = std::getenv("THEX_DATA");
   const std::string file = data::usual_dev_file(o.task.preset);

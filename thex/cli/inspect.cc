@@ -107,20 +107,13 @@ void simulate_precision(encoder::InferencePlan& plan, int hidden) {
 
 Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrated) {
   const circuit::Plan& p = plan.circuits;
-  const ckks::ContextSpec& spec = p.spec;
   Json json;
   json["protocol"] = name_of(plan.protocol);
   json["plan"] = plan.fingerprint;
   json["rounds"] = plan.rounds;
   json["security_bits"] = p.context->security_bits();
   json["security_model"] = "classical";
-  json["parameters"] = {{"log_n", spec.log_n},
-                        {"log_qp", p.context->log_qp()},
-                        {"levels", p.context->max_level().number()},
-                        {"log_scale", spec.log_scale},
-                        {"q_bits", spec.q_bits},
-                        {"p_bits", spec.p_bits},
-                        {"digit_limbs", spec.digit_limbs}};
+  json["parameters"] = parameters_json(*p.context);
   json["keys"] = {{"rotations", p.keys.rotations.size()},
                   {"wire_bytes", protocol::key_bytes(plan)},
                   {"memory_bytes", p.key_bytes_memory}};
@@ -222,13 +215,13 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
                              b.counts.ciphertext_products + b.counts.plain_products,
                              megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
-  if (plan->hides_answers()) print_hiding(*plan);
   std::cout << fmt::format(
-                   "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n\n",
-                   simulated                ? "simulated"
-                   : c.thex->layers.empty() ? "assuming values near 1 and independent errors; see --simulate"
-                                            : "from calibrated sizes, assuming independent errors; see --simulate")
-            << ledger_text(*plan);
+      "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n",
+      simulated                ? "simulated"
+      : c.thex->layers.empty() ? "assuming values near 1 and independent errors; see --simulate"
+                               : "from calibrated sizes, assuming independent errors; see --simulate");
+  if (plan->hides_answers()) print_hiding(*plan);
+  std::cout << '\n' << ledger_text(*plan);
   if (steps) print_steps(*plan);
 }
 

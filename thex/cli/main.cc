@@ -1,15 +1,9 @@
 // thex: private inference for BERT-style transformers under homomorphic encryption.
-#include <malloc.h>
-#include <signal.h>
-
 #include "thex/cli/command.h"
 
 int main(int argc, char** argv) {
-  // Message buffers are reused instead of being mapped afresh for every message.
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
-
   using namespace thex::cli;
+  reuse_message_buffers();
   CLI::App app("Private inference for BERT-style transformers under homomorphic encryption.", "thex");
   app.set_version_flag("--version", "thex " THEX_VERSION);
   app.footer(exit_status_help());

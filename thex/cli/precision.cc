@@ -191,13 +191,7 @@ class Measurement {
 
 Json to_json(const ckks::Context& context, ckks::Level level, const std::vector<Row>& rows) {
   Json json;
-  json["parameters"] = {{"log_n", context.log_n()},
-                        {"log_qp", context.log_qp()},
-                        {"levels", context.max_level().number()},
-                        {"log_scale", context.spec().log_scale},
-                        {"q_bits", context.spec().q_bits},
-                        {"p_bits", context.spec().p_bits},
-                        {"digit_limbs", context.spec().digit_limbs}};
+  json["parameters"] = parameters_json(context);
   json["security_bits"] = context.security_bits();
   json["level"] = level.number();
   json["operations"] = Json::array();

@@ -119,6 +119,17 @@ std::string result_details(const client::Answer& r, const client::ClientModel& m
   return out;
 }
 
+Json parameters_json(const ckks::Context& context) {
+  const ckks::ContextSpec& spec = context.spec();
+  return {{"log_n", spec.log_n},
+          {"log_qp", context.log_qp()},
+          {"levels", context.max_level().number()},
+          {"log_scale", spec.log_scale},
+          {"q_bits", spec.q_bits},
+          {"p_bits", spec.p_bits},
+          {"digit_limbs", spec.digit_limbs}};
+}
+
 Json ledger_json(const encoder::InferencePlan& plan) {
   Json ledger = Json::array();
   for (const encoder::LedgerEntry& entry : plan.ledger) ledger.push_back({{"who", entry.who}, {"learns", entry.what}});

@@ -21,6 +21,9 @@ std::string result_line(const client::Answer& result, const Query& query, const 
 // Phases, traffic and security, several lines.
 std::string result_details(const client::Answer& result, const client::ClientModel& model);
 
+// The CKKS parameters: log_n, log_qp, levels, log_scale, q_bits, p_bits, digit_limbs.
+Json parameters_json(const ckks::Context& context);
+
 Json ledger_json(const encoder::InferencePlan& plan);
 std::string ledger_text(const encoder::InferencePlan& plan);
 

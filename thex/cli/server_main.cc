@@ -1,6 +1,5 @@
 // thex-server: the program behind `thex serve`. It links no code that can decrypt or make keys.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -29,6 +28,7 @@ namespace {
 
 using thex::Error;
 using thex::ErrorCode;
+using thex::server::LogLevel;
 
 struct Options {
   thex::cli::ModelOptions model;
@@ -119,6 +119,31 @@ thex::server::Limits limits_of(const Options& o) {
   return limits;
 }
 
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+// Encodes weights now, instead of with the first query of each length.
+void prepare(thex::server::Service& service, const std::vector<int>& lengths) {
+  const int longest = service.plan().max_tokens();
+  for (const int tokens : lengths) {
+    if (tokens > longest)
+      throw Error(ErrorCode::usage,
+                  fmt::format("--prepare {}: the longest text that this server takes has {} tokens", tokens, longest));
+    service.prepare(service.plan().program_for(tokens));
+  }
+}
+
 void serve(const Options& o) {
   auto log = spdlog::stderr_color_mt("thex-server");
   log->set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
@@ -130,13 +155,15 @@ void serve(const Options& o) {
   options.limits = limits_of(o);
   options.threads = thex::cli::thread_count(o.threads);
   options.model_name = folder.filename().string();
-  options.log = [log](const std::string& line) { log->info(thex::printable(line)); };
+  options.log = [log](LogLevel level, const std::string& line) {
+    log->log(spdlog_level(level), thex::printable(line));
+  };
   // The port is taken first: a busy one is told at once.
   thex::transport::TcpServer server(o.listen);
   auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
   options.parts = thex::model::model_digests(*model, nullptr, folder);
   thex::server::Service service(model, o.model.max_tokens, options);
-  for (const int tokens : o.prepare) service.prepare(service.plan().program_for(tokens));
+  prepare(service, o.prepare);
   const SignalWatch watch(server);
 
   if (o.json) {
@@ -212,9 +239,7 @@ void add_limit_options(CLI::App& app, Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Message buffers are reused instead of being mapped afresh for every message.
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  thex::cli::reuse_message_buffers();
   block_stop_signals();
   Options o;
   CLI::App app("Serve a model to clients over TCP. The server sees ciphertexts only and cannot decrypt.", "thex serve");
@@ -224,8 +249,11 @@ int main(int argc, char** argv) {
   thex::cli::add_threads_option(app, o.threads);
   add_limit_options(app, o);
   app.add_option("--prepare", o.prepare,
-                 "Text lengths (tokens) to prepare at the start instead of with their first query");
-  app.add_option("--log-level", o.log_level, "What goes to stderr")
+                 "Text lengths (tokens) to prepare at the start instead of with their first query")
+      ->check(CLI::Range(1, 512));
+  app.add_option("--log-level", o.log_level,
+                 "The least that goes to stderr: debug (every query), info (keys, circuits, start and end), warning "
+                 "(clients refused or lost), error (faults of the server)")
       ->capture_default_str()
       ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}));
   app.add_flag("--json", o.json, "Say where it listens, and at the end what it did, as JSON lines on stdout");

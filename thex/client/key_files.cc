@@ -67,25 +67,23 @@ std::string encode_secret_file(const SecretFile& file) {
 SecretFile parse_secret_file(const std::string& bytes, const fs::path& path) {
   if (bytes.size() < sizeof(kMagic) || std::memcmp(bytes.data(), kMagic, sizeof(kMagic)) != 0) {
     throw Error(ErrorCode::keys,
-                path.string() + " is not a key file of thex; make new keys with 'thex keygen --force'");
+                path.string() + " is not a key file of thex; " + how_to_replace_keys(path.parent_path()));
   }
   if (bytes.size() != kFileBytes) {
-    throw Error(ErrorCode::keys,
-                fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
-                            path.string(), bytes.size(), kFileBytes));
+    throw Error(ErrorCode::keys, fmt::format("{} is damaged: {} bytes, expected {}; {}", path.string(), bytes.size(),
+                                             kFileBytes, how_to_replace_keys(path.parent_path())));
   }
   const auto version = static_cast<unsigned>(static_cast<unsigned char>(bytes[8])) |
                        static_cast<unsigned>(static_cast<unsigned char>(bytes[9])) << 8;
   if (version != kVersion) {
     throw Error(ErrorCode::keys,
-                fmt::format("{} has format version {}, this program reads version {}; make new keys with 'thex keygen "
-                            "--force'",
-                            path.string(), version, kVersion));
+                fmt::format("{} has format version {}, this program reads version {}; {}", path.string(), version,
+                            kVersion, how_to_replace_keys(path.parent_path())));
   }
   const auto expected = checksum(std::string_view(bytes).substr(0, kFileBytes - kChecksum));
   if (std::memcmp(expected.data(), bytes.data() + kFileBytes - kChecksum, kChecksum) != 0) {
     throw Error(ErrorCode::keys,
-                path.string() + " is damaged: its checksum differs; make new keys with 'thex keygen --force'");
+                path.string() + " is damaged: its checksum differs; " + how_to_replace_keys(path.parent_path()));
   }
   SecretFile file;
   const char* at = bytes.data() + sizeof(kMagic) + 2;
@@ -109,9 +107,8 @@ std::string read_key_file(const fs::path& path, std::size_t size) {
   std::error_code error;
   const auto found = fs::file_size(path, error);
   if (!error && found == size) return read_file(path, size);
-  throw Error(ErrorCode::keys,
-              fmt::format("{} is damaged: {} bytes, expected {}; make new keys with 'thex keygen --force'",
-                          path.string(), error ? 0 : found, size));
+  throw Error(ErrorCode::keys, fmt::format("{} is damaged: {} bytes, expected {}; {}", path.string(), error ? 0 : found,
+                                           size, how_to_replace_keys(path.parent_path())));
 }
 
 protocol::KeyFingerprint fingerprint_of(const std::string& bytes) {
@@ -134,13 +131,12 @@ std::string read_evaluation_keys(const fs::path& folder, std::size_t size, const
     }
   }
   if (!is_there(path)) {
-    throw Error(ErrorCode::keys, path.string() + " is missing; make new keys with 'thex keygen --force'");
+    throw Error(ErrorCode::keys, path.string() + " is missing; " + how_to_replace_keys(folder));
   }
   std::string bytes = read_key_file(path, size);
   if (fingerprint_of(bytes) != wanted) {
-    throw Error(ErrorCode::keys, path.string() +
-                                     " is damaged or does not belong to the secret.key beside it; make new keys with "
-                                     "'thex keygen --force'");
+    throw Error(ErrorCode::keys, path.string() + " is damaged or does not belong to the secret.key beside it; " +
+                                     how_to_replace_keys(folder));
   }
   return bytes;
 }

@@ -31,8 +31,8 @@ struct stat look_at(const fs::path& path) {
   return info;
 }
 
-// Of this user, and closed to others as far as `forbidden` goes.
-void check(const fs::path& path, mode_t forbidden, const char* what, const char* remedy) {
+// `path`, the folder or a file in it: of this user, and closed to others as far as `forbidden` goes.
+void check(const fs::path& path, const fs::path& folder, mode_t forbidden, const char* what, const char* remedy) {
   const struct stat info = look_at(path);
   if (info.st_uid != ::geteuid()) {
     throw Error(
@@ -42,9 +42,10 @@ void check(const fs::path& path, mode_t forbidden, const char* what, const char*
                     path.string(), info.st_uid, ::geteuid()));
   }
   if ((info.st_mode & forbidden) != 0) {
-    throw Error(ErrorCode::keys, fmt::format("{} {} others (mode {:o}): 'chmod {} {}', and make new keys with 'thex "
-                                             "keygen --force' if somebody may have used that",
-                                             path.string(), what, info.st_mode & 07777, remedy, path.string()));
+    throw Error(
+        ErrorCode::keys,
+        fmt::format("{} {} others (mode {:o}): 'chmod {} {}'; if somebody may have used that, {}", path.string(), what,
+                    info.st_mode & 07777, remedy, path.string(), how_to_replace_keys(folder)));
   }
 }
 
@@ -81,12 +82,21 @@ void make_key_folder(const fs::path& folder) {
 
 void check_key_folder(const fs::path& folder) {
   if (!S_ISDIR(look_at(folder).st_mode)) throw Error(ErrorCode::file, folder.string() + " is not a folder");
-  check(folder, kOthersWrite, "can be changed by", "go-w");
+  check(folder, folder, kOthersWrite, "can be changed by", "go-w");
 }
 
-void check_key_file(const fs::path& path) { check(path, kOthersWrite, "can be changed by", "go-w"); }
+void check_key_file(const fs::path& path) {
+  check(path, path.parent_path(), kOthersWrite, "can be changed by", "go-w");
+}
 
-void check_secret_file(const fs::path& path) { check(path, kOthersWrite | kOthersRead, "is open to", "600"); }
+void check_secret_file(const fs::path& path) {
+  check(path, path.parent_path(), kOthersWrite | kOthersRead, "is open to", "600");
+}
+
+std::string how_to_replace_keys(const fs::path& folder) {
+  return fmt::format("make new keys with 'thex keygen --force -o {}' and the same --model and --max-tokens",
+                     folder.string());
+}
 
 bool is_there(const fs::path& path) {
   struct stat info {};

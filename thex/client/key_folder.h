@@ -22,6 +22,9 @@ void check_key_folder(const std::filesystem::path& folder);
 void check_key_file(const std::filesystem::path& path);
 void check_secret_file(const std::filesystem::path& path);
 
+// What to do about keys in `folder` that cannot be used, as the end of a message.
+std::string how_to_replace_keys(const std::filesystem::path& folder);
+
 // Whether there is such a file. Throws Error(file) with the cause when that cannot be known.
 bool is_there(const std::filesystem::path& path);
 

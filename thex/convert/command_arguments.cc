@@ -1,6 +1,7 @@
 #include "thex/convert/command_arguments.h"
 
 #include "thex/base/error.h"
+#include "thex/cli/command.h"
 #include "thex/cli/empty_values.h"
 #include "thex/convert/training_data.h"
 
@@ -104,8 +105,9 @@ void add_make_plain_options(CLI::App& app, MakePlainArguments& a) {
 }
 
 int parse_convert(int argc, char** argv, ConvertArguments& a) {
-  CLI::App app{"Turns a fine-tuned BERT-family model into an HE-friendly one (THE-X)", "thex-convert"};
-  app.footer("thex-convert make-plain --help: a small plain model distilled from a larger encoder");
+  CLI::App app{"Turns a fine-tuned BERT-family model into an HE-friendly one (THE-X)", "thex convert"};
+  app.footer("thex convert make-plain --help: a small plain model distilled from a larger encoder\n\n" +
+             cli::exit_status_help());
   add_convert_options(app, a);
   if (const int status = parse(app, argc, argv); status >= 0) return status;
   a.given = given_options(app, workflow_option_rows());
@@ -124,7 +126,8 @@ int parse_convert(int argc, char** argv, ConvertArguments& a) {
 
 int parse_make_plain(int argc, char** argv, MakePlainArguments& a) {
   CLI::App app{"Makes a plain BERT-tiny-shaped model of a task: fine-tunes a larger encoder and distils it",
-               "thex-convert make-plain"};
+               "thex convert make-plain"};
+  app.footer(cli::exit_status_help());
   add_make_plain_options(app, a);
   if (const int status = parse(app, argc, argv); status >= 0) return status;
   a.given = given_options(app, plain_option_rows());

@@ -50,6 +50,19 @@ TEST(Options, EveryOneThatAMessageNamesExists) {
   EXPECT_GT(seen, 20u);
 }
 
+TEST(Options, HelpSaysWhatTheExitStatusesMean) {
+  const char* const words[] = {"thex-convert", "--help"};
+  char* argv[] = {const_cast<char*>(words[0]), const_cast<char*>(words[1]), nullptr};
+  ConvertArguments convert;
+  MakePlainArguments plain;
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse_convert(2, argv, convert), 0);
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("Exit status: 0 success"), std::string::npos);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse_make_plain(2, argv, plain), 0);
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("Exit status: 0 success"), std::string::npos);
+}
+
 TEST(Options, EveryAdviceFitsItsProfile) {
   ConversionReport r;
   r.metrics = {"accuracy"};

@@ -58,8 +58,8 @@ TEST_F(Glue, TextsAreTheRightColumns) {
   EXPECT_EQ(stsb[1].pair, "A child is riding a horse.");
   EXPECT_DOUBLE_EQ(stsb[1].value, 4.75);
   for (const Example& e : stsb) {
-    EXPECT_GE(e.value, preset("stsb").value_min);
-    EXPECT_LE(e.value, preset("stsb").value_max);
+    EXPECT_GE(e.value, 0);
+    EXPECT_LE(e.value, 5);
   }
   const auto cola = read("cola", "glue/CoLA/dev.tsv");
   ASSERT_FALSE(cola.empty());

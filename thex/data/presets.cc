@@ -38,7 +38,6 @@ TaskSpec qqp() {
 TaskSpec stsb() {
   TaskSpec task = glue({"similarity"}, {Metric::pearson, Metric::spearman}, {"sentence1", "sentence2", "score"});
   task.kind = model::Task::regression;
-  task.value_max = 5;
   return task;
 }
 

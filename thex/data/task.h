@@ -62,7 +62,6 @@ struct TaskSpec {
   bool skip_empty = false;  // leave out examples with an empty text, which count as texts otherwise
   // Two classes: the label that f1 counts; empty: see positive_class.
   std::string positive;
-  double value_min = 0, value_max = 0;  // regression: the range of the targets, for reports
 };
 
 // Throws Error(usage) listing the known names.

@@ -176,9 +176,11 @@ int InferencePlan::max_tokens() const { return shapes[bucket_count() - 1].tokens
 std::size_t InferencePlan::program_for(int tokens) const {
   for (std::size_t i = 0; i < bucket_count(); ++i)
     if (tokens <= shapes[i].tokens) return i;
-  throw Error(ErrorCode::input, "the text has " + std::to_string(tokens) +
-                                    " tokens; the largest length bucket of this plan is " +
-                                    std::to_string(max_tokens()) + ": shorten it");
+  const bool largest = max_tokens() == *std::rbegin(kBuckets);
+  throw Error(ErrorCode::input,
+              "the text has " + std::to_string(tokens) + " tokens; the largest length bucket of this plan is " +
+                  std::to_string(max_tokens()) + ": shorten it" +
+                  (largest ? "" : ", or raise --max-tokens on both sides, up to what the model takes"));
 }
 
 std::size_t InferencePlan::batch_program_for(std::size_t sentences, int tokens) const {

@@ -191,12 +191,4 @@ double Machine::transfer_rate(double bytes, int threads) {
              8.0 * static_cast<double>(share * static_cast<std::size_t>(threads) * passes) / std::min(reading, copying);
 }
 
-std::size_t peak_resident_bytes() {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
-  }
-  return 0;
-}
-
 }  // namespace thex::measure

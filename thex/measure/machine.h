@@ -47,7 +47,4 @@ class Machine {
   std::map<std::pair<std::size_t, int>, double> transfer_rates_;
 };
 
-// Highest resident memory of this process so far, in bytes (VmHWM); 0 where the system does not tell.
-std::size_t peak_resident_bytes();
-
 }  // namespace thex::measure

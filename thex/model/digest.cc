@@ -34,13 +34,14 @@ Digest side_digest(const ModelConfig& config, Part part, const std::map<std::str
                               : tensors_digest("thex embedding 1", tensors, config.layer_norm_eps);
 }
 
+// Of a side that the model holds.
 Digest loaded_digest(const Model& model, Part part) {
   std::map<std::string, Digest> tensors;
   for (const auto& [name, shape] : expected_tensors(model.config, part)) {
-    const auto it = model.tensors.find(name);
-    if (it == model.tensors.end() || it->second.shape != shape)
-      throw Error(ErrorCode::model, "tensor \"" + name + "\" is missing or has another shape");
-    tensors.emplace(name, tensor_digest(name, it->second));
+    const checkpoint::Tensor& tensor = model.tensors.at(name);
+    if (tensor.shape != shape)
+      throw Error(ErrorCode::model, "tensor \"" + name + "\" has another shape than config.json says");
+    tensors.emplace(name, tensor_digest(name, tensor));
   }
   return side_digest(model.config, part, tensors);
 }
@@ -80,13 +81,6 @@ bool ModelDigests::complete() const {
   return std::all_of(parts.begin(), parts.end(), [](const auto& part) { return part.has_value(); });
 }
 
-std::optional<ModelPart> first_difference(const ModelDigests& a, const ModelDigests& b) {
-  for (std::size_t i = 0; i < kModelPartCount; ++i) {
-    if (a.parts[i] && b.parts[i] && *a.parts[i] != *b.parts[i]) return static_cast<ModelPart>(i);
-  }
-  return std::nullopt;
-}
-
 ModelDigests merged(const ModelDigests& a, const ModelDigests& b) {
   ModelDigests result = a;
   for (std::size_t i = 0; i < kModelPartCount; ++i) {
@@ -94,10 +88,6 @@ ModelDigests merged(const ModelDigests& a, const ModelDigests& b) {
   }
   return result;
 }
-
-Digest weights_digest(const Model& model) { return loaded_digest(model, Part::server); }
-
-Digest embeddings_digest(const Model& model) { return loaded_digest(model, Part::client); }
 
 Digest tokenizer_digest(const text::Tokenizer& tokenizer) {
   Hasher hasher("thex tokenizer 1");

@@ -41,20 +41,16 @@ struct ModelDigests {
   bool operator==(const ModelDigests&) const = default;
 };
 
-// The first part that both know and that differs; nothing when all that both know agree.
-std::optional<ModelPart> first_difference(const ModelDigests& a, const ModelDigests& b);
 // What `a` knows, and what only `b` knows.
 ModelDigests merged(const ModelDigests& a, const ModelDigests& b);
 
-// Of what is in memory. Throw Error(model) when a tensor of that part is missing or has another shape.
-Digest weights_digest(const Model& model);
-Digest embeddings_digest(const Model& model);
 Digest tokenizer_digest(const text::Tokenizer& tokenizer);
 Digest labels_digest(const ModelConfig& config);
 
 // Every part that is known to the process that loaded `model` from `folder`: tensors in memory as they are, the other
 // side's tensors from the folder's files where it has them, one tensor in memory at a time. `tokenizer`: null to load
-// it from the folder, where it has a vocabulary. Throws Error(model) for files that are damaged, Error(file).
+// it from the folder, where it has a vocabulary. Throws Error(model) for files that are damaged and for tensors in
+// memory of another shape than the configuration says, Error(file).
 ModelDigests model_digests(const Model& model, const text::Tokenizer* tokenizer, const std::filesystem::path& folder);
 // The same without anything loaded: what the folder's files say.
 ModelDigests model_digests(const std::filesystem::path& folder);

@@ -59,9 +59,9 @@ TEST(ModelDigest, NamesAndShapesCount) {
   Model epsilon = model;
   epsilon.config.layer_norm_eps = 1e-5;  // the client's LayerNorm
   EXPECT_EQ(differing(digests_of(model), digests_of(epsilon)), Names{"embeddings"});
-  Model missing = model;
-  missing.tensors.erase("classifier.bias");
-  EXPECT_NE(error_of(ErrorCode::model, [&] { weights_digest(missing); }).find("classifier.bias"), std::string::npos);
+  Model bent = model;
+  bent.tensors.at("classifier.bias").shape = {1, bent.tensors.at("classifier.bias").shape.at(0)};
+  EXPECT_NE(error_of(ErrorCode::model, [&] { digests_of(bent); }).find("classifier.bias"), std::string::npos);
 }
 
 TEST(ModelDigest, VocabularyAndSettingsChangeTheTokenizerAlone) {
@@ -128,7 +128,6 @@ TEST(ModelDigest, FilesFormatsAndSidesAgree) {
   const ModelDigests client = bundle("client", Part::client), server = bundle("server", Part::server);
   EXPECT_EQ(differing(client, whole), Names{"weights"});
   EXPECT_EQ(differing(server, whole), (Names{"embeddings", "tokenizer"}));
-  EXPECT_FALSE(first_difference(client, server)) << "what a side does not know is not compared";
   EXPECT_EQ(merged(client, server), whole);
 
   checkpoint::TensorMap tensors;
@@ -140,19 +139,16 @@ TEST(ModelDigest, FilesFormatsAndSidesAgree) {
   EXPECT_EQ(model_digests(folder.path() / "pytorch"), whole);
 }
 
-TEST(ModelDigest, DifferencesAreNamedInOrderAndTheWholeCoversAll) {
+TEST(ModelDigest, TheWholeCoversAllParts) {
   const Model model = random_model(small_config(), 8);
   const ModelDigests a = digests_of(model);
-  EXPECT_FALSE(first_difference(a, a));
   std::set<std::string> wholes{hex(model_digest(std::string_view("plan"), a)),
                                hex(model_digest(std::string_view("plan2"), a))};
   for (std::size_t i = 0; i < kModelPartCount; ++i) {
     ModelDigests b = a;
     b.parts[i]->back() ^= 1;
-    EXPECT_EQ(first_difference(a, b), static_cast<ModelPart>(i));
     wholes.insert(hex(model_digest(std::string_view("plan"), b)));
     b.parts[i].reset();
-    EXPECT_FALSE(first_difference(a, b));
     EXPECT_FALSE(b.complete());
     const std::string part(name_of(static_cast<ModelPart>(i)));
     EXPECT_NE(error_of(ErrorCode::usage, [&] { model_digest(std::string_view("plan"), b); }).find(part),

@@ -9,8 +9,7 @@
 
 namespace thex::server {
 
-Circuits::Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget,
-                   std::function<void(const std::string&)> log)
+Circuits::Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget, Log log)
     : model_(std::move(model)),
       plan_(encoder::plan_inference(model_, max_tokens)),
       plan_fingerprint_(protocol::fingerprint(plan_)),
@@ -34,10 +33,11 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
       memory_.settle(bytes);
     }
     if (log_) {
-      log_(fmt::format(
-          "prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
-          encoder::to_string(plan_.shapes[index]), static_cast<double>(entry.circuit->plaintext_bytes()) / 1e6,
-          static_cast<double>(bytes) / 1e6, seconds_since(start)));
+      log_(LogLevel::info,
+           fmt::format(
+               "prepared the circuit for {}: {:.1f} MB of weights ({:.1f} MB for all lengths so far) in {:.2f} s",
+               encoder::to_string(plan_.shapes[index]), static_cast<double>(entry.circuit->plaintext_bytes()) / 1e6,
+               static_cast<double>(bytes) / 1e6, seconds_since(start)));
     }
   }
   return entry.circuit;

@@ -2,7 +2,6 @@
 // asked for.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,14 +14,14 @@
 #include "thex/model/model.h"
 #include "thex/protocol/messages.h"
 #include "thex/server/budget.h"
+#include "thex/server/log.h"
 
 namespace thex::server {
 
 class Circuits {
  public:
   // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned. `log` may be empty.
-  Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget,
-           std::function<void(const std::string&)> log);
+  Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget, Log log);
 
   const model::Model& model() const { return *model_; }
   const encoder::InferencePlan& plan() const { return plan_; }
@@ -50,7 +49,7 @@ class Circuits {
   const ckks::Evaluator evaluator_;
   const circuit::AnswerFinisher finisher_;
   const std::shared_ptr<circuit::PlaintextStore> weights_;  // of all programs
-  const std::function<void(const std::string&)> log_;
+  const Log log_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::mutex memory_mutex_;
   Reservation memory_;

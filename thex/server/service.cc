@@ -142,9 +142,10 @@ void Service::drain() {
   for (const auto& [id, session] : sessions_)
     if (session->state != SessionState::running) leaving.push_back(id);
   for (const SessionId id : leaving)
-    if (Session* const session = find(id))
-      end(*session, Error(ErrorCode::busy, "the server is stopping; try again when it is there again"));
+    if (Session* const session = find(id)) end(*session, stopping());
 }
+
+Error Service::stopping() { return {ErrorCode::busy, "the server is stopping; try again when it is there again"}; }
 
 bool Service::drained() const {
   const std::lock_guard lock(mutex_);

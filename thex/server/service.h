@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +24,7 @@
 #include "thex/server/circuits.h"
 #include "thex/server/fair_queue.h"
 #include "thex/server/key_store.h"
+#include "thex/server/log.h"
 #include "thex/server/session.h"
 
 namespace thex::server {
@@ -35,9 +35,8 @@ struct ServiceOptions {
   std::string model_name;
   model::ModelDigests parts;  // digests of what this server has; unknown parts are not compared
   TimeSource now = [] { return Clock::now(); };
-  // One line about what happens, for the operator's log; from several threads, sometimes with the service locked, so it
-  // must not call the service. May be empty.
-  std::function<void(const std::string& line)> log;
+  // What happens; called from several threads, sometimes with the service locked, so it must not call the service.
+  Log log;
 };
 
 // For the operator alone: what it says of users is told to no client.
@@ -119,13 +118,14 @@ class Service {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  void log(const std::string& line) const {
-    if (options_.log) options_.log(line);
+  void log(LogLevel level, const std::string& line) const {
+    if (options_.log) options_.log(level, line);
   }
   void check_limits() const;
-  void complain(const std::string& line);
+  void complain(LogLevel level, const std::string& line);
   bool room_is_short() const;
   void changed();
+  static Error stopping();  // what clients are told while it drains
 
   // service_sessions.cc: all with the lock held.
   Session* find(SessionId id);

@@ -28,7 +28,7 @@ constexpr int kMostLines = 20;
 SessionId Service::open(const std::string& principal, const std::string& peer, std::shared_ptr<Carrier> carrier) {
   const std::lock_guard lock(mutex_);
   try {
-    if (draining_) throw Error(ErrorCode::busy, "the server is stopping");
+    if (draining_) throw stopping();
     make_place(principal);
   } catch (const Error&) {
     ++count_.refused;
@@ -248,20 +248,21 @@ void Service::sent(SessionId id, std::size_t bytes) {
 
 // A line of the log that clients can cause as often as they like: of each second the first ones are written, the others
 // counted.
-void Service::complain(const std::string& line) {
+void Service::complain(LogLevel level, const std::string& line) {
   const Time now = options_.now();
   if (now - complaints_since_ >= std::chrono::seconds(1)) {
-    if (complaints_ > kMostLines) log(fmt::format("{} more lines like the last ones", complaints_ - kMostLines));
+    if (complaints_ > kMostLines)
+      log(LogLevel::warning, fmt::format("{} more lines like the last ones", complaints_ - kMostLines));
     complaints_since_ = now;
     complaints_ = 0;
   }
-  if (++complaints_ <= kMostLines) log(line);
+  if (++complaints_ <= kMostLines) log(level, line);
 }
 
 // An upload or a query that cannot be taken: the session goes on.
 void Service::refuse(Session& session, const std::string& why) {
   ++count_.refused;
-  complain(fmt::format("{}: busy: {} ({} refused so far)", session.peer, why, count_.refused));
+  complain(LogLevel::warning, fmt::format("{}: busy: {} ({} refused so far)", session.peer, why, count_.refused));
   session.enter(SessionState::ready, options_.now());
   send(session, MessageType::busy,
        encode(protocol::BusyMessage{options_.limits.retry_after, "busy: " + why + "; try again"}));
@@ -275,7 +276,8 @@ void Service::fail(SessionId id, const Error& error) {
 void Service::fail(Session& session, const Error& error) {
   ++count_.failures;
   try {
-    complain(session.peer + ": " + error.what());
+    complain(error.code() == ErrorCode::internal ? LogLevel::error : LogLevel::warning,
+             session.peer + ": " + error.what());
   } catch (const std::bad_alloc&) {
     // Without memory for the line, the log lacks it; the session ends all the same.
   }

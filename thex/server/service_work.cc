@@ -133,7 +133,8 @@ void Service::check_keys(Lock& lock, SessionId id) {
   }
   room_wanted_.reset();
   ++count_.key_uploads;
-  log(fmt::format("{}: {:.1f} MB of keys in {:.2f} s; keys in memory: {:.1f} MB", session->peer,
+  log(LogLevel::info,
+      fmt::format("{}: {:.1f} MB of keys in {:.2f} s; keys in memory: {:.1f} MB", session->peer,
                   static_cast<double>(key_bytes_) / 1e6, std::chrono::duration<double>(options_.now() - began).count(),
                   static_cast<double>(budget_.used(Use::keys)) / 1e6));
   session->enter(SessionState::ready, options_.now());
@@ -200,13 +201,12 @@ void Service::advance(Lock& lock, SessionId id, const std::shared_ptr<Running>& 
   if (!session || session->running != running) return;
   session->running.reset();
   ++count_.queries;
+  log(LogLevel::debug, fmt::format("{}: answered a query of {} in {:.2f} s, the client's turns included", session->peer,
+                                   encoder::to_string(plan().shapes.at(session->program)),
+                                   std::chrono::duration<double>(options_.now() - session->since).count()));
   session->enter(SessionState::ready, options_.now());
   send(*session, result->type, std::move(result->payload));
-  if (draining_) {
-    const std::shared_ptr<Carrier> carrier = session->carrier;
-    remove(id);
-    carrier->finish();
-  }
+  if (draining_) end(*session, stopping());
 }
 
 void Service::emit_step(SessionId id, const Running& running, std::size_t step, Message message) {

@@ -66,7 +66,7 @@ Tokenizer Tokenizer::from_tokens(std::vector<std::string> tokens, bool lower_cas
   tokenizer.unk_ = special("[UNK]");
   tokenizer.cls_ = special("[CLS]");
   tokenizer.sep_ = special("[SEP]");
-  tokenizer.pad_ = special("[PAD]");
+  special("[PAD]");  // padding has no embeddings here, but a vocabulary without it is not BERT's
   std::set<std::string> specials = more_specials;
   specials.insert(kSpecialTokens.begin(), kSpecialTokens.end());
   for (const std::string& token : specials) {

@@ -74,7 +74,6 @@ class Tokenizer {
   const std::string& token(std::int32_t id) const { return tokens_.at(static_cast<std::size_t>(id)); }
   // The id of a token of the vocabulary.
   std::optional<std::int32_t> find(std::string_view token) const;
-  std::int32_t pad_id() const { return pad_; }
 
  private:
   // Lets a string_view be looked up without a copy.
@@ -96,7 +95,7 @@ class Tokenizer {
   PrefixTree special_prefixes_;     // of the same
   std::string special_beginnings_;  // their first bytes
   bool lower_case_ = true;
-  std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0;
+  std::int32_t unk_ = 0, cls_ = 0, sep_ = 0;
 };
 
 }  // namespace thex::text

@@ -21,15 +21,21 @@ class ConnectionClosed : public Error {
   explicit ConnectionClosed(const std::string& message) : Error(ErrorCode::network, message) {}
 };
 
+// The deadline passed.
+class TimedOut : public Error {
+ public:
+  explicit TimedOut(const std::string& message) : Error(ErrorCode::network, message) {}
+};
+
 // One thread sends and receives; close() may be called from any thread and wakes it.
 class Connection {
  public:
   virtual ~Connection() = default;
 
-  // Throws Error(network) when the peer is gone or the deadline passes.
+  // Throws Error(network) when the peer is gone, and TimedOut.
   virtual void send(protocol::MessageType type, protocol::ByteView payload, Deadline deadline) = 0;
-  // The next message; the deadline covers all of it. Throws ConnectionClosed, Error(network), or Error(protocol) for a
-  // message that is malformed or not expected.
+  // The next message; the deadline covers all of it. Throws ConnectionClosed, TimedOut, Error(network), or
+  // Error(protocol) for a message that is malformed or not expected.
   virtual protocol::Message receive(std::span<const protocol::Expected> expected, Deadline deadline) = 0;
   // Whether something has come already: receive() would not wait for its first byte.
   virtual bool pending() = 0;

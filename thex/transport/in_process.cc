@@ -63,7 +63,7 @@ class InProcessConnection : public Connection {
   protocol::Message receive(std::span<const protocol::Expected> expected, Deadline deadline) override {
     while (!inbox_->pending()) {
       if (service_.work()) continue;
-      if (!inbox_->wait(deadline)) throw Error(ErrorCode::network, "time-out while waiting for " + peer());
+      if (!inbox_->wait(deadline)) throw TimedOut("time-out while waiting for " + peer());
     }
     auto held = inbox_->take();
     if (!held) throw ConnectionClosed(peer() + " closed the connection");

@@ -16,7 +16,7 @@ class Pipe {
     std::unique_lock lock(mutex_);
     while (!bytes.empty()) {
       if (!changed_.wait_until(lock, deadline, [&] { return closed_ || queue_.size() < kCapacity; })) {
-        throw Error(ErrorCode::network, "time-out while sending");
+        throw TimedOut("time-out while sending");
       }
       if (closed_) throw Error(ErrorCode::network, "the peer closed the connection");
       const std::size_t n = std::min(bytes.size(), kCapacity - queue_.size());
@@ -29,7 +29,7 @@ class Pipe {
   std::size_t read(std::span<std::byte> bytes, Deadline deadline) {
     std::unique_lock lock(mutex_);
     if (!changed_.wait_until(lock, deadline, [&] { return closed_ || !queue_.empty(); })) {
-      throw Error(ErrorCode::network, "time-out while waiting for the peer");
+      throw TimedOut("time-out while waiting for the peer");
     }
     const std::size_t n = std::min(bytes.size(), queue_.size());
     const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(n);

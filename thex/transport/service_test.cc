@@ -55,6 +55,7 @@ class Peer {
   void announce(MessageType type, std::size_t length) { service_.announce(id_, type, length); }
   bool arrive(std::size_t bytes) { return service_.arrived(id_, bytes); }
   void leave() { service_.close(id_); }
+  void fail(const Error& error) { service_.fail(id_, error); }
 
   // The next message; ERROR with no text when none has come.
   Message next() {
@@ -153,6 +154,41 @@ class ServiceTest : public ::testing::Test {
 
   FalseClock clock_;
 };
+
+TEST_F(ServiceTest, EveryLineOfTheLogSaysHowMuchItMatters) {
+  const ServiceWorld& world = the_x_world();
+  std::vector<std::pair<LogLevel, std::string>> lines;
+  ServiceOptions options;
+  options.threads = 1;
+  options.now = clock_.source();
+  options.limits.queued_each = 1;
+  options.log = [&](LogLevel level, const std::string& line) { lines.emplace_back(level, line); };
+  const auto service = world.make_service(options);
+  const auto level_of = [&](const std::string& words) {
+    for (const auto& [level, line] : lines)
+      if (line.find(words) != std::string::npos) return std::optional(level);
+    return std::optional<LogLevel>();
+  };
+  Peer first(*service, "a");
+  EXPECT_EQ(first.greet(*world.keys), "server_info");
+  EXPECT_EQ(first.upload(*world.keys), "keys_ready");
+  client::ClientQuery query = ask();
+  EXPECT_EQ(play(*service, first, query), "result");
+  EXPECT_EQ(level_of("MB of keys"), LogLevel::info);
+  EXPECT_EQ(level_of("prepared the circuit for 16 tokens"), LogLevel::info);
+  EXPECT_EQ(level_of("a: answered a query of 16 tokens"), LogLevel::debug);
+  EXPECT_EQ(lines.size(), 3u);
+
+  first.send(question());
+  Peer second = client(*service, "a");
+  second.send(question());
+  EXPECT_EQ(level_of("a: busy"), LogLevel::warning);
+  second.send({MessageType::keys_chunk, Bytes(1)});
+  EXPECT_EQ(level_of("keys_chunk"), LogLevel::warning);
+  first.fail(Error(ErrorCode::internal, "a fault of our own"));
+  EXPECT_EQ(level_of("a fault of our own"), LogLevel::error);
+  EXPECT_EQ(lines.size(), 6u);
+}
 
 TEST_F(ServiceTest, AnswersAQueryAsValues) {
   const auto service = make();
@@ -603,6 +639,7 @@ TEST_F(ServiceTest, DrainRefusesWhatWaitsAndLetsFinishWhatRuns) {
   }
   EXPECT_TRUE(service->drained());
   EXPECT_EQ(running.said(), "result");
+  EXPECT_NE(running.said().find("stopping"), std::string::npos) << "who would ask again is told why not";
   EXPECT_TRUE(running.finished());
 }
 
@@ -653,7 +690,7 @@ TEST_F(ServiceTest, WhoAsksOnWithoutReadingIsLetGo) {
   options.limits = limits;
   options.now = clock_.source();
   std::size_t lines = 0;
-  options.log = [&](const std::string&) { ++lines; };
+  options.log = [&](LogLevel, const std::string&) { ++lines; };
   const auto service = the_x_world().make_service(options);
   Peer reads(*service, "a"), does_not(*service, "b");
   for (Peer* peer : {&reads, &does_not}) EXPECT_EQ(peer->greet(*the_x_world().keys), "server_info");

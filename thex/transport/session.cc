@@ -21,6 +21,13 @@ namespace {
 constexpr int kMostUploads = 5;
 constexpr Expected kBusy{MessageType::busy, protocol::kMaxBusyBytes};
 
+// A time-out with what may be done about it.
+Error slow(const TimedOut& error, std::chrono::milliseconds timeout) {
+  return {error.code(), std::string(error.what()) + ": not done within " +
+                            std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout).count()) +
+                            " s; the server is slow or gone, and a longer --timeout waits longer"};
+}
+
 }  // namespace
 
 Session::Session(std::unique_ptr<Connection> connection, const client::ClientModel& model,
@@ -42,6 +49,7 @@ void Session::send(MessageType type, ByteView payload) {
     try {
       said = connection_->receive(reason, in(std::chrono::seconds(1)));
     } catch (const Error&) {
+      if (const auto* const late = dynamic_cast<const TimedOut*>(&lost)) throw slow(*late, options_.timeout);
       throw lost;
     }
     protocol::throw_peer_error(said.payload, connection_->peer());
@@ -51,14 +59,20 @@ void Session::send(MessageType type, ByteView payload) {
 Message Session::receive(std::span<const Expected> expected) {
   std::vector<Expected> all(expected.begin(), expected.end());
   all.push_back({MessageType::error, protocol::kMaxErrorBytes});
-  Message message = connection_->receive(all, in(options_.timeout));
+  Message message;
+  try {
+    message = connection_->receive(all, in(options_.timeout));
+  } catch (const TimedOut& late) {
+    throw slow(late, options_.timeout);
+  }
   if (message.type == MessageType::error) protocol::throw_peer_error(message.payload, connection_->peer());
   return message;
 }
 
 void Session::greet() {
   const Time start = Clock::now();
-  send(MessageType::hello, encode(protocol::Hello{protocol::fingerprint(model_.plan), model_.parts, keys_.fingerprint}));
+  send(MessageType::hello,
+       encode(protocol::Hello{protocol::fingerprint(model_.plan), model_.parts, keys_.fingerprint}));
   const Expected info[] = {{MessageType::server_info, protocol::kMaxInfoBytes}};
   protocol::ServerInfo server = protocol::parse_server_info(receive(info).payload);
   if (const auto differ = protocol::mismatch(model_.parts, server.parts)) throw Error(ErrorCode::model, *differ);

@@ -237,6 +237,19 @@ TEST(Session, ServerThatDiesHalfWay) {
   dying.join();
 }
 
+// Whoever waited in vain is told for how long, and how to wait longer.
+TEST(Session, ServerThatSaysNothing) {
+  const ServiceWorld& w = world();
+  auto [near, far] = connect_in_memory();
+  SessionOptions options;
+  options.timeout = 10ms;
+  const std::string message =
+      error_of(ErrorCode::network, [&] { Session(std::move(near), *w.client, *w.keys, options); });
+  EXPECT_NE(message.find("time-out while waiting"), std::string::npos) << message;
+  EXPECT_NE(message.find("within 1 s"), std::string::npos) << message;
+  EXPECT_NE(message.find("--timeout"), std::string::npos) << message;
+}
+
 // A server's answers that are not what the plan allows never get past the client's checks.
 TEST(Session, ServerThatLies) {
   const ServiceWorld& w = world();

@@ -11,7 +11,7 @@ namespace thex::transport {
 class ByteStream {
  public:
   virtual ~ByteStream() = default;
-  // Writes all bytes or throws Error(network).
+  // Writes all bytes or throws Error(network); TimedOut when the deadline passes, as read() does.
   virtual void write(protocol::ByteView bytes, Deadline deadline) = 0;
   // Reads at least one byte into `bytes` (not empty) and returns how many; 0 at the end of the stream.
   virtual std::size_t read(std::span<std::byte> bytes, Deadline deadline) = 0;

@@ -99,7 +99,7 @@ class SocketStream : public ByteStream {
       if (n >= 0) {
         bytes = bytes.subspan(static_cast<std::size_t>(n));
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        if (!wait_for(fd_.get(), POLLOUT, deadline)) fail("time-out while sending to " + peer_);
+        if (!wait_for(fd_.get(), POLLOUT, deadline)) throw TimedOut("time-out while sending to " + peer_);
       } else if (errno != EINTR) {
         fail(fmt::format("lost the connection to {} while sending: {}", peer_, std::strerror(errno)));
       }
@@ -111,7 +111,7 @@ class SocketStream : public ByteStream {
       const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
       if (n >= 0) return static_cast<std::size_t>(n);
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        if (!wait_for(fd_.get(), POLLIN, deadline)) fail("time-out while waiting for " + peer_);
+        if (!wait_for(fd_.get(), POLLIN, deadline)) throw TimedOut("time-out while waiting for " + peer_);
       } else if (errno != EINTR) {
         fail(fmt::format("lost the connection to {}: {}", peer_, std::strerror(errno)));
       }

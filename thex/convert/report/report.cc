@@ -177,12 +177,4 @@ Verdict judge(const ConversionReport& report) {
   return verdict;
 }
 
-void write_report_json(const ConversionReport& report, const std::filesystem::path& path) {
-  write_file_atomically(path, report_json(report));
-}
-
-void write_report_html(const ConversionReport& report, const std::filesystem::path& path) {
-  write_file_atomically(path, report_html(report));
-}
-
 }  // namespace thex::convert

@@ -149,8 +149,4 @@ Verdict judge(const ConversionReport& report);
 std::string report_json(const ConversionReport& report);
 std::string report_html(const ConversionReport& report);
 
-// Atomically. Throw Error(file).
-void write_report_json(const ConversionReport& report, const std::filesystem::path& path);
-void write_report_html(const ConversionReport& report, const std::filesystem::path& path);
-
 }  // namespace thex::convert

@@ -234,15 +234,6 @@ TEST(ReportJson, HoldsEveryField) {
   EXPECT_EQ(json::parse(j.dump()), j);
 }
 
-TEST(Report, FilesHoldTheTexts) {
-  const TemporaryFolder folder;
-  const ConversionReport r = sample();
-  write_report_json(r, folder.path() / "report.json");
-  write_report_html(r, folder.path() / "report.html");
-  EXPECT_EQ(read_file(folder.path() / "report.json", 1u << 20), report_json(r));
-  EXPECT_EQ(read_file(folder.path() / "report.html", 1u << 20), report_html(r));
-}
-
 Verdict verdict_of(double before, double after, std::size_t dev) {
   ConversionReport r = sample();
   r.data.dev = dev;
