@@ -39,7 +39,9 @@ class Server {
     options.model_name = folder.filename().string();
     options.parts = model::model_digests(folder);  // so that a client with another model is told
     options.limits.sessions = 16;                  // what clients may take: server/limits.h
-    options.log = [](server::LogLevel, const std::string& line) { std::printf("server: %s\n", line.c_str()); };
+    options.log = [](server::LogLevel level, const std::string& line) {
+      if (level >= server::LogLevel::info) std::printf("server: %s\n", line.c_str());
+    };
     return options;
   }
 
