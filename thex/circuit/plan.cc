@@ -5,21 +5,21 @@
 namespace thex::circuit {
 namespace {
 
-// The node behind rotations.
-const Node& rotated(const Program& program, NodeId node) {
+// The rule of the refresh whose scale a value keeps, rotated or not; null for all other values.
+const RefreshRule* kept_rule(const Program& program, NodeId node) {
   while (program.nodes[node].op == Op::rotate) node = program.nodes[node].inputs[0];
-  return program.nodes[node];
+  if (program.nodes[node].op != Op::refresh) return nullptr;
+  const RefreshRule& rule = rule_of(program.nodes[node].refresh);
+  return rule.keeps_scale ? &rule : nullptr;
 }
 
 }  // namespace
 
-bool keeps_scale(const Program& program, NodeId node) {
-  const Node& from = rotated(program, node);
-  return from.op == Op::refresh && rule_of(from.refresh).keeps_scale;
-}
+bool keeps_scale(const Program& program, NodeId node) { return kept_rule(program, node) != nullptr; }
 
 ckks::Level scale_level(const Program& program, const ProgramPlan& plan, NodeId node) {
-  return keeps_scale(program, node) ? rule_of(rotated(program, node).refresh).input : plan.level[node];
+  const RefreshRule* const rule = kept_rule(program, node);
+  return rule ? rule->input : plan.level[node];
 }
 
 std::vector<Travelling> to_client(const Program& program, std::size_t step) {

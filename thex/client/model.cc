@@ -24,8 +24,8 @@ ClientModel load_client_model(const std::filesystem::path& folder, int max_token
   model::Model model = model::load_model(folder, model::Part::client);
   encoder::InferencePlan plan = encoder::plan_inference(model.config, max_tokens);
   text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
-  model::ModelDigests parts = model::model_digests(model, &tokenizer, folder);
-  return {std::move(model), std::move(tokenizer), std::move(plan), std::move(parts)};
+  const model::ModelDigests parts = model::model_digests(model, &tokenizer, folder);
+  return {std::move(model), std::move(tokenizer), std::move(plan), parts};
 }
 
 }  // namespace thex::client
