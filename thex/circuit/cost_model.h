@@ -1,6 +1,6 @@
 // What an operation costs, in limb passes: the planner compares parameters with it and `thex inspect` states a time.
 // The unit costs are those of whole sentences on one core with AVX-512 IFMA (encoder_bench with THEX_PROFILE=1), where
-// operands come from farther away than in a benchmark of one operation; without IFMA expect 2 to 4 times more.
+// operands come from farther away than in a benchmark of one operation; without IFMA expect 2 to 6 times more.
 #pragma once
 
 #include "thex/ckks/context.h"

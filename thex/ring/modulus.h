@@ -55,10 +55,6 @@ class Modulus {
     const std::uint64_t quotient = w * barrett_hi_ + mul_high(w, barrett_lo_);
     return quotient + (0 - quotient * q_ >= q_ ? 1 : 0);
   }
-  std::uint64_t mul_shoup(std::uint64_t a, std::uint64_t w, std::uint64_t w_shoup) const {
-    const std::uint64_t t = a * w - mul_high(a, w_shoup) * q_;
-    return t >= q_ ? t - q_ : t;
-  }
   std::uint64_t pow(std::uint64_t base, std::uint64_t exponent) const;
   std::uint64_t inverse(std::uint64_t a) const;  // throws Error(crypto) for 0
   // Signed integer -> residue.

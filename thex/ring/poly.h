@@ -18,8 +18,6 @@ class Poly {
   bool empty() const { return limbs_ == 0; }
   std::uint64_t* limb(std::size_t i) { return buffer_.data() + i * n_; }
   const std::uint64_t* limb(std::size_t i) const { return buffer_.data() + i * n_; }
-  // Forgets the last rows; keeps the memory.
-  void truncate(std::size_t limbs) { limbs_ = limbs < limbs_ ? limbs : limbs_; }
   void wipe() { buffer_.wipe(); }
   // Wiped when it goes, and so are its copies (memory_pool.h).
   void mark_secret() { buffer_.mark_secret(); }
