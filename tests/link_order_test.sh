@@ -25,5 +25,6 @@ expect thex/ring/CMakeLists.txt 's/DEPS thex_base$/DEPS thex_base thex_ckks/' 'r
 expect thex/server/CMakeLists.txt 's/PRIVATE_DEPS fmt::fmt/PRIVATE_DEPS thex_ckks_secret fmt::fmt/' 'server may not know ckks/secret'
 expect thex/text/CMakeLists.txt 's/SOURCES tokenizer.cc/SOURCES ..\/model\/config.cc tokenizer.cc/' 'sources of the rooms model and text'
 expect docs/rooms.txt 's/^client: .*/client: protocol/' 'client may not know circuit/secret'
+expect docs/rooms.txt '/^text:/d; s/ text$//' 'lies in no room'
 configure || { cat "$copy/log" >&2; exit 1; }
 echo "every link is in the order of docs/rooms.txt"

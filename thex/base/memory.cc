@@ -8,20 +8,15 @@
 #include <string_view>
 
 namespace thex {
-namespace {
 
-std::size_t process_status(std::string_view field) {
+std::size_t peak_memory_bytes() {
+  constexpr std::string_view kField = "VmHWM:";
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.rfind(field, 0) == 0) return static_cast<std::size_t>(std::stoull(line.substr(field.size()))) * 1024;
+    if (line.rfind(kField, 0) == 0) return static_cast<std::size_t>(std::stoull(line.substr(kField.size()))) * 1024;
   }
   return 0;
 }
-
-}  // namespace
-
-std::size_t resident_memory_bytes() { return process_status("VmRSS:"); }
-std::size_t peak_memory_bytes() { return process_status("VmHWM:"); }
 
 std::size_t machine_memory_bytes() {
   auto bytes = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

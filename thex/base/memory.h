@@ -5,9 +5,7 @@
 
 namespace thex {
 
-// Resident memory of this process, now and at its largest so far (VmRSS, VmHWM), in bytes; 0 when the system does not
-// tell.
-std::size_t resident_memory_bytes();
+// Resident memory of this process at its largest so far (VmHWM), in bytes; 0 when the system does not tell.
 std::size_t peak_memory_bytes();
 
 // What this process may use: the machine's memory, or less where a control group limits it.

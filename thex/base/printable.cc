@@ -49,6 +49,8 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
+
 std::string printable_json(std::string_view json) {
   std::string out;
   out.reserve(json.size());

@@ -1,6 +1,7 @@
 // Text from outside on its way to a screen, a log or a line of results: labels, texts, file names, a peer's messages.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ bool is_terminal_control(char32_t c);
 // as an escape (\n, \t, \r, \x1b, \u202e, \xff). Everything else is unchanged, a backslash too: this is for reading,
 // not for parsing.
 std::string printable(std::string_view text);
+
+// A path in a message: 'models/my model'.
+std::string quoted(const std::filesystem::path& path);
 
 // A JSON text that was written on one line, with such characters as JSON's escapes (\u009b): the same value. JSON
 // writers escape C0 alone.

@@ -8,6 +8,7 @@
 #include "tests/support/ckks.h"
 #include "tests/support/local_parties.h"
 #include "tests/support/random_reals.h"
+#include "tests/support/slots_in_order.h"
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/library/matrix.h"
@@ -21,13 +22,8 @@ using ckks::Ciphertext;
 using support::mean_square;
 using support::Reals;
 using support::rms_difference;
+using support::slots_in_order;
 using support::uniform;
-
-std::vector<SlotSource> identity(std::size_t slots) {
-  std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i, -1};
-  return s;
-}
 
 struct Outcome {
   double measured, predicted, simulated;  // root mean square over the result's slots
@@ -58,7 +54,8 @@ Program random_program(std::size_t slots, std::uint64_t seed) {
   std::mt19937_64 engine(seed);
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(engine() % n); };
   Builder b(slots);
-  std::vector<std::pair<Value, int>> values = {{b.client_step("in", {}, {identity(slots)}, slots)[0], 0}};  // and depth
+  std::vector<std::pair<Value, int>> values = {
+      {b.client_step("in", {}, {slots_in_order(slots)}, slots)[0], 0}};  // and depth
   const auto plain = [&] {
     const std::size_t period = std::size_t{1} << below(8);
     const Reals w = uniform(period, engine());
@@ -105,7 +102,7 @@ Program random_program(std::size_t slots, std::uint64_t seed) {
   grow(6);
   const Value sent = values.back().first, kept = values[below(values.size())].first;
   const std::vector<Value> returned =
-      b.client_step("relu", std::span(&sent, 1), {identity(slots)}, slots, std::span(&kept, 1));
+      b.client_step("relu", std::span(&sent, 1), {slots_in_order(slots)}, slots, std::span(&kept, 1));
   values.clear();
   values.emplace_back(returned[0], 0);
   const PlainId w = plain();
@@ -134,7 +131,7 @@ TEST(NoiseEstimate, RandomProgramsWithinThreeBits) {
 TEST(NoiseEstimate, CarriesErrorsThroughPowers) {
   const auto build = [](std::size_t slots) {
     Builder b(slots);
-    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
     for (int i = 0; i < 4; ++i) x = b.multiply(x, x);
     const Value result = b.multiply_integer(x, 100);
     return std::vector<Program>{std::move(b).finish(result, all_slots(slots))};
@@ -149,7 +146,7 @@ TEST(NoiseEstimate, CarriesErrorsThroughPowers) {
 TEST(NoiseEstimate, FromAssumedMagnitudes) {
   const auto build = [](std::size_t slots) {
     Builder b(slots);
-    const Value x = b.client_step({"in", {.fresh = std::sqrt(1.0 / 3)}}, {}, {identity(slots)}, slots)[0];
+    const Value x = b.client_step({"in", {.fresh = std::sqrt(1.0 / 3)}}, {}, {slots_in_order(slots)}, slots)[0];
     const PlainId w = b.plain(vector_of(4, [](std::size_t i) { return i % 2 == 0 ? 0.5 : -0.75; }));
     const Value y = b.multiply(b.multiply_plain(x, w), b.rotate(x, 1));
     const Value result = b.subtract(y, b.rotate(y, 2));
@@ -167,13 +164,13 @@ TEST(NoiseEstimate, FromAssumedMagnitudes) {
 TEST(NoiseEstimate, LimitsAreForWhatIsComputed) {
   const std::size_t slots = 8;
   Builder b(slots);
-  const Value x = b.client_step({"in", {.fresh = 3, .limit = 0.5}}, {}, {identity(slots)}, slots)[0];
+  const Value x = b.client_step({"in", {.fresh = 3, .limit = 0.5}}, {}, {slots_in_order(slots)}, slots)[0];
   b.set_label("free");
   const Value free = b.multiply_plain(x, b.plain({4, nullptr}));
   b.set_label({"limited", {.weight = 2, .limit = 0.5}});
   const Value limited = b.multiply_plain(x, b.plain({4, nullptr}));
   const std::vector<Value> back = b.client_step({"turn", {.fresh = 2, .limit = 0.25}}, std::span(&limited, 1),
-                                                {identity(slots)}, slots, std::span(&free, 1));
+                                                {slots_in_order(slots)}, slots, std::span(&free, 1));
   b.set_label({"end", {.weight = 2}});
   const Value end = b.multiply_plain(back[1], b.plain({4, nullptr}));
   const Program program = std::move(b).finish(b.add(end, b.multiply(back[0], back[0])), {0});
@@ -205,7 +202,7 @@ TEST(NoiseEstimate, BitsAreWhatPrecisionStatisticsMeasure) {
 std::vector<Program> growing(std::size_t slots, int factor) {
   Builder b(slots);
   b.set_label("input");
-  Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
   b.set_label("square");
   x = b.multiply(x, x);
   b.set_label("blow up");
@@ -248,7 +245,7 @@ TEST(PrecisionCheck, RefusesAndNamesTheStep) {
 TEST(PrecisionCheck, ALargerScaleKeepsMoreBits) {
   const auto build = [](std::size_t slots) {
     Builder b(slots);
-    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
     for (int i = 0; i < 9; ++i) x = b.multiply(x, x);
     return std::vector<Program>{std::move(b).finish(x, {0})};
   };
@@ -264,10 +261,10 @@ TEST(PrecisionCheck, ALargerScaleKeepsMoreBits) {
 TEST(PrecisionCheck, LooksThroughClientSteps) {
   const auto build = [](std::size_t slots) {
     Builder b(slots);
-    Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+    Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
     b.set_label("early");
     x = b.multiply_integer(x, 1 << 20);
-    x = b.client_step("relu", std::span(&x, 1), {identity(slots)}, slots)[0];
+    x = b.client_step("relu", std::span(&x, 1), {slots_in_order(slots)}, slots)[0];
     b.set_label("late");
     const Value result = b.rotate(x, 1);
     return std::vector<Program>{std::move(b).finish(result, {0})};

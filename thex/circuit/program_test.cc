@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/slots_in_order.h"
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/run/clear.h"
@@ -9,15 +10,10 @@
 namespace thex::circuit {
 namespace {
 
-std::vector<SlotSource> identity(std::size_t slots, std::int32_t input = 0) {
-  std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {input, i, -1};
-  return s;
-}
-
+using support::slots_in_order;
 TEST(Builder, EqualRotationsAreOneNode) {
   Builder b(8);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
   EXPECT_EQ(b.rotate(x, 3).id(), b.rotate(x, -5).id());
   EXPECT_NE(b.rotate(x, 3).id(), b.rotate(x, 2).id());
   EXPECT_EQ(b.rotate(x, 8).id(), x.id());
@@ -29,13 +25,13 @@ TEST(Builder, RefusesWhatCannotRun) {
   EXPECT_THROW(b.plain({16, nullptr}), Error);
   EXPECT_THROW(b.plain({3, nullptr}), Error);
   EXPECT_THROW(b.add(Value(), Value()), Error);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
-  EXPECT_THROW(b.client_step("relu", std::span(&x, 1), {identity(4)}, 4), Error);
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
+  EXPECT_THROW(b.client_step("relu", std::span(&x, 1), {slots_in_order(4)}, 4), Error);
 }
 
 TEST(ClearInterpreter, EvaluatesEveryOperation) {
   Builder b(8);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
   const PlainId two = b.plain({2, [](std::span<double> v) { v[0] = 2, v[1] = -1; }});
   const Value r = b.rotate(x, 1);
   const Value terms[] = {x, r};
@@ -54,7 +50,7 @@ TEST(ClearInterpreter, EvaluatesEveryOperation) {
 
 TEST(ClearInterpreter, ComputesWithPairs) {
   Builder b(8);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
   const Value y = b.rotate(x, 1);
   const PlainId two = b.plain({2, [](std::span<double> v) { v[0] = 2, v[1] = -1; }});
   Value z = b.pair(x, y);
@@ -70,7 +66,7 @@ TEST(ClearInterpreter, ComputesWithPairs) {
 
 TEST(ClearInterpreter, SubtractsAndMultipliesByIntegers) {
   Builder b(8);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
   EXPECT_EQ(b.multiply_integer(x, 1).id(), x.id());
   EXPECT_THROW(b.multiply_integer(x, kMaxIntegerFactor + 1), Error);
   EXPECT_THROW(b.multiply_integer(x, -kMaxIntegerFactor - 1), Error);
@@ -84,7 +80,7 @@ TEST(ClearInterpreter, SubtractsAndMultipliesByIntegers) {
 // A simulated run adds the noise of its seed, near what every node's operation adds.
 TEST(ClearInterpreter, SimulatesNoise) {
   Builder b(1 << 12);
-  const Value x = b.client_step("in", {}, {identity(1 << 12)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(1 << 12)}, 8)[0];
   std::vector<Slot> all(1 << 12);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
   const Value result = b.rotate(x, 1);
@@ -107,7 +103,7 @@ TEST(ClearInterpreter, SimulatesNoise) {
 
 TEST(Program, OutputsOfSeveralResults) {
   Builder b(8);
-  const Value x = b.client_step("in", {}, {identity(8)}, 8)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(8)}, 8)[0];
   const Value results[] = {x, b.multiply_integer(x, 10)};
   const Program program = std::move(b).finish(results, {{1, 0, 0}, {0, 7, -1}, {1, 2, 1}, {0, 3, 2}});
   const std::vector<double> input{1, 2, 3, 4, 5, 6, 7, 8};
@@ -119,14 +115,14 @@ TEST(Program, OutputsOfSeveralResults) {
   EXPECT_THROW(Builder(8).finish(none, {}), Error);
   for (const SlotSource& wrong : {SlotSource{1, 0, -1}, SlotSource{-1, 0, -1}, SlotSource{0, 8, -1}}) {
     Builder other(8);
-    const Value y = other.client_step("in", {}, {identity(8)}, 8)[0];
+    const Value y = other.client_step("in", {}, {slots_in_order(8)}, 8)[0];
     EXPECT_THROW(std::move(other).finish(std::span(&y, 1), {wrong}), Error);
   }
 }
 
 TEST(ClientStep, AppliesReluGathersAndClearsPadding) {
   Builder b(4);
-  const Value x = b.client_step("in", {}, {identity(4)}, 4)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(4)}, 4)[0];
   const std::vector<SlotSource> back{{0, 3, -1}, {0, 0, -1}, {-1, 0, -1}, {0, 1, 2}};
   const Value y = b.client_step("relu", std::span(&x, 1), {back}, 4)[0];
   const Program program = std::move(b).finish(y, {0, 1, 2, 3});

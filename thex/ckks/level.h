@@ -21,7 +21,7 @@ class LimbIndex {
   constexpr explicit LimbIndex(std::size_t index) : index_(index) {}
   constexpr operator std::size_t() const { return index_; }
 
-  friend constexpr auto operator<=>(LimbIndex, LimbIndex) = default;
+  friend constexpr auto operator<=>(LimbIndex, LimbIndex) = default;  // NOLINT(modernize-use-nullptr): none here
 
  private:
   std::size_t index_ = 0;
@@ -73,7 +73,7 @@ class Level {
   // The last of them, which a rescaling divides by. Of a level that is not negative.
   constexpr LimbIndex top() const { return LimbIndex(static_cast<std::size_t>(number_)); }
 
-  friend constexpr auto operator<=>(Level, Level) = default;
+  friend constexpr auto operator<=>(Level, Level) = default;  // NOLINT(modernize-use-nullptr): none here
   friend constexpr Level operator+(Level level, int higher) { return level.number_ + higher; }
   friend constexpr Level operator-(Level level, int lower) { return level.number_ - lower; }
   constexpr Level& operator++() {

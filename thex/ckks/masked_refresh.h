@@ -3,9 +3,9 @@
 // takes the mask off.
 //
 // The value must be at level 1: its integers m live modulo q_0 q_1 (about 2^83), far above their size (a coefficient is
-// about 2^35 for slots near 1 at scale 2^36). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
+// below 2^36 for slots near 1 at scale 2^37). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
 // nothing wraps and the masked integer is within statistical distance |m| / 2^b of one that does not depend on m: about
-// 2^-48 a coefficient. The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
+// 2^-46 a coefficient. The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
 // multiparty CKKS (Mouchet and others, ePrint 2020/304, section 4), with one secret key.
 #pragma once
 

@@ -17,8 +17,6 @@
 #include "thex/base/error.h"
 #include "thex/cli/locations.h"
 
-extern char** environ;
-
 namespace thex::cli {
 namespace {
 

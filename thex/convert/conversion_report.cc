@@ -61,8 +61,8 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
   report.seed = a.seed;
   const bool with_long = data.split.held_out_long > 1;
   for (const StageRow& s : r.stages) {
-    report.stages.push_back(
-        {s.name, s.what, s.held_out.metrics, s.dev.metrics, with_long ? s.held_out.metric_long : 0, s.seconds});
+    report.stages.push_back({s.name, s.what, s.held_out.metrics, s.dev.metrics, with_long ? s.held_out.metric_long : 0,
+                             s.seconds, s.held_out.one_answer, s.dev.one_answer});
     for (const EpochPoint& p : s.curve) report.curves.push_back({s.name, p.epoch, p.loss, p.held_out});
   }
   for (std::size_t l = 0; l < r.ranges.layers.size(); ++l)

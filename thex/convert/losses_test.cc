@@ -103,6 +103,17 @@ TEST(Score, LeavesOutWhatHasNoLabel) {
   EXPECT_NEAR(s.loss, (2 * right + wrong) / 3, 1e-6);
 }
 
+TEST(Score, TellsAModelThatAlwaysSaysTheSame) {
+  DataSet data = testing::vote_data(3, 40, 9, 1);
+  const torch::Tensor same = at::tensor(std::vector<float>{1, 0, 2, 0, 1, -1}).view({3, 2});
+  const torch::Tensor mixed = at::tensor(std::vector<float>{1, 0, 0, 2, 1, -1}).view({3, 2});
+  data[0].label = 0, data[1].label = 1, data[2].label = 0;
+  EXPECT_TRUE(score_of(testing::vote_task(), data, same).one_answer);
+  EXPECT_FALSE(score_of(testing::vote_task(), data, mixed).one_answer);
+  data[1].label = 0;
+  EXPECT_FALSE(score_of(testing::vote_task(), data, same).one_answer) << "all are right";
+}
+
 TEST(Score, OneRowForEachExampleInOrder) {
   for (const data::TaskSpec& spec : {testing::vote_task(), testing::tag_task()}) {
     const DataSet data = spec.kind == model::Task::token_classification ? testing::tag_data(150, 40, 7, 3)

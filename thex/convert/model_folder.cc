@@ -8,6 +8,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/printable.h"
 #include "thex/convert/work_folder.h"
 
 namespace thex::convert {
@@ -25,8 +26,6 @@ bool is_written(const std::string& name) {
 
 // Files that people put beside a model and that no reader of models looks at.
 bool is_kept(const fs::path& name) { return name.extension() == ".md" || name.string().starts_with("LICENSE"); }
-
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
 
 // Without links, "." and "..", also where the last parts do not exist yet.
 fs::path resolved(const fs::path& path) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <random>
 #include <span>
 
@@ -119,6 +120,24 @@ data::Outcomes outcomes_of(const data::TaskSpec& spec, const DataSet& data, cons
   return out;
 }
 
+namespace {
+
+bool all_equal(const std::vector<int>& values) {
+  return std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
+}
+
+bool all_equal(const std::vector<std::vector<int>>& rows) {
+  std::vector<int> values;
+  for (const std::vector<int>& row : rows) values.insert(values.end(), row.begin(), row.end());
+  return all_equal(values);
+}
+
+bool is_one_answer(const data::Outcomes& o) {
+  return (all_equal(o.predicted) && !all_equal(o.gold)) || (all_equal(o.predicted_tags) && !all_equal(o.gold_tags));
+}
+
+}  // namespace
+
 Score score_of(const data::TaskSpec& spec, const DataSet& data, const Tensor& table, std::size_t n_long) {
   if (spec.metrics.empty()) throw Error(ErrorCode::usage, "task '" + spec.name + "' has no metric");
   Score score;
@@ -130,6 +149,7 @@ Score score_of(const data::TaskSpec& spec, const DataSet& data, const Tensor& ta
   if (n_long > 1 && n_long < data.size())
     score.metric_long = 100 * data::task_score(spec.metrics.front(), beginning(outcomes, n_long), spec);
   score.loss = mean_loss(spec, data, table);
+  score.one_answer = is_one_answer(outcomes);
   return score;
 }
 

@@ -19,6 +19,7 @@ struct Score {
   double metric_long = 0;  // the same of the first `n_long` examples; equal to `metric` when there are none
   double loss = 0;         // the mean loss with the labels
   std::size_t count = 0;
+  bool one_answer = false;                // every example got the same label, though they have different ones
   std::map<std::string, double> metrics;  // all of the task's, times 100
 };
 

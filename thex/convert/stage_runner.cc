@@ -13,6 +13,7 @@ void add_score(std::map<std::string, std::string>& notes, const std::string& pre
   notes[prefix + "_long"] = note_text(s.metric_long);
   notes[prefix + "_loss"] = note_text(s.loss);
   notes[prefix + "_count"] = std::to_string(s.count);
+  notes[prefix + "_one_answer"] = s.one_answer ? "1" : "0";
   for (const auto& [name, value] : s.metrics) notes[prefix + "." + name] = note_text(value);
 }
 
@@ -22,6 +23,7 @@ Score score_from(const std::map<std::string, std::string>& notes, const std::str
   s.metric_long = note_number(notes, prefix + "_long");
   s.loss = note_number(notes, prefix + "_loss");
   s.count = static_cast<std::size_t>(note_number(notes, prefix + "_count"));
+  s.one_answer = note_number(notes, prefix + "_one_answer") != 0;
   for (const auto& [key, value] : notes)
     if (key.rfind(prefix + ".", 0) == 0) s.metrics[key.substr(prefix.size() + 1)] = note_number(notes, key);
   return s;

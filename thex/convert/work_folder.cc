@@ -9,6 +9,7 @@
 
 #include "thex/base/error.h"
 #include "thex/base/file.h"
+#include "thex/base/printable.h"
 
 namespace thex::convert {
 namespace {
@@ -18,8 +19,6 @@ namespace fs = std::filesystem;
 constexpr const char* kMark = "checkpoints.txt";
 constexpr const char* kLock = "lock";
 constexpr std::uint64_t kLongestMark = 4096;
-
-std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
 
 // Names that a run would write over.
 bool is_taken(const fs::directory_entry& entry) {

@@ -35,16 +35,25 @@ KeyStore::Entries::iterator KeyStore::victim(const std::string& principal, std::
   return chosen;
 }
 
+std::size_t KeyStore::idle_bytes() const {
+  std::size_t idle = 0;
+  for (const Entry& e : entries_) idle += e.held.use_count() > 1 ? 0 : e.held->memory.bytes();
+  return idle;
+}
+
+bool KeyStore::could_make_room(std::size_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return budget_.would_fit(Use::keys, bytes, idle_bytes());
+}
+
 std::optional<Reservation> KeyStore::make_room(const std::string& principal, std::size_t bytes) {
   Entries dropped;  // given back without the lock
   while (true) {
     if (auto room = budget_.reserve(Use::keys, bytes)) return room;
     {
       const std::lock_guard lock(mutex_);
-      std::size_t idle = 0;
-      for (const Entry& e : entries_) idle += e.held.use_count() > 1 ? 0 : e.held->memory.bytes();
       const auto it = victim(principal, bytes);
-      if (it == entries_.end() || !budget_.would_fit(Use::keys, bytes, idle)) return std::nullopt;
+      if (it == entries_.end() || !budget_.would_fit(Use::keys, bytes, idle_bytes())) return std::nullopt;
       dropped.splice(dropped.end(), entries_, it);
       ++evictions_;
     }

@@ -33,6 +33,8 @@ class KeyStore {
   // unused sets as it takes. When the sets in use leave too little room, nothing is dropped and nothing returned. Call
   // it for keys that have been checked: a set that turned out to be none would have pushed out others' for nothing.
   std::optional<Reservation> make_room(const std::string& principal, std::size_t bytes);
+  // Whether make_room() would find room for `bytes` now.
+  bool could_make_room(std::size_t bytes) const;
   // Returns the set that is there already when two sessions of one client bring it at the same time.
   SharedKeys insert(const protocol::KeyFingerprint& fingerprint, const std::string& principal,
                     ckks::EvaluationKeys keys, Reservation memory);
@@ -51,6 +53,7 @@ class KeyStore {
     std::shared_ptr<const Held> held;
   };
   using Entries = std::list<Entry>;
+  std::size_t idle_bytes() const;  // of sets that no query uses
   Entries::iterator locate(const protocol::KeyFingerprint& fingerprint);
   // Of the unused sets the next to go when `principal` brings `bytes`; the end when all are used.
   Entries::iterator victim(const std::string& principal, std::size_t bytes);

@@ -176,7 +176,7 @@ void Service::take_offer(Session& session) {
   }
   if (uploads > 0 && (uploads + 1) * key_bytes_ > options_.limits.memory / 4)
     return refuse(session, "keys from your address are on their way already, and more would take too much memory");
-  if (!budget_.would_fit(Use::uploads, key_bytes_)) {
+  if (!budget_.would_fit(Use::uploads, key_bytes_) || !keys_.could_make_room(plan().circuits.key_bytes_memory)) {
     room_wanted_ = options_.now();
     return refuse(session, "the server has no memory left for your keys");
   }

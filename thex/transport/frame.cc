@@ -52,7 +52,8 @@ FrameHeader parse_header(std::span<const std::byte, kHeaderBytes> bytes) {
 std::span<std::byte> FrameReader::space() {
   if (!header_) return std::span(head_).subspan(done_);
   if (payload_.size() == done_) {
-    payload_.resize(std::min<std::uint64_t>(header_->length, std::max(kFirstStep, 2 * done_)));
+    // Little more than has come: what is not there yet counts in nobody's budget.
+    payload_.resize(std::min<std::uint64_t>(header_->length, done_ + std::max(kFirstStep, done_ / 4)));
   }
   return std::span(payload_).subspan(done_);
 }

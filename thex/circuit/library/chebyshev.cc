@@ -107,22 +107,4 @@ Polynomial to_monomial(const Polynomial& p) {
           .coefficients = substituted(sum, 2 / (p.b - p.a), -(p.a + p.b) / (p.b - p.a))};
 }
 
-Polynomial to_chebyshev(const Polynomial& p, double a, double b) {
-  if (!(a < b))
-    throw Error(ErrorCode::usage, "the interval [" + std::to_string(a) + ", " + std::to_string(b) + "] is empty");
-  const std::vector<double> powers = substituted(to_monomial(p).coefficients, (b - a) / 2, (a + b) / 2);
-  // Horner's rule, with t T_j = (T_(j+1) + T_|j-1|) / 2.
-  std::vector<double> result(powers.size(), 0.0);
-  for (std::size_t k = powers.size(); k-- > 0;) {
-    std::vector<double> next(powers.size(), 0.0);
-    for (std::size_t j = 0; j + 1 < powers.size(); ++j) {
-      next[j + 1] += result[j] * (j == 0 ? 1 : 0.5);
-      if (j > 0) next[j - 1] += result[j] * 0.5;
-    }
-    next[0] += powers[k];
-    result = std::move(next);
-  }
-  return {.basis = PolynomialBasis::chebyshev, .coefficients = std::move(result), .a = a, .b = b};
-}
-
 }  // namespace thex::circuit

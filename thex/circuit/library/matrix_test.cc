@@ -4,11 +4,13 @@
 
 #include <random>
 
+#include "tests/support/slots_in_order.h"
 #include "thex/circuit/run/clear.h"
 
 namespace thex::circuit {
 namespace {
 
+using support::slots_in_order;
 std::vector<SlotSource> doubled_rows(std::size_t slots, std::size_t size) {
   std::vector<SlotSource> s(slots);
   for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i / (2 * size) * size + i % size, -1};
@@ -72,9 +74,7 @@ TEST(LinearMap, NegativeAndPositiveOffsets) {
   for (const auto negative : {LinearMap::Negative::giant_steps, LinearMap::Negative::turned_input})
     for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
       Builder b(slots);
-      std::vector<SlotSource> identity(slots);
-      for (std::size_t i = 0; i < slots; ++i) identity[i] = {0, i, -1};
-      const Value v = b.client_step("in", {}, {identity}, 0)[0];
+      const Value v = b.client_step("in", {}, {slots_in_order(slots)}, 0)[0];
       Diagonals d{.period = 32};
       for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
       const LinearMap map(b, {d}, 4, negative);
@@ -129,9 +129,7 @@ TEST(Dense, StackedMatricesByRow) {
 TEST(RotateAndSum, SumsWindows) {
   const std::vector<double> x = random_vector(16, 7);
   Builder b(16);
-  std::vector<SlotSource> identity(16);
-  for (std::size_t i = 0; i < 16; ++i) identity[i] = {0, i, -1};
-  const Value v = b.client_step("in", {}, {identity}, 0)[0];
+  const Value v = b.client_step("in", {}, {slots_in_order(16)}, 0)[0];
   const Value y = rotate_and_sum(b, v, 4, 2);
   const Program program = std::move(b).finish(y, {3});
   EXPECT_NEAR(run_clear(program, x, 1).logits[0], x[3] + x[5] + x[7] + x[9], 1e-12);
@@ -139,13 +137,11 @@ TEST(RotateAndSum, SumsWindows) {
 
 TEST(RotateAndSum, TakesSeveralStepsAtOnce) {
   const std::vector<double> x = random_vector(64, 7);
-  std::vector<SlotSource> identity(64);
-  for (std::size_t i = 0; i < 64; ++i) identity[i] = {0, i, -1};
   double expected = 0;
   for (std::size_t k = 0; k < 16; ++k) expected += x[3 + 2 * k];
   for (const int at_once : {1, 2, 3, 4, 5}) {
     Builder b(64);
-    const Value y = rotate_and_sum(b, b.client_step("in", {}, {identity}, 0)[0], 16, 2, at_once);
+    const Value y = rotate_and_sum(b, b.client_step("in", {}, {slots_in_order(64)}, 0)[0], 16, 2, at_once);
     const Program program = std::move(b).finish(y, {3});
     EXPECT_EQ(program.rotation_sums.size(), at_once == 1 ? 0u : at_once == 2 ? 2u : 1u) << at_once;
     EXPECT_NEAR(run_clear(program, x, 1).logits[0], expected, 1e-12) << at_once;
@@ -156,9 +152,7 @@ TEST(RotateAndSum, TakesSeveralStepsAtOnce) {
 std::vector<double> second_row(const Diagonals& diagonals, std::size_t size, std::size_t parts,
                                const std::vector<double>& x) {
   Builder b(x.size());
-  std::vector<SlotSource> identity(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) identity[i] = {0, i, -1};
-  const Value v = b.client_step("in", {}, {identity}, 0)[0];
+  const Value v = b.client_step("in", {}, {slots_in_order(x.size())}, 0)[0];
   const LinearMap map(b, {diagonals}, 2);
   const Value y = map.apply(b, v);
   std::vector<Slot> slots;

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/support/local_parties.h"
+#include "tests/support/slots_in_order.h"
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/planner.h"
@@ -15,6 +16,7 @@
 namespace thex::circuit {
 namespace {
 
+using support::slots_in_order;
 using Reals = std::vector<double>;
 
 Reals random_reals(std::size_t n, std::uint64_t seed, double from = -1, double to = 1) {
@@ -28,13 +30,9 @@ Reals random_reals(std::size_t n, std::uint64_t seed, double from = -1, double t
 // x -> p(x) in every slot.
 Program program_of(const Polynomial& p, std::size_t slots) {
   Builder b(slots);
-  std::vector<SlotSource> identity(slots);
   std::vector<Slot> all(slots);
-  for (std::size_t i = 0; i < slots; ++i) {
-    identity[i] = {0, i, -1};
-    all[i] = i;
-  }
-  const Value x = b.client_step("in", {}, {identity}, slots)[0];
+  for (std::size_t i = 0; i < slots; ++i) all[i] = i;
+  const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
   b.set_label("polynomial");
   return std::move(b).finish(evaluate_polynomial(b, x, p), all);
 }
@@ -173,8 +171,6 @@ TEST(Polynomial, KnownAnswers) {
   EXPECT_DOUBLE_EQ(c(0.5), 1 + 1 - 1.5 - 4);
   const Reals powers = to_monomial(c).coefficients;
   EXPECT_EQ(powers, (Reals{-2, -10, 6, 16}));
-  const Reals back = to_chebyshev(to_monomial(c)).coefficients;
-  for (std::size_t j = 0; j < 4; ++j) EXPECT_NEAR(back[j], c.coefficients[j], 1e-14);
   const Polynomial wide{.basis = PolynomialBasis::chebyshev, .coefficients = {0, 1}, .a = 2, .b = 6};
   EXPECT_DOUBLE_EQ(wide(6), 1);
   EXPECT_DOUBLE_EQ(wide(3), -0.5);
@@ -183,12 +179,11 @@ TEST(Polynomial, KnownAnswers) {
   EXPECT_EQ(polynomial_cost(7, PolynomialBasis::monomial).depth, 3);
 }
 
-TEST(Polynomial, ConversionsAreInverse) {
+TEST(Polynomial, MonomialsHaveTheSameValues) {
   for (const auto& [a, b] : {std::pair{-1.0, 1.0}, {0.0, 1.0}, {-3.0, 5.0}}) {
     const Polynomial c{.basis = PolynomialBasis::chebyshev, .coefficients = random_reals(12, 8), .a = a, .b = b};
-    const Polynomial m = to_monomial(c), back = to_chebyshev(m, a, b);
+    const Polynomial m = to_monomial(c);
     for (const double t : {0.0, 0.1, 0.5, 0.77, 1.0}) EXPECT_NEAR(m(a + (b - a) * t), c(a + (b - a) * t), 1e-8);
-    for (std::size_t j = 0; j < 12; ++j) EXPECT_NEAR(back.coefficients[j], c.coefficients[j], 1e-8);
   }
 }
 

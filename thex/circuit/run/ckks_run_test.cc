@@ -9,6 +9,7 @@
 #include "tests/support/error_code.h"
 #include "tests/support/local_parties.h"
 #include "tests/support/no_more_threads.h"
+#include "tests/support/slots_in_order.h"
 #include "thex/base/error.h"
 #include "thex/circuit/library/matrix.h"
 #include "thex/circuit/planner.h"
@@ -19,17 +20,12 @@ namespace {
 
 using ckks::Ciphertext;
 using support::code_of;
-
-std::vector<SlotSource> identity(std::size_t slots) {
-  std::vector<SlotSource> s(slots);
-  for (std::size_t i = 0; i < slots; ++i) s[i] = {0, i, -1};
-  return s;
-}
+using support::slots_in_order;
 
 // Every operation, a value used at several levels, hoisted and single rotations, two client steps, a refresh.
 Program mixed(std::size_t slots) {
   Builder b(slots);
-  const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
   b.set_label("first");
   const PlainId mask =
       b.plain(vector_of(4, [](std::size_t p) { return p == 3 ? -0.5 : 0.25 * static_cast<double>(p); }));
@@ -40,7 +36,7 @@ Program mixed(std::size_t slots) {
   const Value y = b.add_plain(map.apply(b, x), mask);
   const Value z = b.add(b.multiply(y, b.rotate(y, 7)), x);
   const std::vector<Value> returned =
-      b.client_step("relu", std::span(&z, 1), {identity(slots)}, slots, std::span(&y, 1));
+      b.client_step("relu", std::span(&z, 1), {slots_in_order(slots)}, slots, std::span(&y, 1));
   const Value back = returned[0], y_again = returned[1];
   b.set_label("second");
   const std::pair<Value, Value> terms[] = {{back, x}, {y, b.rotate(back, -9)}, {back, back}};
@@ -105,13 +101,13 @@ INSTANTIATE_TEST_SUITE_P(Threads, Run, ::testing::Values(1, 2, 4));
 // Two client steps, and work aside that needs neither.
 Program with_work_aside(std::size_t slots) {
   Builder b(slots);
-  const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
   b.set_label("early");
   const Value y = b.rotate(x, 3);
-  const Value first = b.client_step("one", std::span(&y, 1), {identity(slots)}, slots)[0];
+  const Value first = b.client_step("one", std::span(&y, 1), {slots_in_order(slots)}, slots)[0];
   b.set_label("between");
   const Value z = b.multiply(first, x);
-  const Value second = b.client_step("two", std::span(&z, 1), {identity(slots)}, slots)[0];
+  const Value second = b.client_step("two", std::span(&z, 1), {slots_in_order(slots)}, slots)[0];
   b.set_label("aside");
   const Value aside = b.rotate(b.multiply(x, x), 5);
   b.set_label("late");
@@ -247,7 +243,7 @@ TEST(YieldingRun, GoesOnWithTheThreadsThatThereAre) {
 // A dense matrix and what is left over from it, in one round.
 Program dense_map(std::size_t slots) {
   Builder b(slots);
-  const Value x = b.client_step("in", {}, {identity(slots)}, slots)[0];
+  const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
   Diagonals d{.period = slots};
   for (int o = -20; o < 44; ++o) d.at.emplace(o, [](std::size_t) { return 0.1; });
   const LinearMap map(b, {d}, 8);

@@ -169,6 +169,13 @@ Verdict judge(const ConversionReport& report) {
   }
   verdict.before = first->second, verdict.after = last->second;
   verdict.drop = verdict.before - verdict.after;
+  const ReportStage& plain = report.stages.front();
+  if (dev ? plain.dev_one_answer : plain.held_out_one_answer) {
+    verdict.summary = "The plain model gives every example of the " + verdict.set +
+                      " set the same label, so there is nothing that a conversion could keep or lose.";
+    verdict.steps = {"Fine-tune the plain model further, or on more examples, before it is converted."};
+    return verdict;
+  }
   verdict.standard_error = dev && report.dev_standard_error > 0 ? report.dev_standard_error
                                                                 : standard_error(verdict.metric, verdict.after, count);
   verdict.level = level_of(verdict);

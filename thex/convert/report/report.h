@@ -36,6 +36,8 @@ struct ReportStage {
   Metrics held_out, dev;
   double held_out_long = 0;  // the first metric of the longest examples; 0: none
   double seconds = 0;
+  // Every example of the set got the same label, though they have different ones.
+  bool held_out_one_answer = false, dev_one_answer = false;
 };
 
 // The losses and the score of one epoch of one training.

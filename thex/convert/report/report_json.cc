@@ -57,6 +57,8 @@ Json stages_json(const ConversionReport& r) {
                     {"dev", s.dev},
                     {"held_out", s.held_out},
                     {"held_out_long", s.held_out_long},
+                    {"dev_one_answer", s.dev_one_answer},
+                    {"held_out_one_answer", s.held_out_one_answer},
                     {"seconds", s.seconds}});
   }
   return rows;

@@ -263,6 +263,15 @@ TEST(Verdict, ComparesTheDropWithTheNoiseOfTheDevSet) {
   EXPECT_EQ(judge(r).steps.at(0).find("Most was lost"), std::string::npos) << judge(r).steps[0];
 }
 
+TEST(Verdict, AModelThatAlwaysSaysTheSameIsNoMeasure) {
+  ConversionReport r = sample();
+  r.stages[0].dev_one_answer = true;
+  EXPECT_EQ(judge(r).level, Verdict::Level::unknown);
+  EXPECT_NE(judge(r).summary.find("the same label"), std::string::npos) << judge(r).summary;
+  ASSERT_FALSE(judge(r).steps.empty());
+  EXPECT_NE(judge(r).steps[0].find("Fine-tune the plain model"), std::string::npos) << judge(r).steps[0];
+}
+
 TEST(Verdict, UsesWhatWasMeasured) {
   ConversionReport r = sample();
   r.dev_standard_error = 0.2;
@@ -271,6 +280,8 @@ TEST(Verdict, UsesWhatWasMeasured) {
   r.data.dev = 0;
   EXPECT_EQ(judge(r).set, "held-out");
   EXPECT_DOUBLE_EQ(judge(r).before, 86);
+  r.stages[0].dev_one_answer = true;  // of a set that is not judged
+  EXPECT_NE(judge(r).level, Verdict::Level::unknown);
   r.metrics = {"pearson"};
   EXPECT_EQ(judge(r).level, Verdict::Level::unknown);
   r.stages.resize(1);
