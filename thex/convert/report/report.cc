@@ -82,9 +82,9 @@ std::vector<std::string> advice(const ConversionReport& report, const Verdict& v
 
 }  // namespace
 
-std::string ConversionReport::option(const std::string& name) const {
+std::string ConversionReport::option(const std::string& wanted) const {
   for (const auto& [key, value] : options)
-    if (key == name) return value;
+    if (key == wanted) return value;
   return "";
 }
 
