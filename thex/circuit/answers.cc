@@ -39,6 +39,37 @@ std::vector<ckks::Ciphertext> AnswerFinisher::finish(const ckks::Evaluator& eval
   return finish_results(evaluator, program, plan, std::move(results), keys, binding, prng);
 }
 
+namespace {
+
+// Binds or unbinds all that goes to the client in a step, unless it is a hidden result.
+template <typename Change>
+std::vector<ckks::Ciphertext> change_bound(const Program& program, const ProgramPlan& plan, std::size_t step,
+                                           std::vector<ckks::Ciphertext> ciphertexts, Change&& change) {
+  if (plan.hiding && step == program.steps.size()) return ciphertexts;
+  for (std::size_t i = 0; i < ciphertexts.size(); ++i)
+    ciphertexts[i] = change(std::move(ciphertexts[i]), std::uint64_t{step} << 32 | i);
+  return ciphertexts;
+}
+
+}  // namespace
+
+std::vector<ckks::Ciphertext> bind_to_query(const ckks::Context& context, const Program& program,
+                                            const ProgramPlan& plan, std::size_t step,
+                                            std::vector<ckks::Ciphertext> ciphertexts, const ckks::Binding& binding) {
+  return change_bound(program, plan, step, std::move(ciphertexts), [&](ckks::Ciphertext c, std::uint64_t place) {
+    return ckks::bind_ciphertext(context, std::move(c), binding, place);
+  });
+}
+
+std::vector<ckks::Ciphertext> unbind_from_query(const ckks::Context& context, const Program& program,
+                                                const ProgramPlan& plan, std::size_t step,
+                                                std::vector<ckks::Ciphertext> ciphertexts,
+                                                const ckks::Binding& binding) {
+  return change_bound(program, plan, step, std::move(ciphertexts), [&](ckks::Ciphertext c, std::uint64_t place) {
+    return ckks::unbind_ciphertext(context, std::move(c), binding, place);
+  });
+}
+
 double agreement_bound(const ckks::Context& context, const ProgramPlan& plan) {
   const double flood = plan.hiding ? ckks::flood_deviation(context.scale(0), *plan.hiding) : 0;
   const double noise = plan.result_bits ? std::exp2(-*plan.result_bits) : 0;

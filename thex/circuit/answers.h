@@ -1,4 +1,4 @@
-// Results on their way to the client: what the server does to them, and how far the client believes them.
+// What goes to the client: what the server does to it on its way, and how far the client believes it.
 #pragma once
 
 #include <vector>
@@ -36,6 +36,17 @@ class AnswerFinisher {
  private:
   ring::Seed secret_;
 };
+
+// What the server sends to the client in step `step` of a program (the number of steps: the results), tied to the query
+// (ckks/binding.h); and what the client does first with what it receives. Hidden results are tied to it already, by
+// finish_results, and come back as they are. Both throw Error(crypto) for ciphertexts that are not of two parts.
+std::vector<ckks::Ciphertext> bind_to_query(const ckks::Context& context, const Program& program,
+                                            const ProgramPlan& plan, std::size_t step,
+                                            std::vector<ckks::Ciphertext> ciphertexts, const ckks::Binding& binding);
+std::vector<ckks::Ciphertext> unbind_from_query(const ckks::Context& context, const Program& program,
+                                                const ProgramPlan& plan, std::size_t step,
+                                                std::vector<ckks::Ciphertext> ciphertexts,
+                                                const ckks::Binding& binding);
 
 // Half the difference of the two copies of an honest value stays below it: nine deviations of flood and predicted noise
 // together. The flood is a sum of uniform integers, so it exceeds nine of its deviations with probability below

@@ -190,6 +190,49 @@ TEST(ClientTurns, RefuseRandomResidues) {
   EXPECT_EQ(client.answer(1, std::span(&honest, 1)).size(), 1u);
 }
 
+// Where the client takes turns nothing has two copies; what is sent to it is tied to the query all the same, each
+// ciphertext to its step and its place there.
+TEST_F(Answers, OfSeveralRoundsBelongToTheirQuery) {
+  const Plan turns =
+      make_plan([](std::size_t slots) { return std::vector<Program>{one_turn(slots)}; }, {.max_value = 10});
+  const Program& program = turns.programs[0];
+  const ProgramPlan& of = turns.program_plans[0];
+  const auto secret = ckks::secret::SecretKey::generate(turns.context, prng);
+  const ClientTurn asking(turns, 0, secret, 1);
+  const ckks::Encoder encoder(turns.context);
+  const auto sent = [&](std::size_t step) {
+    const Travelling t = to_client(program, step)[0];
+    const std::vector<double> values(program.slots, 0.5);
+    return std::vector<Ciphertext>{
+        ckks::Evaluator(turns.context)
+            .expand(ckks::secret::encrypt(
+                secret, encoder.encode_full(values, t.level, turns.context->scale(t.scale_level)), prng))};
+  };
+  const auto received = [&](std::size_t step, std::size_t sent_in, const ckks::Binding& query) {
+    return unbind_from_query(*turns.context, program, of, step,
+                             bind_to_query(*turns.context, program, of, sent_in, sent(step), query), kQuery);
+  };
+  EXPECT_EQ(asking.answer(1, received(1, 1, kQuery)).size(), 1u);
+  EXPECT_NEAR(asking.result(received(2, 2, kQuery))[0], 0.5, 1e-3);
+  const auto refused = [](const auto& action) {
+    try {
+      action();
+    } catch (const Error& e) {
+      return e.code() == ErrorCode::protocol &&
+             std::string(e.what()).find("does not belong to this query") != std::string::npos;
+    }
+    return false;
+  };
+  EXPECT_TRUE(refused([&] { asking.answer(1, received(1, 1, kOtherQuery)); }));
+  EXPECT_TRUE(refused([&] { asking.answer(1, received(1, 2, kQuery)); }));
+  EXPECT_TRUE(refused([&] { asking.result(received(2, 2, kOtherQuery)); }));
+  EXPECT_TRUE(refused([&] { asking.result(received(2, 1, kQuery)); }));
+  // A hidden answer is tied to its query already.
+  const std::vector<Ciphertext> hidden = answer(honest_result());
+  EXPECT_NO_THROW(client.result(
+      unbind_from_query(*plan.context, plan.programs[0], plan.program_plans[0], 1, hidden, kQuery), kQuery));
+}
+
 // A client that encrypts polynomials uniform modulo Q gets results in which all coefficients depend on the weights.
 // What covers those beside the subring is uniform and the same whatever the weights are: nothing of them is left.
 TEST_F(Answers, ShowNothingElseToAClientThatEncryptsWhatItLikes) {

@@ -39,10 +39,7 @@ void sample_cover(const Context& context, const AnswerHiding& hiding, ring::Prng
 
 // part number `part` of the pair of uniform polynomials that a binding stands for.
 ring::Poly binding_part(const Context& context, const Binding& binding, std::size_t index, std::size_t part) {
-  ring::Poly poly(context.n(), 1);
-  ring::Prng prng(binding, 2 * index + part);
-  ring::sample_uniform(prng, poly.limb(kOnly), poly.n(), context.prime(kOnly));
-  return poly;
+  return binding_polynomial(context, binding, 2 * index + part, 0);
 }
 
 }  // namespace

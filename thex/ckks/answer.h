@@ -11,8 +11,7 @@
 //
 // What this gives. A client that keeps to the protocol learns r with the flood on it. One that does not, and encrypts
 // what it likes, gets 2P uniformly flooded coefficients: at most exposed_bits() (answer_hiding.h) bits about the
-// weights from one answer. The binding is public and the sum linear: it tells a stale or exchanged answer, not a server
-// that computes something else, nor somebody on the way who knows the query; an encrypted tag would tell no more, for
+// weights from one answer. binding.h says what a binding tells and what not; an encrypted tag would tell no more, for
 // it could be moved along.
 #pragma once
 
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "thex/ckks/answer_hiding.h"
+#include "thex/ckks/binding.h"
 #include "thex/ckks/ciphertext.h"
 #include "thex/ckks/context.h"
 #include "thex/ckks/encoder.h"
@@ -29,9 +29,6 @@
 #include "thex/ring/random.h"
 
 namespace thex::ckks {
-
-// A digest of the query, 32 bytes.
-using Binding = ring::Seed;
 
 // Server. `result`: two parts at level 0, real slots of period P. `index`: its place among the results of the query.
 // The answer has two parts at level 0 and the scale of the result; its slots are (1 + i) times the result's, so they

@@ -91,6 +91,9 @@ std::optional<Message> ClientQuery::take(const Message& message) {
   std::vector<ckks::Ciphertext> received(views.size());
   parallel_for(views.size(), threads_,
                [&](std::size_t i) { received[i] = ckks::parse_ciphertext(*model_.plan.circuits.context, views[i]); });
+  received =
+      circuit::unbind_from_query(*model_.plan.circuits.context, model_.plan.circuits.programs[program_],
+                                 model_.plan.circuits.program_plans[program_], step_, std::move(received), binding_);
   seconds_.server += head.seconds;
   std::optional<Message> reply;
   double& phase = step_ == steps ? seconds_.decrypt : seconds_.turns;

@@ -49,6 +49,13 @@ std::vector<ckks::Ciphertext> Circuits::finish(std::size_t index, std::vector<ck
                           std::move(results), keys, binding);
 }
 
+std::vector<ckks::Ciphertext> Circuits::bind_to_query(std::size_t index, std::size_t step,
+                                                      std::vector<ckks::Ciphertext> ciphertexts,
+                                                      const ckks::Binding& binding) const {
+  return circuit::bind_to_query(*plan_.circuits.context, plan_.circuits.programs.at(index),
+                                plan_.circuits.program_plans.at(index), step, std::move(ciphertexts), binding);
+}
+
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
   const circuit::ProgramPlan& p = plan_.circuits.program_plans.at(index);
   return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;

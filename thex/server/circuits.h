@@ -32,6 +32,10 @@ class Circuits {
   // whose payload `binding` is of. Throws Error(keys), Error(crypto).
   std::vector<ckks::Ciphertext> finish(std::size_t index, std::vector<ckks::Ciphertext> results,
                                        const ckks::EvaluationKeys& keys, const ckks::Binding& binding) const;
+  // What leaves in client step `step` of program `index`, or as its results, tied to the query (circuit/answers.h).
+  std::vector<ckks::Ciphertext> bind_to_query(std::size_t index, std::size_t step,
+                                              std::vector<ckks::Ciphertext> ciphertexts,
+                                              const ckks::Binding& binding) const;
   const protocol::PlanFingerprint& plan_fingerprint() const { return plan_fingerprint_; }
   // The most memory that a query of program `index` takes while it runs on so many threads.
   std::size_t working_bytes(std::size_t index, int threads) const;

@@ -60,12 +60,16 @@ Message QueryRun::pack(MessageType type, std::size_t index, const std::vector<Ci
 }
 
 std::optional<Message> QueryRun::advance(int threads, const Emit& emit, std::stop_token stop) {
+  const auto bound = [&](std::size_t step, std::vector<Ciphertext> ciphertexts) {
+    return circuits_.bind_to_query(program_, step, std::move(ciphertexts), binding_);
+  };
   const auto on_step = [&](std::size_t step, std::vector<Ciphertext> inputs) {
-    emit(step, pack(MessageType::step, step, inputs, threads));
+    emit(step, pack(MessageType::step, step, bound(step, std::move(inputs)), threads));
   };
   if (run_.advance(threads, on_step, std::move(stop)) == circuit::CkksRun::State::waiting) return std::nullopt;
+  const std::size_t last = circuits_.plan().circuits.programs[program_].steps.size();
   std::vector<Ciphertext> results = circuits_.finish(program_, run_.take_results(), *keys_, binding_);
-  return pack(MessageType::result, circuits_.plan().circuits.programs[program_].steps.size(), results, threads);
+  return pack(MessageType::result, last, bound(last, std::move(results)), threads);
 }
 
 }  // namespace thex::server

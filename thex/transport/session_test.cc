@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -59,10 +60,12 @@ TEST(Session, OneRoundGivesTheClearLogits) {
   }
 }
 
-// Hands everything on, keeps what passes, and gives the client the first answer again and again.
+// Hands everything on, keeps what passes, and gives the client the first answer again and again; or what was sent to it
+// first in each step.
 class Replay : public Connection {
  public:
-  explicit Replay(std::unique_ptr<Connection> inner) : inner_(std::move(inner)) {}
+  explicit Replay(std::unique_ptr<Connection> inner, MessageType what = MessageType::result)
+      : inner_(std::move(inner)), what_(what) {}
 
   void send(MessageType type, protocol::ByteView payload, Deadline deadline) override {
     if (type == MessageType::query) queries.emplace_back(payload.begin(), payload.end());
@@ -70,9 +73,9 @@ class Replay : public Connection {
   }
   protocol::Message receive(std::span<const Expected> expected, Deadline deadline) override {
     protocol::Message message = inner_->receive(expected, deadline);
-    if (message.type != MessageType::result) return message;
+    if (message.type != what_) return message;
     answers.push_back(message.payload);
-    message.payload = answers.front();
+    message.payload = first_.try_emplace(protocol::parse_head(message.payload).index, message.payload).first->second;
     return message;
   }
   bool pending() override { return inner_->pending(); }
@@ -83,6 +86,8 @@ class Replay : public Connection {
 
  private:
   std::unique_ptr<Connection> inner_;
+  MessageType what_;
+  std::map<std::uint32_t, Bytes> first_;
 };
 
 // An answer to an earlier query is no answer to this one, even of the same text; but a query that is repeated to the
@@ -105,6 +110,19 @@ TEST(Session, AnswersBelongToTheirQueries) {
   const Expected result[] = {{MessageType::result, seen.answers[1].size()}};
   seen.receive(result, Clock::now() + 60s);
   EXPECT_EQ(ciphertexts(seen.answers[2]), ciphertexts(seen.answers[1]));
+}
+
+// The same where the client takes turns: neither a result nor the ciphertexts of a step are taken for those of another
+// query, and nothing is answered then.
+TEST(Session, StepsAndResultsBelongToTheirQueries) {
+  const ServiceWorld& w = world();
+  const auto service = w.make_service();
+  for (const MessageType what : {MessageType::step, MessageType::result}) {
+    Session session(std::make_unique<Replay>(connect_in_process(*service, "client"), what), *w.client, *w.keys);
+    session.classify("a gripping, beautiful film");
+    const std::string refusal = error_of(ErrorCode::protocol, [&] { session.classify("bad"); });
+    EXPECT_NE(refusal.find("does not belong to this query"), std::string::npos) << refusal;
+  }
 }
 
 // Several sentences in one query, in places of a batch that has more.
