@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <system_error>
 
 #include "thex/base/file.h"
@@ -115,6 +116,17 @@ protocol::KeyFingerprint fingerprint_of(const std::string& bytes) {
   return protocol::fingerprint(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
+// Those that the secret key of the folder wants as it is now.
+std::optional<protocol::KeyFingerprint> wanted_now(const fs::path& folder) {
+  try {
+    std::string bytes = read_file(folder / "secret.key", 4096);
+    const Wiper wiper(bytes);
+    return parse_secret_file(bytes, folder / "secret.key").keys;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 // The evaluation keys that belong to a secret key.
 std::string read_evaluation_keys(const fs::path& folder, std::size_t size, const protocol::KeyFingerprint& wanted) {
   const fs::path path = folder / "eval.keys", staged = folder / kStaged;
@@ -135,6 +147,8 @@ std::string read_evaluation_keys(const fs::path& folder, std::size_t size, const
   }
   std::string bytes = read_key_file(path, size);
   if (fingerprint_of(bytes) != wanted) {
+    if (const auto now = wanted_now(folder); now && *now != wanted)
+      throw Error(ErrorCode::keys, "the keys in " + folder.string() + " were replaced just now; start again");
     throw Error(ErrorCode::keys, path.string() + " is damaged or does not belong to the secret.key beside it; " +
                                      how_to_replace_keys(folder));
   }

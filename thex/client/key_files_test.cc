@@ -276,6 +276,34 @@ TEST_F(KeyFiles, WhatIsNoFileIsNeitherReadNorReplaced) {
   EXPECT_EQ(load_keys(*plan_, keys_).evaluation_keys().size(), protocol::key_bytes(*plan_));
 }
 
+// What is done about a file that others may change or read is no advice for a pipe, and none for /tmp.
+TEST_F(KeyFiles, AdviceThatBreaksTheMachineIsNotGiven) {
+  generate_keys(*plan_, keys_, false);
+  std::filesystem::remove(keys_ / "secret.key");
+  std::filesystem::create_symlink("/dev/zero", keys_ / "secret.key");
+  std::string message = error_of(ErrorCode::file, [&] { load_keys(*plan_, keys_); });
+  EXPECT_NE(message.find("secret.key is no file"), std::string::npos) << message;
+  EXPECT_EQ(message.find("chmod"), std::string::npos) << message;
+
+  const auto shared = folder_.path() / "shared";
+  std::filesystem::create_directory(shared);
+  ASSERT_EQ(::chmod(shared.c_str(), 01777), 0);
+  message = error_of(ErrorCode::keys, [&] { generate_keys(*plan_, shared, false); });
+  EXPECT_NE(message.find("all users share"), std::string::npos) << message;
+  EXPECT_EQ(message.find("chmod"), std::string::npos) << message;
+  EXPECT_TRUE(std::filesystem::is_empty(shared));
+  EXPECT_NO_THROW(generate_keys(*plan_, shared / "own", false));
+}
+
+// The evaluation keys are read when a server wants them; other keys may be there by then.
+TEST_F(KeyFiles, KeysThatAreReplacedMeanwhileAreNotCalledDamaged) {
+  generate_keys(*plan_, keys_, false);
+  const ClientKeys before = load_keys(*plan_, keys_);
+  generate_keys(*plan_, keys_, true);
+  const std::string message = error_of(ErrorCode::keys, [&] { before.evaluation_keys(); });
+  EXPECT_NE(message.find("replaced just now; start again"), std::string::npos) << message;
+}
+
 TEST_F(KeyFiles, ErrorsTellTheCause) {
   write_file_atomically(folder_.path() / "file", std::string_view("x"));
   const auto below = folder_.path() / "file" / "a" / "b";

@@ -31,6 +31,12 @@ struct stat look_at(const fs::path& path) {
   return info;
 }
 
+// What stands in the place of a file and is none: nobody should change the mode of a device for that.
+void require_file(const fs::path& path) {
+  if (!S_ISREG(look_at(path).st_mode))
+    throw Error(ErrorCode::file, path.string() + " is no file, but a folder, a pipe or a device: move it away");
+}
+
 // `path`, the folder or a file in it: of this user, and closed to others as far as `forbidden` goes.
 void check(const fs::path& path, const fs::path& folder, mode_t forbidden, const char* what, const char* remedy) {
   const struct stat info = look_at(path);
@@ -81,15 +87,24 @@ void make_key_folder(const fs::path& folder) {
 }
 
 void check_key_folder(const fs::path& folder) {
-  if (!S_ISDIR(look_at(folder).st_mode)) throw Error(ErrorCode::file, folder.string() + " is not a folder");
+  const mode_t mode = look_at(folder).st_mode;
+  if (!S_ISDIR(mode)) throw Error(ErrorCode::file, folder.string() + " is not a folder");
+  // To close such a folder to the others, as check() would say, breaks the machine.
+  if ((mode & S_ISVTX) != 0 && (mode & kOthersWrite) != 0)
+    throw Error(ErrorCode::keys,
+                fmt::format("{} is a folder that all users share (mode {:o}): keys need one of their own, "
+                            "for example {}",
+                            folder.string(), mode & 07777, (folder / "thex-keys").string()));
   check(folder, folder, kOthersWrite, "can be changed by", "go-w");
 }
 
 void check_key_file(const fs::path& path) {
+  require_file(path);
   check(path, path.parent_path(), kOthersWrite, "can be changed by", "go-w");
 }
 
 void check_secret_file(const fs::path& path) {
+  require_file(path);
   check(path, path.parent_path(), kOthersWrite | kOthersRead, "is open to", "600");
 }
 
