@@ -116,6 +116,20 @@ TEST(Results, OfAnotherVersionAreRefused) {
   EXPECT_EQ(Json::parse(bytes(out).substr(0, bytes(out).find('\n')))["model"], digest);
 }
 
+// The new results replace the old ones when there is one, not when somebody has tried.
+TEST(Results, WithoutANewResultTheOldOnesStay) {
+  const fs::path input = file("three.txt", kLines), other = file("other.txt", "a film\n"),
+                 out = world().folder() / "kept.jsonl";
+  ASSERT_EQ(world().thex(command(input, out)).status, 0);
+  const std::string before = bytes(out);
+  auto nobody_there = command(other, out, {"--force"});
+  nobody_there[2] = "127.0.0.1:1";
+  expect_error(world().thex(nobody_there), ErrorCode::network, "127.0.0.1:1");
+  EXPECT_EQ(bytes(out), before);
+  ASSERT_EQ(world().thex(command(other, out, {"--force"})).status, 0);
+  EXPECT_EQ(texts_in(out), std::vector<std::string>{"a film"});
+}
+
 TEST(Results, ATornLineIsRepaired) {
   const fs::path input = file("torn.txt", kLines), out = world().folder() / "torn.jsonl";
   ASSERT_EQ(world().thex(command(input, out)).status, 0);

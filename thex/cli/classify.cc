@@ -1,7 +1,7 @@
 // thex classify: one sentence, or a file of them, through a server that never sees them.
 #include <fmt/format.h>
 
-#include <fstream>
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -49,8 +49,9 @@ void print(const client::Answer& result, const Query& query, const client::Clien
   }
   std::cout.flush();  // results are streamed
   if (!std::cout)
-    throw Error(ErrorCode::file,
-                "cannot write the results to standard output: the disk is full, or their reader has ended");
+    throw Error(
+        ErrorCode::file,
+        "cannot write the results to standard output: it is closed, the disk is full, or who read them has ended");
 }
 
 // Answers a window and prints what is complete up to the first text that is not.
@@ -144,6 +145,9 @@ void run(const Options& o) {
     while (window.size() < (batches ? kWindow : 1)) {
       std::optional<Text> text = file ? file->take_unfinished() : std::nullopt;
       if (!text) text = input.texts->next();
+      // std::cin does not tell an error from the end.
+      if (!text && o.input == "-" && std::ferror(stdin) != 0)
+        throw Error(ErrorCode::file, "cannot read standard input: it is closed, a folder, or its device has failed");
       if (!text) break;
       window.push_back(at(*text, [&] { return make_query(*text, model); }));
     }
@@ -157,6 +161,7 @@ void run(const Options& o) {
     Progress progress(count < 2 ? 0 : count - (file ? file->found() : 0));
     for (; !window.empty(); window = next_window()) answer(window, session, model, o, file.get(), progress);
   }
+  if (file) file->finish();
   if (input.counts.examples == 0) tell_counts(input.texts->counts());  // a pipe: nobody knew at the start
   if (o.ledger && !o.json) std::cout << "\n" << ledger_text(model.plan);
   if (o.ledger && o.json) std::cout << json_line(Json{{"ledger", ledger_json(model.plan)}}) << '\n';

@@ -110,14 +110,10 @@ void ResultsFile::refuse(const std::string& what) const {
 }
 
 ResultsFile::ResultsFile(const fs::path& path, TextSource& texts, ResultsOrigin origin, bool replace)
-    : path_(path), origin_(std::move(origin)) {
+    : path_(path), origin_(std::move(origin)), replace_(replace) {
   try {
     open_locked();
-    if (replace) {
-      if (::ftruncate(file_, 0) != 0) fail(std::string("cannot be written: ") + std::strerror(errno));
-    } else {
-      take_over(texts);
-    }
+    if (!replace_) take_over(texts);
   } catch (...) {
     if (file_ >= 0) ::close(file_);
     throw;
@@ -127,6 +123,16 @@ ResultsFile::ResultsFile(const fs::path& path, TextSource& texts, ResultsOrigin 
 ResultsFile::~ResultsFile() {
   ::fdatasync(file_);
   ::close(file_);
+}
+
+void ResultsFile::cut(off_t length) {
+  if (::ftruncate(file_, length) != 0) fail(std::string("cannot be written: ") + std::strerror(errno));
+}
+
+void ResultsFile::finish() {
+  if (std::exchange(replace_, false)) cut(0);
+  // A pipe or the like is refused when it is opened; a file system without the call writes at once.
+  if (::fdatasync(file_) != 0 && errno != EINVAL) fail(std::string("cannot be written: ") + std::strerror(errno));
 }
 
 // A lock of the whole file, which ends with the process whatever ends it, and whose holder can be asked for.
@@ -191,13 +197,14 @@ void ResultsFile::take_over(TextSource& texts) {
     if (error.code() == ErrorCode::file) fail(error.what());
     throw;
   }
-  if (::ftruncate(file_, complete) != 0) fail(std::string("cannot be written: ") + std::strerror(errno));
+  cut(complete);
 }
 
 void ResultsFile::append(Json result) {
   result["model"] = origin_.model;
   result["input"] = origin_.input.empty() ? Json(nullptr) : Json(origin_.input);
   const std::string line = json_line(result) + "\n";
+  if (std::exchange(replace_, false)) cut(0);
   for (std::size_t done = 0; done < line.size();) {
     const ssize_t n = ::write(file_, line.data() + done, line.size() - done);
     if (n < 0 && errno == EINTR) continue;

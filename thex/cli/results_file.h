@@ -27,9 +27,9 @@ void refuse_output_over_input(const std::filesystem::path& output, const std::fi
 class ResultsFile {
  public:
   // Takes the results that are there from `texts`, one text each, and drops a last line that was not finished. With
-  // `replace` whatever is there goes. Throws Error(file) when the file cannot be read or written or another process
-  // writes it (naming that one), Error(input) when it has something else than results of these texts by this model, in
-  // this order: nothing is changed then.
+  // `replace` whatever is there goes, with the first new result: a run that gets none has lost nothing. Throws
+  // Error(file) when the file cannot be read or written or another process writes it (naming that one), Error(input)
+  // when it has something else than results of these texts by this model, in this order: nothing is changed then.
   ResultsFile(const std::filesystem::path& path, TextSource& texts, ResultsOrigin origin, bool replace);
   ~ResultsFile();
   ResultsFile(const ResultsFile&) = delete;
@@ -42,16 +42,21 @@ class ResultsFile {
   // Writes one more with the origin's digests. Throws Error(file), e.g. when the disk is full; what was appended before
   // stays.
   void append(Json result);
+  // At the end of a run that has appended all: waits until they are on the disk. Throws Error(file) when they are not,
+  // as a disk across a network may say only now.
+  void finish();
 
  private:
   void open_locked();
   void take_over(TextSource& texts);
+  void cut(off_t length);
   void check_result(const std::string& line, const std::optional<Text>& text) const;
   [[noreturn]] void fail(const std::string& what) const;
   [[noreturn]] void refuse(const std::string& what) const;
 
   std::filesystem::path path_;
   ResultsOrigin origin_;
+  bool replace_;  // what is there, not yet done
   int file_ = -1;
   std::size_t found_ = 0;
   std::optional<Text> unfinished_;
