@@ -298,14 +298,18 @@ struct TcpServer::Impl {
     tick_timer.expires_at(std::max(service->tick(), Clock::now() + std::chrono::milliseconds(10)));
     tick_timer.async_wait([this](const asio::error_code&) {
       ticking = false;
-      if (stop_wanted && !stopping_since) begin_stop();
+      if (stops_wanted > 0) stop_now_or_soon();
       tick();
     });
     ticking = true;
   }
 
+  void stop_now_or_soon() {
+    if (!stopping_since) begin_stop();
+    if (stops_wanted > 1) service->end_all("the server is stopping");
+  }
+
   void begin_stop() {
-    if (stopping_since) return;
     stopping_since = Clock::now();
     asio::error_code ignored;
     acceptor.close(ignored);
@@ -334,7 +338,7 @@ struct TcpServer::Impl {
   Service* service = nullptr;
   TcpServerOptions options;
   bool accepting = false, ticking = false;
-  std::atomic<bool> stop_wanted{false};
+  std::atomic<int> stops_wanted{0};
   std::optional<Time> stopping_since, drained_at;
 };
 
@@ -383,9 +387,9 @@ void TcpServer::serve(Service& service, const TcpServerOptions& options) {
 }
 
 void TcpServer::stop() noexcept {
-  impl_->stop_wanted = true;
+  ++impl_->stops_wanted;
   try {
-    asio::post(impl_->io, [impl = impl_.get()] { impl->begin_stop(); });
+    asio::post(impl_->io, [impl = impl_.get()] { impl->stop_now_or_soon(); });
   } catch (const std::bad_alloc&) {
     // The next tick sees it.
   }

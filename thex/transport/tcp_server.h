@@ -35,7 +35,7 @@ class TcpServer {
   // addresses, of IPv6 the first 64 bits. Throws Error(internal) when the threads cannot be made.
   void serve(server::Service& service, const TcpServerOptions& options);
   // From any thread (not from a signal handler): the service drains. Queries that have begun may finish within the
-  // grace; serve() returns at the latest when the tasks that run then have ended.
+  // grace; serve() returns at the latest when the tasks that run then have ended. A second call ends the grace.
   void stop() noexcept;
 
  private:

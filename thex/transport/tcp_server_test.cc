@@ -41,6 +41,7 @@ class Running {
   }
   std::unique_ptr<Connection> connect() const { return connect_tcp(server_.address(), 5s); }
   std::string address() const { return server_.address(); }
+  void ask_to_stop() { server_.stop(); }
 
   const std::unique_ptr<server::Service> service;
 
@@ -65,6 +66,22 @@ bool soon(Condition&& condition) {
 std::string reason(Connection& connection) {
   const Expected error[] = {{MessageType::error, protocol::kMaxErrorBytes}};
   return protocol::parse_error(connection.receive(error, in(10s)).payload).text;
+}
+
+// A client whose turn it is in a query that has begun.
+std::unique_ptr<Connection> begin_query(const Running& running) {
+  { const Session brings_keys(running.connect(), *world().client, *world().keys); }
+  auto c = running.connect();
+  c->send(MessageType::hello,
+          encode(protocol::Hello{protocol::fingerprint(world().client->plan), {}, world().keys->fingerprint}), in(5s));
+  const Expected info[] = {{MessageType::server_info, protocol::kMaxInfoBytes}};
+  c->receive(info, in(5s));
+  const auto encoding = world().client->encode("bad");
+  const client::ClientQuery query(*world().client, *world().keys, std::span(&encoding, 1), 1);
+  c->send(MessageType::query, query.first().payload, in(5s));
+  const Expected step[] = {query.expected()};
+  c->receive(step, in(60s));
+  return c;
 }
 
 TEST(TcpServer, ServesSeveralClientsAtOnceAndStops) {
@@ -182,20 +199,7 @@ TEST(TcpServer, SilentConnectionsShutNobodyOut) {
 
 TEST(TcpServer, AClientThatHangsUpCancelsItsQuery) {
   Running running;
-  { const Session brings_keys(running.connect(), *world().client, *world().keys); }
-  {
-    const auto c = running.connect();
-    c->send(MessageType::hello,
-            encode(protocol::Hello{protocol::fingerprint(world().client->plan), {}, world().keys->fingerprint}),
-            in(5s));
-    const Expected info[] = {{MessageType::server_info, protocol::kMaxInfoBytes}};
-    c->receive(info, in(5s));
-    const auto encoding = world().client->encode("bad");
-    const client::ClientQuery query(*world().client, *world().keys, std::span(&encoding, 1), 1);
-    c->send(MessageType::query, query.first().payload, in(5s));
-    const Expected step[] = {query.expected()};
-    c->receive(step, in(60s));
-  }
+  { const auto c = begin_query(running); }
   EXPECT_TRUE(soon([&] { return running.service->statistics().open_sessions == 0; }));
   EXPECT_EQ(running.service->statistics().cancelled, 1u);
 }
@@ -205,6 +209,18 @@ TEST(TcpServer, TakenAndBadAddresses) {
   EXPECT_NE(error_of(ErrorCode::network, [&] { TcpServer second(first.address()); }).find("cannot listen on"),
             std::string::npos);
   error_of(ErrorCode::usage, [] { TcpServer("nowhere"); });
+}
+
+// Whoever asks twice does not want to wait for the queries that have begun.
+TEST(TcpServer, AskedTwiceItStopsWithoutGrace) {
+  Running running({}, {.stop_grace = 1h});
+  const auto c = begin_query(running);
+  running.ask_to_stop();
+  EXPECT_TRUE(soon([&] { return error_of(ErrorCode::network, [&] { running.connect(); }).size() > 0; }));
+  EXPECT_EQ(running.service->statistics().open_queries, 1u);
+  running.stop();
+  EXPECT_EQ(running.service->statistics().cancelled, 1u);
+  EXPECT_NE(reason(*c).find("stopping"), std::string::npos);
 }
 
 // Asked to stop before it serves: it does not begin.
