@@ -32,7 +32,10 @@ fs::path find_model(const std::string& option) {
     if (environment) named = environment;
   }
   if (!named.empty()) {
-    if (!fs::is_directory(named, error))
+    const bool folder = fs::is_directory(named, error);
+    if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+      throw Error(ErrorCode::file, "cannot look at " + named + ": " + error.message());
+    if (!folder)
       throw Error(ErrorCode::model, "no model folder at " + named +
                                         ": name one with --model or $THEX_MODEL, or neither for the embedded model");
     const fs::path config = fs::path(named) / "config.json";
@@ -40,6 +43,7 @@ fs::path find_model(const std::string& option) {
       if (const auto target = broken_link(config))
         throw Error(ErrorCode::model, config.string() + " is a link to " + target->string() +
                                           ", which is not there: copy the model's files themselves");
+      if (error) throw Error(ErrorCode::file, "cannot look at " + config.string() + ": " + error.message());
       throw Error(
           ErrorCode::model,
           named + " is not a model folder: it has no config.json; name the folder that holds the model's files");
@@ -51,6 +55,7 @@ fs::path find_model(const std::string& option) {
   if (!here.empty()) {
     candidates.push_back(here / ".." / "models" / kEmbedded);
     candidates.push_back(here / ".." / "share" / "thex" / "models" / kEmbedded);
+    candidates.push_back(here / ".." / ".." / "share" / "thex" / "models" / kEmbedded);  // of PREFIX/libexec/thex
   }
   candidates.push_back(fs::path(THEX_SOURCE_DIR) / "models" / kEmbedded);
   for (const fs::path& candidate : candidates) {
