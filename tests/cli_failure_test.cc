@@ -202,10 +202,101 @@ TEST(Failure, NothingHalfWrittenWhenTheDiskIsNotWritable) {
   }
 }
 
+// `thex ARGUMENTS` by a shell, which opens and closes what it is given.
+Finished shell(const std::string& before, const std::string& arguments) {
+  return run({"/bin/sh", "-c", before + "exec " + CliWorld::program() + " " + arguments}, world().environment());
+}
+
 TEST(Failure, OutputThatCannotBeWritten) {
-  const Finished f = run({"/bin/sh", "-c", CliWorld::program() + " inspect > /dev/full"}, world().environment());
-  EXPECT_EQ(f.status, exit_status(ErrorCode::file));
-  EXPECT_EQ(count_lines(f.errors), 1u) << f.errors;
+  for (const char* arguments : {"inspect > /dev/full", "--help > /dev/full", "serve --help >/dev/full"}) {
+    const Finished f = shell("", arguments);
+    EXPECT_EQ(f.status, exit_status(ErrorCode::file)) << arguments;
+    EXPECT_EQ(count_lines(f.errors), 1u) << f.errors;
+  }
+}
+
+// A number that the shell has closed is the next that a file or a socket gets; nothing that is printed may go there.
+TEST(Failure, ClosedStandardStreamsAreNoOthers) {
+  RunningServer server;
+  const auto texts = world().folder() / "two-texts", results = world().folder() / "two.jsonl";
+  write_file_atomically(texts, std::string("a film\na good film\n"));
+  const std::string at_server = "--server " + server.address;
+  const Finished out = shell("", "classify 'a film' " + at_server + " >&-");
+  EXPECT_EQ(out.status, exit_status(ErrorCode::file));
+  EXPECT_NE(out.errors.find("cannot write"), std::string::npos) << out.errors;
+
+  const std::string to_file = "classify --input " + texts.string() + " --output " + results.string() + " " + at_server;
+  ASSERT_EQ(shell("", to_file).status, 0);
+  const std::string whole = read_file(results, 1 << 20);
+  write_file_atomically(results, whole.substr(0, whole.find('\n') + 1));
+  const Finished err = shell("", to_file + " 2>&-");  // it would say that one result is there already
+  EXPECT_EQ(err.status, 0);
+  std::istringstream lines(read_file(results, 1 << 20));
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) EXPECT_TRUE(Json::accept(line)) << line;
+  EXPECT_EQ(count, 2u);
+  EXPECT_EQ(shell("", "classify 'a film' <&- >/dev/null 2>&-").status, 0) << "with a server of its own";
+  for (const char* none : {"<&-", "</"})
+    expect_error(shell("", std::string("classify --input - ") + none), ErrorCode::file, "cannot read standard input");
+
+  server.process->kill(SIGTERM);
+  EXPECT_EQ(server.process->wait(), 0);
+  const Json stopped = Json::parse(server.process->output.substr(server.process->output.rfind("{\"stopped\"")));
+  EXPECT_EQ(stopped["failures"], 0) << server.process->errors;
+}
+
+TEST(Failure, AServerWithoutStandardErrorServes) {
+  Process server({"/bin/sh", "-c", "exec " + CliWorld::program() + " serve --json --listen 127.0.0.1:0 2>&-"},
+                 world().environment());
+  const Json ready = Json::parse(server.line());
+  const std::string null = std::filesystem::read_symlink("/proc/" + std::to_string(server.pid()) + "/fd/2");
+  EXPECT_EQ(null, "/dev/null");
+  EXPECT_EQ(world().thex({"classify", "good", "--server", ready["listening"].get<std::string>()}).status, 0);
+  server.kill(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+// A log that nobody reads: a pipe that is full already.
+TEST(Failure, AServerWhoseLogIsNotReadServes) {
+  int log[2];
+  ASSERT_EQ(::pipe2(log, O_CLOEXEC | O_NONBLOCK), 0);
+  const std::string much(1 << 20, '.');
+  while (::write(log[1], much.data(), much.size()) > 0) {
+  }
+  const std::string pipe = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(log[1]);
+  Process server({"/bin/sh", "-c", "exec " + CliWorld::program() + " serve --json --listen 127.0.0.1:0 2>" + pipe},
+                 world().environment());
+  const Json ready = Json::parse(server.line());
+  const std::string classify = "classify good --server " + ready["listening"].get<std::string>();
+  EXPECT_EQ(shell("", classify).status, 0);
+  std::string rest(1 << 20, ' ');
+  const ssize_t before = ::read(log[0], rest.data(), rest.size());
+  ASSERT_GT(before, 0);
+  EXPECT_EQ(rest.substr(0, static_cast<std::size_t>(before)).find_first_not_of("."), std::string::npos);
+  server.kill(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+  const ssize_t after = ::read(log[0], rest.data(), rest.size());
+  ASSERT_GT(after, 0);
+  rest.resize(static_cast<std::size_t>(after));
+  EXPECT_NE(rest.find("lines before this one were left out"), std::string::npos) << rest;
+  EXPECT_NE(rest.find("stopped: 1 queries"), std::string::npos) << rest;
+  for (const int fd : log) ::close(fd);
+}
+
+// The limit of a file's size is told, and does not end the program with a signal.
+TEST(Failure, FilesThatMayNotGrow) {
+  const auto keys = world().folder() / "limited";
+  const Finished f = shell("ulimit -f 8; ", "keygen -o " + keys.string());
+  expect_error(f, ErrorCode::file, "File too large");
+  EXPECT_EQ(files_in(keys), 0u);
+}
+
+TEST(Failure, AModelThatMayNotBeRead) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can run it as another user";
+  if (!std::filesystem::exists("/usr/bin/setpriv")) GTEST_SKIP() << "no setpriv";
+  const Finished f = run({"/usr/bin/setpriv", "--reuid=65534", "--clear-groups", CliWorld::program(), "inspect"},
+                         world().environment());
+  expect_error(f, ErrorCode::file, "Permission denied");
 }
 
 // The server that `thex classify` starts for itself ends with it, whatever ends it.

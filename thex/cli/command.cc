@@ -59,6 +59,14 @@ int report(const CLI::App& app, const std::string& message, int status) {
   return status;
 }
 
+// 0 when all that was printed has arrived.
+int end_output(const CLI::App& app) {
+  std::cout.flush();
+  if (std::cout && std::fflush(stdout) == 0) return 0;
+  return report(app, "cannot write to standard output: it is closed, the disk is full, or who read it has ended",
+                exit_status(ErrorCode::file));
+}
+
 // What is wrong with a word that stands where a command should and is none, or nothing; CLI11 would only say that a
 // command is missing.
 std::string unknown_command(const CLI::App& app, int argc, char** argv) {
@@ -80,16 +88,14 @@ int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& 
     app.parse(argc, argv);
     refuse_empty_values(app);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-    return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
+    if (e.get_exit_code() != 0)
+      return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
+    app.exit(e);  // --help, --version
+    return end_output(app);
   }
   try {
     run();
-    std::cout.flush();
-    if (!std::cout || std::fflush(stdout) != 0)
-      throw Error(ErrorCode::file,
-                  "cannot write the results to standard output: the disk is full, or their reader has ended");
-    return 0;
+    return end_output(app);
   } catch (const Error& e) {
     return report(app, e.what(), exit_status(e.code()));
   } catch (const std::filesystem::filesystem_error& e) {

@@ -1,8 +1,10 @@
 // thex: private inference for BERT-style transformers under homomorphic encryption.
 #include "thex/cli/command.h"
+#include "thex/cli/process_start.h"
 
 int main(int argc, char** argv) {
   namespace cli = thex::cli;
+  cli::start_process();
   cli::reuse_message_buffers();
   CLI::App app("Private inference for BERT-style transformers under homomorphic encryption.", "thex");
   app.set_version_flag("--version", "thex " THEX_VERSION);

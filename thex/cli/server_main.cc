@@ -2,25 +2,26 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "thex/base/error.h"
 #include "thex/base/json.h"
 #include "thex/base/memory.h"
-#include "thex/base/printable.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
+#include "thex/cli/process_start.h"
+#include "thex/cli/server_log.h"
 #include "thex/model/digest.h"
 #include "thex/transport/tcp_server.h"
 
@@ -58,25 +59,31 @@ void block_stop_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-// Waits for SIGINT or SIGTERM, then stops the server.
+// SIGINT or SIGTERM tells the server to stop; a second one that it shall not wait for its queries. Signals that come
+// together are one: timeout(1) sends its own to a process and to the group of that.
 class SignalWatch {
  public:
   explicit SignalWatch(thex::transport::TcpServer& server)
-      : thread_([&server] {
+      : thread_([this, &server] {
           const sigset_t signals = stop_signals();
           int signal = 0;
-          ::sigwait(&signals, &signal);
-          server.stop();
+          std::chrono::steady_clock::time_point last{};
+          while (::sigwait(&signals, &signal) == 0 && !over_) {
+            const auto now = std::chrono::steady_clock::now();
+            if (now - std::exchange(last, now) > std::chrono::milliseconds(200)) server.stop();
+          }
         }) {}
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
   ~SignalWatch() {
+    over_ = true;
     ::pthread_kill(thread_.native_handle(), SIGTERM);
     thread_.join();
   }
 
  private:
-  std::thread thread_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;  // uses what stands above
 };
 
 // Standard input is a pipe that the parent holds: its end is the end of the parent, however it died.
@@ -119,20 +126,6 @@ thex::server::Limits limits_of(const Options& o) {
   return limits;
 }
 
-spdlog::level::level_enum spdlog_level(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug:
-      return spdlog::level::debug;
-    case LogLevel::info:
-      return spdlog::level::info;
-    case LogLevel::warning:
-      return spdlog::level::warn;
-    case LogLevel::error:
-      break;
-  }
-  return spdlog::level::err;
-}
-
 // Encodes weights now, instead of with the first query of each length.
 void prepare(thex::server::Service& service, const std::vector<int>& lengths) {
   const int longest = service.plan().max_tokens();
@@ -145,9 +138,7 @@ void prepare(thex::server::Service& service, const std::vector<int>& lengths) {
 }
 
 void serve(const Options& o) {
-  auto log = spdlog::stderr_color_mt("thex-server");
-  log->set_pattern("%Y-%m-%d %H:%M:%S %^%l%$ %v");
-  log->set_level(spdlog::level::from_str(o.log_level));
+  thex::cli::ServerLog log(o.log_level);
   if (o.exit_with_parent) follow_parent();
 
   const auto folder = thex::cli::find_model(o.model.model);
@@ -155,9 +146,7 @@ void serve(const Options& o) {
   options.limits = limits_of(o);
   options.threads = thex::cli::thread_count(o.threads);
   options.model_name = folder.filename().string();
-  options.log = [log](LogLevel level, const std::string& line) {
-    log->log(spdlog_level(level), thex::printable(line));
-  };
+  options.log = [&log](LogLevel level, const std::string& line) { log.write(level, line); };
   // The port is taken first: a busy one is told at once.
   thex::transport::TcpServer server(o.listen);
   auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
@@ -175,18 +164,20 @@ void serve(const Options& o) {
   } else {
     std::cout << "listening on " << server.address() << std::endl;
   }
-  log->info("{}: plan {}, up to {} tokens, {} threads; {} MB of memory for clients, {} MB of it for keys",
-            thex::printable(folder.string()), service.plan().fingerprint, service.plan().max_tokens(), options.threads,
-            options.limits.memory >> 20, options.limits.key_memory >> 20);
+  log.write(LogLevel::info,
+            fmt::format("{}: plan {}, up to {} tokens, {} threads; {} MB of memory for clients, {} MB of it for keys",
+                        folder.string(), service.plan().fingerprint, service.plan().max_tokens(), options.threads,
+                        options.limits.memory >> 20, options.limits.key_memory >> 20));
   server.serve(service, {.workers = o.max_queries, .stop_grace = std::chrono::seconds(o.stop_grace)});
 
   const auto s = service.statistics();
   const std::size_t peak = thex::peak_memory_bytes();
-  log->info(
-      "stopped: {} queries, {} cancelled, {} refused, {} key uploads, {} connections, {} failures; peak memory {:.1f} "
-      "MB, keys {:.1f} MB, weights {:.1f} MB",
-      s.queries, s.cancelled, s.refused, s.key_uploads, s.sessions, s.failures, static_cast<double>(peak) / 1e6,
-      static_cast<double>(s.key_bytes) / 1e6, static_cast<double>(s.weight_bytes) / 1e6);
+  log.write(LogLevel::info,
+            fmt::format("stopped: {} queries, {} cancelled, {} refused, {} key uploads, {} connections, {} failures; "
+                        "peak memory {:.1f} MB, keys {:.1f} MB, weights {:.1f} MB",
+                        s.queries, s.cancelled, s.refused, s.key_uploads, s.sessions, s.failures,
+                        static_cast<double>(peak) / 1e6, static_cast<double>(s.key_bytes) / 1e6,
+                        static_cast<double>(s.weight_bytes) / 1e6));
   if (o.json && !o.exit_with_parent) {
     nlohmann::ordered_json line;
     line["stopped"] = server.address();
@@ -233,12 +224,14 @@ void add_limit_options(CLI::App& app, Options& o) {
   seconds("--queue-timeout", o.queue_timeout, "For a query to get its turn; then it is refused");
   seconds("--turn-timeout", o.turn_timeout, "For a client to answer a step of its query");
   seconds("--query-timeout", o.query_timeout, "For a query that has begun, its client's turns included");
-  seconds("--stop-grace", o.stop_grace, "For queries that have begun when the server is told to stop");
+  seconds("--stop-grace", o.stop_grace,
+          "For queries that have begun when the server is told to stop; told again, it ends them at once");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  thex::cli::start_process();
   thex::cli::reuse_message_buffers();
   block_stop_signals();
   Options o;

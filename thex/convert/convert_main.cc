@@ -10,6 +10,7 @@
 #include "thex/base/error.h"
 #include "thex/base/file_error.h"
 #include "thex/base/printable.h"
+#include "thex/cli/process_start.h"
 #include "thex/convert/convert_cli.h"
 
 namespace {
@@ -38,6 +39,7 @@ void choose_blas_kernels(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  thex::cli::start_process();
   choose_blas_kernels(argv);
   try {
     if (argc > 1 && std::strcmp(argv[1], "make-plain") == 0) return thex::convert::run_make_plain(argc - 1, argv + 1);
