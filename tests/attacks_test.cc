@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "tests/support/cli_world.h"
+#include "tests/support/error_code.h"
 #include "thex/client/key_files.h"
 #include "thex/client/model.h"
 #include "thex/client/query.h"
@@ -163,6 +164,27 @@ TEST(Attacks, WithoutThreadsToBeHadTheServerGoesOn) {
     EXPECT_EQ(server.wait(), 0) << server.errors;
   }
   EXPECT_LE(threads, 6u);
+}
+
+// No memory for the ciphertexts of a query is a reason to come again, and no fault of the server.
+TEST(Attacks, WithoutMemoryToBeHadAClientIsToldToComeAgain) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer ends the process";
+#endif
+  RunningServer server;
+  { const Session brings_keys(connect(server), the_model(), the_keys()); }
+  const pid_t pid = server.process->pid();
+  // Room for messages, and none for a block of the pool, which takes eight megabytes from the system at least.
+  const rlimit none{(status_of(pid, "VmSize:") << 10) + (std::size_t{6} << 20), RLIM_INFINITY},
+      all{RLIM_INFINITY, RLIM_INFINITY};
+  ASSERT_EQ(::prlimit(pid, RLIMIT_AS, &none, nullptr), 0);
+  const ErrorCode code = support::code_of([&] {
+    Session session(connect(server), the_model(), the_keys(), {.timeout = 30s, .patience = 1s});
+    session.classify("it is a dull movie ! the film was not good and not very beautiful");
+  });
+  EXPECT_EQ(code, ErrorCode::busy);
+  ASSERT_EQ(::prlimit(pid, RLIMIT_AS, &all, nullptr), 0);
+  expect_served(server);
 }
 
 TEST(Attacks, WithoutDescriptorsToBeHadTheServerGoesOn) {

@@ -11,11 +11,10 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <string>
+#include <new>
 #include <utility>
 #include <vector>
 
-#include "thex/base/error.h"
 #include "thex/ring/block_size.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -33,9 +32,7 @@ constexpr std::size_t kSlab = 4 * kHugePage;  // small blocks are cut from slabs
 
 void* system_allocate(std::size_t bytes, std::size_t alignment) {
   void* memory = std::aligned_alloc(alignment, bytes);
-  if (memory == nullptr) {
-    throw Error(ErrorCode::internal, "out of memory: cannot allocate " + std::to_string(bytes) + " bytes");
-  }
+  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
@@ -169,9 +166,7 @@ Pool& pool() {
 
 Buffer::Buffer(std::size_t words) : words_(words) {
   if (words == 0) return;
-  if (words > (std::size_t{1} << 48)) {
-    throw Error(ErrorCode::internal, "out of memory: a buffer of " + std::to_string(words) + " words was asked for");
-  }
+  if (words > (std::size_t{1} << 48)) throw std::bad_alloc();
   data_ = static_cast<std::uint64_t*>(pool().allocate(block_bytes(words * sizeof(std::uint64_t))));
 }
 

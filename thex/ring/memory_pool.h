@@ -16,7 +16,7 @@ namespace thex::ring {
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t words);
+  explicit Buffer(std::size_t words);  // throws std::bad_alloc
   ~Buffer();
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;

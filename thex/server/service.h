@@ -151,7 +151,7 @@ class Service {
   void advance(Lock& lock, SessionId id, const std::shared_ptr<Running>& running);
   template <typename Work>
   void guarded(Lock& lock, SessionId id, Work&& work);
-  void emit_step(SessionId id, const Running& running, std::size_t step, protocol::Message message);
+  void emit_step(SessionId id, Running& running, std::size_t step, protocol::Message message);
   void give_memory_back();
 
   const ServiceOptions options_;

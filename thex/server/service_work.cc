@@ -72,7 +72,7 @@ bool Service::work() {
 }
 
 // Runs `work` without the lock. Whatever it throws is that session's error alone: a failure of the machine (memory,
-// threads) refuses what was asked for, anything else ends the session.
+// threads) refuses what was asked for while that can be said, anything else ends the session.
 template <typename Work>
 void Service::guarded(Lock& lock, SessionId id, Work&& work) {
   lock.unlock();
@@ -94,7 +94,8 @@ void Service::guarded(Lock& lock, SessionId id, Work&& work) {
   if (!lock.owns_lock()) lock.lock();
   Session* const session = find(id);
   if (!error || !session) return;
-  if (!machine) return fail(*session, *error);
+  // Once a step has gone out, `busy` is no answer any more: the session ends for the same reason.
+  if (!machine || (session->running && session->running->step_sent)) return fail(*session, *error);
   drop_work(*session);
   refuse(*session, error->what());
 }
@@ -209,10 +210,11 @@ void Service::advance(Lock& lock, SessionId id, const std::shared_ptr<Running>& 
   if (draining_) end(*session, stopping());
 }
 
-void Service::emit_step(SessionId id, const Running& running, std::size_t step, Message message) {
+void Service::emit_step(SessionId id, Running& running, std::size_t step, Message message) {
   const std::lock_guard lock(mutex_);
   Session* const session = find(id);
   if (!session || session->running.get() != &running) return;
+  running.step_sent = true;
   session->awaited_step = step;
   session->step_sent = options_.now();
   send(*session, message.type, std::move(message.payload));

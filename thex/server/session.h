@@ -46,7 +46,8 @@ struct Running {
   Reservation memory;  // of the run, and so given back after it
   std::optional<QueryRun> run;
   std::stop_source stop;
-  bool working = false;  // a thread is in advance(); guarded by the service
+  bool working = false;    // a thread is in advance(); guarded by the service
+  bool step_sent = false;  // the client knows that it has begun; guarded too
 };
 
 struct Session {
