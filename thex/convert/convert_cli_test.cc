@@ -78,6 +78,13 @@ class ConvertCli : public ::testing::Test {
   TemporaryFolder folder;
 };
 
+TEST(ConvertOutput, ThatCannotBeWrittenIsAFailure) {
+  const testing::Finished f =
+      testing::run({"/bin/sh", "-c", "exec " THEX_BINARY_DIR "/thex-convert --help > /dev/full"});
+  EXPECT_EQ(f.status, exit_status(ErrorCode::file));
+  EXPECT_NE(f.errors.find("cannot write to standard output"), std::string::npos) << f.errors;
+}
+
 TEST_F(ConvertCli, NeverWritesOverWhatItReads) {
   const std::string weights = text_of("encoder/model.safetensors");
   fs::create_symlink(at("encoder"), at("link"));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 
 #include "thex/base/error.h"
@@ -42,8 +43,14 @@ int main(int argc, char** argv) {
   thex::cli::start_process();
   choose_blas_kernels(argv);
   try {
-    if (argc > 1 && std::strcmp(argv[1], "make-plain") == 0) return thex::convert::run_make_plain(argc - 1, argv + 1);
-    return thex::convert::run_convert(argc, argv);
+    const bool plain = argc > 1 && std::strcmp(argv[1], "make-plain") == 0;
+    const int status =
+        plain ? thex::convert::run_make_plain(argc - 1, argv + 1) : thex::convert::run_convert(argc, argv);
+    std::cout.flush();
+    if (status == 0 && (!std::cout || std::fflush(stdout) != 0))
+      throw thex::Error(thex::ErrorCode::file,
+                        "cannot write to standard output: it is closed, the disk is full, or who read it has ended");
+    return status;
   } catch (const thex::Error& e) {
     std::fprintf(stderr, "thex-convert: %s\n", thex::printable(e.what()).c_str());
     return thex::exit_status(e.code());
