@@ -261,8 +261,9 @@ TEST(Session, ServerThatSaysNothing) {
   auto [near, far] = connect_in_memory();
   SessionOptions options;
   options.timeout = 10ms;
-  const std::string message =
-      error_of(ErrorCode::network, [&] { Session(std::move(near), *w.client, *w.keys, options); });
+  const std::string message = error_of(ErrorCode::network, [&, near = std::move(near)]() mutable {
+    Session(std::move(near), *w.client, *w.keys, options);
+  });
   EXPECT_NE(message.find("time-out while waiting"), std::string::npos) << message;
   EXPECT_NE(message.find("within 1 s"), std::string::npos) << message;
   EXPECT_NE(message.find("--timeout"), std::string::npos) << message;
