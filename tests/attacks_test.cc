@@ -6,6 +6,7 @@
 
 #include "tests/support/cli_world.h"
 #include "tests/support/error_code.h"
+#include "thex/base/sanitizers.h"
 #include "thex/client/key_files.h"
 #include "thex/client/model.h"
 #include "thex/client/query.h"
@@ -168,7 +169,7 @@ TEST(Attacks, WithoutThreadsToBeHadTheServerGoesOn) {
 
 // No memory for the ciphertexts of a query is a reason to come again, and no fault of the server.
 TEST(Attacks, WithoutMemoryToBeHadAClientIsToldToComeAgain) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if THEX_ADDRESS_SANITIZER || THEX_THREAD_SANITIZER
   GTEST_SKIP() << "a sanitizer ends the process";
 #endif
   RunningServer server;

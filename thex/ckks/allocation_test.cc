@@ -8,6 +8,7 @@
 #include <string>
 
 #include "tests/support/ckks.h"
+#include "thex/base/sanitizers.h"
 #include "thex/ring/memory_pool.h"
 
 namespace {
@@ -97,7 +98,7 @@ TEST(Allocation, AWarmEngineTakesNoFreshMemory) {
     for (const auto& [name, cost] : costs(parameters)) {
       std::printf("%s, %s: %zu heap blocks of %zu bytes together, %llu blocks of the pool\n", parameters, name,
                   cost.allocations, cost.bytes, static_cast<unsigned long long>(cost.pool_blocks));
-#if !defined(__SANITIZE_ADDRESS__)  // the pool keeps no memory then
+#if !THEX_ADDRESS_SANITIZER  // the pool keeps no memory then
       EXPECT_EQ(cost.pool_fresh, 0u) << parameters << ", " << name;
 #endif
       EXPECT_EQ(cost.pool_grown, 0u) << parameters << ", " << name;

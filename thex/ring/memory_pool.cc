@@ -15,15 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "thex/base/sanitizers.h"
 #include "thex/ring/block_size.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define THEX_POOL_BYPASS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define THEX_POOL_BYPASS 1
-#endif
-#endif
 
 namespace thex::ring {
 namespace {
@@ -50,7 +43,7 @@ class Pool {
   void release(void* memory, std::size_t block) noexcept {
     const std::lock_guard lock(mutex_);
     statistics_.bytes_in_use -= block;
-#ifdef THEX_POOL_BYPASS
+#if THEX_ADDRESS_SANITIZER
     statistics_.bytes_held -= block;
     std::free(memory);
 #else
@@ -60,7 +53,7 @@ class Pool {
   }
 
   void trim([[maybe_unused]] std::size_t keep) {
-#ifndef THEX_POOL_BYPASS
+#if !THEX_ADDRESS_SANITIZER
     const std::lock_guard lock(mutex_);
     for (auto it = free_.rbegin(); it != free_.rend(); ++it) {  // the largest first: the fewest calls
       const auto& [block, lists] = *it;
@@ -85,7 +78,7 @@ class Pool {
   }
 
  private:
-#ifdef THEX_POOL_BYPASS
+#if THEX_ADDRESS_SANITIZER
   // Under AddressSanitizer every block is a fresh one, so that a use after its release is seen.
   void* take(std::size_t block) {
     void* memory = system_allocate(block, 64);

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "thex/base/sanitizers.h"
 #include "thex/ring/poly.h"
 
 namespace thex::ring {
@@ -59,7 +60,7 @@ bool block_holds(const std::uint64_t* block, std::size_t words, std::uint64_t va
   return false;
 }
 
-#if !defined(__SANITIZE_ADDRESS__)  // released memory may not be looked at then, and the pool keeps none
+#if !THEX_ADDRESS_SANITIZER  // released memory may not be looked at then, and the pool keeps none
 
 TEST(SecretBuffer, LeavesNothingInThePool) {
   constexpr std::uint64_t kSecret = 0x5ec2e70fa05eed;
@@ -121,12 +122,12 @@ TEST(Pool, CountsAndReuses) {
   for (int i = 0; i < 100; ++i) Buffer(std::size_t{1} << 19);
   EXPECT_EQ(pool_statistics().bytes_held, after.bytes_held) << "a released block is used again";
   EXPECT_EQ(pool_statistics().allocations, after.allocations + 100);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !THEX_ADDRESS_SANITIZER
   EXPECT_EQ(pool_statistics().system_requests, after.system_requests);
 #endif
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !THEX_ADDRESS_SANITIZER
 
 // Pages of this range that are in memory, by mincore().
 std::size_t resident_bytes(const void* memory, std::size_t bytes) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "tests/support/service_peer.h"
+#include "thex/base/sanitizers.h"
 #include "thex/ring/memory_pool.h"
 #include "thex/server/service.h"
 
@@ -275,7 +276,7 @@ TEST_F(KeyRoom, IdleSessionsHoldNoKeys) {
   EXPECT_EQ(service->statistics().key_sets, 1u);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !THEX_ADDRESS_SANITIZER && !THEX_THREAD_SANITIZER
 std::size_t resident_memory_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)

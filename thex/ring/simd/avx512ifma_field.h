@@ -9,10 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "thex/base/sanitizers.h"
 #include "thex/ring/simd/avx512ifma.h"
 
 #define THEX_INLINE inline __attribute__((always_inline))
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if THEX_ADDRESS_SANITIZER || THEX_THREAD_SANITIZER
 #define THEX_UNROLL  // instrumented loops cannot be unrolled
 #elif defined(__clang__)
 #define THEX_UNROLL _Pragma("unroll")

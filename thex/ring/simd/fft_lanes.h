@@ -10,10 +10,11 @@
 // only.
 #pragma once
 
+#include "thex/base/sanitizers.h"
 #include "thex/ring/fft.h"
 
 #define THEX_FFT_INLINE inline __attribute__((always_inline))
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if THEX_ADDRESS_SANITIZER || THEX_THREAD_SANITIZER
 #define THEX_FFT_UNROLL  // instrumented loops cannot be unrolled
 #elif defined(__clang__)
 #define THEX_FFT_UNROLL _Pragma("unroll")
