@@ -30,8 +30,9 @@ TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   std::string lines;
   for (const std::string& text : texts) lines += text + "\n";
   write_file_atomically(folder.path() / "texts", lines);
-  const Finished f =
-      run({CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json"}, environment);
+  const Finished f = run(
+      {CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json", "--timeout", "600"},
+      environment);
   ASSERT_EQ(f.status, 0) << f.errors;
   const model::Model model = model::load_model(model_folder);
   const auto tokenizer = text::Tokenizer::load(model_folder / "vocab.txt");

@@ -5,7 +5,8 @@ set -euo pipefail
 build="$1"
 secret='thex::ckks::secret::|thex::circuit::ClientTurn|SecretKey|[Dd]ecrypt'
 
-symbols() { nm -C "$@" 2>/dev/null; }
+# HeSection::largest_decrypted is a number from config.json; without inlining it is a symbol.
+symbols() { nm -C "$@" 2>/dev/null | grep -vE 'HeSection(::|[0-9]+)largest_decrypted'; }
 
 found="$(symbols "$build/thex" | grep -cE "$secret" || true)"
 if [ "$found" -lt 5 ]; then echo "the search finds only $found secret-key symbols in thex: it cannot be trusted" >&2; exit 1; fi

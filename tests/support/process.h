@@ -86,7 +86,7 @@ class Process {
 
   // The exit status, or 128 + the signal that ended it; then everything it wrote is in `output` and `errors`.
   int wait() {
-    while (read_some(60000)) {
+    while (read_some(kMostSilence)) {
     }
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -102,7 +102,7 @@ class Process {
   bool read_some(int milliseconds) {
     pollfd entries[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
     if (out_ < 0 && err_ < 0) return false;
-    if (::poll(entries, 2, milliseconds) <= 0) return milliseconds < 60000;
+    if (::poll(entries, 2, milliseconds) <= 0) return milliseconds < kMostSilence;
     char buffer[65536];
     for (const auto& [entry, fd, text] :
          {std::tuple{entries[0], &out_, &output}, std::tuple{entries[1], &err_, &errors}}) {
@@ -113,6 +113,8 @@ class Process {
     }
     return true;
   }
+
+  static constexpr int kMostSilence = 600'000;  // milliseconds, of a program with sanitizers on a busy machine
 
   pid_t pid_ = -1;
   int in_ = -1, out_ = -1, err_ = -1;
