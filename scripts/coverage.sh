@@ -20,7 +20,7 @@ llvm-cov-14 export "${programs[@]}" -instr-profile "$build/coverage.profdata" -f
   -ignore-filename-regex='(_test\.cc|/tests/|/fuzz/|/usr/)' 2>/dev/null |
   awk -v root="$root/" -v rooms="$root/docs/rooms.txt" '
     BEGIN { while ((getline line < rooms) > 0) if (line ~ /^[a-z]/) { sub(/:.*/, "", line); order[++count] = line; known[line] = 1 } }
-    /^SF:/ { file = substr($0, 4); sub(root "thex/", "", file); best = ""
+    /^SF:/ { file = substr($0, 4); gsub("/[^/]*/[.][.]/", "/", file); sub(root "thex/", "", file); best = ""
              for (r in known) if (index(file, r "/") == 1 && length(r) > length(best)) best = r }
     /^LF:/ { lines[best] += substr($0, 4) }
     /^LH:/ { hit[best] += substr($0, 4) }
