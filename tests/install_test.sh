@@ -19,7 +19,10 @@ plan="$("$prefix/bin/thex" inspect --max-tokens 32 --json)"
 case "$plan" in *"$prefix/share/thex/models/bert-tiny-sst2"*) ;; *) echo "not the installed model: $plan" >&2; exit 1 ;; esac
 "$prefix/bin/thex" serve --max-tokens 32 --listen 127.0.0.1:0 --json >"$work/ready" 2>"$work/server.log" &
 server=$!
-for _ in $(seq 100); do [ -s "$work/ready" ] && break || sleep 0.1; done
+for _ in $(seq 100); do
+  if [ -s "$work/ready" ]; then break; fi
+  sleep 0.1
+done
 kill "$server"; wait "$server"
 grep -q "$prefix/share/thex/models/bert-tiny-sst2: plan" "$work/server.log" || { echo "not the installed model:" >&2; cat "$work/server.log" >&2; exit 1; }
 result="$("$prefix/bin/thex" classify --max-tokens 32 --json "a gripping, beautiful film" 2>/dev/null)"
