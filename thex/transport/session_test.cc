@@ -319,29 +319,38 @@ TEST(Session, DroppedKeysAreSentAgain) {
 // A server that stays busy is told apart from one that is gone, and it is asked again first.
 TEST(Session, ABusyServerIsAskedAgain) {
   const ServiceWorld& w = world();
-  auto [near, far] = connect_in_memory();
-  int asked = 0;
-  std::thread busy([&, far = std::move(far)]() mutable {
-    const Expected hello[] = {{MessageType::hello, protocol::kHelloBytes}};
-    far->receive(hello, in(10s));
-    far->send(MessageType::server_info, encode(ServerInfo{true, {}, "{}"}), in(10s));
-    const Expected query[] = {{MessageType::query, protocol::max_query_bytes(w.client->plan)}};
-    try {
-      while (true) {
-        far->receive(query, in(10s));
-        ++asked;
-        far->send(MessageType::busy, encode(protocol::BusyMessage{1ms, "busy: all is taken"}), in(10s));
+  // One that is busy so many times and then hangs up, and a client of that patience: what it is told in the end, and
+  // how often it has asked.
+  const auto ask = [&](std::chrono::milliseconds patience, ErrorCode end, int times) {
+    auto [near, far] = connect_in_memory();
+    int asked = 0;
+    std::thread busy([&, server = std::move(far)]() mutable {
+      const Expected hello[] = {{MessageType::hello, protocol::kHelloBytes}};
+      server->receive(hello, in(10min));
+      server->send(MessageType::server_info, encode(ServerInfo{true, {}, "{}"}), in(10min));
+      const Expected query[] = {{MessageType::query, protocol::max_query_bytes(w.client->plan)}};
+      try {
+        while (asked < times) {
+          server->receive(query, in(10min));
+          ++asked;
+          server->send(MessageType::busy, encode(protocol::BusyMessage{1ms, "busy: all is taken"}), in(10min));
+        }
+      } catch (const Error&) {
       }
-    } catch (const Error&) {
+      server.reset();
+    });
+    std::string message;
+    {
+      Session session(std::move(near), *w.client, *w.keys, {.patience = patience});
+      message = error_of(end, [&] { session.classify("a film"); });
     }
-  });
-  {
-    Session session(std::move(near), *w.client, *w.keys, {.patience = 100ms});
-    const std::string message = error_of(ErrorCode::busy, [&] { session.classify("a film"); });
-    EXPECT_NE(message.find("all is taken"), std::string::npos) << message;
-  }
-  busy.join();
-  EXPECT_GT(asked, 1);
+    busy.join();
+    return std::pair(message, asked);
+  };
+  EXPECT_EQ(ask(10min, ErrorCode::network, 3).second, 3);
+  const auto [message, asked] = ask(0ms, ErrorCode::busy, 3);
+  EXPECT_NE(message.find("all is taken"), std::string::npos) << message;
+  EXPECT_EQ(asked, 1);
 }
 
 // Threads that work while others come and go.
