@@ -41,13 +41,14 @@ std::vector<ckks::Ciphertext> AnswerFinisher::finish(const ckks::Evaluator& eval
 
 namespace {
 
-// Binds or unbinds all that goes to the client in a step, unless it is a hidden result.
-template <typename Change>
-std::vector<ckks::Ciphertext> change_bound(const Program& program, const ProgramPlan& plan, std::size_t step,
-                                           std::vector<ckks::Ciphertext> ciphertexts, Change&& change) {
+// Binds or unbinds, as `change` says, all that goes to the client in a step, unless it is a hidden result.
+std::vector<ckks::Ciphertext> change_bound(const ckks::Context& context, const Program& program,
+                                           const ProgramPlan& plan, std::size_t step,
+                                           std::vector<ckks::Ciphertext> ciphertexts, const ckks::Binding& binding,
+                                           decltype(ckks::bind_ciphertext)* change) {
   if (plan.hiding && step == program.steps.size()) return ciphertexts;
   for (std::size_t i = 0; i < ciphertexts.size(); ++i)
-    ciphertexts[i] = change(std::move(ciphertexts[i]), std::uint64_t{step} << 32 | i);
+    ciphertexts[i] = change(context, std::move(ciphertexts[i]), binding, std::uint64_t{step} << 32 | i);
   return ciphertexts;
 }
 
@@ -56,18 +57,14 @@ std::vector<ckks::Ciphertext> change_bound(const Program& program, const Program
 std::vector<ckks::Ciphertext> bind_to_query(const ckks::Context& context, const Program& program,
                                             const ProgramPlan& plan, std::size_t step,
                                             std::vector<ckks::Ciphertext> ciphertexts, const ckks::Binding& binding) {
-  return change_bound(program, plan, step, std::move(ciphertexts), [&](ckks::Ciphertext c, std::uint64_t place) {
-    return ckks::bind_ciphertext(context, std::move(c), binding, place);
-  });
+  return change_bound(context, program, plan, step, std::move(ciphertexts), binding, ckks::bind_ciphertext);
 }
 
 std::vector<ckks::Ciphertext> unbind_from_query(const ckks::Context& context, const Program& program,
                                                 const ProgramPlan& plan, std::size_t step,
                                                 std::vector<ckks::Ciphertext> ciphertexts,
                                                 const ckks::Binding& binding) {
-  return change_bound(program, plan, step, std::move(ciphertexts), [&](ckks::Ciphertext c, std::uint64_t place) {
-    return ckks::unbind_ciphertext(context, std::move(c), binding, place);
-  });
+  return change_bound(context, program, plan, step, std::move(ciphertexts), binding, ckks::unbind_ciphertext);
 }
 
 double agreement_bound(const ckks::Context& context, const ProgramPlan& plan) {

@@ -59,14 +59,6 @@ int report(const CLI::App& app, const std::string& message, int status) {
   return status;
 }
 
-// 0 when all that was printed has arrived.
-int end_output(const CLI::App& app) {
-  std::cout.flush();
-  if (std::cout && std::fflush(stdout) == 0) return 0;
-  return report(app, "cannot write to standard output: it is closed, the disk is full, or who read it has ended",
-                exit_status(ErrorCode::file));
-}
-
 // What is wrong with a word that stands where a command should and is none, or nothing; CLI11 would only say that a
 // command is missing.
 std::string unknown_command(const CLI::App& app, int argc, char** argv) {
@@ -81,21 +73,30 @@ std::string unknown_command(const CLI::App& app, int argc, char** argv) {
 
 }  // namespace
 
+void end_output() {
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0)
+    throw Error(ErrorCode::file,
+                "cannot write to standard output: it is closed, the disk is full, or who read it has ended");
+}
+
 int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run) {
   if (const std::string unknown = unknown_command(app, argc, argv); !unknown.empty())
     return report(app, unknown + " (see --help)", exit_status(ErrorCode::usage));
   try {
-    app.parse(argc, argv);
-    refuse_empty_values(app);
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() != 0)
-      return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
-    app.exit(e);  // --help, --version
-    return end_output(app);
-  }
-  try {
+    try {
+      app.parse(argc, argv);
+      refuse_empty_values(app);
+    } catch (const CLI::ParseError& e) {
+      if (e.get_exit_code() != 0)
+        return report(app, std::string(e.what()) + " (see --help)", exit_status(ErrorCode::usage));
+      app.exit(e);  // --help, --version
+      end_output();
+      return 0;
+    }
     run();
-    return end_output(app);
+    end_output();
+    return 0;
   } catch (const Error& e) {
     return report(app, e.what(), exit_status(e.code()));
   } catch (const std::filesystem::filesystem_error& e) {

@@ -42,6 +42,9 @@ void add_precision(CLI::App& app, Command& command);
 // Tells the allocator to keep buffers as large as messages, instead of mapping them afresh for every message.
 void reuse_message_buffers();
 
+// Throws Error(file) when what was printed has not all arrived.
+void end_output();
+
 // Parses, runs the chosen subcommand, and turns every failure into one line on stderr ("NAME: ...") and its exit
 // status.
 int run_main(CLI::App& app, int argc, char** argv, const std::function<void()>& run);

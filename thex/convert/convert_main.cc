@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <iostream>
 #include <new>
 
 #include "thex/base/error.h"
 #include "thex/base/file_error.h"
 #include "thex/base/printable.h"
+#include "thex/cli/command.h"
 #include "thex/cli/process_start.h"
 #include "thex/convert/convert_cli.h"
 
@@ -46,10 +46,7 @@ int main(int argc, char** argv) {
     const bool plain = argc > 1 && std::strcmp(argv[1], "make-plain") == 0;
     const int status =
         plain ? thex::convert::run_make_plain(argc - 1, argv + 1) : thex::convert::run_convert(argc, argv);
-    std::cout.flush();
-    if (status == 0 && (!std::cout || std::fflush(stdout) != 0))
-      throw thex::Error(thex::ErrorCode::file,
-                        "cannot write to standard output: it is closed, the disk is full, or who read it has ended");
+    if (status == 0) thex::cli::end_output();
     return status;
   } catch (const thex::Error& e) {
     std::fprintf(stderr, "thex-convert: %s\n", thex::printable(e.what()).c_str());
