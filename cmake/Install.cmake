@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(thex_libraries
-  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_library thex_circuit_run thex_circuit_secret thex_checkpoint thex_text thex_model thex_encoder_rows thex_encoder_the_x thex_encoder_one_round thex_encoder thex_data
+  thex_flags thex_base thex_ring thex_ckks thex_ckks_secret thex_circuit thex_circuit_library thex_circuit_run thex_circuit_secret thex_checkpoint thex_text thex_model thex_encoder_rows thex_encoder_the_x thex_encoder_polynomial thex_encoder thex_data
   thex_protocol thex_client thex_client_files thex_server thex_transport thex_transport_client thex_transport_server)
 install(TARGETS ${thex_libraries} EXPORT thexTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/thex" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"

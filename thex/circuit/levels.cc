@@ -35,8 +35,12 @@ ProgramPlan assign_levels(const Program& program) {
     if (node.op == Op::refresh) plan.level[i] = std::max(plan.level[i], rule_of(node.refresh).output);
     const ckks::Level needed = input_level(node, plan.level[i]);
     const int urgency = comes_from_client(node) ? static_cast<int>(node.step) : plan.urgency[i];
+    // Values of one refresh's scale meet each other only, until a weighted sum ends it.
+    const bool mixes = leaves_scale(node.op) && std::ranges::any_of(node.inputs, [&](NodeId input) {
+                         return keeps_scale(program, input) != keeps_scale(program, i);
+                       });
     for (NodeId input : node.inputs) {
-      if (node.op != Op::weighted_sum && node.op != Op::rotate && keeps_scale(program, input))
+      if (mixes || (node.op != Op::weighted_sum && !leaves_scale(node.op) && keeps_scale(program, input)))
         throw Error(ErrorCode::internal,
                     "circuit step '" + std::string(node.label) + "' uses a refreshed value outside a weighted sum");
       plan.level[input] = std::max(plan.level[input], needed);

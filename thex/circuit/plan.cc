@@ -5,10 +5,13 @@
 namespace thex::circuit {
 namespace {
 
-// The rule of the refresh whose scale a value keeps, rotated or not; null for all other values.
+// The rule of the refresh whose scale a value keeps: its result, and what is made of that by operations that change no
+// scale. Null for all other values.
 const RefreshRule* kept_rule(const Program& program, NodeId node) {
-  while (program.nodes[node].op == Op::rotate) node = program.nodes[node].inputs[0];
-  if (program.nodes[node].op != Op::refresh) return nullptr;
+  while (program.nodes[node].op != Op::refresh) {
+    if (!leaves_scale(program.nodes[node].op)) return nullptr;
+    node = program.nodes[node].inputs[0];
+  }
   const RefreshRule& rule = rule_of(program.nodes[node].refresh);
   return rule.keeps_scale ? &rule : nullptr;
 }

@@ -242,13 +242,14 @@ Value Builder::sum_of_rotations(std::span<const Value> a, std::span<const int> s
 std::vector<Value> Builder::client_step(StepLabel label, std::span<const Value> inputs,
                                         std::vector<SlotSources> sources, std::size_t values,
                                         std::span<const Value> refresh, ClientFunction function) {
-  if (program_.steps.empty() != inputs.empty()) misuse(label.text, "only the first client step has no inputs");
+  if (program_.steps.empty() != (inputs.empty() && refresh.empty()))
+    misuse(label.text, "only the first client step has no inputs");
   set_label(label);
   ClientStep step{.label = std::move(label.text), .function = function, .values = values};
   for (Value v : inputs) step.inputs.push_back(v.id());
   std::vector<Value> fresh;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    const bool pair = inputs.empty() && sources[i].size() == 2 * program_.slots;
+    const bool pair = program_.steps.empty() && sources[i].size() == 2 * program_.slots;
     if (!pair && sources[i].size() != program_.slots)
       misuse(label_, "a fresh encryption needs a source for every slot");
     fresh.push_back(push({.op = Op::fresh, .step = program_.steps.size(), .output = i}));

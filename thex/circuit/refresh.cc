@@ -5,6 +5,27 @@
 
 namespace thex::circuit {
 
+bool leaves_scale(Op op) {
+  switch (op) {
+    case Op::rotate:
+    case Op::add:
+    case Op::subtract:
+    case Op::multiply_integer:
+    case Op::multiply_i:
+    case Op::conjugate:
+    case Op::twice_real:
+    case Op::twice_imaginary:
+      return true;
+    case Op::fresh:
+    case Op::add_plain:
+    case Op::weighted_sum:
+    case Op::product_sum:
+    case Op::refresh:
+      return false;
+  }
+  throw Error(ErrorCode::internal, "an operation that may leave the scale or not");
+}
+
 const RefreshRule& rule_of(RefreshMethod method) {
   static constexpr RefreshRule kMaskedRound{
       .input = ckks::kRefreshLevel, .output = ckks::kRefreshLevel, .keeps_scale = true, .by_client = true};

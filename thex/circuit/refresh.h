@@ -10,12 +10,16 @@ namespace thex::circuit {
 struct RefreshRule {
   ckks::Level input;   // the lowest level at which a value may be handed over; it is lowered to that first
   ckks::Level output;  // the lowest level of the result, which else is the level that its users need
-  // The result has the canonical scale of `input` whatever its own level is, so it may be used in weighted sums only,
-  // rotated or not: their plain vectors make up for it.
+  // The result has the canonical scale of `input` whatever its own level is, and so has all that is made of it alone by
+  // operations that leave the scale (leaves_scale). In the end it may be used in weighted sums only: their plain vectors
+  // make up for it.
   bool keeps_scale = false;
   // The client makes the result: the value travels with the messages of step Node::step. Else the server alone does.
   bool by_client = false;
 };
+
+// Whether an operation of values of one scale gives a value of that scale, without more.
+bool leaves_scale(Op op);
 
 const RefreshRule& rule_of(RefreshMethod method);
 // Throws Error(crypto) when no value can be refreshed that way with these parameters.

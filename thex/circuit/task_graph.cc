@@ -113,7 +113,7 @@ class GraphBuilder {
   void add_sum(std::size_t id, std::size_t number) {
     Task task{.kind = Kind::sum, .index = number, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : program_.rotation_sums[number].inputs)
-      task.reads.push_back(at_level(input, plan_.level[id], false, plan_.urgency[id]));
+      task.reads.push_back(at_level(input, plan_.level[id], keeps_scale(program_, input), plan_.urgency[id]));
     add(std::move(task), plan_.urgency[id]);
   }
 

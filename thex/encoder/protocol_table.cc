@@ -3,7 +3,7 @@
 #include <string>
 
 #include "thex/base/error.h"
-#include "thex/encoder/one_round/protocol.h"
+#include "thex/encoder/polynomial/protocol.h"
 #include "thex/encoder/the_x/protocol.h"
 
 namespace thex::encoder {

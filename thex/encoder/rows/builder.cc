@@ -7,7 +7,6 @@
 namespace thex::encoder {
 
 using circuit::Components;
-using circuit::Diagonals;
 using circuit::Entries;
 using circuit::LinearMap;
 using circuit::PlainId;
@@ -63,50 +62,6 @@ Entries RowBuilder::column_piece(const Entries& w, std::size_t m) const {
 Components RowBuilder::piece(const Components& v, std::size_t m) const {
   if (!v) return nullptr;
   return [v, offset = m * rows_.half](std::size_t p) { return v(p + offset); };
-}
-
-LinearMap RowBuilder::feed_forward_map(const Entries& of_hidden, Diagonals of_residual) {
-  std::vector<Diagonals> maps;
-  if (paired_pieces_) {
-    // The first part of the result is taken, doubled.
-    for (std::size_t m = 0; m < rows_.ffn_pieces; m += 2) {
-      const Diagonals first = circuit::scaled(matrix(column_piece(of_hidden, m)), 0.5);
-      maps.push_back(m + 1 == rows_.ffn_pieces
-                         ? first
-                         : pair_of(first, circuit::scaled(matrix(column_piece(of_hidden, m + 1)), -0.5)));
-    }
-    of_residual = circuit::scaled(std::move(of_residual), 0.5);
-  } else {
-    for (std::size_t m = 0; m < rows_.ffn_pieces; ++m) maps.push_back(matrix(column_piece(of_hidden, m)));
-  }
-  maps.push_back(std::move(of_residual));
-  return {b_, std::move(maps), paired_pieces_ ? kBaby : kBabyManyInputs};
-}
-
-Value RowBuilder::feed_forward_output(const LinearMap& map, std::span<const Value> pieces_and_x1) {
-  const Value output = map.apply(b_, pieces_and_x1);
-  return paired_pieces_ ? b_.twice_first(output) : output;
-}
-
-Blocks RowBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
-  label(Step::output, layer);
-  const LinearMap map =
-      feed_forward_map(weights_.output(layer),
-                       {.period = rows_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
-  const PlainId constant = row_vector(weights_.output_constant(layer), rows_.hidden);
-  Blocks next;
-  for (const Blocks& inputs : pieces_and_x1)
-    next.push_back(doubled(b_.add_plain(feed_forward_output(map, inputs), constant)));
-  return next;
-}
-
-Blocks RowBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
-  label(Step::classifier);
-  const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), matrix(weights_.logits_of_residual()));
-  const PlainId constant = row_vector(weights_.logits_constant(), rows_.labels);
-  Blocks logits;
-  for (const Blocks& inputs : pieces_and_x1) logits.push_back(b_.add_plain(feed_forward_output(map, inputs), constant));
-  return logits;
 }
 
 std::vector<SlotSource> RowBuilder::token_logit_slots() const {

@@ -54,14 +54,6 @@ class RowBuilder {
   circuit::Entries row_piece(const circuit::Entries& w, std::size_t m) const;
   circuit::Entries column_piece(const circuit::Entries& w, std::size_t m) const;
   circuit::Components piece(const circuit::Components& v, std::size_t m) const;
-  // of_hidden (the hidden units, in H-wide doubled pieces) + of_residual (x1, the last input); and the value that it
-  // takes them to.
-  circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, circuit::Diagonals of_residual);
-  Value feed_forward_output(const circuit::LinearMap& map, std::span<const Value> pieces_and_x1);
-  // The end of a layer, for each block from its pieces and x1: X', doubled (x1 single or doubled), or the logits of
-  // every token, label l in column l of its row and zero elsewhere (x1 doubled).
-  Blocks layer_output(int layer, const std::vector<Blocks>& pieces_and_x1);
-  Blocks token_logits(const std::vector<Blocks>& pieces_and_x1);
   std::vector<circuit::SlotSource> token_logit_slots() const;
   // "layer0.query" or, of the whole model, "classifier", with the sizes of its values.
   circuit::StepLabel step_label(Step step, int layer = -1) const;
@@ -69,8 +61,6 @@ class RowBuilder {
 
   const RowLayout& rows_;
   const EncoderWeights& weights_;
-  // Pieces of hidden units come two as a pair, the last one alone where their number is odd.
-  bool paired_pieces_ = false;
   circuit::Builder b_;
 };
 

@@ -18,6 +18,13 @@ struct QueryShape {
   bool operator==(const QueryShape&) const = default;
 };
 
+// Where the state that goes from layer to layer is given new levels.
+struct Segments {
+  int layers = 0;       // after every so many layers but the last; 0: nowhere
+  bool halves = false;  // and in each layer between attention and feed-forward
+  bool operator==(const Segments&) const = default;
+};
+
 // Parameters to try: larger digits fit beside a small scale, which may lose too many bits, and fewer levels may do
 // without matrices of scores.
 struct PlanAttempt {

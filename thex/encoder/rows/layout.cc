@@ -12,7 +12,7 @@ void RowLayout::require(bool holds, const std::string& reason) {
 }
 
 RowLayout::RowLayout(const model::ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
-                     std::size_t row_parts, std::size_t batch)
+                     std::size_t row_parts, std::size_t batch, std::size_t columns)
     : slots(slot_count),
       bucket(bucket_tokens),
       sentences(batch),
@@ -24,7 +24,8 @@ RowLayout::RowLayout(const model::ModelConfig& config, std::size_t bucket_tokens
       parts(row_parts) {
   require(heads * head_dim == hidden,
           "hidden_size " + std::to_string(hidden) + " is not a multiple of " + std::to_string(heads) + " heads");
-  half = std::bit_ceil(hidden);
+  half = columns > 0 ? columns : std::bit_ceil(hidden);
+  groups = (hidden + half - 1) / half;
   width = parts * half;
   rows = slots / width;
   require(rows >= 2, "hidden_size " + std::to_string(hidden) + " needs more than " + std::to_string(slots) + " slots");

@@ -6,6 +6,9 @@
 // matrix. A block has T = min(bucket, R) tokens; a shorter bucket repeats its T rows, so that rotations by rows are
 // cyclic over the tokens. Of a batch of S sentences row t * S + s is token t of sentence s: rotations by S rows are
 // cyclic as well.
+//
+// Where a smaller H is given the hidden features are split: ciphertext g holds features g H to (g + 1) H - 1 of every
+// token.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +25,7 @@ struct RowLayout {
   std::size_t hidden = 0, heads = 0, head_dim = 0, ffn = 0, labels = 0;
   std::size_t parts = 0;       // halves in a row: 2, or 1
   std::size_t half = 0;        // H
+  std::size_t groups = 0;      // of H features
   std::size_t width = 0;       // W
   std::size_t rows = 0;        // R
   std::size_t tokens = 0;      // T
@@ -30,8 +34,9 @@ struct RowLayout {
   std::size_t ffn_blocks = 0;  // the same, up to a power of two: rows that share the last layer's FFN
 
   // Throws Error(model) naming the field whose value rows cannot hold.
+  // `columns`: H, a power of two; 0: all features.
   RowLayout(const model::ModelConfig& config, std::size_t bucket_tokens, std::size_t slot_count,
-            std::size_t row_parts = 2, std::size_t batch = 1);
+            std::size_t row_parts = 2, std::size_t batch = 1, std::size_t columns = 0);
 
   struct Position {
     std::size_t row, part, column;  // part: the half of the row, less than `parts`

@@ -71,6 +71,8 @@ const char* name_of(Step step) {
       return "square";
     case Step::output:
       return "output";
+    case Step::refresh:
+      return "refresh";
   }
   throw Error(ErrorCode::internal, "a step of the encoder without a name");
 }
@@ -129,6 +131,9 @@ circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, i
       return m;
     case Step::square:
       m.limit = 2 * ranges().ffn.rms * ranges().ffn.rms;  // of a Gaussian: sqrt(3)
+      return m;
+    case Step::refresh:
+      m.limit = std::max(ranges().attention_norm.rms, ranges().output_norm.rms);
       return m;
     case Step::output:
       m.weight = weights.output;

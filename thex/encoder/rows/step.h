@@ -29,6 +29,7 @@ enum class Step {
   intermediate,
   square,  // of the feed-forward units
   output,
+  refresh,  // of the values of the step before
 };
 
 // "query", "estimation.0", "value" for both steps of values.

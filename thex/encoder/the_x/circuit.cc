@@ -77,6 +77,33 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   return inputs;
 }
 
+LinearMap EncoderBuilder::feed_forward_map(const circuit::Entries& of_hidden, Diagonals of_residual) {
+  std::vector<Diagonals> maps;
+  for (std::size_t m = 0; m < layout_.ffn_pieces; ++m) maps.push_back(matrix(column_piece(of_hidden, m)));
+  maps.push_back(std::move(of_residual));
+  return {b_, std::move(maps), kBabyManyInputs};
+}
+
+Blocks EncoderBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
+  label(Step::output, layer);
+  const LinearMap map =
+      feed_forward_map(weights_.output(layer),
+                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
+  Blocks next;
+  for (const Blocks& inputs : pieces_and_x1) next.push_back(doubled(b_.add_plain(map.apply(b_, inputs), constant)));
+  return next;
+}
+
+Blocks EncoderBuilder::token_logits(const std::vector<Blocks>& pieces_and_x1) {
+  label(Step::classifier);
+  const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), matrix(weights_.logits_of_residual()));
+  const circuit::PlainId constant = row_vector(weights_.logits_constant(), layout_.labels);
+  Blocks logits;
+  for (const Blocks& inputs : pieces_and_x1) logits.push_back(b_.add_plain(map.apply(b_, inputs), constant));
+  return logits;
+}
+
 // The last layer: only the classifier's token is needed, so all rows hold its values and rows share the work.
 Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   label(Step::cls_token);

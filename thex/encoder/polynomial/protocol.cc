@@ -1,7 +1,7 @@
 // The row of the protocol one-round.
-#include "thex/encoder/one_round/protocol.h"
+#include "thex/encoder/polynomial/protocol.h"
 
-#include "thex/encoder/one_round/builder.h"
+#include "thex/encoder/polynomial/builder.h"
 
 namespace thex::encoder {
 namespace {
@@ -10,13 +10,13 @@ constexpr PlanAttempt kAttempts[] = {{35, true}, {37, true}, {35, false}, {37, f
 
 circuit::Program build(const EncoderWeights& weights, const QueryShape& shape, std::size_t slots,
                        const circuit::ProgramLimits& limits, bool score_matrices) {
-  const OneRoundLayout layout(weights.config(), static_cast<std::size_t>(shape.tokens), slots,
-                              static_cast<std::size_t>(shape.sentences), score_matrices);
-  return OneRoundBuilder(layout, weights, limits).build();
+  const PolynomialLayout layout(weights.config(), static_cast<std::size_t>(shape.tokens), slots,
+                                static_cast<std::size_t>(shape.sentences), score_matrices);
+  return PolynomialBuilder(layout, weights, {}, limits).build();
 }
 
 int batch(const model::ModelConfig& config, int tokens, std::size_t slots) {
-  return static_cast<int>(OneRoundLayout::tokens_in(config, slots)) / tokens;
+  return static_cast<int>(PolynomialLayout::tokens_in(config, slots)) / tokens;
 }
 
 }  // namespace

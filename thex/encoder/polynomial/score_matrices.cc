@@ -16,7 +16,7 @@
 #include <bit>
 #include <utility>
 
-#include "thex/encoder/one_round/builder.h"
+#include "thex/encoder/polynomial/builder.h"
 
 namespace thex::encoder {
 
@@ -36,7 +36,7 @@ std::size_t inner_steps(std::size_t shifts) {
 
 }  // namespace
 
-Blocks OneRoundBuilder::multiples(Value x, int steps, std::size_t count) {
+Blocks PolynomialBuilder::multiples(Value x, int steps, std::size_t count) {
   Blocks all{x};
   for (std::size_t k = 1; k < count; ++k) {
     const std::size_t highest = std::bit_floor(k);
@@ -46,7 +46,7 @@ Blocks OneRoundBuilder::multiples(Value x, int steps, std::size_t count) {
 }
 
 // Column c moved down by c rows: one level.
-Value OneRoundBuilder::sheared(Value x) {
+Value PolynomialBuilder::sheared(Value x) {
   constexpr int kBabyRows = 4;
   const std::size_t period = std::min(layout_.width / layout_.head_slots, layout_.tokens);
   const int row = static_cast<int>(layout_.token_step());
@@ -62,7 +62,7 @@ Value OneRoundBuilder::sheared(Value x) {
   return LinearMap(b_, {masks}, kBabyRows * row).apply(b_, x);
 }
 
-std::vector<circuit::PlainId> OneRoundBuilder::outer_windows() {
+std::vector<circuit::PlainId> PolynomialBuilder::outer_windows() {
   std::vector<circuit::PlainId> windows;
   const std::size_t columns = inner_steps(layout_.shifts) * layout_.head_slots;
   for (std::size_t first = 0; first < layout_.scored; first += columns)
@@ -71,7 +71,7 @@ std::vector<circuit::PlainId> OneRoundBuilder::outer_windows() {
   return windows;
 }
 
-Value OneRoundBuilder::outer_sum(const std::function<Products(std::size_t b)>& terms) {
+Value PolynomialBuilder::outer_sum(const std::function<Products(std::size_t b)>& terms) {
   const std::size_t inner = inner_steps(layout_.shifts), outer = layout_.shifts / inner;
   Value sum = b_.product_sum(terms(outer - 1));
   for (std::size_t b = outer - 1; b-- > 0;) {
@@ -83,7 +83,7 @@ Value OneRoundBuilder::outer_sum(const std::function<Products(std::size_t b)>& t
 
 // The scores of a query and a sheared key, pairs of turns; the second half of a row is zero. Matrix m is computed m + 1
 // times G rows further up, so that the same moved keys serve all.
-Blocks OneRoundBuilder::score_matrices(int layer, Value query, Value key) {
+Blocks PolynomialBuilder::score_matrices(int layer, Value query, Value key) {
   const std::size_t shifts = layout_.shifts, inner = inner_steps(shifts), outer = shifts / inner;
   const std::size_t matrices = layout_.tokens / shifts;
   const int column = static_cast<int>(layout_.head_slots), row = static_cast<int>(layout_.token_step());
@@ -120,7 +120,7 @@ Blocks OneRoundBuilder::score_matrices(int layer, Value query, Value key) {
 
 // The sum over all shifts of powers, where the scores are, times sheared values: a pair of turns; the second half of a
 // row is zero.
-Value OneRoundBuilder::matrix_context(const Blocks& powers, Value value) {
+Value PolynomialBuilder::matrix_context(const Blocks& powers, Value value) {
   const std::size_t shifts = layout_.shifts, inner = inner_steps(shifts), outer = shifts / inner;
   const std::size_t matrices = powers.size();
   const int column = static_cast<int>(layout_.head_slots), row = static_cast<int>(layout_.token_step());
@@ -152,12 +152,12 @@ Value OneRoundBuilder::matrix_context(const Blocks& powers, Value value) {
   return total;
 }
 
-Value OneRoundBuilder::sheared_attention(int layer, const State& state) {
+Value PolynomialBuilder::sheared_attention(int layer, std::size_t group, const Blocks& x) {
   const std::size_t half = layout_.half, scored = layout_.scored;
   const auto map = [&](const Entries& m, const Components& bias, double first, double second) {
-    return affine_pair(of_heads(m, bias, {0, half, scored}, first), of_heads(m, bias, {scored, half, scored}, second));
+    return affine_pair(of_heads(group, m, bias, {0, half, scored}, first),
+                       of_heads(group, m, bias, {scored, half, scored}, second));
   };
-  const Value x = state.x[0];
   // Twice the real part of q times the conjugate of k is taken.
   label(Step::query, layer);
   const Value query = apply(map(weights_.query(layer), weights_.query_bias(layer), 0.5, 0.5), x);
@@ -167,7 +167,7 @@ Value OneRoundBuilder::sheared_attention(int layer, const State& state) {
   // Padding has weight zero, as in keys_and_values().
   const Value values = apply(map(weights_.value(layer), weights_.value_bias(layer), 1, 1), x);
   label(Step::weighted_value, layer);
-  const Value weighted = b_.multiply(values, weight_of_keys_[0]);
+  const Value weighted = b_.multiply(values, weight_of_keys_);
   label(Step::value, layer);
   const Value value = sheared(weighted);
   Blocks powers;

@@ -6,7 +6,7 @@
 #include "tests/support/encoder_circuits.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/levels.h"
-#include "thex/encoder/one_round/builder.h"
+#include "thex/encoder/polynomial/builder.h"
 
 namespace thex::encoder {
 namespace {
@@ -29,33 +29,44 @@ std::shared_ptr<model::Model> polynomial_model(const Shape& shape, unsigned seed
 
 class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};
 
+// The client's turns that a model takes, the first one included: none in the last layer of [CLS] alone.
+std::size_t turns_of(const Segments& segments, const Shape& shape) {
+  if (segments.layers == 0) return 1;
+  const int after_layers = (shape.layers - 1) / segments.layers,
+            within = shape.layers - (shape.task == model::Task::token_classification ? 0 : 1);
+  return static_cast<std::size_t>(1 + after_layers + (segments.halves ? within : 0));
+}
+
 // The circuit on doubles equals the clear reference for every length, whatever the packing.
 TEST_P(OneRoundCircuit, EqualsTheReference) {
   const auto& [shape, slots] = GetParam();
   const auto model = polynomial_model(shape, 11);
   const EncoderWeights weights(model);
-  for (const int bucket : {16, 64, 128}) {
-    const OneRoundLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
-    const circuit::Program program = OneRoundBuilder(layout, weights).build();
-    EXPECT_EQ(program.steps.size(), 1u) << "nothing comes back";
-    expect_equals_reference(*model, program, bucket);
-    const auto ids = random_ids(bucket / 2, 5);
-    support::expect_results_repeat(program, embed(*model, ids, std::vector<std::int32_t>(ids.size(), 0)), bucket / 2);
-    const bool tokens = shape.task == model::Task::token_classification;
-    EXPECT_EQ(program.result_period, tokens ? layout.period() : layout.label_period());
-    if (!tokens) {
-      EXPECT_LT(program.result_period, 2 * static_cast<std::size_t>(shape.labels) + 1);
+  for (const Segments& segments : {Segments{}, Segments{1}, Segments{1, true}, Segments{2}})
+    for (const int bucket : {16, 64, 128}) {
+      SCOPED_TRACE("segments " + std::to_string(segments.layers) + " " + std::to_string(segments.halves));
+      const PolynomialLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
+      const circuit::Program program = PolynomialBuilder(layout, weights, segments).build();
+      EXPECT_EQ(program.steps.size(), turns_of(segments, shape));
+      expect_equals_reference(*model, program, bucket);
+      const auto ids = random_ids(bucket / 2, 5);
+      support::expect_results_repeat(program, embed(*model, ids, std::vector<std::int32_t>(ids.size(), 0)), bucket / 2);
+      const bool tokens = shape.task == model::Task::token_classification;
+      EXPECT_EQ(program.result_period, tokens ? layout.period() : layout.label_period());
+      if (!tokens) {
+        EXPECT_LT(program.result_period, 2 * static_cast<std::size_t>(shape.labels) + 1);
+      }
     }
-  }
 }
 INSTANTIATE_TEST_SUITE_P(
     Shapes, OneRoundCircuit,
-    ::testing::Values(std::make_tuple(Shape{1, 64, 2, 128, 2}, 4096u), std::make_tuple(Shape{2, 64, 2, 256, 3}, 1024u),
+    ::testing::Values(std::make_tuple(Shape{1, 64, 2, 128, 2}, 4096u), std::make_tuple(Shape{2, 64, 2, 256, 3}, 4096u),
                       std::make_tuple(Shape{2, 128, 2, 512, 2}, 16384u),
-                      std::make_tuple(Shape{2, 96, 3, 200, 5}, 4096u), std::make_tuple(Shape{3, 64, 1, 100, 8}, 2048u),
-                      std::make_tuple(Shape{2, 64, 2, 128, 1, model::Task::regression}, 2048u),
+                      std::make_tuple(Shape{2, 96, 3, 200, 5}, 4096u), std::make_tuple(Shape{3, 80, 5, 200, 2}, 2048u),
+                      std::make_tuple(Shape{2, 120, 6, 240, 2}, 4096u), std::make_tuple(Shape{3, 64, 1, 100, 8}, 8192u),
+                      std::make_tuple(Shape{2, 64, 2, 128, 1, model::Task::regression}, 4096u),
                       std::make_tuple(Shape{2, 64, 2, 192, 9, model::Task::token_classification}, 4096u),
-                      std::make_tuple(Shape{1, 96, 3, 200, 5, model::Task::token_classification}, 2048u)));
+                      std::make_tuple(Shape{3, 96, 6, 200, 5, model::Task::token_classification}, 2048u)));
 
 // Sentences of a batch do not see each other, and an empty place gives no output.
 TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
@@ -69,9 +80,9 @@ TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
                         Case{{2, 128, 2, 512, 2}, 16384, 64, 2}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
                         Case{{2, 64, 2, 192, 9, model::Task::token_classification}, 4096, 16, 4}}) {
     const auto model = polynomial_model(c.shape, 11);
-    const OneRoundLayout layout(model->config, c.bucket, c.slots, c.sentences);
+    const PolynomialLayout layout(model->config, c.bucket, c.slots, c.sentences);
     EXPECT_EQ(layout.copies, 1u);
-    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model)).build();
+    const circuit::Program program = PolynomialBuilder(layout, EncoderWeights(model)).build();
     std::vector<double> embeddings(c.sentences * c.bucket * static_cast<std::size_t>(c.shape.hidden), 0.0), expected;
     std::vector<int> lengths;
     for (std::size_t s = 0; s < c.sentences; ++s) {
@@ -96,8 +107,8 @@ TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
 }
 
 TEST(OneRoundBatch, RefusesWhatLeavesRowsUnused) {
-  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 8, 4096, 2), Error);
-  EXPECT_THROW(OneRoundLayout(polynomial_config({2, 64, 2, 128, 2}), 32, 2048, 2), Error);
+  EXPECT_THROW(PolynomialLayout(polynomial_config({2, 64, 2, 128, 2}), 8, 4096, 2), Error);
+  EXPECT_THROW(PolynomialLayout(polynomial_config({2, 64, 2, 128, 2}), 64, 2048, 2), Error);
 }
 
 TEST(OneRoundCircuitDepth, IsSevenLevelsALayerAndOneToShear) {
@@ -105,8 +116,8 @@ TEST(OneRoundCircuitDepth, IsSevenLevelsALayerAndOneToShear) {
                              Shape{2, 64, 2, 128, 5, model::Task::token_classification}}) {
     const auto model = polynomial_model(shape, 3);
     for (const std::size_t bucket : {16u, 64u}) {
-      const OneRoundLayout layout(model->config, bucket, 4096);
-      const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(model->config)).build();
+      const PolynomialLayout layout(model->config, bucket, 4096);
+      const circuit::Program program = PolynomialBuilder(layout, EncoderWeights(model->config)).build();
       // The only query of a single layer is chosen on the way.
       const bool chosen = shape.layers == 1 && shape.task == model::Task::classification;
       // Keys and values of full layers are sheared.
@@ -122,8 +133,8 @@ TEST(OneRoundCircuitDepth, BertTinyCostsNoMore) {
   const std::size_t rotations[] = {386, 456, 614, 1004};
   std::size_t bucket = 0;
   for (const std::size_t tokens : {16u, 32u, 64u, 128u}) {
-    const OneRoundLayout layout(polynomial_config(shape), tokens, 16384);
-    const circuit::Program program = OneRoundBuilder(layout, EncoderWeights(polynomial_config(shape))).build();
+    const PolynomialLayout layout(polynomial_config(shape), tokens, 16384);
+    const circuit::Program program = PolynomialBuilder(layout, EncoderWeights(polynomial_config(shape))).build();
     ckks::KeyRequirements keys;
     const circuit::ProgramWork work = circuit::account(program, circuit::assign_levels(program), keys);
     EXPECT_LE(work.counts.rotations, rotations[bucket++]);
@@ -168,7 +179,7 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
   const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
   ASSERT_EQ(inference.shapes.size(), 2u);
   const auto batch = static_cast<std::size_t>(inference.shapes[1].sentences);
-  EXPECT_GT(OneRoundLayout(model->config, 16, inference.circuits.programs[1].slots, batch).shifts, 0u);
+  EXPECT_GT(PolynomialLayout(model->config, 16, inference.circuits.programs[1].slots, batch).shifts, 0u);
   int exchanges = 0;
   const std::vector<double> logits = support::encrypted_logits(inference, *model, sentences, exchanges, 1);
   ASSERT_EQ(logits.size(), expected.size());

@@ -1,0 +1,235 @@
+// The circuits of polynomials alone: input, feed-forward layers, refreshes and the order of all.
+#include <utility>
+
+#include "thex/encoder/polynomial/builder.h"
+
+namespace thex::encoder {
+
+using circuit::Components;
+using circuit::Entries;
+using circuit::LinearMap;
+using circuit::SlotSource;
+
+Blocks PolynomialBuilder::doubled_all(Blocks singles) {
+  for (Value& value : singles) value = doubled(value);
+  return singles;
+}
+
+// Embeddings and weights travel as pairs: [x, shifted x] and [1/n, shifted 1/n], or the groups of x and then 1/n, two
+// by two, where nothing is copied.
+PolynomialBuilder::State PolynomialBuilder::encrypted_input() {
+  const auto token_of = [layout = layout_](std::size_t row, bool shifted) {
+    return shifted ? layout.shifted_token(row) : layout.token(row);
+  };
+  const auto embeddings = [&](std::size_t group, bool shifted) {
+    return sources([=, layout = layout_](RowLayout::Position at) {
+      const std::size_t token = token_of(at.row, shifted), sentence = layout.sentence(at.row),
+                        feature = group * layout.half + at.column;
+      if (feature >= layout.hidden) return SlotSource{};
+      return SlotSource{0, (sentence * layout.bucket + token) * layout.hidden + feature,
+                        static_cast<std::int32_t>(token), static_cast<std::int32_t>(sentence)};
+    });
+  };
+  const auto weights = [&](bool shifted) {
+    return sources([=, layout = layout_](RowLayout::Position at) {
+      return SlotSource{circuit::kInverseLengthSource, 0, static_cast<std::int32_t>(token_of(at.row, shifted)),
+                        static_cast<std::int32_t>(layout.sentence(at.row))};
+    });
+  };
+  std::vector<circuit::SlotSources> parts;
+  for (std::size_t group = 0; group < layout_.groups; ++group) {
+    parts.push_back(embeddings(group, false));
+    if (layout_.copies > 1) parts.push_back(embeddings(group, true));
+  }
+  parts.push_back(weights(false));
+  if (layout_.copies > 1) parts.push_back(weights(true));
+  std::vector<circuit::SlotSources> all;
+  for (std::size_t i = 0; i < parts.size(); i += 2)
+    all.push_back(i + 1 < parts.size() ? pair_of(parts[i], parts[i + 1]) : parts[i]);
+  const std::vector<Value> fresh = b_.client_step(step_label(Step::embeddings), {}, std::move(all),
+                                                  layout_.sentences * layout_.bucket * layout_.hidden);
+  Blocks values;
+  for (const Value& value : fresh) {
+    if (values.size() + 1 == parts.size()) {
+      values.push_back(value);
+      break;
+    }
+    const auto [first, second] = b_.twice_parts(value);
+    values.insert(values.end(), {first, second});
+  }
+  State state;
+  auto next = values.begin();
+  for (std::size_t group = 0; group < layout_.groups; ++group) {
+    state.x.push_back(*next++);
+    if (layout_.copies > 1) state.shifted.push_back(*next++);
+  }
+  weight_of_keys_ = *next++;
+  if (layout_.copies > 1) weight_shifted_ = *next;
+  return state;
+}
+
+bool PolynomialBuilder::refreshes_after(int layer) const {
+  return segments_.layers > 0 && (layer + 1) % segments_.layers == 0;
+}
+
+Blocks PolynomialBuilder::refreshed(int layer, const Blocks& groups) {
+  label(Step::refresh, layer);
+  Blocks sent;
+  for (std::size_t group = 0; group < groups.size(); group += 2)
+    sent.push_back(group + 1 < groups.size() ? b_.pair(groups[group], groups[group + 1]) : groups[group]);
+  const std::vector<Value> back = b_.client_step(step_label(Step::refresh, layer), {}, {}, 0, sent);
+  Blocks values;
+  for (const Value& value : back) {
+    if (values.size() + 1 == groups.size()) {
+      values.push_back(value);
+      break;
+    }
+    const auto [first, second] = b_.twice_parts(value);
+    values.insert(values.end(), {first, second});
+  }
+  return values;
+}
+
+Blocks PolynomialBuilder::attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows,
+                                           Factor factor) {
+  label(Step::attention_output, layer);
+  const Components residual = weights_.attention_residual(layer), constant = weights_.attention_constant(layer);
+  const Entries dense = weights_.attention_output(layer);
+  Blocks x1;
+  for (std::size_t group = 0; group < layout_.groups; ++group) {
+    const double times = (this->*factor)(group);
+    const Affine map{
+        LinearMap(
+            b_,
+            scaled(joined(of_group(piece(residual, group), group), of_context(row_piece(dense, group), rows)), times),
+            kBaby, negative_),
+        row_vector(circuit::scaled(piece(constant, group), times), layout_.half)};
+    x1.push_back(apply(map, x_and_context));
+  }
+  return x1;
+}
+
+PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
+  const std::size_t half = layout_.half;
+  // In one round W1 is applied to X1's parts: a level less.
+  const bool merged = segments_.layers == 0;
+  Blocks inputs = state.x;
+  for (const Value& value : context) inputs.push_back(doubled(value));
+  State next;
+  next.x1 = attention_output(layer, inputs, rows(),
+                             segments_.halves ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one);
+  if (!merged) {
+    next.x1 = doubled_all(next.x1);
+    next.x1_is_doubled = true;
+    if (segments_.halves) next.x1 = refreshed(layer, next.x1);
+    inputs = next.x1;
+  }
+
+  label(Step::intermediate, layer);
+  const Entries of_input = merged ? weights_.intermediate_of_input(layer) : weights_.intermediate(layer),
+                of_attention = merged ? weights_.intermediate_of_attention(layer) : nullptr;
+  const Components constant = merged ? weights_.intermediate_constant(layer) : weights_.intermediate_bias(layer);
+  const auto row_constant = [&](std::size_t m, double factor) -> Components {
+    if (!constant) return nullptr;
+    return [half, factor, one = piece(constant, m)](std::size_t p) { return p < half ? factor * one(p) : 0.0; };
+  };
+  const auto piece_maps = [&](std::size_t m) {
+    Maps maps = of_features(row_piece(of_input, m));
+    return merged ? joined(std::move(maps), of_context(row_piece(of_attention, m))) : maps;
+  };
+  const auto square = [&](Value v) { return b_.multiply(v, v); };
+  // Two pieces at once, as a pair; the last one alone where their number is odd.
+  for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
+    label(Step::intermediate, layer);
+    if (m + 1 == layout_.ffn_pieces) {
+      const Affine map{LinearMap(b_, piece_maps(m), kBaby, negative_),
+                       b_.plain(circuit::vector_of(layout_.width, row_constant(m, 1)))};
+      const Value u = apply(map, inputs);
+      label(Step::square, layer);
+      next.hidden.push_back(doubled(square(u)));
+      continue;
+    }
+    const Affine map{
+        LinearMap(b_, pairs_of(scaled(piece_maps(m), 0.5), scaled(piece_maps(m + 1), 0.5)), kBaby, negative_),
+        b_.plain(circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))};
+    const auto [first, second] = b_.twice_parts(apply(map, inputs));
+    label(Step::square, layer);
+    next.hidden.push_back(doubled(b_.pair(square(first), square(second))));
+  }
+  return next;
+}
+
+LinearMap PolynomialBuilder::feed_forward_map(const Entries& of_hidden, const Maps& of_x1) {
+  const bool paired = layout_.ffn_pieces > 1;
+  if (!paired) return {b_, joined({matrix(of_hidden)}, of_x1), kBabyManyInputs};
+  // The first part of the result is taken, doubled.
+  Maps maps;
+  for (std::size_t m = 0; m < layout_.ffn_pieces; m += 2) {
+    const circuit::Diagonals first = circuit::scaled(matrix(column_piece(of_hidden, m)), 0.5);
+    maps.push_back(m + 1 == layout_.ffn_pieces
+                       ? first
+                       : circuit::pair_of(first, circuit::scaled(matrix(column_piece(of_hidden, m + 1)), -0.5)));
+  }
+  return {b_, joined(std::move(maps), scaled(of_x1, 0.5)), kBaby};
+}
+
+Value PolynomialBuilder::feed_forward_output(const LinearMap& map, const State& state, bool double_x1) {
+  Blocks inputs = state.hidden;
+  const Blocks x1 = double_x1 && !state.x1_is_doubled ? doubled_all(state.x1) : state.x1;
+  inputs.insert(inputs.end(), x1.begin(), x1.end());
+  const Value output = map.apply(b_, inputs);
+  return layout_.ffn_pieces > 1 ? b_.twice_first(output) : output;
+}
+
+Blocks PolynomialBuilder::layer_output(int layer, const State& state, Factor factor) {
+  label(Step::output, layer);
+  const Components residual = weights_.output_residual(layer), constant = weights_.output_constant(layer);
+  const Entries dense = weights_.output(layer);
+  Blocks x;
+  for (std::size_t group = 0; group < layout_.groups; ++group) {
+    const double times = (this->*factor)(group);
+    const LinearMap map = feed_forward_map(circuit::scaled(row_piece(dense, group), times),
+                                           scaled(of_group(piece(residual, group), group), times));
+    x.push_back(doubled(b_.add_plain(feed_forward_output(map, state, false),
+                                     row_vector(circuit::scaled(piece(constant, group), times), layout_.half))));
+  }
+  return x;
+}
+
+Value PolynomialBuilder::token_logits(const State& state) {
+  label(Step::classifier);
+  const LinearMap map = feed_forward_map(weights_.logits_of_intermediate(), of_features(weights_.logits_of_residual()));
+  return b_.add_plain(feed_forward_output(map, state, true), row_vector(weights_.logits_constant(), layout_.labels));
+}
+
+circuit::Program PolynomialBuilder::build() && {
+  State state = encrypted_input();
+  const int last = weights_.config().layers - 1;
+  for (int layer = 0; layer < last; ++layer) {
+    const Blocks context = attention(layer, state);
+    State next = feed_forward(layer, state, context);
+    const bool refresh = refreshes_after(layer);
+    next.x = layer_output(layer, next, refresh ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one);
+    if (refresh) next = {.x = refreshed(layer, next.x), .shifted = {}, .hidden = {}, .x1 = {}};
+    state = std::move(next);
+  }
+  if (by_token(weights_.config().task)) {
+    const Blocks context = attention(last, state);
+    const Value logits = token_logits(feed_forward(last, state, context));
+    return std::move(b_).finish(std::span(&logits, 1), token_logit_slots(), layout_.period());
+  }
+  const Blocks context = cls_attention(last, state);
+  label(Step::cls_token);
+  for (Value& group : state.x) group = first_token(group);
+  // Every row computes the logits of its sentence: in a batch as tokens do, else with the others.
+  const Value logits =
+      layout_.sentences == 1 ? cls_logits(last, state.x, context) : token_logits(feed_forward(last, state, context));
+  std::vector<SlotSource> outputs;
+  for (std::size_t sentence = 0; sentence < layout_.sentences; ++sentence)
+    for (std::size_t l = 0; l < layout_.labels; ++l)
+      outputs.push_back({0, layout_.slot(sentence, 0, l), -1, static_cast<std::int32_t>(sentence)});
+  return std::move(b_).finish(std::span(&logits, 1), std::move(outputs),
+                              layout_.sentences == 1 ? layout_.label_period() : layout_.token_step());
+}
+
+}  // namespace thex::encoder
