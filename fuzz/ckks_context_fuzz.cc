@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (spec.log_n > 13 && spec.log_n <= 16) spec.log_n = 12 + spec.log_n % 2;  // larger rings take long to set up
   spec.digit_limbs = byte();
   spec.log_scale = byte();
+  spec.wide_q1 = spec.log_scale % 3 == 0;
   const int chain = byte(), special = byte();
   for (int i = 0; i < chain; ++i) spec.q_bits.push_back(byte());
   for (int i = 0; i < special; ++i) spec.p_bits.push_back(byte());

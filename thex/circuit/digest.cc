@@ -115,7 +115,7 @@ void update(Hasher& to, const Program& program, SharedParts& shared) {
 
 void update(Hasher& to, const ProgramPlan& plan) {
   const auto& [level, urgency, depth, counts, estimated_seconds, bytes_to_server, bytes_to_client, working_bytes,
-               thread_bytes, result_bits, hiding] = plan;
+               thread_bytes, result_bits, statistical_bits, hiding] = plan;
   to.list(level, [&](ckks::Level l) { to.number(l.number()); });
   to.number(hiding.has_value());
   if (hiding) ckks::update(to, *hiding);

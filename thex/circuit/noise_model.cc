@@ -121,6 +121,24 @@ double plain_mean_square(const PlainVector& plain) {
   return sum / static_cast<double>(plain.period);
 }
 
+// The mean squares of plain vectors: known, or assumed.
+class PlainSquares {
+ public:
+  explicit PlainSquares(const Program& program) : program_(program), known_(program.plains.size(), -1) {}
+
+  double of(const Node& node, PlainId id) const {
+    const PlainVector& plain = program_.plains[id];
+    if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
+    if (!plain.fill) return (plain.complex ? 2 : 1) * std::pow(plain.gain * node.assumed.weight, 2);
+    if (known_[id] < 0) known_[id] = plain_mean_square(plain);
+    return known_[id];
+  }
+
+ private:
+  const Program& program_;
+  mutable std::vector<double> known_;
+};
+
 // The mean square of a node's slots when its inputs are independent.
 double mean_square(const Node& node, const NodeInputs& in) {
   const std::vector<double>&x = in.squares, &w = in.plain_squares;
@@ -172,17 +190,28 @@ double expected_min_bits(double deviation, std::size_t slots) {
   return -std::log2(deviation * std::sqrt(2 * std::log(n)));
 }
 
+std::vector<double> mean_squares(const Program& program) {
+  const PlainSquares plains(program);
+  std::vector<double> squares;
+  squares.reserve(program.nodes.size());
+  NodeInputs in;
+  for (const Node& node : program.nodes) {
+    in.clear();
+    for (const NodeId input : node.inputs) in.squares.push_back(squares[input]);
+    for (const PlainId plain : node.plains) in.plain_squares.push_back(plains.of(node, plain));
+    if (node.op == Op::fresh) in.squares = {node.assumed.fresh * node.assumed.fresh};
+    squares.push_back(mean_square(node, in));
+    // What the client encrypts has its own size, and what is refreshed that of the input.
+    if (!starts_chain(node)) squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
+  }
+  return squares;
+}
+
 NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise) {
   const Propagation propagation(program, plan, noise);
-  std::vector<double> known(program.plains.size(), -1);
-  const auto plain_square = [&](const Node& node, PlainId id) {
-    const PlainVector& plain = program.plains[id];
-    if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
-    if (!plain.fill) return (plain.complex ? 2 : 1) * std::pow(plain.gain * node.assumed.weight, 2);
-    if (known[id] < 0) known[id] = plain_mean_square(plain);
-    return known[id];
-  };
-  std::vector<double> squares, variances;
+  const PlainSquares plains(program);
+  const std::vector<double> squares = mean_squares(program);
+  std::vector<double> variances;
   NoiseEstimate estimate;
   NodeInputs in;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
@@ -192,20 +221,16 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
       in.squares.push_back(squares[input]);
       in.variances.push_back(variances[input]);
     }
-    for (PlainId plain : node.plains) in.plain_squares.push_back(plain_square(node, plain));
+    for (PlainId plain : node.plains) in.plain_squares.push_back(plains.of(node, plain));
     double inherited = 0;
     if (node.op == Op::fresh) {
       const double fresh = node.assumed.fresh;
-      in.squares = {fresh * fresh};
       for (NodeId input : program.steps[node.step].inputs) inherited = std::max(inherited, variances[input]);
       // r^3 carries an error of r on 3 r^2 times.
       if (program.steps[node.step].function == ClientFunction::relu_cubed) inherited *= 9 * std::pow(fresh, 4.0 / 3);
     }
-    squares.push_back(mean_square(node, in));
-    // What the client encrypts has its own size, and what is refreshed that of the input.
-    if (!starts_chain(node)) squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
     variances.push_back(propagation.variance(id, in) + inherited);
-    estimate.magnitude.push_back(std::sqrt(squares.back()));
+    estimate.magnitude.push_back(std::sqrt(squares[id]));
     estimate.deviation.push_back(std::sqrt(variances.back()));
   }
   for (const SlotSource& from : program.result_slots)

@@ -36,6 +36,9 @@ struct NoiseEstimate {
 double expected_mean_bits(double deviation);
 double expected_min_bits(double deviation, std::size_t slots);
 
+// The mean square of every node's slots, from the assumed magnitudes (Node::assumed) and the plain vectors' values.
+std::vector<double> mean_squares(const Program& program);
+
 // Every node's magnitude follows from the assumed ones (Node::assumed), slot positions are ignored. Far from the truth
 // where cancellation keeps values small, as in Chebyshev polynomials.
 NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise);

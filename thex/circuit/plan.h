@@ -32,6 +32,9 @@ struct ProgramPlan {
   // Predicted -log2 of the standard deviation of the error of the worst result slot; when the planner was asked to
   // predict (PlannerOptions).
   std::optional<double> result_bits;
+  // -log2 of the statistical distance between what the client sees of refreshed values and what does not depend on them
+  // (mask_distance.h); where the program refreshes any.
+  std::optional<double> statistical_bits;
   // How the server hides the results before it sends them (answers.h); none: only re-randomised.
   std::optional<ckks::AnswerHiding> hiding;
 };

@@ -11,6 +11,7 @@
 #include "thex/base/error.h"
 #include "thex/circuit/accounting.h"
 #include "thex/circuit/levels.h"
+#include "thex/circuit/mask_distance.h"
 #include "thex/circuit/noise_model.h"
 #include "thex/circuit/refresh.h"
 #include "thex/circuit/working_memory.h"
@@ -25,14 +26,16 @@ constexpr int kMaxLogScale = 40;  // more precision than inference can use
 
 // The modulus chains for a depth in one ring (ckks/modulus_chain.h). Empty when a scale of 2^min_log_scale does not
 // fit.
-std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, int min_log_scale, double max_value) {
+std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, int min_log_scale, double max_value,
+                                                int mask_bits = 0) {
   const int integer_bits =
       static_cast<int>(std::ceil(std::log2(std::max(2.0, max_value)))) + 2;  // sign and one bit of margin
   return ckks::modulus_chains({.log_n = log_n,
                                .depth = depth,
                                .integer_bits = integer_bits,
                                .min_log_scale = min_log_scale,
-                               .max_log_scale = kMaxLogScale});
+                               .max_log_scale = kMaxLogScale,
+                               .mask_bits = mask_bits});
 }
 
 // What a run sends, and the memory that it takes.
@@ -95,6 +98,17 @@ bool require_zero(const ckks::ContextSpec& chain, ckks::Level level, ckks::KeyRe
   return true;
 }
 
+// At level 1, where q_1 is wider than the scale.
+void require_plaintext_products(const Plan& plan) {
+  for (std::size_t i = 0; i < plan.programs.size(); ++i)
+    for (std::size_t id = 0; id < plan.programs[i].nodes.size(); ++id) {
+      const Node& node = plan.programs[i].nodes[id];
+      if (node.op == Op::product_sum && plan.program_plans[i].level[id] == 0)
+        throw Error(ErrorCode::internal, "circuit step '" + std::string(node.label) +
+                                             "' multiplies two ciphertexts at level 1, whose prime is wide");
+    }
+}
+
 void plan_hiding(Plan& plan, const PlannerOptions& options) {
   const ckks::Context& context = *plan.context;
   for (const Program& program : plan.programs) {
@@ -103,6 +117,17 @@ void plan_hiding(Plan& plan, const PlannerOptions& options) {
       if (node.op == Op::refresh) methods.insert(node.refresh);
     for (const RefreshMethod method : methods) require_refreshable(context, method);
   }
+  for (std::size_t i = 0; i < plan.programs.size(); ++i) {
+    const double size = log_refreshed_size(plan.programs[i]);
+    if (!std::isfinite(size)) continue;
+    const double bits = statistical_bits(context, size);
+    if (bits < options.statistical_bits)
+      throw Error(ErrorCode::crypto, "refreshed values would be within a statistical distance of 2^-" +
+                                         std::to_string(bits) + " of what does not depend on them; 2^-" +
+                                         std::to_string(options.statistical_bits) + " is wanted");
+    plan.program_plans[i].statistical_bits = bits;
+  }
+  if (context.spec().wide_q1) require_plaintext_products(plan);
   if (!(options.flood_deviation > 0)) return;
   const std::size_t available = ckks::zero_encryptions(context, plan.keys, 0);
   for (std::size_t i = 0; i < plan.programs.size(); ++i)
@@ -154,6 +179,11 @@ Planner::Ring Planner::look_at(int log_n) {
     for (std::size_t i = 0; i < all.programs.size(); ++i) {
       ring.depth = std::max(ring.depth, all.plans[i].depth);
       ring.work.push_back(account(all.programs[i], all.plans[i], ring.keys));
+      if (options_.statistical_bits > 0) {
+        const double size = log_refreshed_size(all.programs[i]);
+        if (std::isfinite(size))
+          ring.mask_bits = std::max(ring.mask_bits, mask_bits_for(options_.statistical_bits, size));
+      }
     }
     kept_ = std::move(all);
   } catch (const Error& e) {
@@ -186,11 +216,13 @@ Planner::Choice Planner::cheapest(int min_log_scale) const {
       reasons += name + ring.refusal;
       continue;
     }
-    const auto chains = candidate_chains(ring.log_n, ring.depth, min_log_scale, options_.max_value);
+    const auto chains = candidate_chains(ring.log_n, ring.depth, min_log_scale, options_.max_value, ring.mask_bits);
     if (chains.empty())
-      reasons += name + to_string(ring.depth) + " levels do not fit under " +
-                 std::to_string(ckks::max_log_qp_128(ring.log_n)) + " bits for decrypted values up to " +
-                 std::to_string(options_.max_value);
+      reasons +=
+          name + to_string(ring.depth) + " levels do not fit under " +
+          std::to_string(ckks::max_log_qp_128(ring.log_n)) + " bits for decrypted values up to " +
+          std::to_string(options_.max_value) +
+          (ring.mask_bits > 0 ? " and masks of " + std::to_string(ring.mask_bits) + " bits above the scale" : "");
     for (const ckks::ContextSpec& chain : chains) {
       ckks::KeyRequirements keys = ring.keys;
       if (!require_zero(chain, ring.level_sent, keys)) continue;

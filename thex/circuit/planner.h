@@ -36,6 +36,9 @@ struct PlannerOptions {
   // Results are hidden but for this standard deviation of noise on them, which the server adds (ProgramPlan::hiding);
   // 0: not hidden.
   double flood_deviation = 0;
+  // Refreshed values are to be hidden from the client up to a statistical distance of 2^-bits for each run
+  // (mask_distance.h); 0: as well as the primes happen to allow.
+  double statistical_bits = 0;
   // Predicts the errors of one program of a plan, by simulated runs on real values (run/clear.h) for instance. Empty:
   // predictions rest on assumed magnitudes (Node::assumed).
   std::function<NoiseEstimate(const Plan& plan, std::size_t program)> simulate;
@@ -70,6 +73,7 @@ class Planner {
     std::string refusal;     // why it has none
     bool too_large = false;  // because of ProgramLimits
     ckks::Level depth, level_sent = -1;
+    int mask_bits = 0;  // ChainRequest::mask_bits
     std::vector<ProgramWork> work;
     ckks::KeyRequirements keys;
   };

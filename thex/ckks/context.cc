@@ -62,6 +62,7 @@ std::array<std::uint8_t, 16> fingerprint_of(const ContextSpec& spec, const Prime
   hash_number(state, static_cast<std::uint64_t>(spec.log_n));
   hash_number(state, spec.digit_limbs);
   hash_number(state, static_cast<std::uint64_t>(spec.log_scale));
+  hash_number(state, spec.wide_q1 ? 1 : 0);
   for (const std::vector<std::uint64_t>* list : {&chain.q, &chain.p}) {
     hash_number(state, list->size());
     for (const std::uint64_t q : *list) hash_number(state, q);

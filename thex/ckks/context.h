@@ -31,6 +31,9 @@ struct ContextSpec {
   std::vector<int> p_bits;      // sizes of the special primes, at least one, at most that
   std::size_t digit_limbs = 1;  // alpha: chain primes in one digit; each digit's product must stay below P
   int log_scale = 36;           // scale of level L is 2^log_scale exactly
+  // q_1 is larger than the scale, so that q_0 q_1 has room for masks (masked_refresh.h). Products at level 1 are then
+  // by plaintexts only, whose scale is q_1's: the scale of level 0 is that of level 1.
+  bool wide_q1 = false;
 
   friend bool operator==(const ContextSpec&, const ContextSpec&) = default;
 };
@@ -68,7 +71,8 @@ class Context {
   // transform. Made on first use and kept (thread-safe).
   const ring::NttTable& small_ntt(LimbIndex index, int log_n) const;
 
-  // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l. A product of two
+  // The canonical scale of each level: scale(L) = 2^log_scale, scale(l-1) = scale(l)^2 / q_l; with wide_q1 scale(0) =
+  // scale(1). A product of two
   // ciphertexts (or of one and a plaintext) at their level's canonical scale is canonical again after rescaling: no
   // drift, no guessing.
   double scale(Level level) const { return scales_[level.top()]; }

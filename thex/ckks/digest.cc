@@ -3,12 +3,13 @@
 namespace thex::ckks {
 
 void update(Hasher& to, const Context& context) {
-  const auto& [log_n, q_bits, p_bits, digit_limbs, log_scale] = context.spec();
+  const auto& [log_n, q_bits, p_bits, digit_limbs, log_scale, wide_q1] = context.spec();
   to.number(log_n);
   to.numbers(q_bits);
   to.numbers(p_bits);
   to.number(digit_limbs);
   to.number(log_scale);
+  to.number(wide_q1 ? 1 : 0);
   for (const LimbIndex i : LimbRange(0, context.prime_count())) to.number(context.prime(i).value());
 }
 

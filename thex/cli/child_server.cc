@@ -54,7 +54,7 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) {
+ChildServer::ChildServer(const std::string& model, const std::vector<std::string>& plan_arguments, int threads) {
   const auto program = find_program("thex-server");
   if (program.empty())
     throw Error(ErrorCode::file, "this installation has no thex-server beside thex; name one with --server");
@@ -63,14 +63,13 @@ ChildServer::ChildServer(const std::string& model, int max_tokens, int threads) 
                                         model,
                                         "--listen",
                                         "127.0.0.1:0",
-                                        "--max-tokens",
-                                        std::to_string(max_tokens),
                                         "--threads",
                                         std::to_string(threads),
                                         "--json",
                                         "--log-level",
                                         "off",
                                         "--exit-with-parent"};
+  arguments.insert(arguments.end(), plan_arguments.begin(), plan_arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

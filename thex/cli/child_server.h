@@ -12,7 +12,7 @@ class ChildServer {
  public:
   // Starts thex-server for the model folder and waits until it listens. Throws Error with the server's own exit status
   // when it ends at once (it has said why on stderr), Error(network) when it does not answer.
-  ChildServer(const std::string& model, int max_tokens, int threads);
+  ChildServer(const std::string& model, const std::vector<std::string>& plan_arguments, int threads);
   // Ends it: its standard input is closed, which it takes for the end of its parent; killed when it does not obey.
   ~ChildServer();
   ChildServer(const ChildServer&) = delete;

@@ -18,8 +18,8 @@ namespace thex::cli {
 
 ClientSetup::ClientSetup(const ModelOptions& options)
     : folder_(find_model(options.model)),
-      max_tokens_(options.max_tokens),
-      model_(client::load_client_model(folder_, options.max_tokens)) {}
+      plan_arguments_(options.plan_arguments()),
+      model_(client::load_client_model(folder_, options.plan_request())) {}
 
 std::string ClientSetup::model_digest() const {
   const model::ModelDigests& digests = model_.parts;
@@ -53,7 +53,7 @@ transport::Session& ClientSetup::connect(const ServerOptions& options) {
   } else {
     keys_.emplace(client::load_keys(model_.plan, options.keys));
   }
-  if (options.server.empty()) child_ = std::make_unique<ChildServer>(folder_.string(), max_tokens_, threads);
+  if (options.server.empty()) child_ = std::make_unique<ChildServer>(folder_.string(), plan_arguments_, threads);
   transport::SessionOptions session;
   session.threads = threads;
   session.timeout = session.patience = std::chrono::seconds(options.timeout);

@@ -28,7 +28,7 @@ class ClientSetup {
 
  private:
   std::filesystem::path folder_;
-  int max_tokens_;
+  std::vector<std::string> plan_arguments_;
   client::ClientModel model_;
   std::optional<client::ClientKeys> keys_;
   std::unique_ptr<ChildServer> child_;  // ends after the session

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <iostream>
 #include <new>
+#include <optional>
+#include <regex>
 #include <thread>
 
 #include "thex/base/error.h"
@@ -14,6 +16,19 @@
 #include "thex/cli/empty_values.h"
 
 namespace thex::cli {
+namespace {
+
+// "20ms,100Mbit": milliseconds for a message and its answer, megabits a second.
+std::optional<encoder::Network> network_of(const std::string& text) {
+  static const std::regex form("([0-9]{1,6}(?:\\.[0-9]{1,6})?)ms,([0-9]{1,6}(?:\\.[0-9]{1,6})?)Mbit");
+  std::smatch parts;
+  if (!std::regex_match(text, parts, form)) return std::nullopt;
+  const double milliseconds = std::stod(parts[1]), megabits = std::stod(parts[2]);
+  if (!(megabits > 0)) return std::nullopt;
+  return encoder::Network{.round_trip_seconds = milliseconds / 1e3, .bytes_per_second = megabits * 1e6 / 8};
+}
+
+}  // namespace
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("-m,--model", options.model,
@@ -22,6 +37,32 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                  "Longest text in tokens; the same on both sides, as the keys depend on it")
       ->capture_default_str()
       ->check(CLI::Range(3, 512));  // [CLS], a token, [SEP]
+  std::vector<std::string> names;
+  for (const model::ProtocolRow& row : model::protocols()) names.emplace_back(row.name);
+  app.add_option("--protocol", options.protocol,
+                 "One that the model can be evaluated by (default: what takes least of those); the same on both sides")
+      ->check(CLI::IsMember(names));
+  app.add_option("--network", options.network,
+                 "Round trip and bandwidth to choose a protocol for, as 20ms,100Mbit (the default); the same on both "
+                 "sides")
+      ->check([](const std::string& text) {
+        return network_of(text) ? std::string()
+                                : "'" + text + "' is not a round trip and a bandwidth, such as 20ms,100Mbit";
+      });
+}
+
+encoder::PlanRequest ModelOptions::plan_request() const {
+  encoder::PlanRequest request(max_tokens);
+  if (!protocol.empty()) request.protocol = model::protocol_named(protocol).value();
+  if (!network.empty()) request.network = network_of(network).value();
+  return request;
+}
+
+std::vector<std::string> ModelOptions::plan_arguments() const {
+  std::vector<std::string> all{"--max-tokens", std::to_string(max_tokens)};
+  if (!protocol.empty()) all.insert(all.end(), {"--protocol", protocol});
+  if (!network.empty()) all.insert(all.end(), {"--network", network});
+  return all;
 }
 
 void add_threads_option(CLI::App& app, int& threads) {

@@ -4,6 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
+
+#include "thex/encoder/inference_plan.h"
 
 namespace thex::cli {
 
@@ -16,6 +19,13 @@ struct Command {
 struct ModelOptions {
   std::string model;     // empty: the embedded one
   int max_tokens = 128;  // largest length bucket
+  std::string protocol;  // empty: the planner's choice
+  std::string network;   // "20ms,100Mbit"; empty: the planner's assumption
+
+  // What they ask the planner for. Throws Error(usage).
+  encoder::PlanRequest plan_request() const;
+  // The same as arguments of a command line.
+  std::vector<std::string> plan_arguments() const;
 };
 void add_model_options(CLI::App& app, ModelOptions& options);
 

@@ -132,7 +132,7 @@ EvaluationRun Evaluation::plain() const {
 }
 
 EvaluationRun Evaluation::simulate() const {
-  const encoder::InferencePlan plan = encoder::plan_inference(model_, options_.model.max_tokens);
+  const encoder::InferencePlan plan = encoder::plan_inference(model_, options_.model.plan_request());
   EvaluationRun run = empty();
   Progress progress(examples_.size());
   parallel_for(examples_.size(), threads_, [&](std::size_t i) {

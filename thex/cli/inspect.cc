@@ -183,6 +183,27 @@ void print_hiding(const encoder::InferencePlan& plan) {
                              plan.circuits.program_plans[i].hiding->period, *plan.exposed_bits(i));
 }
 
+// The ways to serve the model that were compared.
+void print_prices(const encoder::InferencePlan& plan) {
+  if (plan.prices.size() < 2) return;
+  std::cout << "          compared, seconds with network and megabytes a query (mean over the lengths), keys once:\n";
+  for (const encoder::PlanPrice& price : plan.prices) {
+    const std::string way =
+        price.segments.layers == 0
+            ? std::string()
+            : fmt::format(", every {}", price.segments.halves        ? "half layer"
+                                        : price.segments.layers == 1 ? "layer"
+                                                                     : fmt::format("{} layers", price.segments.layers));
+    const std::string name = fmt::format("{}{}", name_of(price.protocol), way);
+    if (!price.refusal.empty())
+      std::cout << fmt::format("          {:<30} no: {}\n", name, price.refusal);
+    else
+      std::cout << fmt::format("          {:<30} {:>7.2f} s  {:>6.1f} MB  {:>6.0f} MB of keys  N = 2^{}, {}\n", name,
+                               price.seconds, price.bytes / 1e6, static_cast<double>(price.key_bytes) / 1e6,
+                               price.log_n, encoder::rounds_text(price.rounds));
+  }
+}
+
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
                 const model::ModelDigests& digests, bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n",
@@ -197,6 +218,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   const auto join = [](const std::vector<int>& bits) { return fmt::format("{}", fmt::join(bits, " ")); };
   std::cout << fmt::format("protocol  {}, {}; plan {}\n", name_of(plan->protocol), encoder::rounds_text(plan->rounds),
                            plan->fingerprint);
+  print_prices(*plan);
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),
@@ -231,10 +253,10 @@ void run(const Options& o) {
   std::unique_ptr<encoder::InferencePlan> plan;
   if (config.he_friendly() && o.simulate) {
     const auto model = std::make_shared<const model::Model>(model::load_model(folder, model::Part::server));
-    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(model, o.model.max_tokens));
+    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(model, o.model.plan_request()));
     simulate_precision(*plan, config.hidden);
   } else if (config.he_friendly()) {
-    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.max_tokens));
+    plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.plan_request()));
   }
   const model::ModelDigests digests = model::model_digests(folder);
   if (!o.json) return print_text(config, folder, plan.get(), digests, o.simulate, o.steps);

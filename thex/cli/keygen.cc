@@ -25,7 +25,7 @@ struct Options {
 };
 
 void run(const Options& o) {
-  const auto plan = encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.max_tokens);
+  const auto plan = encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.plan_request());
   const std::filesystem::path folder =
       o.output.empty() ? client::default_key_folder(plan) : std::filesystem::path(o.output);
   const auto start = Clock::now();

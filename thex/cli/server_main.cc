@@ -151,7 +151,7 @@ void serve(const Options& o) {
   thex::transport::TcpServer server(o.listen);
   auto model = std::make_shared<const thex::model::Model>(thex::model::load_model(folder, thex::model::Part::server));
   options.parts = thex::model::model_digests(*model, nullptr, folder);
-  thex::server::Service service(model, o.model.max_tokens, options);
+  thex::server::Service service(model, o.model.plan_request(), options);
   prepare(service, o.prepare);
   const SignalWatch watch(server);
 

@@ -20,9 +20,9 @@ text::Encoding ClientModel::encode_words(std::span<const std::string> words) con
   return encoding;
 }
 
-ClientModel load_client_model(const std::filesystem::path& folder, int max_tokens) {
+ClientModel load_client_model(const std::filesystem::path& folder, const encoder::PlanRequest& request) {
   model::Model model = model::load_model(folder, model::Part::client);
-  encoder::InferencePlan plan = encoder::plan_inference(model.config, max_tokens);
+  encoder::InferencePlan plan = encoder::plan_inference(model.config, request);
   text::Tokenizer tokenizer = model::load_tokenizer(folder, model.config);
   const model::ModelDigests parts = model::model_digests(model, &tokenizer, folder);
   return {std::move(model), std::move(tokenizer), std::move(plan), parts};

@@ -27,8 +27,8 @@ struct ClientModel {
   text::Encoding encode_words(std::span<const std::string> words) const;
 };
 
-// `max_tokens`: the largest length bucket; client and server must agree on it. Throws Error(model) for a folder that is
+// `request`: client and server must agree on it. Throws Error(model) for a folder that is
 // damaged, not HE-friendly or too large for the protocol, Error(file) for one that cannot be read.
-ClientModel load_client_model(const std::filesystem::path& folder, int max_tokens);
+ClientModel load_client_model(const std::filesystem::path& folder, const encoder::PlanRequest& request);
 
 }  // namespace thex::client

@@ -82,7 +82,7 @@ TEST(EncoderModule, PlainForwardEqualsTheReference) { expect_equal_to_reference(
 TEST(EncoderModule, HeFriendlyForwardEqualsTheReference) {
   for (const auto protocol : {model::Protocol::the_x, model::Protocol::one_round}) {
     const EncoderModule m = random_module(protocol);
-    EXPECT_EQ(m.to_model().config.protocol(), protocol);
+    EXPECT_EQ(m.to_model().config.protocols().front(), protocol);
     expect_equal_to_reference(m);
   }
 }

@@ -194,7 +194,7 @@ TEST(Stages, OneRoundNeedsPolynomialsAlone) {
   o.protocol = model::Protocol::one_round;
   const torch::Tensor table = predict(plain, data.split.train);
   const WorkflowResult first = run_workflow(plain, table, data, o, store, kSilent);
-  EXPECT_EQ(first.module.to_model().config.protocol(), model::Protocol::one_round);
+  EXPECT_EQ(first.module.to_model().config.protocols().front(), model::Protocol::one_round);
   EXPECT_GT(first.stages.back().dev.metric, 75);
   int resumed = 0;
   const WorkflowResult second = run_workflow(plain, table, data, o, store, [&](const std::string& line) {

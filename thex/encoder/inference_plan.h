@@ -22,6 +22,35 @@ inline constexpr int kBuckets[] = {16, 32, 64, 128};
 // twice as much, or 1.4 times where answers hold two copies (InferencePlan::largest_value).
 inline constexpr double kRangeMargin = 1.5;
 
+// Between client and server, for the choice of a plan.
+struct Network {
+  double round_trip_seconds = 0.02;
+  double bytes_per_second = 12.5e6;  // 100 Mbit/s
+};
+
+// What a plan is asked for. Client and server must ask for the same, as the keys depend on it.
+struct PlanRequest {
+  int max_tokens = 128;                     // largest bucket wanted: keys and memory grow with it
+  std::optional<model::Protocol> protocol;  // none: of those that can evaluate the model the one that takes least
+  Network network;
+
+  PlanRequest(int tokens = 128) : max_tokens(tokens) {}  // NOLINT: often all that is asked for
+};
+
+// What one way to serve a model takes, or why it cannot.
+struct PlanPrice {
+  model::Protocol protocol = model::Protocol::the_x;
+  Segments segments;
+  int log_n = 0, rounds = 0;
+  double seconds = 0;         // of a query, mean over the length buckets: server on one thread, and network
+  double server_seconds = 0;  // the server alone
+  double bytes = 0;           // of a query, both ways
+  std::size_t key_bytes = 0;  // sent once
+  std::string refusal;        // empty: it can
+};
+
+// Round trips of a query by a protocol.
+int rounds_of(model::Protocol protocol, const circuit::Program& program);
 // "1 round", "8 rounds".
 std::string rounds_text(int rounds);
 
@@ -36,10 +65,12 @@ std::string to_string(const QueryShape& shape);
 // Everything that client and server agree on before a query: derived from the configuration alone, so both compute it.
 struct InferencePlan {
   model::Protocol protocol = model::Protocol::the_x;
+  Segments segments;
   // Of each program of `circuits`: single sentences, the length buckets ascending, then batches, likewise.
   std::vector<QueryShape> shapes;
   circuit::Plan circuits;
-  int rounds = 1;  // messages of the client, the first alone or those that follow it
+  int rounds = 1;                 // rounds_of() the protocol
+  std::vector<PlanPrice> prices;  // of all ways that were compared, this one among them
   std::vector<LedgerEntry> ledger;
   std::string fingerprint;  // fingerprint_of() of the plan as it was made: it names keys
 
@@ -54,6 +85,9 @@ struct InferencePlan {
   // Bits behind the binary point that the logits of a program keep, the flood included; none where they were not
   // predicted.
   std::optional<double> logit_bits(std::size_t program) const;
+  // -log2 of the statistical distance between what the client sees of refreshed values and what does not depend on
+  // them (circuit/mask_distance.h), in one query of the worst program; none where nothing is refreshed.
+  std::optional<double> statistical_bits() const;
   // By how many bits the flood's deviation exceeds that of the computation's noise, in the worst program; none without
   // a flood or a prediction.
   std::optional<double> flood_bits_above_noise() const;
@@ -73,10 +107,9 @@ struct InferencePlan {
 std::string fingerprint_of(const InferencePlan& plan);
 
 // Client side: needs config.json only. Throws Error(model) when the model is not HE-friendly or its shape unsupported.
-// `max_tokens`: largest bucket wanted (keys and memory grow with it).
-InferencePlan plan_inference(const model::ModelConfig& config, int max_tokens = 128);
+InferencePlan plan_inference(const model::ModelConfig& config, const PlanRequest& request = {});
 // Server side: the same plan with the model's weights behind every plain vector. `model` (Part::server) is kept alive
 // by the plan.
-InferencePlan plan_inference(std::shared_ptr<const model::Model> model, int max_tokens = 128);
+InferencePlan plan_inference(std::shared_ptr<const model::Model> model, const PlanRequest& request = {});
 
 }  // namespace thex::encoder

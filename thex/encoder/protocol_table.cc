@@ -9,7 +9,7 @@
 namespace thex::encoder {
 
 const EncoderProtocol& encoder_row(model::Protocol protocol) {
-  for (const EncoderProtocol* row : {&kTheX, &kOneRound})
+  for (const EncoderProtocol* row : {&kTheX, &kOneRound, &kMaskedRounds})
     if (row->protocol == protocol) return *row;
   throw Error(ErrorCode::internal, std::string("no circuits for the protocol ") + model::name_of(protocol));
 }

@@ -205,9 +205,9 @@ void add_labels(const std::vector<std::string>& labels, nlohmann::ordered_json& 
 
 }  // namespace
 
-std::optional<Protocol> ModelConfig::protocol() const {
-  if (pooler || !thex) return std::nullopt;
-  return protocol_for(activation, thex->softmax, thex->norm);
+std::vector<Protocol> ModelConfig::protocols() const {
+  if (pooler || !thex) return {};
+  return protocols_for(activation, thex->softmax, thex->norm);
 }
 
 void require_pairs(const ModelConfig& config) {

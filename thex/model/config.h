@@ -73,9 +73,9 @@ struct ModelConfig {
   std::optional<HeSection> thex;
 
   int head_dim() const { return hidden / heads; }
-  // The protocol that can evaluate every nonlinearity, if there is one.
-  std::optional<Protocol> protocol() const;
-  bool he_friendly() const { return protocol().has_value(); }
+  // The protocols that can evaluate every nonlinearity, in the order of their table.
+  std::vector<Protocol> protocols() const;
+  bool he_friendly() const { return !protocols().empty(); }
 };
 
 // Throws Error(model) when the model has one token type: the two texts of a pair need two. (Without token types, as in

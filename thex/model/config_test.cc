@@ -91,18 +91,18 @@ TEST(Config, RoundTripsEveryField) {
 
 TEST(Config, ReplacementsDecideTheProtocol) {
   ModelConfig config;
-  EXPECT_FALSE(config.protocol());
+  EXPECT_TRUE(config.protocols().empty());
   config.activation = Activation::square;
   config.pooler = false;
   config.thex = HeSection{1, Softmax::power, Norm::affine, 2, 3};
   const ModelConfig back = parse_config(config_to_json(config));
   EXPECT_EQ(back.activation, Activation::square);
   EXPECT_EQ(back.thex->softmax, Softmax::power);
-  EXPECT_EQ(back.protocol(), Protocol::one_round);
+  EXPECT_EQ(back.protocols(), (std::vector{Protocol::one_round, Protocol::masked_rounds}));
   config.activation = Activation::relu;  // parts of different protocols
-  EXPECT_FALSE(config.protocol());
+  EXPECT_TRUE(config.protocols().empty());
   config.thex->softmax = Softmax::estimation;
-  EXPECT_EQ(config.protocol(), Protocol::the_x);
+  EXPECT_EQ(config.protocols(), std::vector{Protocol::the_x});
   for (Softmax softmax : {Softmax::exact, Softmax::estimation, Softmax::power})
     EXPECT_EQ(softmax_named(name_of(softmax)), softmax);
   EXPECT_FALSE(softmax_named("power "));
@@ -115,7 +115,7 @@ TEST(Config, ReadsModelsOfVersion010) {
   config["thex"] = {{"version", 1},    {"softmax", "estimation"}, {"layer_norm", "affine"},
                     {"pooler", false}, {"max_relu_input", 62.0},  {"max_logit", 4.0}};
   const ModelConfig read = parse_config(config.dump());
-  EXPECT_EQ(read.protocol(), Protocol::the_x);
+  EXPECT_EQ(read.protocols(), std::vector{Protocol::the_x});
   EXPECT_TRUE(read.he_friendly());
   EXPECT_TRUE(read.thex->layers.empty());
   EXPECT_EQ(read.thex->max_relu_input, 62);

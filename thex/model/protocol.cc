@@ -17,6 +17,9 @@ constexpr ProtocolRow kProtocols[] = {
     {Protocol::one_round, "one-round", Activation::square, Softmax::power, false, false,
      "nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers",
      "takes models of few layers only"},
+    {Protocol::masked_rounds, "masked-rounds", Activation::square, Softmax::power, false, true,
+     "nobody sees anything, the same models as one-round with any number of layers, a round for some of them",
+     "takes more rounds than one"},
 };
 static_assert(in_order(kProtocols, &ProtocolRow::protocol));
 
@@ -42,11 +45,12 @@ std::optional<Protocol> protocol_named(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<Protocol> protocol_for(Activation activation, Softmax softmax, Norm norm) {
-  if (norm != Norm::affine) return std::nullopt;
+std::vector<Protocol> protocols_for(Activation activation, Softmax softmax, Norm norm) {
+  std::vector<Protocol> all;
+  if (norm != Norm::affine) return all;
   for (const ProtocolRow& row : kProtocols)
-    if (row.activation == activation && row.softmax == softmax) return row.protocol;
-  return std::nullopt;
+    if (row.activation == activation && row.softmax == softmax) all.push_back(row.protocol);
+  return all;
 }
 
 }  // namespace thex::model

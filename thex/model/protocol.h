@@ -24,8 +24,8 @@ std::optional<Softmax> softmax_named(const std::string& name);
 enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
 
 // the_x (THE-X): the client computes ReLUs between rounds. one_round: polynomials only, nothing but the outputs comes
-// back.
-enum class Protocol { the_x, one_round };
+// back. masked_rounds: the same polynomials, and between some layers the client encrypts anew what it cannot read.
+enum class Protocol { the_x, one_round, masked_rounds };
 
 struct ProtocolRow {
   Protocol protocol;
@@ -47,7 +47,7 @@ std::span<const ProtocolRow> protocols();
 const ProtocolRow& row_of(Protocol protocol);
 inline const char* name_of(Protocol protocol) { return row_of(protocol).name; }
 std::optional<Protocol> protocol_named(std::string_view name);
-// The one that evaluates these nonlinearities, the first of the table if there are several.
-std::optional<Protocol> protocol_for(Activation activation, Softmax softmax, Norm norm);
+// Those that evaluate these nonlinearities, in the order of the table.
+std::vector<Protocol> protocols_for(Activation activation, Softmax softmax, Norm norm);
 
 }  // namespace thex::model

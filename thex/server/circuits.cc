@@ -9,9 +9,9 @@
 
 namespace thex::server {
 
-Circuits::Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget, Log log)
+Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget, Log log)
     : model_(std::move(model)),
-      plan_(encoder::plan_inference(model_, max_tokens)),
+      plan_(encoder::plan_inference(model_, request)),
       plan_fingerprint_(protocol::fingerprint(plan_)),
       evaluator_(plan_.circuits.context),
       weights_(std::make_shared<circuit::PlaintextStore>(plan_.circuits.context)),

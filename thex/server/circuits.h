@@ -21,7 +21,7 @@ namespace thex::server {
 class Circuits {
  public:
   // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned. `log` may be empty.
-  Circuits(std::shared_ptr<const model::Model> model, int max_tokens, Budget budget, Log log);
+  Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget, Log log);
 
   const model::Model& model() const { return *model_; }
   const encoder::InferencePlan& plan() const { return plan_; }

@@ -21,10 +21,10 @@ std::string megabytes(std::size_t bytes) { return fmt::format("{} MB", (bytes + 
 
 }  // namespace
 
-Service::Service(std::shared_ptr<const model::Model> model, int max_tokens, ServiceOptions options)
+Service::Service(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, ServiceOptions options)
     : options_(std::move(options)),
       budget_(options_.limits.memory, options_.limits.key_memory),
-      circuits_(std::move(model), max_tokens, budget_, options_.log),
+      circuits_(std::move(model), request, budget_, options_.log),
       keys_(budget_),
       key_bytes_(protocol::key_bytes(circuits_.plan())) {
   check_limits();

@@ -54,7 +54,7 @@ class Service {
  public:
   // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned, Error(usage) when the limits
   // leave no room for one client.
-  Service(std::shared_ptr<const model::Model> model, int max_tokens, ServiceOptions options);
+  Service(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, ServiceOptions options);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;

@@ -53,8 +53,12 @@ std::vector<int> nominal_scales(const ContextSpec& spec) {
       fail("the scale of level " + std::to_string(l) + " would be 2^" + std::to_string(value) + " (log_scale = " +
            std::to_string(spec.log_scale) + "); choose q_bits near log_scale so that every scale is 2^10..2^100");
     }
-    if (l > 0) t[l - 1] = 2 * value - spec.q_bits[l];
+    if (l > 0) t[l - 1] = l == 1 && spec.wide_q1 ? value : 2 * value - spec.q_bits[l];
   }
+  if (spec.wide_q1 && (t.size() < 2 || spec.q_bits[1] < t[1]))
+    fail("q_1 is to be larger than the scale of level 1" +
+         (t.size() < 2 ? std::string(", and there is none") : ", 2^" + std::to_string(t[1]) + ", and has " +
+                                                                  std::to_string(spec.q_bits[1]) + " bits"));
   if (t[0] >= spec.q_bits[0]) {
     fail("the scale of level 0 would be 2^" + std::to_string(t[0]) + ", but q_0 has " + std::to_string(spec.q_bits[0]) +
          " bits; q_0 must exceed the scale by the size of the values");
@@ -129,6 +133,11 @@ PrimeChain choose_primes(const ContextSpec& spec) {
   chain.scales.resize(count);
   chain.scales.back() = std::ldexp(1.0, spec.log_scale);
   for (std::size_t l = count - 1; l > 0; --l) {
+    if (l == 1 && spec.wide_q1) {
+      chain.q[1] = supply.take_nearest(spec.q_bits[1], std::ldexp(1.0, spec.q_bits[1]));
+      chain.scales[0] = chain.scales[1];
+      break;
+    }
     const double product = chain.scales[l] * chain.scales[l];
     chain.q[l] = supply.take_nearest(spec.q_bits[l], std::ldexp(product, -nominal[l - 1]));
     chain.scales[l - 1] = product / static_cast<double>(chain.q[l]);

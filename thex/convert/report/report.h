@@ -134,7 +134,10 @@ struct ConversionReport {
   Verdict verdict;
 
   // The protocol that the converted model is for; nothing before `config` is that of a converted one.
-  std::optional<model::Protocol> protocol() const { return config.protocol(); }
+  std::optional<model::Protocol> protocol() const {
+    const std::vector<model::Protocol> all = config.protocols();
+    return all.empty() ? std::nullopt : std::optional(all.front());
+  }
   // The value of an option, or "".
   std::string option(const std::string& name) const;
 };

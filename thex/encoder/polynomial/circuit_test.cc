@@ -29,12 +29,10 @@ std::shared_ptr<model::Model> polynomial_model(const Shape& shape, unsigned seed
 
 class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};
 
-// The client's turns that a model takes, the first one included: none in the last layer of [CLS] alone.
+// The client's turns that a model takes, the first one included.
 std::size_t turns_of(const Segments& segments, const Shape& shape) {
   if (segments.layers == 0) return 1;
-  const int after_layers = (shape.layers - 1) / segments.layers,
-            within = shape.layers - (shape.task == model::Task::token_classification ? 0 : 1);
-  return static_cast<std::size_t>(1 + after_layers + (segments.halves ? within : 0));
+  return static_cast<std::size_t>(1 + (shape.layers - 1) / segments.layers + (segments.halves ? shape.layers : 0));
 }
 
 // The circuit on doubles equals the clear reference for every length, whatever the packing.

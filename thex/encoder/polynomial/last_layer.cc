@@ -21,7 +21,9 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
   const bool merged = segments_.layers == 0;
   Blocks inputs = x_cls;
   for (const Value& value : context) inputs.push_back(doubled(value));
-  const Blocks x1 = doubled_all(attention_output(layer, inputs, alike, &PolynomialBuilder::one));
+  Blocks x1 = doubled_all(attention_output(
+      layer, inputs, alike, segments_.halves ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one));
+  if (segments_.halves) x1 = refreshed(layer, x1);
   if (!merged) inputs = x1;
 
   label(Step::intermediate, layer);

@@ -1,4 +1,4 @@
-// The row of the protocol one-round in the table of protocols (encoder/protocol_table.h).
+// The rows of the protocols one-round and masked-rounds in the table of protocols (encoder/protocol_table.h).
 #pragma once
 
 #include "thex/encoder/rows/encoder_protocol.h"
@@ -6,5 +6,6 @@
 namespace thex::encoder {
 
 extern const EncoderProtocol kOneRound;
+extern const EncoderProtocol kMaskedRounds;
 
 }  // namespace thex::encoder

@@ -25,6 +25,12 @@ struct Segments {
   bool operator==(const Segments&) const = default;
 };
 
+// What a circuit can be built with or without.
+struct Variant {
+  Segments segments;
+  bool score_matrices = false;  // of one round: for a level more
+};
+
 // Parameters to try: larger digits fit beside a small scale, which may lose too many bits, and fewer levels may do
 // without matrices of scores.
 struct PlanAttempt {
@@ -39,8 +45,13 @@ struct EncoderProtocol {
   // The circuit of one query. Throws Error(model) naming the field whose value the packing cannot hold, and
   // circuit::ProgramTooLarge.
   circuit::Program (*build)(const EncoderWeights& weights, const QueryShape& shape, std::size_t slots,
-                            const circuit::ProgramLimits& limits, bool score_matrices);
+                            const circuit::ProgramLimits& limits, const Variant& variant);
   std::span<const PlanAttempt> attempts;  // the fastest first
+  // The ways to give the state new levels that may be the cheapest for so many layers.
+  std::vector<Segments> (*segments)(int layers);
+  // Refreshed values are hidden up to a statistical distance of 2^-bits (circuit/mask_distance.h); 0: as the primes
+  // happen to allow.
+  double statistical_bits;
   // The server hides its answers but for noise of this standard deviation on the outputs (ckks/answer.h); 0: it does
   // not, because the client sees more anyway.
   double flood_deviation;

@@ -10,7 +10,7 @@ namespace {
 constexpr PlanAttempt kAttempts[] = {{33, false}, {36, false}, {39, false}};
 
 circuit::Program build(const EncoderWeights& weights, const QueryShape& shape, std::size_t slots,
-                       const circuit::ProgramLimits& limits, bool) {
+                       const circuit::ProgramLimits& limits, const Variant&) {
   const EncoderLayout layout(weights.config(), static_cast<std::size_t>(shape.tokens), slots);
   return EncoderBuilder(layout, weights, limits).build();
 }
@@ -29,6 +29,8 @@ constinit const EncoderProtocol kTheX{
     .batch = [](const model::ModelConfig&, int, std::size_t) { return 1; },
     .build = build,
     .attempts = kAttempts,
+    .segments = [](int) { return std::vector<Segments>(1); },
+    .statistical_bits = 0,
     .flood_deviation = 0,
     .outputs_of_padding = "a constant of the model",
     .seen_by_client = seen_by_client,

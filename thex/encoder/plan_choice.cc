@@ -1,0 +1,203 @@
+#include "thex/encoder/plan_choice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "thex/base/error.h"
+#include "thex/circuit/planner.h"
+#include "thex/encoder/protocol_table.h"
+
+namespace thex::encoder {
+namespace {
+
+// The logits must keep this many bits behind the binary point: an error of 0.004 decides nothing that is not close.
+constexpr double kMinLogitBits = 8;
+
+// The bits that the computation must keep for an answer to keep so many with a flood of that deviation.
+double bits_besides_flood(double bits, double deviation) {
+  return -0.5 * std::log2(std::exp2(-2 * bits) - deviation * deviation);
+}
+
+std::vector<QueryShape> buckets_of(const model::ModelConfig& config, int max_tokens) {
+  std::vector<QueryShape> shapes;
+  for (const int bucket : kBuckets)
+    if (bucket <= config.max_positions && (shapes.empty() || shapes.back().tokens < max_tokens))
+      shapes.push_back({bucket});
+  if (shapes.empty() || max_tokens < 1)
+    throw Error(ErrorCode::model, "max_position_embeddings " + std::to_string(config.max_positions) +
+                                      " and max tokens " + std::to_string(max_tokens) +
+                                      " leave no length bucket; the smallest is " + std::to_string(kBuckets[0]));
+  return shapes;
+}
+
+// The buckets, then batches: as many sentences of each as fill a ciphertext.
+std::vector<QueryShape> with_batches(std::vector<QueryShape> shapes, const EncoderProtocol& row,
+                                     const model::ModelConfig& config, std::size_t slots) {
+  const std::size_t buckets = shapes.size();
+  for (std::size_t i = 0; i < buckets; ++i) {
+    const int sentences = row.batch(config, shapes[i].tokens, slots);
+    if (sentences > 1) shapes.push_back({shapes[i].tokens, sentences});
+  }
+  return shapes;
+}
+
+std::vector<circuit::Program> build(const EncoderProtocol& row, const EncoderWeights& weights,
+                                    const std::vector<QueryShape>& shapes, std::size_t slots,
+                                    circuit::ProgramLimits limits, const Variant& variant) {
+  std::vector<circuit::Program> programs;
+  for (const QueryShape& shape : shapes) {
+    programs.push_back(row.build(weights, shape, slots, limits, variant));
+    limits = limits.after(programs.back());
+  }
+  return programs;
+}
+
+// One way to evaluate a model: the first of its protocol's attempts that fits and is precise enough.
+class Way {
+ public:
+  Way(const model::ModelConfig& config, const EncoderProtocol& row, const Segments& segments,
+      std::vector<QueryShape> buckets)
+      : config_(config), row_(row), segments_(segments), buckets_(std::move(buckets)) {}
+
+  // Throws what the last attempt threw, or the loss of precision where that was the trouble.
+  PlanChoice plan() const {
+    circuit::Planner planners[] = {planner(false), planner(true)};  // by whether there may be matrices of scores
+    std::exception_ptr imprecise, failed;
+    bool score_matrices = false;
+    for (const PlanAttempt& attempt : row_.attempts) {
+      if (score_matrices != attempt.score_matrices) planners[score_matrices].forget_programs();
+      score_matrices = attempt.score_matrices;
+      try {
+        PlanChoice choice{.protocol = row_.protocol,
+                          .variant = {segments_, score_matrices},
+                          .shapes = {},
+                          .circuits = planners[score_matrices].plan(attempt.log_scale),
+                          .prices = {}};
+        choice.shapes = with_batches(buckets_, row_, config_, choice.circuits.context->slots());
+        return choice;
+      } catch (const circuit::ImprecisePlan&) {
+        imprecise = std::current_exception();
+      } catch (const Error& e) {
+        if (e.code() == ErrorCode::internal) throw;
+        failed = std::current_exception();
+      }
+    }
+    std::rethrow_exception(imprecise ? imprecise : failed);
+  }
+
+ private:
+  circuit::Planner planner(bool score_matrices) const {
+    return {[this, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
+              return build(row_, EncoderWeights(config_), with_batches(buckets_, row_, config_, slots), slots, limits,
+                           {segments_, score_matrices});
+            },
+            {.max_value = kRangeMargin * config_.thex->largest_decrypted(row_.protocol),
+             .min_log_scale = row_.attempts.front().log_scale,
+             .min_precision_bits = bits_besides_flood(kMinLogitBits, row_.flood_deviation),
+             .flood_deviation = row_.flood_deviation,
+             .statistical_bits = row_.statistical_bits}};
+  }
+
+  const model::ModelConfig& config_;
+  const EncoderProtocol& row_;
+  const Segments segments_;
+  const std::vector<QueryShape> buckets_;
+};
+
+// What a query of each length takes on average, by the cost model on one thread.
+PlanPrice price(const PlanChoice& choice, std::size_t buckets, const Network& network) {
+  PlanPrice price{.protocol = choice.protocol, .segments = choice.variant.segments};
+  price.log_n = choice.circuits.spec.log_n;
+  price.rounds = rounds_of(choice.protocol, choice.circuits.programs.front());
+  for (std::size_t i = 0; i < buckets; ++i) {
+    const circuit::ProgramPlan& plan = choice.circuits.program_plans[i];
+    price.server_seconds += plan.estimated_seconds / static_cast<double>(buckets);
+    price.bytes += static_cast<double>(plan.bytes_to_server + plan.bytes_to_client) / static_cast<double>(buckets);
+  }
+  price.key_bytes = choice.circuits.key_bytes_wire;
+  price.seconds =
+      price.server_seconds + price.rounds * network.round_trip_seconds + price.bytes / network.bytes_per_second;
+  return price;
+}
+
+std::string names_of(const std::vector<model::Protocol>& protocols) {
+  std::string names;
+  for (const model::Protocol p : protocols) names += (names.empty() ? "" : ", ") + std::string(model::name_of(p));
+  return names;
+}
+
+// The same error with what its user can do about it.
+[[noreturn]] void refuse(const Error& error, const std::vector<model::Protocol>& tried,
+                         const std::vector<model::Protocol>& possible) {
+  std::string advice = "; fewer layers, a narrower model or a smaller --max-tokens may fit";
+  for (const model::Protocol other : possible)
+    if (std::ranges::find(tried, other) == tried.end() && row_of(other).any_depth)
+      advice += std::string(", or --protocol ") + name_of(other) + ", whose depth does not grow with the layers";
+  throw Error(error.code(), error.what() + advice);
+}
+
+void check_config(const model::ModelConfig& config, const std::vector<model::Protocol>& possible,
+                  const PlanRequest& request) {
+  if (possible.empty())
+    throw Error(
+        ErrorCode::model,
+        "the model is not HE-friendly yet (activation, softmax or LayerNorm is exact): run `thex convert` on it first");
+  if (request.protocol && std::ranges::find(possible, *request.protocol) == possible.end())
+    throw Error(ErrorCode::model, std::string("the model was not converted for the protocol ") +
+                                      name_of(*request.protocol) + "; its own: " + names_of(possible));
+  const double range = config.thex->largest_decrypted(possible.front());
+  if (!(range > 0) || !std::isfinite(range))
+    throw Error(ErrorCode::model,
+                "config.json has no calibrated range (thex.max_relu_input, thex.max_logit): run `thex convert` again");
+}
+
+}  // namespace
+
+PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& request) {
+  const std::vector<model::Protocol> possible = config.protocols();
+  check_config(config, possible, request);
+  const std::vector<model::Protocol> tried = request.protocol ? std::vector{*request.protocol} : possible;
+  const std::vector<QueryShape> buckets = buckets_of(config, request.max_tokens);
+  std::optional<PlanChoice> best;
+  double least = 0;
+  std::vector<PlanPrice> prices;
+  std::exception_ptr failed;
+  for (const model::Protocol protocol : tried) {
+    const EncoderProtocol& row = encoder_row(protocol);
+    for (const Segments& segments : row.segments(config.layers)) {
+      try {
+        PlanChoice choice = Way(config, row, segments, buckets).plan();
+        prices.push_back(price(choice, buckets.size(), request.network));
+        if (best && prices.back().seconds >= least) continue;
+        least = prices.back().seconds;
+        best = std::move(choice);
+      } catch (const Error& e) {
+        if (e.code() == ErrorCode::internal) throw;
+        prices.push_back({.protocol = protocol, .segments = segments, .refusal = e.what()});
+        failed = std::current_exception();
+      }
+    }
+  }
+  if (!best) {
+    try {
+      std::rethrow_exception(failed);
+    } catch (const circuit::ImprecisePlan&) {
+      throw;
+    } catch (const Error& e) {
+      refuse(e, tried, possible);
+    }
+  }
+  best->prices = std::move(prices);
+  return std::move(*best);
+}
+
+std::vector<circuit::Program> build_circuits(const PlanChoice& choice, const EncoderWeights& weights) {
+  return build(encoder_row(choice.protocol), weights, choice.shapes, choice.circuits.context->slots(), {},
+               choice.variant);
+}
+
+}  // namespace thex::encoder
