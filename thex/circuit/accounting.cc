@@ -24,17 +24,10 @@ class Accountant {
     const Fusion fusion = find_fusion(program_, plan_.level);
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
       enter(id);
-      if (fusion.nodes[id].how == Fusion::How::alone) node(program_.nodes[id], plan_.level[id]);
-      if (fusion.nodes[id].how == Fusion::How::sum) {
-        const RotationSum& sum = program_.rotation_sums[fusion.nodes[id].index];
-        std::set<NodeId> decomposed;
-        for (std::size_t k = 0; k < sum.steps.size(); ++k)
-          rotation(sum.steps[k], plan_.level[id], sum.steps[k] != 0 && decomposed.insert(sum.inputs[k]).second);
-        at(plan_.level[id]).divisions += 2;
-      }
+      if (fusion.needed[id] && fusion.group_of[id] == Fusion::kNone) node(program_.nodes[id], plan_.level[id]);
     }
     for (const TransformGroup& g : fusion.groups) {
-      enter(program_.transforms[g.transforms[0]].output);
+      enter(g.nodes[0]);
       group(g);
     }
     leave();
@@ -79,15 +72,15 @@ class Accountant {
   void group(const TransformGroup& g) {
     std::set<std::pair<std::size_t, int>> babies;
     std::set<std::size_t> decomposed;
-    for (const std::size_t t : g.transforms) {
-      const FusedTransform& transform = program_.transforms[t];
-      total_.counts.plain_products += transform.terms->count;
-      at(g.level).transform_products += static_cast<double>(transform.terms->count);
-      for (const auto& [input, steps] : transform.terms->rotations)
+    for (const NodeId id : g.nodes) {
+      const TransformTerms& terms = *program_.transforms[program_.nodes[id].transform].terms;
+      total_.counts.plain_products += terms.count;
+      at(g.level).transform_products += static_cast<double>(terms.count);
+      for (const auto& [input, steps] : terms.rotations)
         if (babies.emplace(input, steps).second) rotation(steps, g.level, decomposed.insert(input).second);
-      const int lowest = transform.terms->at.begin()->first, highest = transform.terms->at.rbegin()->first;
-      for (int giant = 0; giant < highest; ++giant) giant_step(transform.giant_step, g.level);
-      for (int giant = 0; giant > lowest; --giant) giant_step(-transform.giant_step, g.level);
+      const int lowest = terms.at.begin()->first, highest = terms.at.rbegin()->first;
+      for (int giant = 0; giant < highest; ++giant) giant_step(terms.giant_step, g.level);
+      for (int giant = 0; giant > lowest; --giant) giant_step(-terms.giant_step, g.level);
       ++total_.counts.rescales;
       at(g.level).divisions += 2;
     }
@@ -111,6 +104,13 @@ class Accountant {
         rotation(node.steps, level, hoisted_.emplace(node.inputs[0], level).second);
         at(level).divisions += 2;
         break;
+      case Op::rotation_sum: {
+        std::set<NodeId> decomposed;
+        for (std::size_t k = 0; k < node.inputs.size(); ++k)
+          rotation(node.rotations[k], level, node.rotations[k] != 0 && decomposed.insert(node.inputs[k]).second);
+        at(level).divisions += 2;
+        break;
+      }
       case Op::conjugate:
         keys_.conjugation_level = std::max(keys_.conjugation_level, level);
         ++total_.counts.rotations;
@@ -139,6 +139,7 @@ class Accountant {
       case Op::twice_imaginary:
         at(level).sums += static_cast<double>(2 * level.limbs());
         break;
+      case Op::linear_transform:  // in groups
       case Op::fresh:
       case Op::refresh:
         break;
@@ -187,22 +188,21 @@ std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, con
     limbs = std::max(limbs, level.limbs() + special);
   };
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
-    if (fusion.nodes[id].how != Fusion::How::alone) continue;
+    if (!fusion.needed[id]) continue;
     const Node& node = program.nodes[id];
     for (PlainId plain : node.plains) add(plain, plan.level[id] + consumed_levels(node.op), 0);
   }
-  std::set<std::tuple<const TransformTerms*, ckks::Level, std::size_t>> counted;
-  for (const TransformGroup& group : fusion.groups) {
-    const std::size_t special = rotates(program, group) ? spec.p_bits.size() : 0;
-    for (const std::size_t t : group.transforms) {
-      if (!counted.emplace(program.transforms[t].terms.get(), group.level, special).second) continue;
-      for (const auto& [g, terms] : program.transforms[t].terms->at) {
-        for (const FusedTransform::Term& term : terms) add(term.plain, group.level, special);
-      }
-    }
-  }
   std::size_t bytes = 0;
   for (const auto& [key, limbs] : seen) bytes += 16 * program.plains[key.first].period * limbs;
+  std::set<std::tuple<const std::vector<PlainSet>*, ckks::Level, std::size_t>> counted;
+  for (const TransformGroup& group : fusion.groups) {
+    const std::size_t special = rotates(program, group) ? spec.p_bits.size() : 0, limbs = group.level.limbs() + special;
+    for (const NodeId id : group.nodes) {
+      const auto& factors = program.transforms[program.nodes[id].transform].factors;
+      if (!counted.emplace(factors.get(), group.level, special).second) continue;
+      for (const PlainSet& set : *factors) bytes += 16 * set.period * set.count * limbs;
+    }
+  }
   return bytes;
 }
 

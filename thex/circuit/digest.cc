@@ -40,12 +40,14 @@ void update(Hasher& to, const PlainVector& plain) {
 }
 
 void update(Hasher& to, const Node& node) {
-  const auto& [op, inputs, plains, steps, factor, step, output, refresh, label, assumed] = node;
+  const auto& [op, inputs, plains, steps, factor, rotations, transform, step, output, refresh, label, assumed] = node;
   to.enumerator(op);
   to.numbers(inputs);
   to.numbers(plains);
   to.number(steps);
   to.number(factor);
+  to.numbers(rotations);
+  to.number(transform);
   to.number(step);
   to.number(output);
   to.enumerator(refresh);
@@ -69,37 +71,39 @@ void update(Hasher& to, const ClientStep& client_step, SharedParts& shared) {
 }
 
 void update(Hasher& to, const TransformTerms& transform_terms) {
-  const auto& [at, count, rotations] = transform_terms;
+  const auto& [giant_step, at, count, rotations, uses] = transform_terms;
+  to.number(giant_step);
   to.list(at, [&](const auto& giant) {
     const auto& [index, terms] = giant;
     to.number(index);
-    to.list(terms, [&](const FusedTransform::Term& term) {
-      const auto& [input, steps, plain, rotation] = term;
+    to.list(terms, [&](const TransformTerms::Term& term) {
+      const auto& [input, steps, set, number, rotation] = term;
       to.number(input);
       to.number(steps);
-      to.number(plain);
+      to.number(set);
+      to.number(number);
     });
   });
 }
 
-void update(Hasher& to, const FusedTransform& transform, SharedParts& shared) {
-  const auto& [output, inputs, giant_step, terms] = transform;
-  to.number(output);
-  to.numbers(inputs);
-  to.number(giant_step);
-  shared.add(to, terms.get(), [&shared_terms = *terms](Hasher& part) { update(part, shared_terms); });
+void update(Hasher& to, const std::vector<PlainSet>& factors) {
+  to.list(factors, [&](const PlainSet& factor) {
+    const auto& [count, period, fill, complex, magnitude, gain] = factor;
+    to.number(count);
+    to.number(period);
+    to.number(complex);
+  });
 }
 
-void update(Hasher& to, const RotationSum& sum) {
-  const auto& [output, inputs, steps] = sum;
-  to.number(output);
-  to.numbers(inputs);
-  to.numbers(steps);
+void update(Hasher& to, const Transform& transform, SharedParts& shared) {
+  const auto& [terms, factors] = transform;
+  shared.add(to, terms.get(), [&](Hasher& part) { update(part, *terms); });
+  shared.add(to, factors.get(), [&](Hasher& part) { update(part, *factors); });
 }
 
 void update(Hasher& to, const Program& program, SharedParts& shared) {
-  const auto& [slots, storage, nodes, plains, steps, transforms, rotation_sums, results, result_slots, result_period,
-               operands] = program;
+  const auto& [slots, storage, nodes, plains, steps, transforms, results, result_slots, result_period, operands] =
+      program;
   const auto each = [&](const auto& value) { update(to, value); };
   const auto each_sharing = [&](const auto& value) { update(to, value, shared); };
   to.number(slots);
@@ -107,7 +111,6 @@ void update(Hasher& to, const Program& program, SharedParts& shared) {
   to.list(plains, each);
   to.list(steps, each_sharing);
   to.list(transforms, each_sharing);
-  to.list(rotation_sums, each);
   to.numbers(results);
   to.list(result_slots, each);
   to.number(result_period);

@@ -41,6 +41,7 @@ Program all_kinds(std::size_t slots, double weight) {
   const int steps[] = {1, 2};
   Value sum = b.sum_of_rotations(inputs, steps);
   sum = b.add(sum, b.multiply_plain(back, b.plain(vector_of(8, [](std::size_t) { return 0.5; }))));
+  sum = b.add(sum, b.rotate(second, 5));
   return std::move(b).finish(std::span(&sum, 1), {{0, 0}, {0, 1}}, 8);
 }
 
@@ -91,13 +92,22 @@ Change source(const char* what, const std::function<void(SlotSource&)>& change) 
           }};
 }
 
-using Terms = std::map<int, std::vector<FusedTransform::Term>>;
+using Terms = std::map<int, std::vector<TransformTerms::Term>>;
 Change terms(const char* what, const std::function<void(Terms&)>& change) {
   return {what, [change](Plan& plan) {
-            FusedTransform& transform = program(plan).transforms[0];
+            Transform& transform = program(plan).transforms[0];
             Terms at = transform.terms->at;
             change(at);
-            transform.terms = std::make_shared<const TransformTerms>(std::move(at));
+            transform.terms = std::make_shared<const TransformTerms>(transform.terms->giant_step, std::move(at));
+          }};
+}
+
+Change factors(const char* what, const std::function<void(PlainSet&)>& change) {
+  return {what, [change](Plan& plan) {
+            Transform& transform = program(plan).transforms[0];
+            std::vector<PlainSet> factors = *transform.factors;
+            change(factors[0]);
+            transform.factors = std::make_shared<const std::vector<PlainSet>>(std::move(factors));
           }};
 }
 
@@ -122,6 +132,11 @@ std::vector<Change> agreed_parameters() {
       parameters("size of a special prime", [](auto& s) { s.p_bits[1] = 44; }),
       parameters("digits", [](auto& s) { s.digit_limbs = 2; }),
       parameters("scale", [](auto& s) { s.log_scale = 27; }),
+      parameters("a wide prime",
+                 [](auto& s) {
+                   s.q_bits[1] = 40;
+                   s.wide_q1 = true;
+                 }),
       {"a rotation key's steps",
        [](Plan& p) {
          p.keys.rotations = {{2, 1}, {4, 2}};
@@ -153,19 +168,29 @@ std::vector<Change> agreed_nodes() {
       {"period of a plain vector", [](Plan& p) { program(p).plains[0].period *= 2; }},
       {"complex plain vector", [](Plan& p) { program(p).plains[0].complex = true; }},
       {"a plain vector more", [](Plan& p) { program(p).plains.push_back({}); }},
-      {"transform's output", [](Plan& p) { program(p).transforms[0].output += 1; }},
-      {"transform's input", [](Plan& p) { program(p).transforms[0].inputs[0] += 1; }},
-      {"giant step", [](Plan& p) { program(p).transforms[0].giant_step += 1; }},
+      {"transform of a node", [](Plan& p) { node(p, Op::linear_transform).transform += 1; }},
+      {"transform's input", [](Plan& p) { set(program(p), node(p, Op::linear_transform).inputs, 0, 0); }},
+      {"giant step",
+       [](Plan& p) {
+         Transform& transform = program(p).transforms[0];
+         transform.terms = std::make_shared<const TransformTerms>(3, transform.terms->at);
+       }},
       terms("a giant step less", [](Terms& at) { at.erase(0); }),
       terms("a diagonal less", [](Terms& at) { at[0].pop_back(); }),
       terms("input of a diagonal", [](Terms& at) { at[0][0].input = 1; }),
       terms("baby step", [](Terms& at) { at[0][0].steps += 1; }),
-      terms("plain vector of a diagonal", [](Terms& at) { at[0][0].plain += 1; }),
+      terms("plain vector of a diagonal", [](Terms& at) { at[0][0].number += 1; }),
+      terms("set of plain vectors of a diagonal", [](Terms& at) { at[0][0].set += 1; }),
+      factors("number of factors", [](PlainSet& set) { set.count += 1; }),
+      factors("period of factors", [](PlainSet& set) { set.period *= 2; }),
+      factors("complex factors", [](PlainSet& set) { set.complex = true; }),
       {"no transform", [](Plan& p) { program(p).transforms.clear(); }},
-      {"sum's output", [](Plan& p) { program(p).rotation_sums[0].output += 1; }},
-      {"sum's input", [](Plan& p) { program(p).rotation_sums[0].inputs[0] += 1; }},
-      {"sum's rotation", [](Plan& p) { program(p).rotation_sums[0].steps[1] += 1; }},
-      {"no sum of rotations", [](Plan& p) { program(p).rotation_sums.clear(); }},
+      {"sum's input", [](Plan& p) { set(program(p), node(p, Op::rotation_sum).inputs, 0, 0); }},
+      {"sum's rotation",
+       [](Plan& p) {
+         static constexpr int kOther[] = {1, 3};
+         node(p, Op::rotation_sum).rotations = kOther;
+       }},
   };
 }
 

@@ -1,6 +1,5 @@
-// Which nodes of a program are computed together: linear transforms and sums of rotations that the builder marked as
-// one operation (program.h). The planner counts by it and the ckks interpreter runs by it; the clear interpreter works
-// node by node.
+// Which nodes of a program are computed, and which linear transforms together: those of the same inputs at the same
+// level share their baby steps. The planner counts by it and the ckks interpreter runs by it.
 #pragma once
 
 #include <cstddef>
@@ -12,31 +11,23 @@
 
 namespace thex::circuit {
 
-// Transforms of the same inputs at the same level: they share their baby steps.
 struct TransformGroup {
-  std::vector<std::size_t> transforms;  // indices into Program::transforms
-  ckks::Level level;                    // of the inputs; results are one lower
+  std::vector<NodeId> nodes;  // linear transforms
+  ckks::Level level;          // of the inputs; results are one lower
 };
 
 struct Fusion {
-  enum class How {
-    unused,     // inside a fused operation, or needed by nothing
-    alone,      // by its own operation
-    transform,  // the output of a transform: group number `index`
-    sum,        // the output of a rotation sum: number `index`
-  };
-  struct Item {
-    How how = How::unused;
-    std::size_t index = 0;
-  };
-  std::vector<Item> nodes;
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  std::vector<bool> needed;           // per node: by a result, or by what the client gets
+  std::vector<std::size_t> group_of;  // per node: its transform group, else kNone
   std::vector<TransformGroup> groups;
 };
 
 // Whether a group multiplies by P: some term or sum is rotated.
 bool rotates(const Program& program, const TransformGroup& group);
 
-// `levels`: per node, as planned. A group comes into being at its first output in node order.
+// `levels`: per node, as planned. A group comes into being at its first node.
 Fusion find_fusion(const Program& program, std::span<const ckks::Level> levels);
 
 }  // namespace thex::circuit

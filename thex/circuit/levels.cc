@@ -40,7 +40,7 @@ ProgramPlan assign_levels(const Program& program) {
                          return keeps_scale(program, input) != keeps_scale(program, i);
                        });
     for (NodeId input : node.inputs) {
-      if (mixes || (node.op != Op::weighted_sum && !leaves_scale(node.op) && keeps_scale(program, input)))
+      if (mixes || (!weighs(node.op) && !leaves_scale(node.op) && keeps_scale(program, input)))
         throw Error(ErrorCode::internal,
                     "circuit step '" + std::string(node.label) + "' uses a refreshed value outside a weighted sum");
       plan.level[input] = std::max(plan.level[input], needed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "thex/circuit/levels.h"
 #include "thex/circuit/refresh.h"
@@ -13,8 +14,9 @@ namespace {
 struct NodeInputs {
   std::vector<double> squares, variances;  // per input
   std::vector<double> plain_squares;       // per plain
+  std::vector<double> factor_squares;      // per set of a linear transform's factors: of one of them
 
-  void clear() { squares.clear(), variances.clear(), plain_squares.clear(); }
+  void clear() { squares.clear(), variances.clear(), plain_squares.clear(), factor_squares.clear(); }
 };
 
 class Propagation {
@@ -55,6 +57,14 @@ class Propagation {
         return lowered(0) + noise_.encoding(program_.plains[node.plains[0]].period, scale);
       case Op::weighted_sum:
         return weighted_sum(node, level, in);
+      case Op::rotation_sum: {
+        double sum = 0;
+        for (std::size_t k = 0; k < node.inputs.size(); ++k)
+          sum += lowered(k) + (node.rotations[k] == 0 ? 0 : noise_.key_switch(level, scale));
+        return sum;
+      }
+      case Op::linear_transform:
+        return linear_transform(node, level, in);
       case Op::product_sum: {
         double sum = noise_.relinearize_rescale(level, scale);
         for (std::size_t k = 0; k < node.inputs.size(); k += 2) {
@@ -110,6 +120,22 @@ class Propagation {
     return sum;
   }
 
+  // Baby steps switch keys before the product; giant steps after it, at the product's scale, where nothing is to be
+  // seen of it, and after the division by P the result is rounded once.
+  double linear_transform(const Node& node, ckks::Level level, const NodeInputs& in) const {
+    const Transform& transform = program_.transforms[node.transform];
+    const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
+    double sum = noise_.rounding(scale);
+    for (const TransformTerms::Use& use : transform.terms->uses) {
+      const double own = noise_.scale(scale_level(program_, plan_, node.inputs[use.input]));
+      const auto terms = static_cast<double>(use.terms), rotated = static_cast<double>(use.rotated);
+      sum +=
+          terms * in.squares[use.input] * noise_.encoding((*transform.factors)[use.set].period, target / own) +
+          in.factor_squares[use.set] * (terms * in.variances[use.input] + rotated * noise_.key_switch(level + 1, own));
+    }
+    return sum;
+  }
+
   const Program& program_;
   const ProgramPlan& plan_;
   const OperationNoise& noise_;
@@ -121,11 +147,38 @@ double plain_mean_square(const PlainVector& plain) {
   return sum / static_cast<double>(plain.period);
 }
 
+// Of one of a set, on average.
+double plain_mean_square(const PlainSet& set) {
+  double sum = 0;
+  for (std::size_t k = 0; k < set.count; ++k)
+    for (double x : set.values(k)) sum += x * x;
+  return sum / static_cast<double>(set.period * std::max<std::size_t>(1, set.count));
+}
+
 // The mean squares of plain vectors: known, or assumed.
 class PlainSquares {
  public:
   explicit PlainSquares(const Program& program) : program_(program), known_(program.plains.size(), -1) {}
 
+  // Of all that a node multiplies by.
+  void of(const Node& node, NodeInputs& in) const {
+    for (const PlainId plain : node.plains) in.plain_squares.push_back(of(node, plain));
+    if (node.op != Op::linear_transform) return;
+    const std::vector<PlainSet>& factors = *program_.transforms[node.transform].factors;
+    for (const PlainSet& set : factors) {
+      if (set.magnitude > 0) {
+        in.factor_squares.push_back(set.magnitude * set.magnitude);
+      } else if (!set.fill) {
+        in.factor_squares.push_back((set.complex ? 2 : 1) * std::pow(set.gain * node.assumed.weight, 2));
+      } else {
+        const auto [it, inserted] = known_sets_.try_emplace(&set, 0.0);
+        if (inserted) it->second = plain_mean_square(set);
+        in.factor_squares.push_back(it->second);
+      }
+    }
+  }
+
+ private:
   double of(const Node& node, PlainId id) const {
     const PlainVector& plain = program_.plains[id];
     if (plain.magnitude > 0) return plain.magnitude * plain.magnitude;
@@ -134,13 +187,13 @@ class PlainSquares {
     return known_[id];
   }
 
- private:
   const Program& program_;
   mutable std::vector<double> known_;
+  mutable std::map<const PlainSet*, double> known_sets_;
 };
 
 // The mean square of a node's slots when its inputs are independent.
-double mean_square(const Node& node, const NodeInputs& in) {
+double mean_square(const Program& program, const Node& node, const NodeInputs& in) {
   const std::vector<double>&x = in.squares, &w = in.plain_squares;
   double sum = 0;
   switch (node.op) {
@@ -166,6 +219,13 @@ double mean_square(const Node& node, const NodeInputs& in) {
       return sum;
     case Op::product_sum:
       for (std::size_t k = 0; k < x.size(); k += 2) sum += x[k] * x[k + 1];
+      return sum;
+    case Op::rotation_sum:
+      for (const double square : x) sum += square;
+      return sum;
+    case Op::linear_transform:
+      for (const TransformTerms::Use& use : program.transforms[node.transform].terms->uses)
+        sum += static_cast<double>(use.terms) * x[use.input] * in.factor_squares[use.set];
       return sum;
   }
   return sum;
@@ -198,9 +258,9 @@ std::vector<double> mean_squares(const Program& program) {
   for (const Node& node : program.nodes) {
     in.clear();
     for (const NodeId input : node.inputs) in.squares.push_back(squares[input]);
-    for (const PlainId plain : node.plains) in.plain_squares.push_back(plains.of(node, plain));
+    plains.of(node, in);
     if (node.op == Op::fresh) in.squares = {node.assumed.fresh * node.assumed.fresh};
-    squares.push_back(mean_square(node, in));
+    squares.push_back(mean_square(program, node, in));
     // What the client encrypts has its own size, and what is refreshed that of the input.
     if (!starts_chain(node)) squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
   }
@@ -221,7 +281,7 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
       in.squares.push_back(squares[input]);
       in.variances.push_back(variances[input]);
     }
-    for (PlainId plain : node.plains) in.plain_squares.push_back(plains.of(node, plain));
+    plains.of(node, in);
     double inherited = 0;
     if (node.op == Op::fresh) {
       const double fresh = node.assumed.fresh;
@@ -245,6 +305,7 @@ double added_variance(const Program& program, const ProgramPlan& plan, const Ope
   in.squares.assign(mean_squares.begin(), mean_squares.end());
   in.variances.assign(in.squares.size(), 0.0);
   in.plain_squares.assign(node.plains.size(), 0.0);
+  if (node.op == Op::linear_transform) PlainSquares(program).of(node, in);
   return Propagation(program, plan, noise).variance(id, in);
 }
 

@@ -20,7 +20,9 @@ namespace {
 
 }  // namespace
 
-int consumed_levels(Op op) { return op == Op::weighted_sum || op == Op::product_sum ? 1 : 0; }
+int consumed_levels(Op op) {
+  return op == Op::weighted_sum || op == Op::product_sum || op == Op::linear_transform ? 1 : 0;
+}
 
 const char* name_of(Op op) {
   switch (op) {
@@ -42,6 +44,10 @@ const char* name_of(Op op) {
       return "subtract";
     case Op::multiply_integer:
       return "multiply_integer";
+    case Op::rotation_sum:
+      return "rotation_sum";
+    case Op::linear_transform:
+      return "linear_transform";
     case Op::multiply_i:
       return "multiply_i";
     case Op::conjugate:
@@ -54,11 +60,16 @@ const char* name_of(Op op) {
   return "unknown";
 }
 
-TransformTerms::TransformTerms(std::map<int, std::vector<Term>> terms) : at(std::move(terms)) {
+TransformTerms::TransformTerms(int giant, std::map<int, std::vector<Term>> terms)
+    : giant_step(giant), at(std::move(terms)) {
   std::map<std::pair<std::size_t, int>, std::int32_t> seen;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Use> used;
   for (auto& [g, list] : at) {
     count += list.size();
     for (Term& term : list) {
+      Use& use = used.try_emplace({term.input, term.set}, Use{term.input, term.set, 0, 0}).first->second;
+      ++use.terms;
+      if (term.steps != 0) ++use.rotated;
       if (term.steps == 0) continue;
       const auto [it, inserted] =
           seen.try_emplace({term.input, term.steps}, static_cast<std::int32_t>(rotations.size()));
@@ -66,6 +77,7 @@ TransformTerms::TransformTerms(std::map<int, std::vector<Term>> terms) : at(std:
       term.rotation = it->second;
     }
   }
+  for (const auto& [key, use] : used) uses.push_back(use);
 }
 
 ProgramLimits ProgramLimits::after(const Program& program) const {
@@ -102,10 +114,21 @@ void Builder::set_label(const StepLabel& step) {
   assumed_ = step.assumed;
 }
 
+void Builder::check_period(std::size_t period) const {
+  if (!std::has_single_bit(period) || period > program_.slots)
+    misuse(label_,
+           "plain vector of period " + std::to_string(period) + " in " + std::to_string(program_.slots) + " slots");
+}
+
+std::span<const NodeId> Builder::ids_of(std::span<const Value> values) {
+  std::vector<NodeId> ids;
+  ids.reserve(values.size());
+  for (const Value v : values) ids.push_back(v.id());
+  return keep(std::span<const NodeId>(ids));
+}
+
 PlainId Builder::plain(PlainVector vector) {
-  if (!std::has_single_bit(vector.period) || vector.period > program_.slots)
-    misuse(label_, "plain vector of period " + std::to_string(vector.period) + " in " + std::to_string(program_.slots) +
-                       " slots");
+  check_period(vector.period);
   if (limits_.plains_before + program_.plains.size() >= limits_.plains)
     refuse_size("plain vectors", limits_.plains, label_);
   program_.plains.push_back(std::move(vector));
@@ -150,16 +173,27 @@ int Builder::shortest(int steps) const {
   return steps;
 }
 
-void Builder::fuse(FusedTransform transform) {
-  transform.giant_step = shortest(transform.giant_step);
+TransformId Builder::transform(Transform transform) {
+  const TransformTerms& terms = *transform.terms;
   const auto is_shortest = [&](const auto& rotation) { return shortest(rotation.second) == rotation.second; };
-  if (!std::ranges::all_of(transform.terms->rotations, is_shortest)) {
-    std::map<int, std::vector<FusedTransform::Term>> at = transform.terms->at;
-    for (auto& [g, terms] : at)
-      for (FusedTransform::Term& term : terms) term.steps = shortest(term.steps);
-    transform.terms = std::make_shared<const TransformTerms>(std::move(at));
+  if (shortest(terms.giant_step) != terms.giant_step || !std::ranges::all_of(terms.rotations, is_shortest)) {
+    std::map<int, std::vector<TransformTerms::Term>> at = terms.at;
+    for (auto& [g, list] : at)
+      for (TransformTerms::Term& term : list) term.steps = shortest(term.steps);
+    transform.terms = std::make_shared<const TransformTerms>(shortest(terms.giant_step), std::move(at));
   }
+  for (const PlainSet& set : *transform.factors) check_period(set.period);
+  if (transform.terms->at.empty()) misuse(label_, "a linear transform without terms");
   program_.transforms.push_back(std::move(transform));
+  return program_.transforms.size() - 1;
+}
+
+Value Builder::linear_transform(TransformId transform, std::span<const Value> inputs) {
+  if (transform >= program_.transforms.size()) misuse(label_, "a transform of another program");
+  for (const auto& [g, terms] : program_.transforms[transform].terms->at)
+    for (const TransformTerms::Term& term : terms)
+      if (term.input >= inputs.size()) misuse(label_, "a transform of more inputs than it is given");
+  return push({.op = Op::linear_transform, .inputs = ids_of(inputs), .transform = transform});
 }
 
 Value Builder::rotate(Value a, int steps) {
@@ -199,10 +233,7 @@ Value Builder::add_plain(Value a, PlainId b) {
 
 Value Builder::weighted_sum(std::span<const Value> a, std::span<const PlainId> b) {
   if (a.empty() || a.size() != b.size()) misuse(label_, "a weighted sum needs as many vectors as values, at least one");
-  std::vector<NodeId> inputs;
-  inputs.reserve(a.size());
-  for (Value v : a) inputs.push_back(v.id());
-  return push({.op = Op::weighted_sum, .inputs = keep(std::span<const NodeId>(inputs)), .plains = keep(b)});
+  return push({.op = Op::weighted_sum, .inputs = ids_of(a), .plains = keep(b)});
 }
 
 Value Builder::multiply_plain(Value a, PlainId b) { return weighted_sum(std::span(&a, 1), std::span(&b, 1)); }
@@ -226,17 +257,10 @@ Value Builder::multiply(Value a, Value b) {
 Value Builder::sum_of_rotations(std::span<const Value> a, std::span<const int> steps) {
   if (a.empty() || a.size() != steps.size())
     misuse(label_, std::to_string(a.size()) + " values and " + std::to_string(steps.size()) + " rotations");
-  RotationSum sum;
-  Value total;
-  for (std::size_t k = 0; k < a.size(); ++k) {
-    const Value rotated = rotate(a[k], steps[k]);
-    total = k == 0 ? rotated : add(total, rotated);
-    sum.inputs.push_back(a[k].id());
-    sum.steps.push_back(shortest(steps[k]));
-  }
-  sum.output = total.id();
-  if (a.size() > 1) program_.rotation_sums.push_back(std::move(sum));
-  return total;
+  if (a.size() == 1) return rotate(a[0], steps[0]);
+  std::vector<int> rotations;
+  for (const int step : steps) rotations.push_back(shortest(step));
+  return push({.op = Op::rotation_sum, .inputs = ids_of(a), .rotations = keep(std::span<const int>(rotations))});
 }
 
 std::vector<Value> Builder::client_step(StepLabel label, std::span<const Value> inputs,
@@ -288,10 +312,25 @@ Program Builder::finish(Value result, const std::vector<Slot>& slots) && {
   return std::move(*this).finish(std::span(&result, 1), std::move(outputs));
 }
 
+namespace {
+
+[[noreturn]] void refuse_to_fill() {
+  throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
+}
+
+}  // namespace
+
 std::vector<double> PlainVector::values() const {
-  if (!fill) throw Error(ErrorCode::internal, "the program was built without weights: it can be planned, not run");
+  if (!fill) refuse_to_fill();
   std::vector<double> all(complex ? 2 * period : period, 0.0);
   fill(all);
+  return all;
+}
+
+std::vector<double> PlainSet::values(std::size_t number) const {
+  if (!fill) refuse_to_fill();
+  std::vector<double> all(complex ? 2 * period : period, 0.0);
+  fill(number, all);
   return all;
 }
 

@@ -52,6 +52,8 @@ enum class Op {
   refresh,           // inputs[0] with new levels, by Node::refresh
   subtract,          // inputs[0] - inputs[1]
   multiply_integer,  // factor * inputs[0]: exact, and takes no level
+  rotation_sum,      // sum_k inputs[k] rotated by rotations[k]
+  linear_transform,  // Program::transforms[transform] of all inputs, one rescale: one level
   multiply_i,        // inputs[0] times the imaginary unit: exact, no level. Slots are complex from here ..
   conjugate,         // the complex conjugate of inputs[0]
   twice_real,        // .. to here: inputs[1] is the conjugate of inputs[0]; 2 Re
@@ -63,9 +65,10 @@ enum class RefreshMethod {
   masked_round,  // by the client, under a mask (ckks/masked_refresh.h): output `output` of step `step`
 };
 
-// Places in Program::nodes and Program::plains; kNoId is in neither.
+// Places in Program::nodes, Program::plains and Program::transforms; kNoId is in none.
 using NodeId = std::size_t;
 using PlainId = std::size_t;
+using TransformId = std::size_t;
 inline constexpr std::size_t kNoId = std::numeric_limits<std::size_t>::max();
 
 // Root mean squares to count with when noise is predicted where neither weights nor data are at hand (noise_model.h).
@@ -94,6 +97,8 @@ struct Node {
   std::span<const PlainId> plains{};
   int steps = 0;                     // rotate
   int factor = 1;                    // multiply_integer
+  std::span<const int> rotations{};  // rotation_sum
+  TransformId transform = kNoId;     // linear_transform
   std::size_t step = 0, output = 0;  // what the client encrypts
   RefreshMethod refresh = RefreshMethod::masked_round;
   std::string_view label{};  // "layer0.query": for errors and profiles
@@ -122,37 +127,45 @@ struct ClientStep {
   std::size_t values = 0;  // numbers (not slots) that the client sees in this step
 };
 
-// The terms of a linear transform: inner sums of rotated inputs times plain vectors, by giant step. All applications of
-// a map share them.
+// Public vectors that a linear transform multiplies by, alike but for their numbers: they are never all held.
+struct PlainSet {
+  std::size_t count = 0;
+  std::size_t period = 1;
+  std::function<void(std::size_t number, std::span<double>)> fill = nullptr;  // one of them, as PlainVector::fill
+  bool complex = false;
+  double magnitude = 0, gain = 1;  // of each
+
+  // Throws Error(internal) without `fill`.
+  std::vector<double> values(std::size_t number) const;
+};
+
+// The shape of a linear transform: the sum over g of (the sum of the terms at g) rotated by g * giant_step, a term
+// being a rotated input times a plain vector.
 struct TransformTerms {
   struct Term {
-    std::size_t input = 0;
+    std::uint32_t input = 0;
     int steps = 0;
-    PlainId plain = kNoId;
-    std::int32_t rotation = -1;  // its index in `rotations`; -1: not rotated. Found by the constructor
+    std::uint32_t set = 0, number = 0;  // of Transform::factors
+    std::int32_t rotation = -1;         // its index in `rotations`; -1: not rotated. Found by the constructor
   };
-  TransformTerms(std::map<int, std::vector<Term>> terms);
+  // How many terms an input has with vectors of a set, and how many of them are rotated.
+  struct Use {
+    std::uint32_t input, set;
+    std::size_t terms, rotated;
+  };
+  TransformTerms(int giant_step, std::map<int, std::vector<Term>> terms);
 
+  int giant_step;
   std::map<int, std::vector<Term>> at;
   std::size_t count = 0;                               // of terms
   std::vector<std::pair<std::size_t, int>> rotations;  // input and steps of rotated terms, each once
+  std::vector<Use> uses;
 };
 
-// Nodes that form one linear transform: `output` equals the sum over g of (the sum of the terms at g) rotated by
-// g * giant_step. An interpreter may compute it as one operation (ckks/linear_transform.h) instead of node by node.
-struct FusedTransform {
-  using Term = TransformTerms::Term;
-  NodeId output = kNoId;
-  std::vector<NodeId> inputs;
-  int giant_step = 0;
+// All applications of a transform share it.
+struct Transform {
   std::shared_ptr<const TransformTerms> terms;
-};
-
-// Likewise a sum of rotated values.
-struct RotationSum {
-  NodeId output = kNoId;
-  std::vector<NodeId> inputs;
-  std::vector<int> steps;
+  std::shared_ptr<const std::vector<PlainSet>> factors;
 };
 
 struct Program {
@@ -161,8 +174,7 @@ struct Program {
   std::vector<Node> nodes;                                       // inputs come before their users
   std::vector<PlainVector> plains;
   std::vector<ClientStep> steps;
-  std::vector<FusedTransform> transforms;
-  std::vector<RotationSum> rotation_sums;
+  std::vector<Transform> transforms;
   std::vector<NodeId> results;  // what the client decrypts in the end
   std::vector<SlotSource>
       result_slots;  // of each output: its place among `results`; left out when its token is padding
@@ -194,6 +206,8 @@ class ProgramTooLarge : public Error {
 
 // Levels that an operation takes from its inputs: 1 for products (they rescale), else 0.
 int consumed_levels(Op op);
+// Whether an operation multiplies values by plain vectors, whose scale makes up for theirs.
+inline bool weighs(Op op) { return op == Op::weighted_sum || op == Op::linear_transform; }
 // "rotate", "weighted_sum", ..
 const char* name_of(Op op);
 
@@ -242,8 +256,9 @@ class Builder {
 
   // sum_k a[k] rotated by steps[k]: one operation.
   Value sum_of_rotations(std::span<const Value> a, std::span<const int> steps);
-  // Marks nodes as one operation.
-  void fuse(FusedTransform transform);
+  // A linear transform (ckks/linear_transform.h), which takes so many inputs as its terms name; and its result.
+  TransformId transform(Transform transform);
+  Value linear_transform(TransformId transform, std::span<const Value> inputs);
 
   // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
   // then one per element of `refresh`: the same values with new levels, by a masked round. They may only be used in
@@ -262,6 +277,8 @@ class Builder {
   Value push(Node node);
   Value push(Node node, std::initializer_list<Value> inputs);
   int shortest(int steps) const;
+  void check_period(std::size_t period) const;
+  std::span<const NodeId> ids_of(std::span<const Value> values);
   template <typename T>
   std::span<const T> keep(std::span<const T> list);
 

@@ -11,6 +11,7 @@ bool leaves_scale(Op op) {
     case Op::add:
     case Op::subtract:
     case Op::multiply_integer:
+    case Op::rotation_sum:
     case Op::multiply_i:
     case Op::conjugate:
     case Op::twice_real:
@@ -20,6 +21,7 @@ bool leaves_scale(Op op) {
     case Op::add_plain:
     case Op::weighted_sum:
     case Op::product_sum:
+    case Op::linear_transform:
     case Op::refresh:
       return false;
   }

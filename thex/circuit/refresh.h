@@ -11,8 +11,8 @@ struct RefreshRule {
   ckks::Level input;   // the lowest level at which a value may be handed over; it is lowered to that first
   ckks::Level output;  // the lowest level of the result, which else is the level that its users need
   // The result has the canonical scale of `input` whatever its own level is, and so has all that is made of it alone by
-  // operations that leave the scale (leaves_scale). In the end it may be used in weighted sums only: their plain vectors
-  // make up for it.
+  // operations that leave the scale (leaves_scale). In the end it may be used in weighted sums only: their plain
+  // vectors make up for it.
   bool keeps_scale = false;
   // The client makes the result: the value travels with the messages of step Node::step. Else the server alone does.
   bool by_client = false;

@@ -25,21 +25,19 @@ class GraphBuilder {
     graph_.value_uses.assign(program.nodes.size(), 0);
     task_of_group_.assign(graph_.fusion.groups.size(), kNone);
     for (std::size_t id = 0; id < program.nodes.size(); ++id)
-      if (program.nodes[id].op == Op::rotate && graph_.fusion.nodes[id].how == Fusion::How::alone)
+      if (program.nodes[id].op == Op::rotate && graph_.fusion.needed[id])
         ++rotations_of_[{program.nodes[id].inputs[0], plan.level[id]}];
   }
 
   TaskGraph build() && {
     for (std::size_t id = 0; id < program_.nodes.size(); ++id) {
       const Node& node = program_.nodes[id];
-      const Fusion::Item item = graph_.fusion.nodes[id];
+      const std::size_t group = graph_.fusion.group_of[id];
       if (comes_from_client(node)) {
         while (graph_.from_client.size() <= node.step) add_client_step(graph_.from_client.size());
-      } else if (item.how == Fusion::How::transform) {
-        if (task_of_group_[item.index] == kNone) add_group(item.index);
-      } else if (item.how == Fusion::How::sum) {
-        add_sum(id, item.index);
-      } else if (item.how == Fusion::How::alone) {
+      } else if (group != Fusion::kNone) {
+        if (task_of_group_[group] == kNone) add_group(group);
+      } else if (graph_.fusion.needed[id]) {
         add_node(id);
       }
     }
@@ -98,23 +96,16 @@ class GraphBuilder {
   // As urgent as its most urgent result.
   void add_group(std::size_t number) {
     const TransformGroup& group = graph_.fusion.groups[number];
-    const FusedTransform& first = program_.transforms[group.transforms[0]];
-    Task task{.kind = Kind::transform, .index = number, .level = group.level - 1, .node = first.output};
+    const NodeId first = group.nodes[0];
+    Task task{.kind = Kind::transform, .index = number, .level = group.level - 1, .node = first};
     int urgency = std::numeric_limits<int>::max();
-    for (const std::size_t t : group.transforms) {
-      const NodeId output = program_.transforms[t].output;
+    for (const NodeId output : group.nodes) {
       urgency = std::min(urgency, plan_.urgency[output]);
       task.writes.push_back(output);
     }
-    for (const NodeId input : first.inputs) task.reads.push_back(at_level(input, group.level, true, urgency));
+    for (const NodeId input : program_.nodes[first].inputs)
+      task.reads.push_back(at_level(input, group.level, true, urgency));
     task_of_group_[number] = add(std::move(task), urgency);
-  }
-
-  void add_sum(std::size_t id, std::size_t number) {
-    Task task{.kind = Kind::sum, .index = number, .level = plan_.level[id], .writes = {id}, .node = id};
-    for (const NodeId input : program_.rotation_sums[number].inputs)
-      task.reads.push_back(at_level(input, plan_.level[id], keeps_scale(program_, input), plan_.urgency[id]));
-    add(std::move(task), plan_.urgency[id]);
   }
 
   void add_node(std::size_t id) {
@@ -122,8 +113,7 @@ class GraphBuilder {
     const ckks::Level level = input_level(node, plan_.level[id]);
     Task task{.kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : node.inputs)
-      task.reads.push_back(
-          at_level(input, level, node.op == Op::weighted_sum || keeps_scale(program_, input), plan_.urgency[id]));
+      task.reads.push_back(at_level(input, level, weighs(node.op) || keeps_scale(program_, input), plan_.urgency[id]));
     std::vector<std::size_t> after;
     if (node.op == Op::rotate && rotations_of_.at({node.inputs[0], plan_.level[id]}) > 1) {
       const auto [digits, maker] = digits_of(task.reads[0], node.inputs[0], level, plan_.urgency[id]);

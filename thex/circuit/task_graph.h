@@ -24,7 +24,6 @@ struct TaskGraph {
     drop,         // writes what it reads at `level`, scale kept
     decompose,    // makes digits `index` of what it reads
     transform,    // group `index` of linear transforms (Fusion::groups)
-    sum,          // rotation sum `index` (Program::rotation_sums)
     to_client,    // what client step `index` decrypts is there (to_client() in plan.h: the same order)
     from_client,  // takes what the client sends after step `index`: waits for it at a gate (scheduler.h)
   };

@@ -40,10 +40,6 @@ class Sizes {
         return 2 * limbs(task.level + 1);
       case Kind::transform:
         return inside_group(graph_.fusion.groups[task.index]);
-      case Kind::sum: {
-        const std::set<std::size_t> sources(task.reads.begin(), task.reads.end());
-        return sources.size() * digits(task.level) + 3 * extended(task.level) + scratch();
-      }
       case Kind::to_client: {  // copies for the client
         std::size_t copies = 0;
         for (const std::size_t v : task.reads) copies += 2 * value(v);
@@ -69,6 +65,10 @@ class Sizes {
       case Op::rotate:
       case Op::conjugate:
         return (task.digits == TaskGraph::kNone ? digits(level) : 0) + 2 * extended(level) + scratch();
+      case Op::rotation_sum: {
+        const std::set<std::size_t> sources(task.reads.begin(), task.reads.end());
+        return sources.size() * digits(level) + 3 * extended(level) + scratch();
+      }
       case Op::product_sum:
         return 3 * limbs(level) + digits(level) + 2 * extended(level) + scratch();
       default:
@@ -81,8 +81,8 @@ class Sizes {
     std::set<std::size_t> rotated;
     std::size_t sums = 0;
     bool giants = false;
-    for (const std::size_t t : group.transforms) {
-      const TransformTerms& terms = *program_.transforms[t].terms;
+    for (const NodeId id : group.nodes) {
+      const TransformTerms& terms = *program_.transforms[program_.nodes[id].transform].terms;
       sums += terms.at.size();
       giants = giants || terms.at.size() > 1;
       for (const auto& [input, steps] : terms.rotations) rotated.insert(input);

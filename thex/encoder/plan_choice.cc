@@ -59,13 +59,15 @@ std::vector<circuit::Program> build(const EncoderProtocol& row, const EncoderWei
 // One way to evaluate a model: the first of its protocol's attempts that fits and is precise enough.
 class Way {
  public:
-  Way(const model::ModelConfig& config, const EncoderProtocol& row, const Segments& segments,
-      std::vector<QueryShape> buckets)
-      : config_(config), row_(row), segments_(segments), buckets_(std::move(buckets)) {}
+  Way(model::ModelConfig config, const EncoderProtocol& row, const Segments& segments, std::vector<QueryShape> buckets,
+      bool batches)
+      : config_(std::move(config)), row_(row), segments_(segments), buckets_(std::move(buckets)), batches_(batches) {}
 
-  // Throws what the last attempt threw, or the loss of precision where that was the trouble.
-  PlanChoice plan() const {
-    circuit::Planner planners[] = {planner(false), planner(true)};  // by whether there may be matrices of scores
+  // In the rings of so many coefficients. Throws what the last attempt threw, or the loss of precision where that was
+  // the trouble.
+  PlanChoice plan(int min_log_n, int max_log_n) const {
+    // By whether there may be matrices of scores.
+    circuit::Planner planners[] = {planner(false, min_log_n, max_log_n), planner(true, min_log_n, max_log_n)};
     std::exception_ptr imprecise, failed;
     bool score_matrices = false;
     for (const PlanAttempt& attempt : row_.attempts) {
@@ -77,7 +79,7 @@ class Way {
                           .shapes = {},
                           .circuits = planners[score_matrices].plan(attempt.log_scale),
                           .prices = {}};
-        choice.shapes = with_batches(buckets_, row_, config_, choice.circuits.context->slots());
+        choice.shapes = shapes(choice.circuits.context->slots());
         return choice;
       } catch (const circuit::ImprecisePlan&) {
         imprecise = std::current_exception();
@@ -90,23 +92,31 @@ class Way {
   }
 
  private:
-  circuit::Planner planner(bool score_matrices) const {
+  std::vector<QueryShape> shapes(std::size_t slots) const {
+    return batches_ ? with_batches(buckets_, row_, config_, slots) : buckets_;
+  }
+
+  circuit::Planner planner(bool score_matrices, int min_log_n, int max_log_n) const {
     return {[this, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
-              return build(row_, EncoderWeights(config_), with_batches(buckets_, row_, config_, slots), slots, limits,
-                           {segments_, score_matrices});
+              return build(row_, EncoderWeights(config_), shapes(slots), slots, limits, {segments_, score_matrices});
             },
             {.max_value = kRangeMargin * config_.thex->largest_decrypted(row_.protocol),
+             .min_log_n = min_log_n,
+             .max_log_n = max_log_n,
              .min_log_scale = row_.attempts.front().log_scale,
-             .min_precision_bits = bits_besides_flood(kMinLogitBits, row_.flood_deviation),
+             .min_precision_bits = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0,
              .flood_deviation = row_.flood_deviation,
              .statistical_bits = row_.statistical_bits}};
   }
 
-  const model::ModelConfig& config_;
+  const model::ModelConfig config_;
   const EncoderProtocol& row_;
   const Segments segments_;
   const std::vector<QueryShape> buckets_;
+  const bool batches_;
 };
+
+constexpr int kMinLogN = 12, kMaxLogN = 16;
 
 // What a query of each length takes on average, by the cost model on one thread.
 PlanPrice price(const PlanChoice& choice, std::size_t buckets, const Network& network) {
@@ -122,6 +132,45 @@ PlanPrice price(const PlanChoice& choice, std::size_t buckets, const Network& ne
   price.seconds =
       price.server_seconds + price.rounds * network.round_trip_seconds + price.bytes / network.bytes_per_second;
   return price;
+}
+
+// The same of `layers` layers, `more` segments longer than `longer`, which is one longer than `shorter`.
+PlanPrice extrapolated(const PlanPrice& shorter, const PlanPrice& longer, double more) {
+  const auto at = [&](double a, double b) { return b + more * (b - a); };
+  PlanPrice price = longer;
+  price.rounds = static_cast<int>(std::lround(at(shorter.rounds, longer.rounds)));
+  price.seconds = at(shorter.seconds, longer.seconds);
+  price.server_seconds = at(shorter.server_seconds, longer.server_seconds);
+  price.bytes = at(shorter.bytes, longer.bytes);
+  return price;
+}
+
+// A way with its price: of a deep model whose depth does not count, that of one with fewer layers of the same kind
+// extrapolated, in the ring that is best for it.
+struct Candidate {
+  const EncoderProtocol* row = nullptr;
+  Segments segments;
+  PlanPrice price;
+  std::optional<PlanChoice> plan;  // where it was made for the price
+};
+
+Candidate candidate(const model::ModelConfig& config, const EncoderProtocol& row, const Segments& segments,
+                    const std::vector<QueryShape>& buckets, const Network& network) {
+  Candidate result{.row = &row, .segments = segments};
+  const int each = segments.layers, longer = 2 * each + 1, shorter = each + 1;
+  if (each == 0 || config.layers <= longer + 1) {
+    result.plan = Way(config, row, segments, buckets, true).plan(kMinLogN, kMaxLogN);
+    result.price = price(*result.plan, buckets.size(), network);
+    return result;
+  }
+  const auto with_layers = [&](int layers, int min_log_n, int max_log_n) {
+    model::ModelConfig fewer = config;
+    fewer.layers = layers;
+    return price(Way(fewer, row, segments, buckets, false).plan(min_log_n, max_log_n), buckets.size(), network);
+  };
+  const PlanPrice two = with_layers(longer, kMinLogN, kMaxLogN), one = with_layers(shorter, two.log_n, two.log_n);
+  result.price = extrapolated(one, two, static_cast<double>(config.layers - longer) / each);
+  return result;
 }
 
 std::string names_of(const std::vector<model::Protocol>& protocols) {
@@ -162,37 +211,46 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
   check_config(config, possible, request);
   const std::vector<model::Protocol> tried = request.protocol ? std::vector{*request.protocol} : possible;
   const std::vector<QueryShape> buckets = buckets_of(config, request.max_tokens);
-  std::optional<PlanChoice> best;
-  double least = 0;
+  std::vector<Candidate> candidates;
   std::vector<PlanPrice> prices;
   std::exception_ptr failed;
+  const auto refused = [&](model::Protocol protocol, const Segments& segments, const Error& e) {
+    if (e.code() == ErrorCode::internal) throw;
+    prices.push_back({.protocol = protocol, .segments = segments, .refusal = e.what()});
+    failed = std::current_exception();
+  };
   for (const model::Protocol protocol : tried) {
     const EncoderProtocol& row = encoder_row(protocol);
     for (const Segments& segments : row.segments(config.layers)) {
       try {
-        PlanChoice choice = Way(config, row, segments, buckets).plan();
-        prices.push_back(price(choice, buckets.size(), request.network));
-        if (best && prices.back().seconds >= least) continue;
-        least = prices.back().seconds;
-        best = std::move(choice);
+        candidates.push_back(candidate(config, row, segments, buckets, request.network));
       } catch (const Error& e) {
-        if (e.code() == ErrorCode::internal) throw;
-        prices.push_back({.protocol = protocol, .segments = segments, .refusal = e.what()});
-        failed = std::current_exception();
+        refused(protocol, segments, e);
       }
     }
   }
-  if (!best) {
+  std::ranges::stable_sort(candidates, {}, [](const Candidate& c) { return c.price.seconds; });
+  for (Candidate& c : candidates) {
     try {
-      std::rethrow_exception(failed);
-    } catch (const circuit::ImprecisePlan&) {
-      throw;
+      if (!c.plan) c.plan = Way(config, *c.row, c.segments, buckets, true).plan(c.price.log_n, c.price.log_n);
     } catch (const Error& e) {
-      refuse(e, tried, possible);
+      refused(c.row->protocol, c.segments, e);
+      continue;
     }
+    PlanChoice choice = std::move(*c.plan);
+    c.price = price(choice, buckets.size(), request.network);
+    for (const Candidate& other : candidates)
+      if (other.price.seconds >= c.price.seconds) prices.push_back(other.price);
+    choice.prices = std::move(prices);
+    return choice;
   }
-  best->prices = std::move(prices);
-  return std::move(*best);
+  try {
+    std::rethrow_exception(failed);
+  } catch (const circuit::ImprecisePlan&) {
+    throw;
+  } catch (const Error& e) {
+    refuse(e, tried, possible);
+  }
 }
 
 std::vector<circuit::Program> build_circuits(const PlanChoice& choice, const EncoderWeights& weights) {

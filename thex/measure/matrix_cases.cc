@@ -38,9 +38,10 @@ circuit::Program program(const Shape& shape, std::size_t slots, bool compact) {
   circuit::Diagonals diagonals = circuit::dense(shape.padded, entries(shape));
   if (!compact) {
     // The same diagonals as vectors of all slots.
-    for (auto& [delta, diagonal] : diagonals.at) {
-      diagonal = [inner = diagonal, period = diagonals.period](std::size_t p) { return inner(p % period); };
-    }
+    diagonals.fill = [inner = diagonals.fill, period = diagonals.period](int delta, std::span<double> out) {
+      inner(delta, out.first(period));
+      for (std::size_t p = period; p < out.size(); ++p) out[p] = out[p - period];
+    };
     diagonals.period = slots;
   }
   const circuit::LinearMap map(builder, {std::move(diagonals)}, shape.baby);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <iterator>
 #include <utility>
 
 namespace thex::circuit {
@@ -10,38 +10,17 @@ namespace {
 
 int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
-// The diagonal seen from before the giant rotation by `shift`: slot p carries diagonal[p - shift].
-Components shifted(std::size_t period, const Components& diagonal, int shift) {
-  if (!diagonal) return nullptr;
-  return [diagonal, shift, period](std::size_t p) {
-    return diagonal(static_cast<std::size_t>(static_cast<long>(p) - shift + static_cast<long>(period) * 4) % period);
-  };
-}
-
-std::vector<NodeId> ids_of(std::span<const Value> values) {
-  std::vector<NodeId> ids;
-  for (Value v : values) ids.push_back(v.id());
-  return ids;
-}
-
-// The sum of the terms, node by node. `rotated`: of the transform's rotations, those that were made already.
-Value weighted_sum(Builder& builder, std::span<const Value> inputs, const std::vector<FusedTransform::Term>& terms,
-                   std::vector<Value>& rotated) {
-  std::vector<Value> values;
-  std::vector<PlainId> plains;
-  values.reserve(terms.size());
-  plains.reserve(terms.size());
-  for (const FusedTransform::Term& term : terms) {
-    Value value = inputs[term.input];
-    if (term.rotation >= 0) {
-      Value& made = rotated[static_cast<std::size_t>(term.rotation)];
-      if (made == Value()) made = builder.rotate(value, term.steps);
-      value = made;
-    }
-    values.push_back(value);
-    plains.push_back(term.plain);
+// Writes diagonal number `number` as it is seen from before its giant rotation by `shift`: slot p carries
+// diagonal[p - shift].
+void fill_shifted(const Diagonals& map, std::size_t number, int shift, std::span<double> out) {
+  map.fill(map.deltas[number], out);
+  const auto period = static_cast<std::ptrdiff_t>(map.period);
+  const std::ptrdiff_t from = ((-shift % period) + period) % period;
+  if (from == 0) return;
+  for (std::ptrdiff_t begin = 0; begin < static_cast<std::ptrdiff_t>(out.size()); begin += period) {
+    const auto first = out.begin() + begin;
+    std::rotate(first, first + from, first + period);
   }
-  return builder.weighted_sum(values, plains);
 }
 
 }  // namespace
@@ -56,9 +35,27 @@ Components scaled(const Components& components, double factor) {
   return [components, factor](std::size_t p) { return factor * components(p); };
 }
 
+Diagonals diagonals_of(std::size_t period, std::map<int, Components> at, double magnitude) {
+  Diagonals map{.period = period, .magnitude = magnitude};
+  bool known = true;
+  for (const auto& [delta, components] : at) {
+    map.deltas.push_back(delta);
+    known = known && components;
+  }
+  if (known)
+    map.fill = [at = std::move(at)](int delta, std::span<double> out) {
+      const Components& components = at.at(delta);
+      for (std::size_t p = 0; p < out.size(); ++p) out[p] = components(p);
+    };
+  return map;
+}
+
 Diagonals scaled(Diagonals map, double factor) {
-  for (auto* parts : {&map.at, &map.imaginary})
-    for (auto& [delta, diagonal] : *parts) diagonal = scaled(diagonal, factor);
+  if (map.fill && factor != 1)
+    map.fill = [fill = std::move(map.fill), factor](int delta, std::span<double> out) {
+      fill(delta, out);
+      for (double& x : out) x *= factor;
+    };
   map.magnitude *= std::abs(factor);
   map.gain *= std::abs(factor);
   return map;
@@ -84,16 +81,26 @@ PlainVector complex_vector_of(std::size_t period, Components f, Components g) {
 }
 
 Diagonals pair_of(const Diagonals& a, const Diagonals& b) {
-  // Either's components are defined for all p modulo the longer period.
-  const auto repeated = [](const Diagonals& d) {
-    std::map<int, Components> all;
-    for (const auto& [delta, f] : d.at)
-      all.emplace(delta, f ? [f = f, period = d.period](std::size_t p) { return f(p % period); } : Components());
-    return all;
-  };
-  Diagonals pair{.period = std::max(a.period, b.period), .at = repeated(a), .imaginary = repeated(b)};
+  Diagonals pair{.period = std::max(a.period, b.period), .complex = true};
+  std::ranges::set_union(a.deltas, b.deltas, std::back_inserter(pair.deltas));
   pair.magnitude = std::hypot(a.magnitude, b.magnitude);
   pair.gain = std::hypot(a.gain, b.gain) / std::sqrt(2.0);
+  // Of either with diagonals, none may be without values.
+  const auto known = [](const Diagonals& d) { return d.deltas.empty() || d.fill; };
+  if (known(a) && known(b) && !pair.deltas.empty())
+    pair.fill = [a, b](int delta, std::span<double> out) {
+      const std::size_t half = out.size() / 2;
+      const auto part = [&](const Diagonals& d, std::span<double> to) {
+        if (!std::ranges::binary_search(d.deltas, delta)) {
+          std::ranges::fill(to, 0.0);
+          return;
+        }
+        d.fill(delta, to.first(d.period));
+        for (std::size_t p = d.period; p < to.size(); ++p) to[p] = to[p - d.period];
+      };
+      part(a, out.first(half));
+      part(b, out.subspan(half));
+    };
   return pair;
 }
 
@@ -103,91 +110,76 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
   const std::size_t width = rows.kind == of_two ? 2 * size : size;
   const bool cyclic = rows.kind != of_one;
   Diagonals d{.period = width * rows.stacked};
-  for (int k = cyclic ? 0 : 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) {
-    Components f;
-    if (entries)
-      f = [=](std::size_t p) {
+  for (int k = cyclic ? 0 : 1 - static_cast<int>(outputs); k < static_cast<int>(size); ++k) d.deltas.push_back(k);
+  if (entries)
+    d.fill = [=](int k, std::span<double> out) {
+      for (std::size_t p = 0; p < out.size(); ++p) {
         const std::size_t matrix = p / width, row = p % width,
                           column = row + static_cast<std::size_t>(k);  // wraps around zero: outside
-        return row < outputs && (cyclic || column < size) ? entries(row + matrix * size, column % size) : 0.0;
-      };
-    d.at.emplace_hint(d.at.end(), k, std::move(f));
-  }
+        out[p] = row < outputs && (cyclic || column < size) ? entries(row + matrix * size, column % size) : 0.0;
+      }
+    };
   return d;
 }
 
-LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) : baby_(baby) {
-  std::map<int, std::vector<FusedTransform::Term>> giants;  // giant index -> its inner sum
-  const auto lowest = [](const Diagonals& map) {
-    const int real = map.at.empty() ? 0 : map.at.begin()->first;
-    return map.imaginary.empty() ? real : std::min(real, map.imaginary.begin()->first);
-  };
+LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) {
+  std::map<int, std::vector<TransformTerms::Term>> giants;  // giant index -> its inner sum
+  const auto lowest = [](const Diagonals& map) { return map.deltas.empty() ? 0 : map.deltas.front(); };
   if (negative == Negative::turned_input)
     for (const Diagonals& map : maps) turn_ = std::max(turn_, -floor_div(lowest(map), baby) * baby);
-  for (std::size_t i = 0; i < maps.size(); ++i) {
-    const Diagonals& map = maps[i];
+  const std::size_t count = maps.size();
+  auto factors = std::make_shared<std::vector<PlainSet>>();
+  for (std::size_t i = 0; i < count; ++i) {
+    Diagonals& map = maps[i];
     const bool turn = turn_ > 0 && lowest(map) < 0;
     if (turn) turned_.push_back(i);
-    std::set<int> deltas;
-    for (const auto* parts : {&map.at, &map.imaginary})
-      for (const auto& [delta, components] : *parts) deltas.insert(delta);
-    for (const int delta : deltas) {
+    std::vector<int> shifts;  // of each diagonal's giant step
+    for (std::size_t k = 0; k < map.deltas.size(); ++k) {
+      const int delta = map.deltas[k];
       const bool from_copy = turn && delta < 0;
       const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
-      const auto part = [&](const std::map<int, Components>& parts) {
-        const auto it = parts.find(delta);
-        return it == parts.end() ? Components() : shifted(map.period, it->second, giant * baby);
-      };
-      PlainVector vector = map.imaginary.empty() ? vector_of(map.period, part(map.at))
-                                                 : complex_vector_of(map.period, part(map.at), part(map.imaginary));
-      vector.magnitude = map.magnitude;
-      vector.gain = map.gain;
-      const PlainId plain = builder.plain(std::move(vector));
-      giants[giant].push_back(
-          {.input = from_copy ? maps.size() + turned_.size() - 1 : i, .steps = step - giant * baby, .plain = plain});
+      shifts.push_back(giant * baby);
+      giants[giant].push_back({.input = static_cast<std::uint32_t>(from_copy ? count + turned_.size() - 1 : i),
+                               .steps = step - giant * baby,
+                               .set = static_cast<std::uint32_t>(i),
+                               .number = static_cast<std::uint32_t>(k)});
     }
+    PlainSet& set = factors->emplace_back();
+    set.count = map.deltas.size();
+    set.period = map.period;
+    set.complex = map.complex;
+    set.magnitude = map.magnitude;
+    set.gain = map.gain;
+    if (map.fill)
+      set.fill = [map = std::move(map), shifts = std::move(shifts)](std::size_t number, std::span<double> out) {
+        fill_shifted(map, number, shifts[number], out);
+      };
   }
-  terms_ = std::make_shared<const TransformTerms>(std::move(giants));
+  transform_ = builder.transform(
+      {.terms = std::make_shared<const TransformTerms>(baby, std::move(giants)), .factors = std::move(factors)});
 }
 
 Value LinearMap::apply(Builder& builder, std::span<const Value> given) const {
   std::vector<Value> inputs(given.begin(), given.end());
   for (const std::size_t i : turned_) inputs.push_back(builder.rotate(given[i], -turn_));
-  const std::map<int, std::vector<FusedTransform::Term>>& giants = terms_->at;
-  std::vector<Value> rotated(terms_->rotations.size());
-  const auto inner = [&](int giant) { return weighted_sum(builder, inputs, giants.at(giant), rotated); };
-  // Horner from the outermost giant step towards zero, on either side.
-  const auto chain = [&](int from, int direction) {
-    Value acc = inner(from);
-    int position = from;
-    while (position != 0) {
-      position += direction;
-      acc = builder.rotate(acc, -direction * baby_);
-      if (giants.contains(position) && (direction < 0 || position < 0)) acc = builder.add(acc, inner(position));
-    }
-    return acc;
-  };
-  const int lowest = giants.begin()->first, highest = giants.rbegin()->first;
-  Value result;
-  if (highest >= 0) result = chain(highest, -1);
-  if (lowest < 0) {
-    const Value negative = chain(lowest, +1);
-    result = highest >= 0 ? builder.add(result, negative) : negative;
-  }
-  builder.fuse({.output = result.id(), .inputs = ids_of(inputs), .giant_step = baby_, .terms = terms_});
-  return result;
+  return builder.linear_transform(transform_, inputs);
 }
 
-std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
-                                 const std::vector<std::vector<FusedTransform::Term>>& outputs) {
-  const std::vector<NodeId> ids = ids_of(inputs);
+std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs, const PlainSet& factors,
+                                 const std::vector<std::vector<WeightedTerm>>& outputs) {
+  const auto shared = std::make_shared<const std::vector<PlainSet>>(1, factors);
   std::vector<Value> results;
-  for (const std::vector<FusedTransform::Term>& terms : outputs) {
-    const auto shared =
-        std::make_shared<const TransformTerms>(std::map<int, std::vector<FusedTransform::Term>>{{0, terms}});
-    std::vector<Value> rotated(shared->rotations.size());
-    results.push_back(weighted_sum(builder, inputs, shared->at.at(0), rotated));
-    builder.fuse({.output = results.back().id(), .inputs = ids, .terms = shared});
+  for (const std::vector<WeightedTerm>& output : outputs) {
+    std::vector<TransformTerms::Term> terms;
+    for (const WeightedTerm& term : output)
+      terms.push_back({.input = static_cast<std::uint32_t>(term.input),
+                       .steps = term.steps,
+                       .number = static_cast<std::uint32_t>(term.number)});
+    const TransformId transform =
+        builder.transform({.terms = std::make_shared<const TransformTerms>(
+                               0, std::map<int, std::vector<TransformTerms::Term>>{{0, std::move(terms)}}),
+                           .factors = shared});
+    results.push_back(builder.linear_transform(transform, inputs));
   }
   return results;
 }

@@ -31,12 +31,19 @@ Entries scaled(const Entries& entries, double factor);
 Components scaled(const Components& components, double factor);
 
 struct Diagonals {
+  // Writes the diagonal of an offset: one period, of pairs the real parts and then the imaginary ones.
+  using Fill = std::function<void(int delta, std::span<double>)>;
+
   std::size_t period = 1;
-  std::map<int, Components> at;           // delta -> diagonal; delta may be negative
-  double magnitude = 0;                   // PlainVector::magnitude of every diagonal
-  double gain = 1;                        // and PlainVector::gain
-  std::map<int, Components> imaginary{};  // of two maps in one, see pair_of
+  std::vector<int> deltas;  // ascending; they may be negative
+  Fill fill = nullptr;      // empty when the program is built without weights
+  bool complex = false;     // of two maps in one, see pair_of
+  double magnitude = 0;     // PlainSet::magnitude of every diagonal
+  double gain = 1;          // and PlainSet::gain
 };
+
+// Some diagonals by their components.
+Diagonals diagonals_of(std::size_t period, std::map<int, Components> at, double magnitude = 0);
 
 // The map times a factor.
 Diagonals scaled(Diagonals map, double factor);
@@ -75,21 +82,24 @@ class LinearMap {
   // One set of diagonals for each input; all share their giant steps. `baby`: number of baby steps, a power of two.
   LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative = Negative::giant_steps);
   // sum_i maps[i] (inputs[i]): one level.
-  // The nodes are marked as one operation.
   Value apply(Builder& builder, std::span<const Value> inputs) const;
   Value apply(Builder& builder, Value input) const { return apply(builder, std::span(&input, 1)); }
 
  private:
-  int baby_;
-  int turn_ = 0;                                 // of copies of inputs, which come after all inputs
-  std::vector<std::size_t> turned_;              // the inputs that they are copies of
-  std::shared_ptr<const TransformTerms> terms_;  // by giant index
+  int turn_ = 0;                     // of copies of inputs, which come after all inputs
+  std::vector<std::size_t> turned_;  // the inputs that they are copies of
+  TransformId transform_ = kNoId;
 };
 
-// Several weighted sums of the same inputs and their rotations, as one operation: outputs[j] lists the terms. One
-// level.
-std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs,
-                                 const std::vector<std::vector<FusedTransform::Term>>& outputs);
+// A rotated input of a weighted sum, times vector number `number` of a set.
+struct WeightedTerm {
+  std::size_t input = 0;
+  int steps = 0;
+  std::size_t number = 0;
+};
+// Several weighted sums of the same inputs and their rotations: outputs[j] lists the terms. One level.
+std::vector<Value> weighted_sums(Builder& builder, std::span<const Value> inputs, const PlainSet& factors,
+                                 const std::vector<std::vector<WeightedTerm>>& outputs);
 
 // x + rot(x, s) + ... over s = first, first/2, ..., last (powers of two): sums windows of 2*first/last strided slots.
 // `at_once`: how many of these steps one operation takes, of rotations that share their digits: fewer key switches for

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/support/slots_in_order.h"
@@ -60,9 +61,9 @@ TEST(LinearMap, SharesGiantStepsBetweenInputs) {
   const Value inputs[] = {v, v};
   const Value y = twice.apply(b, inputs);
   const Program program = std::move(b).finish(y, {5});
-  std::size_t rotations = 0;
-  for (const Node& node : program.nodes) rotations += node.op == Op::rotate;
-  EXPECT_EQ(rotations, 3u + 3u) << "three baby steps, three giant steps";
+  const TransformTerms& terms = *program.transforms[0].terms;
+  EXPECT_EQ(terms.rotations.size(), 2u * 3u) << "three baby steps of each";
+  EXPECT_EQ(terms.at.size(), 4u) << "three giant steps";
   double expected = 0;
   for (std::size_t c = 0; c < size; ++c) expected += 2 * m[5 * size + c] * x[c];
   EXPECT_NEAR(run_clear(program, x, 1).logits[0], expected, 1e-12);
@@ -75,9 +76,9 @@ TEST(LinearMap, NegativeAndPositiveOffsets) {
     for (const std::vector<int>& offsets : {std::vector<int>{-15, -7, 0, 3, 15}, {-9, -4}, {5, 20}, {-1}, {0}}) {
       Builder b(slots);
       const Value v = b.client_step("in", {}, {slots_in_order(slots)}, 0)[0];
-      Diagonals d{.period = 32};
-      for (int o : offsets) d.at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
-      const LinearMap map(b, {d}, 4, negative);
+      std::map<int, Components> at;
+      for (int o : offsets) at.emplace(o, [o](std::size_t p) { return static_cast<double>(p) + 0.5 * o; });
+      const LinearMap map(b, {diagonals_of(32, at)}, 4, negative);
       const Value y = map.apply(b, v);
       const Program program = std::move(b).finish(y, {0, 13, 40, 63});
       const ClearResult out = run_clear(program, x, 1);
@@ -98,7 +99,7 @@ TEST(LinearMap, TurnedInputsTakeFewerGiantSteps) {
     const Value y = LinearMap(b, {dense(size, entry_of, {.kind = Rows::Kind::of_one})}, 8, negative).apply(b, v);
     const Program program = std::move(b).finish(y, {0});
     EXPECT_EQ(program.transforms.size(), 1u);
-    return std::make_pair(program.transforms[0].inputs.size(), program.transforms[0].terms->at.size());
+    return std::make_pair(program.nodes.back().inputs.size(), program.transforms[0].terms->at.size());
   };
   EXPECT_EQ(rotations(LinearMap::Negative::giant_steps), std::make_pair(std::size_t{1}, std::size_t{16}));
   EXPECT_EQ(rotations(LinearMap::Negative::turned_input), std::make_pair(std::size_t{2}, std::size_t{8}));
@@ -143,7 +144,10 @@ TEST(RotateAndSum, TakesSeveralStepsAtOnce) {
     Builder b(64);
     const Value y = rotate_and_sum(b, b.client_step("in", {}, {slots_in_order(64)}, 0)[0], 16, 2, at_once);
     const Program program = std::move(b).finish(y, {3});
-    EXPECT_EQ(program.rotation_sums.size(), at_once == 1 ? 0u : at_once == 2 ? 2u : 1u) << at_once;
+    EXPECT_EQ(std::ranges::count(program.nodes, Op::rotation_sum, &Node::op), at_once == 1   ? 0
+                                                                              : at_once == 2 ? 2
+                                                                                             : 1)
+        << at_once;
     EXPECT_NEAR(run_clear(program, x, 1).logits[0], expected, 1e-12) << at_once;
   }
 }
@@ -165,7 +169,7 @@ TEST(Dense, RowsOfOneVectorAreNotMixed) {
   const std::vector<double> x = random_vector(4 * size, 7);
   for (const std::size_t outputs : {3u, 8u}) {
     const Diagonals d = dense(size, entry_of, {.kind = Rows::Kind::of_one}, outputs);
-    EXPECT_EQ(d.at.size(), size + outputs - 1);
+    EXPECT_EQ(d.deltas.size(), size + outputs - 1);
     const std::vector<double> y = second_row(d, size, 1, x);
     for (std::size_t r = 0; r < y.size(); ++r) {
       double expected = 0;

@@ -172,7 +172,7 @@ struct CkksRun::Impl {
     return rotated;
   }
 
-  Ciphertext evaluate(const Task& task) {
+  Ciphertext evaluate(const Task& task, const ParallelFor& parallel) {
     const Node& node = program.nodes[task.index];
     const auto& plains = circuit->plains().of_node[task.index];
     const auto in = [&](std::size_t k) -> const Ciphertext& { return values[task.reads[k]]; };
@@ -208,6 +208,9 @@ struct CkksRun::Impl {
         }
         return evaluator.relinearize_rescale(evaluator.inner_product(a, b), *keys);
       }
+      case Op::rotation_sum:
+        return ckks::sum_of_rotations(context, pointers(task), node.rotations, *keys, parallel);
+      case Op::linear_transform:  // in groups
       case Op::fresh:
       case Op::refresh:
         break;
@@ -230,7 +233,7 @@ struct CkksRun::Impl {
         digits[task.index] = evaluator.decompose(values[task.reads[0]]);
         break;
       case Kind::node:
-        store(task.index, evaluate(task));
+        store(task.index, evaluate(task, parallel));
         break;
       case Kind::transform: {
         std::vector<Ciphertext> results =
@@ -238,10 +241,6 @@ struct CkksRun::Impl {
         for (std::size_t t = 0; t < results.size(); ++t) store(task.writes[t], std::move(results[t]));
         break;
       }
-      case Kind::sum:
-        store(task.writes[0], ckks::sum_of_rotations(context, pointers(task), program.rotation_sums[task.index].steps,
-                                                     *keys, parallel));
-        break;
     }
     release(task.reads);
   }

@@ -29,10 +29,10 @@ Program mixed(std::size_t slots) {
   b.set_label("first");
   const PlainId mask =
       b.plain(vector_of(4, [](std::size_t p) { return p == 3 ? -0.5 : 0.25 * static_cast<double>(p); }));
-  Diagonals d{.period = 16};
+  std::map<int, Components> diagonals;
   for (int o : {-5, -1, 0, 1, 2, 6})
-    d.at.emplace(o, [o](std::size_t p) { return 0.1 * (static_cast<double>(p) - 7) + 0.05 * o; });
-  const LinearMap map(b, {d}, 4);
+    diagonals.emplace(o, [o](std::size_t p) { return 0.1 * (static_cast<double>(p) - 7) + 0.05 * o; });
+  const LinearMap map(b, {diagonals_of(16, diagonals)}, 4);
   const Value y = b.add_plain(map.apply(b, x), mask);
   const Value z = b.add(b.multiply(y, b.rotate(y, 7)), x);
   const std::vector<Value> returned =
@@ -244,9 +244,9 @@ TEST(YieldingRun, GoesOnWithTheThreadsThatThereAre) {
 Program dense_map(std::size_t slots) {
   Builder b(slots);
   const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
-  Diagonals d{.period = slots};
-  for (int o = -20; o < 44; ++o) d.at.emplace(o, [](std::size_t) { return 0.1; });
-  const LinearMap map(b, {d}, 8);
+  std::map<int, Components> diagonals;
+  for (int o = -20; o < 44; ++o) diagonals.emplace(o, [](std::size_t) { return 0.1; });
+  const LinearMap map(b, {diagonals_of(slots, diagonals)}, 8);
   const Value squared = b.multiply(x, x);
   const Value again = map.apply(b, map.apply(b, squared));
   const Value result = b.add(again, rotate_and_sum(b, squared, 8, 1, 2));

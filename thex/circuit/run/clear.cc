@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 
 #include "thex/base/error.h"
 #include "thex/circuit/noise_model.h"
@@ -57,11 +59,16 @@ class Noise {
   std::uint64_t state_;
 };
 
+// Plain vectors, filled on first use; runs of one program may share them.
+struct Plains {
+  std::vector<std::vector<double>> vectors;
+  std::map<std::tuple<const std::vector<PlainSet>*, std::uint32_t, std::uint32_t>, std::vector<double>> factors;
+};
+
 class Interpreter {
  public:
   Interpreter(const Program& program, std::span<const double> embeddings, Lengths lengths,
-              const std::optional<NoiseModel>& noise, bool keep_all,
-              std::shared_ptr<std::vector<std::vector<double>>> plains = nullptr)
+              const std::optional<NoiseModel>& noise, bool keep_all, std::shared_ptr<Plains> plains = nullptr)
       : program_(program),
         lengths_(std::move(lengths)),
         keep_all_(keep_all),
@@ -73,7 +80,8 @@ class Interpreter {
     for (const ClientStep& step : program.steps)
       for (NodeId input : step.inputs) ++uses_[input];
     for (NodeId result : program.results) ++uses_[result];
-    plains_ = plains ? std::move(plains) : std::make_shared<std::vector<std::vector<double>>>(program.plains.size());
+    plains_ = plains ? std::move(plains) : std::make_shared<Plains>();
+    plains_->vectors.resize(program.plains.size());
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
     fresh_ = apply_client_step(program, 0, std::span(&clear, 1), lengths_);
   }
@@ -102,7 +110,7 @@ class Interpreter {
     for (NodeId input : program_.nodes[id].inputs) release(input);
   }
   const std::vector<double>& value(std::size_t id) const { return values_[id]; }
-  const std::shared_ptr<std::vector<std::vector<double>>>& plains() const { return plains_; }
+  const std::shared_ptr<Plains>& plains() const { return plains_; }
 
   ClearResult finish() {
     std::vector<std::vector<double>> results;
@@ -137,8 +145,13 @@ class Interpreter {
   }
 
   const std::vector<double>& plain(PlainId id) {
-    auto& v = (*plains_)[id];
+    auto& v = plains_->vectors[id];
     if (v.empty()) v = program_.plains[id].values();
+    return v;
+  }
+  const std::vector<double>& factor(const Transform& transform, const TransformTerms::Term& term) {
+    auto& v = plains_->factors[{transform.factors.get(), term.set, term.number}];
+    if (v.empty()) v = (*transform.factors)[term.set].values(term.number);
     return v;
   }
 
@@ -151,6 +164,8 @@ class Interpreter {
     bool pair = node.op == Op::multiply_i;
     for (std::size_t k = 0; k < node.inputs.size(); ++k) pair = pair || input(node, k).size() > program_.slots;
     for (std::size_t k = 0; k < node.plains.size(); ++k) pair = pair || plain_vector(node, k).complex;
+    if (node.op == Op::linear_transform)
+      for (const PlainSet& set : *program_.transforms[node.transform].factors) pair = pair || set.complex;
     return pair;
   }
 
@@ -163,7 +178,7 @@ class Interpreter {
       case Op::refresh:
         break;
       case Op::rotate:
-        rotate(node, out);
+        out = rotated(input(node, 0), node.steps);
         break;
       case Op::add:
       case Op::subtract: {
@@ -190,7 +205,15 @@ class Interpreter {
         add_plain(node, out);
         break;
       case Op::weighted_sum:
-        for (std::size_t k = 0; k < node.inputs.size(); ++k) add_weighted(node, k, out);
+        for (std::size_t k = 0; k < node.inputs.size(); ++k)
+          add_weighted(input(node, k), plain(node.plains[k]), plain_vector(node, k).period,
+                       plain_vector(node, k).complex, out);
+        break;
+      case Op::rotation_sum:
+        for (std::size_t k = 0; k < node.inputs.size(); ++k) add(rotated(input(node, k), node.rotations[k]), out);
+        break;
+      case Op::linear_transform:
+        transform(node, out);
         break;
       case Op::product_sum:
         for (std::size_t k = 0; k < node.inputs.size(); k += 2) add_product(input(node, k), input(node, k + 1), out);
@@ -200,12 +223,35 @@ class Interpreter {
   }
 
   // Real and imaginary parts alike.
-  void rotate(const Node& node, std::vector<double>& out) const {
+  std::vector<double> rotated(const std::vector<double>& x, int steps) const {
+    std::vector<double> out(x.size());
     const auto n = static_cast<std::ptrdiff_t>(program_.slots);
-    const std::ptrdiff_t shift = node.steps < 0 ? node.steps + n : node.steps;
-    for (std::ptrdiff_t begin = 0; begin < static_cast<std::ptrdiff_t>(out.size()); begin += n) {
-      const auto from = input(node, 0).begin() + begin;
+    const std::ptrdiff_t shift = ((steps % n) + n) % n;
+    for (std::ptrdiff_t begin = 0; begin < static_cast<std::ptrdiff_t>(x.size()); begin += n) {
+      const auto from = x.begin() + begin;
       std::rotate_copy(from, from + shift, from + n, out.begin() + begin);
+    }
+    return out;
+  }
+
+  static void add(const std::vector<double>& x, std::vector<double>& out) {
+    for (std::size_t i = 0; i < x.size(); ++i) out[i] += x[i];
+  }
+
+  void transform(const Node& node, std::vector<double>& out) {
+    const Transform& of = program_.transforms[node.transform];
+    std::vector<std::vector<double>> babies;
+    for (const auto& [number, steps] : of.terms->rotations) babies.push_back(rotated(input(node, number), steps));
+    std::vector<double> inner(out.size());
+    for (const auto& [giant, terms] : of.terms->at) {
+      std::ranges::fill(inner, 0.0);
+      for (const TransformTerms::Term& term : terms) {
+        const PlainSet& set = (*of.factors)[term.set];
+        const std::vector<double>& x =
+            term.rotation < 0 ? input(node, term.input) : babies[static_cast<std::size_t>(term.rotation)];
+        add_weighted(x, factor(of, term), set.period, set.complex, inner);
+      }
+      add(rotated(inner, giant * of.terms->giant_step), out);
     }
   }
 
@@ -219,18 +265,16 @@ class Interpreter {
     for (std::size_t i = 0; i < n; ++i) out[n + i] += p[vector.period + (i & (vector.period - 1))];
   }
 
-  // Term k of a weighted sum.
-  void add_weighted(const Node& node, std::size_t k, std::vector<double>& out) {
+  // x times one period of a plain vector.
+  void add_weighted(const std::vector<double>& x, const std::vector<double>& p, std::size_t period, bool complex,
+                    std::vector<double>& out) const {
     const std::size_t n = program_.slots;
-    const PlainVector& vector = plain_vector(node, k);
-    const auto& p = plain(node.plains[k]);
-    const auto& x = input(node, k);
-    for (std::size_t base = 0; base < x.size(); base += vector.period)
-      for (std::size_t i = 0; i < vector.period; ++i) out[base + i] += x[base + i] * p[i];
-    if (!vector.complex) return;
-    const double* const imaginary = p.data() + vector.period;
-    for (std::size_t base = 0; base < n; base += vector.period)
-      for (std::size_t i = 0; i < vector.period; ++i) {
+    for (std::size_t base = 0; base < x.size(); base += period)
+      for (std::size_t i = 0; i < period; ++i) out[base + i] += x[base + i] * p[i];
+    if (!complex) return;
+    const double* const imaginary = p.data() + period;
+    for (std::size_t base = 0; base < n; base += period)
+      for (std::size_t i = 0; i < period; ++i) {
         out[n + base + i] += x[base + i] * imaginary[i];
         out[base + i] -= at(x, n + base + i) * imaginary[i];
       }
@@ -251,7 +295,7 @@ class Interpreter {
   std::optional<Noise> noise_;
   bool keep_all_;
   std::vector<std::vector<double>> values_, fresh_;
-  std::shared_ptr<std::vector<std::vector<double>>> plains_;  // filled on first use; runs of one program may share them
+  std::shared_ptr<Plains> plains_;
   std::vector<int> uses_;
   std::size_t next_step_ = 0;
   ClearResult result_;

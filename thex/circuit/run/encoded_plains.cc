@@ -29,14 +29,15 @@ class PlainEncoder {
   void group(const TransformGroup& group) {
     const bool extended = rotates(program_, group);
     std::vector<ckks::LinearTransform>& list = encoded_.of_group.emplace_back();
-    for (const std::size_t t : group.transforms) {
-      const FusedTransform& fused = program_.transforms[t];
+    for (const NodeId id : group.nodes) {
+      const Node& node = program_.nodes[id];
+      const Transform& of = program_.transforms[node.transform];
       ckks::LinearTransform& transform = list.emplace_back();
-      transform.giant_step = fused.giant_step;
-      for (const auto& [g, terms] : fused.terms->at)
-        for (const FusedTransform::Term& term : terms) {
-          const double scale = factor_scale(group.level - 1, fused.inputs[term.input]);
-          encoded_.kept.push_back(encode(term.plain, group.level, scale, extended));
+      transform.giant_step = of.terms->giant_step;
+      for (const auto& [g, terms] : of.terms->at)
+        for (const TransformTerms::Term& term : terms) {
+          const double scale = factor_scale(group.level - 1, node.inputs[term.input]);
+          encoded_.kept.push_back(encode(*of.factors, term, group.level, scale, extended));
           transform.at[g].push_back({term.input, term.steps, encoded_.kept.back().get()});
         }
     }
@@ -57,6 +58,17 @@ class PlainEncoder {
     return entry;
   }
 
+  std::shared_ptr<const ckks::Plaintext> encode(const std::vector<PlainSet>& factors, const TransformTerms::Term& term,
+                                                ckks::Level level, double scale, bool extended) {
+    auto& entry = of_sets_[{&factors, term.set, term.number, level, std::bit_cast<std::uint64_t>(scale), extended}];
+    if (!entry) {
+      const PlainSet& set = factors[term.set];
+      entry = store_.get(set.values(term.number), set.complex, level, scale, extended);
+      if (distinct_.insert(entry.get()).second) encoded_.bytes += bytes_of(*entry);
+    }
+    return entry;
+  }
+
   double factor_scale(ckks::Level level, NodeId factor) const {
     const double dropped = static_cast<double>(context_.prime((level + 1).top()).value());
     return context_.scale(level) * dropped / context_.scale(scale_level(program_, plan_, factor));
@@ -69,6 +81,9 @@ class PlainEncoder {
   EncodedPlains encoded_;
   std::map<PlainId, std::vector<double>> filled_;
   std::map<std::tuple<PlainId, ckks::Level, std::uint64_t, bool>, std::shared_ptr<const ckks::Plaintext>> entries_;
+  std::map<std::tuple<const std::vector<PlainSet>*, std::uint32_t, std::uint32_t, ckks::Level, std::uint64_t, bool>,
+           std::shared_ptr<const ckks::Plaintext>>
+      of_sets_;
   std::set<const ckks::Plaintext*> distinct_;
 };
 
@@ -78,7 +93,7 @@ EncodedPlains encode_plains(const ckks::Context& context, const Program& program
                             const Fusion& fusion, PlaintextStore& store) {
   PlainEncoder encoder(context, program, plan, store);
   for (std::size_t id = 0; id < program.nodes.size(); ++id)
-    if (fusion.nodes[id].how == Fusion::How::alone) encoder.node(id);
+    if (fusion.needed[id]) encoder.node(id);
   for (const TransformGroup& group : fusion.groups) encoder.group(group);
   return encoder.take();
 }

@@ -15,7 +15,7 @@ namespace thex::circuit {
 // A factor's scale is the one that brings the product to the canonical scale of its level, whatever level the other
 // factor came from.
 struct EncodedPlains {
-  std::vector<std::vector<std::shared_ptr<const ckks::Plaintext>>> of_node;  // of nodes that are computed alone
+  std::vector<std::vector<std::shared_ptr<const ckks::Plaintext>>> of_node;  // of single nodes
   std::vector<std::vector<ckks::LinearTransform>> of_group;                  // per transform group; they point into:
   std::vector<std::shared_ptr<const ckks::Plaintext>> kept;
   std::size_t bytes = 0;  // of the residues, each plaintext once

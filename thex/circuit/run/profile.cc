@@ -11,11 +11,8 @@ void RunProfile::add(const Program& program, const TaskGraph::Task& task, double
     case Kind::node:
       op = node.op;
       break;
-    case Kind::sum:
-      op = Op::rotate;
-      break;
     case Kind::transform:
-      op = Op::weighted_sum;
+      op = Op::linear_transform;
       break;
     case Kind::decompose:
       op = Op::rotate;

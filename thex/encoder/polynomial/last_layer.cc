@@ -46,16 +46,17 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
   // rows of a group every column gets all pieces. X1, in all rows the same, is read in the first row of a group only.
   const auto by_row = [&](const Entries& m, bool first_row_only) {
     Diagonals d{.period = width * pieces};
-    for (std::size_t k = 0; k < half; ++k) {
-      Components f;
-      if (m)
-        f = [=](std::size_t p) {
-          const std::size_t label = p % period, row = p / width, read = (p + k) % (width * pieces);
-          if (label >= labels || (first_row_only && row > 0)) return 0.0;
-          return m(label, read % half + (first_row_only ? 0 : read / width * half));
-        };
-      d.at.emplace(static_cast<int>(k), std::move(f));
-    }
+    for (std::size_t k = 0; k < half; ++k) d.deltas.push_back(static_cast<int>(k));
+    if (m)
+      d.fill = [=](int delta, std::span<double> out) {
+        for (std::size_t p = 0; p < out.size(); ++p) {
+          const std::size_t label = p % period, row = p / width,
+                            read = (p + static_cast<std::size_t>(delta)) % (width * pieces);
+          out[p] = label >= labels || (first_row_only && row > 0)
+                       ? 0.0
+                       : m(label, read % half + (first_row_only ? 0 : read / width * half));
+        }
+      };
     return d;
   };
   Maps maps{by_row(weights_.logits_of_intermediate(), false)};

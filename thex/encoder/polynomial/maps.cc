@@ -32,7 +32,7 @@ PolynomialBuilder::Maps PolynomialBuilder::of_context(const Entries& m, const ci
 
 PolynomialBuilder::Maps PolynomialBuilder::of_group(const Components& factors, std::size_t group) const {
   Maps maps(layout_.groups);
-  maps[group] = {.period = layout_.width, .at = {{0, factors}}, .magnitude = kNormGain};
+  maps[group] = circuit::diagonals_of(layout_.width, {{0, factors}}, kNormGain);
   return maps;
 }
 

@@ -21,7 +21,6 @@
 namespace thex::encoder {
 
 using circuit::Components;
-using circuit::Diagonals;
 using circuit::Entries;
 using circuit::LinearMap;
 
@@ -51,15 +50,15 @@ Value PolynomialBuilder::sheared(Value x) {
   const std::size_t period = std::min(layout_.width / layout_.head_slots, layout_.tokens);
   const int row = static_cast<int>(layout_.token_step());
   // Up by period - c rows, and by the rows beyond the period.
-  Diagonals masks{.period = layout_.width};
+  std::map<int, Components> masks;
   for (std::size_t down = 0; down < period; ++down) {
     const bool stays = down == 0 && period == layout_.tokens;
-    masks.at.emplace(
+    masks.emplace(
         stays ? 0 : static_cast<int>(period - down) * row,
         [down, period, slots = layout_.head_slots](std::size_t p) { return p / slots % period == down ? 1.0 : 0.0; });
   }
   if (layout_.tokens > period) x = b_.rotate(x, row * static_cast<int>(layout_.tokens - period));
-  return LinearMap(b_, {masks}, kBabyRows * row).apply(b_, x);
+  return LinearMap(b_, {circuit::diagonals_of(layout_.width, std::move(masks))}, kBabyRows * row).apply(b_, x);
 }
 
 std::vector<circuit::PlainId> PolynomialBuilder::outer_windows() {

@@ -26,6 +26,13 @@ PlainId RowBuilder::mask(std::size_t period, const std::function<bool(std::size_
   return b_.plain(circuit::vector_of(period, [inside, value](std::size_t p) { return inside(p) ? value : 0.0; }));
 }
 
+circuit::PlainSet RowBuilder::mask_set(std::size_t count, std::size_t period,
+                                       std::function<bool(std::size_t k, std::size_t p)> inside) {
+  return {.count = count, .period = period, .fill = [inside = std::move(inside)](std::size_t k, std::span<double> out) {
+            for (std::size_t p = 0; p < out.size(); ++p) out[p] = inside(k, p) ? 1.0 : 0.0;
+          }};
+}
+
 circuit::SlotSources RowBuilder::sources(std::function<SlotSource(RowLayout::Position)> f) const {
   return {rows_.slots, [rows = rows_, f = std::move(f)](std::size_t slot) { return f(rows.position(slot)); }};
 }

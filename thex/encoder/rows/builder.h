@@ -44,6 +44,9 @@ class RowBuilder {
   // A vector of `size` components in every row.
   circuit::PlainId row_vector(const circuit::Components& f, std::size_t size);
   circuit::PlainId mask(std::size_t period, const std::function<bool(std::size_t)>& inside, double value = 1.0);
+  // Masks of ones: number k where inside(k, p).
+  static circuit::PlainSet mask_set(std::size_t count, std::size_t period,
+                                    std::function<bool(std::size_t k, std::size_t p)> inside);
   // `f` must own what it uses: it is asked when the client encrypts.
   circuit::SlotSources sources(std::function<circuit::SlotSource(RowLayout::Position)> f) const;
   // The first token's row in every row of its sentence, of rows of any kind.

@@ -15,18 +15,17 @@ Value EncoderBuilder::merge_windows(const std::vector<Value>& values, std::size_
                                     const std::function<bool(std::size_t p, std::size_t place)>& inside) {
   const std::size_t half = layout_.half, d = layout_.head_dim, heads = layout_.heads;
   const int count = static_cast<int>(values.size());
-  std::vector<circuit::PlainId> masks;
-  for (std::size_t place = 0; place < values.size(); ++place)
-    masks.push_back(mask(half, [=](std::size_t p) { return p / d < heads && inside(p % d, place); }));
-  std::vector<std::vector<circuit::FusedTransform::Term>> sums;
+  const circuit::PlainSet masks = mask_set(
+      values.size(), half, [=](std::size_t place, std::size_t p) { return p / d < heads && inside(p % d, place); });
+  std::vector<std::vector<circuit::WeightedTerm>> sums;
   std::vector<int> steps;
   for (int move = 1 - count; move < count; ++move) {
     auto& terms = sums.emplace_back();
     for (int g = std::max(0, -move); g < std::min(count, count - move); ++g)
-      terms.push_back({.input = static_cast<std::size_t>(g), .plain = masks[static_cast<std::size_t>(g + move)]});
+      terms.push_back({.input = static_cast<std::size_t>(g), .number = static_cast<std::size_t>(g + move)});
     steps.push_back(move * static_cast<int>(stride));
   }
-  return b_.sum_of_rotations(circuit::weighted_sums(b_, values, sums), steps);
+  return b_.sum_of_rotations(circuit::weighted_sums(b_, values, masks, sums), steps);
 }
 
 // Packed scores of one query block against key blocks first_block .. first_block + group_blocks - 1: u = q.k + 1 (the
@@ -59,19 +58,18 @@ Value EncoderBuilder::scores(Value query, const std::vector<Value>& key_shifts, 
 // by multiples of `copies`, masked, which share their baby steps and, between ciphertexts, the reading of keys.
 std::vector<Value> EncoderBuilder::spread_coefficients(std::span<const Value> coefficients) {
   const std::size_t d = layout_.head_dim, copies = layout_.copies, returned = layout_.returned;
-  std::vector<circuit::PlainId> masks;
-  for (std::size_t place = 0; place < returned; ++place)
-    masks.push_back(mask(d, [=](std::size_t p) { return p / copies == place; }));
-  std::vector<std::vector<circuit::FusedTransform::Term>> sums;
+  const circuit::PlainSet masks =
+      mask_set(returned, d, [=](std::size_t place, std::size_t p) { return p / copies == place; });
+  std::vector<std::vector<circuit::WeightedTerm>> sums;
   for (std::size_t input = 0; input < coefficients.size(); ++input)
     for (std::size_t wanted = 0; wanted < returned; ++wanted) {
       auto& terms = sums.emplace_back();
       for (std::size_t place = 0; place < returned; ++place) {
         const int steps = (static_cast<int>(wanted) - static_cast<int>(place)) * static_cast<int>(copies);
-        terms.push_back({.input = input, .steps = steps, .plain = masks[place]});
+        terms.push_back({.input = input, .steps = steps, .number = place});
       }
     }
-  return circuit::weighted_sums(b_, coefficients, sums);
+  return circuit::weighted_sums(b_, coefficients, masks, sums);
 }
 
 // Where the client takes the coefficients of one query block, one key block and one part of its shifts from, in the

@@ -25,8 +25,8 @@ class EncoderBuilder : RowBuilder {
   std::vector<Blocks> feed_forward(int layer, const Blocks& x);
   // of_hidden (the hidden units, in H-wide doubled pieces) + of_residual (x1, the last input).
   circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, circuit::Diagonals of_residual);
-  // The end of a layer, for each block from its pieces and x1, doubled: X', doubled, or the logits of every token, label
-  // l in column l of its row and zero elsewhere.
+  // The end of a layer, for each block from its pieces and x1, doubled: X', doubled, or the logits of every token,
+  // label l in column l of its row and zero elsewhere.
   Blocks layer_output(int layer, const std::vector<Blocks>& pieces_and_x1);
   Blocks token_logits(const std::vector<Blocks>& pieces_and_x1);
   Value cls_layer(int layer, const Blocks& x);

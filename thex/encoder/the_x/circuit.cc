@@ -28,8 +28,7 @@ std::vector<Blocks> EncoderBuilder::feed_forward(int layer, const Blocks& x) {
   const std::size_t pieces = layout_.ffn_pieces;
 
   label(Step::attention_output, layer);
-  const Diagonals residual{
-      .period = layout_.width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
+  const Diagonals residual = circuit::diagonals_of(layout_.width, {{0, weights_.attention_residual(layer)}}, kNormGain);
   const LinearMap attention_output(
       b_, circuit::list_of(circuit::dense(layout_.half, weights_.attention_output(layer)), residual), kBaby);
   const circuit::PlainId attention_constant = row_vector(weights_.attention_constant(layer), layout_.hidden);
@@ -86,9 +85,8 @@ LinearMap EncoderBuilder::feed_forward_map(const circuit::Entries& of_hidden, Di
 
 Blocks EncoderBuilder::layer_output(int layer, const std::vector<Blocks>& pieces_and_x1) {
   label(Step::output, layer);
-  const LinearMap map =
-      feed_forward_map(weights_.output(layer),
-                       {.period = layout_.width, .at = {{0, weights_.output_residual(layer)}}, .magnitude = kNormGain});
+  const LinearMap map = feed_forward_map(
+      weights_.output(layer), circuit::diagonals_of(layout_.width, {{0, weights_.output_residual(layer)}}, kNormGain));
   const circuit::PlainId constant = row_vector(weights_.output_constant(layer), layout_.hidden);
   Blocks next;
   for (const Blocks& inputs : pieces_and_x1) next.push_back(doubled(b_.add_plain(map.apply(b_, inputs), constant)));
@@ -112,7 +110,7 @@ Value EncoderBuilder::cls_layer(int layer, const Blocks& x) {
   const std::size_t pieces = layout_.ffn_blocks, half = layout_.half, width = layout_.width;
 
   label(Step::attention_output, layer);
-  const Diagonals residual{.period = width, .at = {{0, weights_.attention_residual(layer)}}, .magnitude = kNormGain};
+  const Diagonals residual = circuit::diagonals_of(width, {{0, weights_.attention_residual(layer)}}, kNormGain);
   const LinearMap attention_output(
       b_, circuit::list_of(circuit::dense(half, weights_.attention_output(layer)), residual), kBaby);
   const Value inputs[] = {doubled(heads), x_cls};

@@ -1,10 +1,11 @@
 // T, the network that estimates 1 / sum_j c_j: Linear(1,16)-ReLU-Linear(16,16)-ReLU-Linear(16,1), one for each query
 // and head. The client computes both ReLUs, so each linear layer is one level from a fresh encryption.
+#include <map>
+
 #include "thex/encoder/the_x/builder.h"
 
 namespace thex::encoder {
 
-using circuit::Diagonals;
 using circuit::SlotSource;
 using circuit::SlotSources;
 
@@ -37,14 +38,14 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   // Layer 0: column k of a head reads the sum from column k mod copies.
   label(Step::estimation_first, layer);
   const std::size_t copies = all_rows_equal ? kUnits : std::min(layout_.copies, kUnits);
-  Diagonals first{.period = width};
+  std::map<int, circuit::Components> first;
   for (std::size_t shift = 0; shift < kUnits; shift += copies) {
     circuit::Components f;
     if (const circuit::Entries w = weights_.estimation(layer, 0))
       f = [=](std::size_t p) { return unit_column(p) && p % d / copies * copies == shift ? w(p % d, 0) : 0.0; };
-    first.at.emplace(-static_cast<int>(shift), f);
+    first.emplace(-static_cast<int>(shift), f);
   }
-  const circuit::LinearMap first_map(b_, {first}, kUnitBaby);
+  const circuit::LinearMap first_map(b_, {circuit::diagonals_of(width, std::move(first))}, kUnitBaby);
   const circuit::PlainId first_bias = unit_bias(weights_.estimation_bias(layer, 0));
   std::vector<Value> sent;
   for (Value s : sums) sent.push_back(b_.add_plain(first_map.apply(b_, s), first_bias));
@@ -65,14 +66,14 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   std::vector<Value> units = b_.client_step(step_label(Step::estimation_first, layer), sent, back(false), values);
 
   label(Step::estimation_second, layer);
-  Diagonals second{.period = width};
+  std::map<int, circuit::Components> second;
   for (std::size_t k = 0; k < kUnits; ++k) {
     circuit::Components f;
     if (const circuit::Entries w = weights_.estimation(layer, 2))
       f = [=](std::size_t p) { return unit_column(p) ? w(p % d, (p % d + k) % kUnits) : 0.0; };
-    second.at.emplace(static_cast<int>(k), f);
+    second.emplace(static_cast<int>(k), f);
   }
-  const circuit::LinearMap second_map(b_, {second}, kUnitBaby);
+  const circuit::LinearMap second_map(b_, {circuit::diagonals_of(width, std::move(second))}, kUnitBaby);
   const circuit::PlainId second_bias = unit_bias(weights_.estimation_bias(layer, 2));
   sent.clear();
   for (Value v : units) sent.push_back(b_.add_plain(second_map.apply(b_, v), second_bias));
@@ -80,7 +81,7 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
   units = b_.client_step(step_label(Step::estimation_second, layer), sent, back(true), values);
 
   label(Step::estimation_third, layer);
-  Diagonals third{.period = width};
+  std::map<int, circuit::Components> third;
   for (int shift = -static_cast<int>(kUnits) + 1; shift < static_cast<int>(kUnits); ++shift) {
     circuit::Components f;
     if (const circuit::Entries w = weights_.estimation(layer, 4))
@@ -88,9 +89,9 @@ std::vector<Value> EncoderBuilder::reciprocals(int layer, const std::vector<Valu
         const int unit = static_cast<int>(p % kUnits) + shift;
         return p < hidden && unit >= 0 && unit < static_cast<int>(kUnits) ? w(0, static_cast<std::size_t>(unit)) : 0.0;
       };
-    third.at.emplace(shift, f);
+    third.emplace(shift, f);
   }
-  const circuit::LinearMap third_map(b_, {third}, 2 * kUnitBaby);
+  const circuit::LinearMap third_map(b_, {circuit::diagonals_of(width, std::move(third))}, 2 * kUnitBaby);
   circuit::Components bias = weights_.estimation_bias(layer, 4);
   if (bias) bias = [bias](std::size_t) { return bias(0); };
   const circuit::PlainId third_bias = row_vector(bias, hidden);
