@@ -73,7 +73,8 @@ inline model::Model random_model(const model::ModelConfig& config, std::uint64_t
     checkpoint::Tensor tensor{shape, std::vector<float>(count)};
     double scale = shape.size() == 2 ? std::sqrt(3.0 / static_cast<double>(shape[1])) : 0.1;
     if (name.find(".estimation.") != std::string::npos) scale *= 0.05;  // keeps P = c * T(sum c) of the order of one
-    const double offset = name.ends_with("LayerNorm.weight") ? 1.0 : 0.0;
+    if (name.ends_with(".slope")) scale = 0.01;
+    const double offset = name.ends_with("LayerNorm.weight") ? 1.0 : name.ends_with(".slope") ? -0.1 : 0.0;
     for (float& value : tensor.data) value = static_cast<float>(offset + scale * uniform());
     model.tensors.emplace(name, std::move(tensor));
   }

@@ -117,9 +117,10 @@ void update(Hasher& to, const Program& program, SharedParts& shared) {
 }
 
 void update(Hasher& to, const ProgramPlan& plan) {
-  const auto& [level, urgency, depth, counts, estimated_seconds, bytes_to_server, bytes_to_client, working_bytes,
-               thread_bytes, result_bits, statistical_bits, hiding] = plan;
-  to.list(level, [&](ckks::Level l) { to.number(l.number()); });
+  const auto& [level, scale_level, urgency, depth, counts, estimated_seconds, bytes_to_server, bytes_to_client,
+               working_bytes, thread_bytes, result_bits, statistical_bits, hiding] = plan;
+  for (const std::vector<ckks::Level>* levels : {&level, &scale_level})
+    to.list(*levels, [&](ckks::Level l) { to.number(l.number()); });
   to.number(hiding.has_value());
   if (hiding) ckks::update(to, *hiding);
 }

@@ -112,7 +112,7 @@ class Propagation {
     const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
     double sum = noise_.rounding(scale);
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-      const ckks::Level from = scale_level(program_, plan_, node.inputs[k]);
+      const ckks::Level from = plan_.scale_level[node.inputs[k]];
       const std::size_t period = program_.plains[node.plains[k]].period;
       sum +=
           in.squares[k] * noise_.encoding(period, target / noise_.scale(from)) + in.plain_squares[k] * in.variances[k];
@@ -127,7 +127,7 @@ class Propagation {
     const double scale = noise_.scale(level), target = scale * noise_.dropped_prime(level);
     double sum = noise_.rounding(scale);
     for (const TransformTerms::Use& use : transform.terms->uses) {
-      const double own = noise_.scale(scale_level(program_, plan_, node.inputs[use.input]));
+      const double own = noise_.scale(plan_.scale_level[node.inputs[use.input]]);
       const auto terms = static_cast<double>(use.terms), rotated = static_cast<double>(use.rotated);
       sum +=
           terms * in.squares[use.input] * noise_.encoding((*transform.factors)[use.set].period, target / own) +

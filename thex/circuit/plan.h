@@ -20,8 +20,10 @@ struct OperationCounts {
 // One program (one length bucket) under the chosen parameters.
 struct ProgramPlan {
   std::vector<ckks::Level> level;  // per node: the level at which it is produced
-  std::vector<int> urgency;        // per node: the earliest client step (or, last, the result) that waits for it
-  ckks::Level depth;               // highest level of any fresh encryption
+  // Per node: the level whose canonical scale it has. Its own, but before and after some refreshes (RefreshRule).
+  std::vector<ckks::Level> scale_level;
+  std::vector<int> urgency;  // per node: the earliest client step (or, last, the result) that waits for it
+  ckks::Level depth;         // highest level of any fresh encryption
   OperationCounts counts;
   double estimated_seconds = 0;     // server, one thread
   std::size_t bytes_to_server = 0;  // ciphertexts sent by the client, all steps
@@ -48,11 +50,6 @@ struct Plan {
   std::size_t key_bytes_wire = 0, key_bytes_memory = 0;
 };
 
-// The level whose canonical scale a value has: its own, or the one that a refresh keeps (RefreshRule::keeps_scale).
-ckks::Level scale_level(const Program& program, const ProgramPlan& plan, NodeId node);
-// Whether a value is the result of a refresh that keeps the scale, rotated or not.
-bool keeps_scale(const Program& program, NodeId node);
-
 // The ciphertexts of one turn, in the order in which they travel.
 struct Travelling {
   NodeId node;
@@ -61,7 +58,7 @@ struct Travelling {
   bool masked;              // a refresh: the client re-encrypts it unread
 };
 // Server to client before step >= 1; for step = steps.size(), the results.
-std::vector<Travelling> to_client(const Program& program, std::size_t step);
+std::vector<Travelling> to_client(const Program& program, const ProgramPlan& plan, std::size_t step);
 // Client to server after a step; always seeded.
 std::vector<Travelling> to_server(const Program& program, const ProgramPlan& plan, std::size_t step);
 

@@ -41,7 +41,7 @@ std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, in
 // What a run sends, and the memory that it takes.
 void account_run(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
   for (std::size_t step = 0; step <= program.steps.size(); ++step) {
-    for (const Travelling& t : to_client(program, step))
+    for (const Travelling& t : to_client(program, plan, step))
       plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
     for (const Travelling& t : to_server(program, plan, step))
       plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
@@ -76,11 +76,12 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
 
 // The highest level of what the server re-randomises before it sends it; -1: nothing. Results are, where they are
 // flooded.
-ckks::Level level_of_sent(const std::vector<Program>& programs, const PlannerOptions& options) {
+ckks::Level level_of_sent(const std::vector<Program>& programs, const std::vector<ProgramPlan>& plans,
+                          const PlannerOptions& options) {
   ckks::Level level = options.flood_deviation > 0 ? 0 : -1;
-  for (const Program& program : programs)
-    for (std::size_t step = 1; step < program.steps.size(); ++step)
-      for (const Travelling& t : to_client(program, step)) level = std::max(level, t.level);
+  for (std::size_t i = 0; i < programs.size(); ++i)
+    for (std::size_t step = 1; step < programs[i].steps.size(); ++step)
+      for (const Travelling& t : to_client(programs[i], plans[i], step)) level = std::max(level, t.level);
   return level;
 }
 
@@ -174,7 +175,7 @@ Planner::Ring Planner::look_at(int log_n) {
   }
   try {
     Programs all = programs_for(log_n);
-    ring.level_sent = level_of_sent(all.programs, options_);
+    ring.level_sent = level_of_sent(all.programs, all.plans, options_);
     ring.depth = ring.level_sent + 1;
     for (std::size_t i = 0; i < all.programs.size(); ++i) {
       ring.depth = std::max(ring.depth, all.plans[i].depth);

@@ -63,13 +63,12 @@ TEST(AssignLevels, FollowTheRuleOfARefresh) {
   const NodeId rotated = refreshed + 1;
   ASSERT_EQ(program.nodes[rotated].op, Op::rotate);
   for (const NodeId id : {refreshed, rotated}) {
-    EXPECT_TRUE(keeps_scale(program, id));
-    EXPECT_EQ(scale_level(program, plan, id), rule.input);
+    EXPECT_NE(plan.scale_level[id], plan.level[id]);
+    EXPECT_EQ(plan.scale_level[id], rule.input);
   }
-  EXPECT_FALSE(keeps_scale(program, given));
-  EXPECT_EQ(scale_level(program, plan, given), plan.level[given]);
+  EXPECT_EQ(plan.scale_level[given], plan.level[given]);
 
-  const std::vector<Travelling> sent = to_client(program, 1), back = to_server(program, plan, 1);
+  const std::vector<Travelling> sent = to_client(program, plan, 1), back = to_server(program, plan, 1);
   ASSERT_EQ(sent.size(), 2u);
   EXPECT_FALSE(sent[0].masked);
   EXPECT_TRUE(sent[1].masked);
@@ -83,9 +82,35 @@ TEST(AssignLevels, FollowTheRuleOfARefresh) {
   // Needed no higher than it was given: at that level all the same.
   const Program low = program_with(weighted);
   EXPECT_EQ(assign_levels(low).level[low.steps[1].refreshed[0]], rule.output);
-  // Its scale fits no other use.
-  EXPECT_THROW(assign_levels(program_with([](Builder& b, Value v) { return b.add(v, v); })), Error);
-  EXPECT_THROW(assign_levels(program_with([](Builder& b, Value v) { return b.rotate(v, 1); })), Error);
+  // Above that its scale fits no other use, unless what it is made of can be given another one.
+  const auto power = [](Builder& b, Value v) { return b.multiply(b.multiply(v, v), v); };
+  EXPECT_THROW(assign_levels(program_with(power)), Error);
+  EXPECT_THROW(assign_levels(program_with([&](Builder& b, Value v) { return power(b, b.rotate(v, 1)); })), Error);
+}
+
+// What is refreshed has the scale of the result early where sums with plain vectors give it, and nothing else uses it.
+TEST(AssignLevels, GiveRefreshedValuesTheScaleOfTheResult) {
+  for (const bool shared : {false, true}) {
+    Builder b(8);
+    const Value x = b.client_step("in", {}, {zeros(8)}, 1)[0];
+    const Value weighted = b.multiply_plain(b.multiply(x, x), b.plain({1, nullptr}));
+    const Value sent = b.add(b.add_plain(weighted, b.plain({1, nullptr})), b.rotate(weighted, 1));
+    const Value given[] = {sent};
+    const Value back = b.client_step("masked", {}, {}, 0, given)[0];
+    const Value power = b.multiply(b.multiply(back, back), back);
+    const Value result = shared ? b.multiply_plain(weighted, b.plain({1, nullptr})) : power;
+    const auto finish = [&] { return std::move(b).finish(shared ? b.add(power, result) : power, {0}); };
+    const Program program = finish();
+    if (shared) {
+      EXPECT_THROW(assign_levels(program), Error);
+      continue;
+    }
+    const ProgramPlan plan = assign_levels(program);
+    EXPECT_EQ(plan.level[back.id()], 2);
+    for (const Value v : {weighted, sent, back}) EXPECT_EQ(plan.scale_level[v.id()], 2);
+    EXPECT_EQ(plan.level[sent.id()], 1);
+    EXPECT_EQ(plan.scale_level[program.nodes[weighted.id()].inputs[0]], 2) << "canonical before";
+  }
 }
 
 TEST(MakePlan, ChoosesTheSmallestRingThatIsSecure) {

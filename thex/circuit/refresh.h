@@ -10,9 +10,10 @@ namespace thex::circuit {
 struct RefreshRule {
   ckks::Level input;   // the lowest level at which a value may be handed over; it is lowered to that first
   ckks::Level output;  // the lowest level of the result, which else is the level that its users need
-  // The result has the canonical scale of `input` whatever its own level is, and so has all that is made of it alone by
-  // operations that leave the scale (leaves_scale). In the end it may be used in weighted sums only: their plain
-  // vectors make up for it.
+  // The result has the scale of the value that was handed over. What that is made of is given the result's canonical
+  // scale early, by the sums weighted with plain vectors that it comes from, where nothing else uses it. Else the
+  // result keeps the canonical scale of `input`, and so does all that is made of it by operations that leave the scale
+  // (leaves_scale): in the end it may be used in weighted sums only, whose plain vectors make up for it.
   bool keeps_scale = false;
   // The client makes the result: the value travels with the messages of step Node::step. Else the server alone does.
   bool by_client = false;

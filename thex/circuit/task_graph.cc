@@ -85,7 +85,8 @@ class GraphBuilder {
     std::vector<std::size_t> after;
     if (step > 0) {
       Task out{.kind = Kind::to_client, .index = step};
-      for (const Travelling& t : to_client(program_, step)) out.reads.push_back(at_level(t.node, t.level, false, -1));
+      for (const Travelling& t : to_client(program_, plan_, step))
+        out.reads.push_back(at_level(t.node, t.level, false, -1));
       after.push_back(add(std::move(out), -1, {graph_.from_client[step - 1]}));
     }
     Task in{.kind = Kind::from_client, .index = step};
@@ -113,7 +114,8 @@ class GraphBuilder {
     const ckks::Level level = input_level(node, plan_.level[id]);
     Task task{.kind = Kind::node, .index = id, .level = plan_.level[id], .writes = {id}, .node = id};
     for (const NodeId input : node.inputs)
-      task.reads.push_back(at_level(input, level, weighs(node.op) || keeps_scale(program_, input), plan_.urgency[id]));
+      task.reads.push_back(
+          at_level(input, level, weighs(node.op) || plan_.scale_level[input] != plan_.level[input], plan_.urgency[id]));
     std::vector<std::size_t> after;
     if (node.op == Op::rotate && rotations_of_.at({node.inputs[0], plan_.level[id]}) > 1) {
       const auto [digits, maker] = digits_of(task.reads[0], node.inputs[0], level, plan_.urgency[id]);

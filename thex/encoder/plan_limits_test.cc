@@ -23,8 +23,10 @@ model::ModelConfig config_for(model::Protocol protocol, const Shape& shape) {
   return config;
 }
 
-std::string refusal(const model::ModelConfig& config) {
-  return support::error_of(ErrorCode::crypto, [&] { plan_inference(config); });
+std::string refusal(const model::ModelConfig& config, model::Protocol protocol) {
+  PlanRequest request;
+  request.protocol = protocol;
+  return support::error_of(ErrorCode::crypto, [&] { plan_inference(config, request); });
 }
 
 void expect_all(const std::string& text, const std::vector<std::string>& parts) {
@@ -34,17 +36,15 @@ void expect_all(const std::string& text, const std::vector<std::string>& parts) 
 // The levels of one round run out in the first layers: the others are not built.
 TEST(PlanLimits, ModelsTooDeepForOneRoundAreRefused) {
   for (const Shape& shape : {Shape{256, 128, 2, 512, 2}, Shape{12, 768, 12, 3072, 2}})
-    expect_all(refusal(config_for(model::Protocol::one_round, shape)),
-               {"levels are needed, in step 'layer", "N=2^16: more than", "fewer layers", "the protocol the-x"});
+    expect_all(refusal(config_for(model::Protocol::one_round, shape), model::Protocol::one_round),
+               {"levels are needed, in step 'layer", "N=2^16: more than", "fewer layers", "--protocol masked-rounds"});
 }
 
 TEST(PlanLimits, CircuitsThatAreTooLargeAreRefused) {
   const circuit::ProgramLimits limits;
-  for (const Shape& shape : {Shape{256, 128, 2, 512, 2}, Shape{256, 1024, 32, 4096, 64},
-                             Shape{200, 512, 16, 2048, 64, model::Task::token_classification}})
-    expect_all(refusal(config_for(model::Protocol::the_x, shape)),
-               {"N=2^16: more than " + std::to_string(limits.plains) + " plain vectors are needed, in step 'layer",
-                "N=2^15: too small, as N=2^16 is", "fewer layers", "--max-tokens"});
+  expect_all(refusal(config_for(model::Protocol::the_x, {256, 1024, 32, 4096, 64}), model::Protocol::the_x),
+             {"N=2^16: more than " + std::to_string(limits.nodes) + " nodes are needed, in step 'layer",
+              "N=2^15: too small, as N=2^16 is", "fewer layers", "--max-tokens"});
 }
 
 // BERT-base's shape, in several rounds: its plan is large, and within the limits.

@@ -60,6 +60,17 @@ constexpr std::pair<const char*, Range LayerRanges::*> kLayerPoints[] = {
     {"ffn", &LayerRanges::ffn},
     {"output_norm", &LayerRanges::output_norm}};
 
+// Weights of a layer likewise.
+constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
+    {"query", &LayerWeights::query},
+    {"key", &LayerWeights::key},
+    {"value", &LayerWeights::value},
+    {"attention_output", &LayerWeights::attention_output},
+    {"attention_residual", &LayerWeights::attention_residual},
+    {"intermediate", &LayerWeights::intermediate},
+    {"output", &LayerWeights::output},
+    {"output_residual", &LayerWeights::output_residual}};
+
 std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
   const json* const list = he.find("layers");
   if (list == nullptr) return {};
@@ -83,6 +94,14 @@ std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
         values.fail("max", range.max < 0
                                ? "is missing"
                                : "is " + json(range.max).dump() + ", less than rms " + json(range.rms).dump());
+      }
+    }
+    if (const json* const weights = entry.find("weights")) {
+      const Fields values(*weights, where + ", \"weights\"");
+      LayerWeights& sizes = all[i].weights.emplace();
+      for (const auto& [name, member] : kLayerWeights) {
+        sizes.*member = values.number(name, 0, 1e30, -1);
+        if (sizes.*member < 0) values.fail(name, "is missing");
       }
     }
   }
@@ -248,7 +267,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     HeSection parsed;
     parsed.version = he.integer("version", 1, 1);
     parsed.softmax = static_cast<Softmax>(he.choice("softmax", softmax_names(), 0));
-    parsed.norm = he.choice("layer_norm", {"exact", "affine"}, 0) == 0 ? Norm::exact : Norm::affine;
+    parsed.norm = static_cast<Norm>(he.choice("layer_norm", norm_names(), 0));
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
     parsed.layers = parse_layer_ranges(he, config.layers);
@@ -307,7 +326,7 @@ std::string config_to_json(const ModelConfig& config) {
   if (config.thex) {
     out["thex"] = {{"version", config.thex->version},
                    {"softmax", name_of(config.thex->softmax)},
-                   {"layer_norm", config.thex->norm == Norm::exact ? "exact" : "affine"},
+                   {"layer_norm", name_of(config.thex->norm)},
                    {"pooler", config.pooler},
                    {"max_relu_input", config.thex->max_relu_input},
                    {"max_logit", config.thex->max_logit}};
@@ -316,6 +335,8 @@ std::string config_to_json(const ModelConfig& config) {
       for (const auto& [name, member] : kLayerPoints) {
         entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
       }
+      if (layer.weights)
+        for (const auto& [name, member] : kLayerWeights) entry["weights"][name] = (*layer.weights).*member;
       out["thex"]["layers"].push_back(std::move(entry));
     }
   }

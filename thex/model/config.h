@@ -21,6 +21,15 @@ struct Range {
   double rms = 0, max = 0;
 };
 
+// Root mean squares of a layer's weights as the encrypted encoder multiplies by them (encoder/rows/weights.h). Keys in
+// config.json as here.
+struct LayerWeights {
+  double query = 0, key = 0, value = 0;
+  double attention_output = 0, attention_residual = 0;  // of the sum after attention: its matrix, and x
+  double intermediate = 0;
+  double output = 0, output_residual = 0;
+};
+
 // What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
 struct LayerRanges {
   Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; likewise with Softmax::power
@@ -30,10 +39,12 @@ struct LayerRanges {
   Range attention_norm;  // output of the norm after attention
   Range ffn;             // FFN pre-activations
   Range output_norm;     // output of the norm after the FFN
+  std::optional<LayerWeights> weights;
 };
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
-// "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine"), "pooler" (bool),
+// "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine" | "mean_square"),
+// "pooler" (bool),
 // "max_relu_input", "max_logit" and, when it was measured, "layers".
 struct HeSection {
   int version = 1;

@@ -75,6 +75,7 @@ std::map<std::string, Shape> expected_tensors(const ModelConfig& config, Part pa
     }
     linear(layer + "attention.output.dense", hidden, hidden);
     norm(layer + "attention.output");
+    if (config.thex && config.thex->norm == Norm::mean_square) shapes[layer + "attention.output.LayerNorm.slope"] = {1};
     linear(layer + "intermediate.dense", ffn, hidden);
     linear(layer + "output.dense", hidden, ffn);
     norm(layer + "output");

@@ -10,6 +10,8 @@ namespace {
 // In the order of the enumeration.
 const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
 
+const std::vector<std::string> kNormNames{"exact", "affine", "mean_square"};
+
 constexpr ProtocolRow kProtocols[] = {
     {Protocol::the_x, "the-x", Activation::relu, Softmax::estimation, true, true,
      "the client evaluates the ReLUs and sees their inputs, tenths of a second, for deep models too",
@@ -29,6 +31,10 @@ const char* name_of(Softmax softmax) { return kSoftmaxNames[static_cast<std::siz
 
 const std::vector<std::string>& softmax_names() { return kSoftmaxNames; }
 
+const char* name_of(Norm norm) { return kNormNames[static_cast<std::size_t>(norm)].c_str(); }
+
+const std::vector<std::string>& norm_names() { return kNormNames; }
+
 std::optional<Softmax> softmax_named(const std::string& name) {
   const auto it = std::find(kSoftmaxNames.begin(), kSoftmaxNames.end(), name);
   if (it == kSoftmaxNames.end()) return std::nullopt;
@@ -47,9 +53,10 @@ std::optional<Protocol> protocol_named(std::string_view name) {
 
 std::vector<Protocol> protocols_for(Activation activation, Softmax softmax, Norm norm) {
   std::vector<Protocol> all;
-  if (norm != Norm::affine) return all;
+  if (norm == Norm::exact) return all;
   for (const ProtocolRow& row : kProtocols)
-    if (row.activation == activation && row.softmax == softmax) all.push_back(row.protocol);
+    if (row.activation == activation && row.softmax == softmax && (norm == Norm::affine || row.polynomial()))
+      all.push_back(row.protocol);
   return all;
 }
 

@@ -21,7 +21,12 @@ enum class Softmax { exact, estimation, power };
 const char* name_of(Softmax softmax);             // "exact", "estimation", "power"
 const std::vector<std::string>& softmax_names();  // in the order of the enumeration
 std::optional<Softmax> softmax_named(const std::string& name);
-enum class Norm { exact, affine };  // affine: y = gamma * x + beta, element-wise, no statistics
+// affine: y = gamma * x + beta, element-wise, no statistics. mean_square: so after the FFN, and after attention
+// y = gamma * x * (1 + slope * m) + beta for the mean m of the squares of x, RMSNorm (Zhang, Sennrich, NeurIPS 2019)
+// to first order: it keeps the size of what deep models hand on.
+enum class Norm { exact, affine, mean_square };
+const char* name_of(Norm norm);                // "exact", "affine", "mean_square"
+const std::vector<std::string>& norm_names();  // in the order of the enumeration
 
 // the_x (THE-X): the client computes ReLUs between rounds. one_round: polynomials only, nothing but the outputs comes
 // back. masked_rounds: the same polynomials, and between some layers the client encrypts anew what it cannot read.
@@ -30,7 +35,7 @@ enum class Protocol { the_x, one_round, masked_rounds };
 struct ProtocolRow {
   Protocol protocol;
   const char* name;  // on command lines, in files and reports
-  // Its models' nonlinearities; norms are affine, and there is no pooler.
+  // Its models' nonlinearities; norms are affine, of polynomial ones mean squares too, and there is no pooler.
   Activation activation;
   Softmax softmax;
   bool client_sees_values;  // the client decrypts inputs of nonlinearities, which the outputs alone do not tell

@@ -26,6 +26,15 @@ void exact_norm(Matrix& x, std::span<const float> gamma, std::span<const float> 
   }
 }
 
+// x (1 + slope m) for the mean m of the squares of each row of `n` values.
+void scale_by_mean_square(Matrix& x, std::size_t n, double slope) {
+  for (std::size_t row = 0; row < x.size(); row += n) {
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) sum += x[row + i] * x[row + i];
+    for (std::size_t i = 0; i < n; ++i) x[row + i] *= 1 + slope * sum / static_cast<double>(n);
+  }
+}
+
 void affine_norm(Matrix& x, std::span<const float> gamma, std::span<const float> beta) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = gamma[i % gamma.size()] * x[i] + beta[i % gamma.size()];
 }
@@ -75,10 +84,17 @@ class Forward {
   void norm(Matrix& x, const std::string& name) const {
     const auto& gamma = model_.at(name + ".weight", {config_.hidden}).data;
     const auto& beta = model_.at(name + ".bias", {config_.hidden}).data;
-    if (config_.thex && config_.thex->norm == Norm::affine) {
-      affine_norm(x, gamma, beta);
-    } else {
-      exact_norm(x, gamma, beta, config_.layer_norm_eps);
+    switch (config_.thex ? config_.thex->norm : Norm::exact) {
+      case Norm::exact:
+        exact_norm(x, gamma, beta, config_.layer_norm_eps);
+        break;
+      case Norm::mean_square:
+        if (name.ends_with("attention.output.LayerNorm"))
+          scale_by_mean_square(x, gamma.size(), model_.at(name + ".slope", {1}).data[0]);
+        [[fallthrough]];
+      case Norm::affine:
+        affine_norm(x, gamma, beta);
+        break;
     }
   }
 

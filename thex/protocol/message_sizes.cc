@@ -26,7 +26,7 @@ std::vector<std::size_t> fresh_sizes(const encoder::InferencePlan& plan, std::si
 
 std::vector<std::size_t> step_sizes(const encoder::InferencePlan& plan, std::size_t program, std::size_t step) {
   const circuit::Plan& p = plan.circuits;
-  return sizes_of(*p.context, circuit::to_client(p.programs.at(program), step), false);
+  return sizes_of(*p.context, circuit::to_client(p.programs.at(program), p.program_plans.at(program), step), false);
 }
 
 std::size_t message_bytes(const std::vector<std::size_t>& sizes) {

@@ -115,7 +115,7 @@ struct CkksRun::Impl {
 
   void send(const Task& task, const OnStep& on_step) {
     const std::size_t step = task.index;
-    const std::vector<Travelling> travelling = to_client(program, step);
+    const std::vector<Travelling> travelling = to_client(program, plan, step);
     std::vector<Ciphertext> sent;
     for (std::size_t i = 0; i < travelling.size(); ++i) {
       const Ciphertext& value = values[task.reads[i]];
@@ -154,7 +154,7 @@ struct CkksRun::Impl {
 
   // Scales are canonical by construction; setting them removes the rounding of doubles.
   void store(std::size_t id, Ciphertext c) {
-    c.scale = context.scale(scale_level(program, plan, id));
+    c.scale = context.scale(plan.scale_level[id]);
     values[id] = std::move(c);
   }
 

@@ -20,10 +20,11 @@ class PlainEncoder {
     const Node& node = program_.nodes[id];
     const ckks::Level level = plan_.level[id];
     auto& list = encoded_.of_node[id];
-    if (node.op == Op::add_plain) list.push_back(encode(node.plains[0], level, context_.scale(level), false));
+    if (node.op == Op::add_plain)
+      list.push_back(encode(node.plains[0], level, context_.scale(plan_.scale_level[id]), false));
     if (node.op != Op::weighted_sum) return;
     for (std::size_t k = 0; k < node.inputs.size(); ++k)
-      list.push_back(encode(node.plains[k], level + 1, factor_scale(level, node.inputs[k]), false));
+      list.push_back(encode(node.plains[k], level + 1, factor_scale(id, node.inputs[k]), false));
   }
 
   void group(const TransformGroup& group) {
@@ -36,7 +37,7 @@ class PlainEncoder {
       transform.giant_step = of.terms->giant_step;
       for (const auto& [g, terms] : of.terms->at)
         for (const TransformTerms::Term& term : terms) {
-          const double scale = factor_scale(group.level - 1, node.inputs[term.input]);
+          const double scale = factor_scale(id, node.inputs[term.input]);
           encoded_.kept.push_back(encode(*of.factors, term, group.level, scale, extended));
           transform.at[g].push_back({term.input, term.steps, encoded_.kept.back().get()});
         }
@@ -69,9 +70,10 @@ class PlainEncoder {
     return entry;
   }
 
-  double factor_scale(ckks::Level level, NodeId factor) const {
-    const double dropped = static_cast<double>(context_.prime((level + 1).top()).value());
-    return context_.scale(level) * dropped / context_.scale(scale_level(program_, plan_, factor));
+  // Of what a node multiplies one of its inputs by.
+  double factor_scale(NodeId id, NodeId input) const {
+    const double dropped = static_cast<double>(context_.prime((plan_.level[id] + 1).top()).value());
+    return context_.scale(plan_.scale_level[id]) * dropped / context_.scale(plan_.scale_level[input]);
   }
 
   const ckks::Context& context_;

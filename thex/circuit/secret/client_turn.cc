@@ -78,7 +78,7 @@ std::vector<ckks::SeededCiphertext> ClientTurn::encrypt_step(std::size_t step,
 }
 
 void ClientTurn::check_received(std::size_t step, std::span<const ckks::Ciphertext> received) const {
-  const std::vector<Travelling> expected = to_client(program_, step);
+  const std::vector<Travelling> expected = to_client(program_, plan_, step);
   if (received.size() != expected.size())
     throw Error(ErrorCode::protocol, "the server sent " + std::to_string(received.size()) + " ciphertexts in step " +
                                          std::to_string(step) + ", expected " + std::to_string(expected.size()));

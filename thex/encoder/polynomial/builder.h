@@ -96,6 +96,11 @@ class PolynomialBuilder : RowBuilder {
   State feed_forward(int layer, const State& state, const Blocks& context);
   // X1 of a layer's input and its context, doubled, times a factor; single. `rows`: all alike or not.
   Blocks attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows, Factor factor);
+  // X1 times 1 + slope m, m the mean of its squares, where the model normalises so; doubled like X1.
+  Blocks normalised(int layer, const Blocks& x1);
+  // Whether W1 is applied to X1's parts at once: a level less.
+  bool merges() const { return segments_.layers == 0 && !scales_by_mean_square(); }
+  bool scales_by_mean_square() const { return weights_.config().thex->norm == model::Norm::mean_square; }
   // X' of a layer times a factor, doubled.
   Blocks layer_output(int layer, const State& state, Factor factor);
   // A map of the hidden units and X1; and the value that it takes them to.

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "thex/encoder/polynomial/builder.h"
+#include "thex/encoder/rows/assumed_ranges.h"
 
 namespace thex::encoder {
 
@@ -109,10 +110,34 @@ Blocks PolynomialBuilder::attention_output(int layer, std::span<const Value> x_a
   return x1;
 }
 
+// Three levels: the squares, their sum over a row, which is valid in its first column and then copied to the others,
+// and the product.
+Blocks PolynomialBuilder::normalised(int layer, const Blocks& x1) {
+  if (!scales_by_mean_square()) return x1;
+  label(Step::mean_square, layer);
+  std::vector<std::pair<Value, Value>> squares;
+  for (const Value& group : x1) squares.emplace_back(group, group);
+  const int first = static_cast<int>(layout_.half / 2), width = static_cast<int>(layout_.width);
+  const Value sum = circuit::rotate_and_sum(b_, b_.product_sum(squares), first, 1);
+  circuit::Components factor;
+  if (weights_.attention_constant(layer))
+    factor = [mean = weights_.norm_slope(layer) / static_cast<double>(layout_.hidden)](std::size_t p) {
+      return p == 0 ? mean : 0.0;
+    };
+  circuit::PlainVector mean = circuit::vector_of(layout_.width, factor);
+  mean.magnitude = kAssumedSlope / static_cast<double>(layout_.hidden);
+  Value one = b_.multiply_plain(sum, b_.plain(std::move(mean)));
+  label(Step::normalised, layer);
+  for (int step = 1; step < width; step *= 2) one = b_.add(one, b_.rotate(one, -step));
+  const Value scale = b_.add_plain(one, mask(1, [](std::size_t) { return true; }));
+  Blocks result;
+  for (const Value& group : x1) result.push_back(b_.multiply(group, scale));
+  return result;
+}
+
 PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State& state, const Blocks& context) {
   const std::size_t half = layout_.half;
-  // In one round W1 is applied to X1's parts: a level less.
-  const bool merged = segments_.layers == 0;
+  const bool merged = merges();
   Blocks inputs = state.x;
   for (const Value& value : context) inputs.push_back(doubled(value));
   State next;
@@ -122,7 +147,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
     next.x1 = doubled_all(next.x1);
     next.x1_is_doubled = true;
     if (segments_.halves) next.x1 = refreshed(layer, next.x1);
-    inputs = next.x1;
+    inputs = next.x1 = normalised(layer, next.x1);
   }
 
   label(Step::intermediate, layer);

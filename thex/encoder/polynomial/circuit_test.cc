@@ -15,16 +15,16 @@ using support::expect_equals_reference;
 using support::random_ids;
 using support::Shape;
 
-model::ModelConfig polynomial_config(const Shape& shape) {
+model::ModelConfig polynomial_config(const Shape& shape, model::Norm norm = model::Norm::affine) {
   model::ModelConfig c = support::config_of(shape);
   c.activation = model::Activation::square;
-  c.thex = model::HeSection{
-      .softmax = model::Softmax::power, .norm = model::Norm::affine, .max_relu_input = 10, .max_logit = 10};
+  c.thex = model::HeSection{.softmax = model::Softmax::power, .norm = norm, .max_relu_input = 10, .max_logit = 10};
   return c;
 }
 
-std::shared_ptr<model::Model> polynomial_model(const Shape& shape, unsigned seed) {
-  return std::make_shared<model::Model>(support::random_model(polynomial_config(shape), seed));
+std::shared_ptr<model::Model> polynomial_model(const Shape& shape, unsigned seed,
+                                               model::Norm norm = model::Norm::affine) {
+  return std::make_shared<model::Model>(support::random_model(polynomial_config(shape, norm), seed));
 }
 
 class OneRoundCircuit : public ::testing::TestWithParam<std::tuple<Shape, std::size_t>> {};
@@ -35,13 +35,22 @@ std::size_t turns_of(const Segments& segments, const Shape& shape) {
   return static_cast<std::size_t>(1 + (shape.layers - 1) / segments.layers + (segments.halves ? shape.layers : 0));
 }
 
-// The circuit on doubles equals the clear reference for every length, whatever the packing.
+// The circuit on doubles equals the clear reference for every length, whatever the packing, the norms and the
+// refreshes.
 TEST_P(OneRoundCircuit, EqualsTheReference) {
+  struct Case {
+    model::Norm norm;
+    Segments segments;
+    std::vector<int> buckets;
+  };
   const auto& [shape, slots] = GetParam();
-  const auto model = polynomial_model(shape, 11);
-  const EncoderWeights weights(model);
-  for (const Segments& segments : {Segments{}, Segments{1}, Segments{1, true}, Segments{2}})
-    for (const int bucket : {16, 64, 128}) {
+  for (const auto& [norm, segments, buckets] :
+       {Case{model::Norm::affine, {}, {16, 64, 128}}, Case{model::Norm::affine, {1}, {64}},
+        Case{model::Norm::affine, {2}, {16}}, Case{model::Norm::mean_square, {1, true}, {16, 128}},
+        Case{model::Norm::mean_square, {}, {32}}}) {
+    const auto model = polynomial_model(shape, 11, norm);
+    const EncoderWeights weights(model);
+    for (const int bucket : buckets) {
       SCOPED_TRACE("segments " + std::to_string(segments.layers) + " " + std::to_string(segments.halves));
       const PolynomialLayout layout(model->config, static_cast<std::size_t>(bucket), slots);
       const circuit::Program program = PolynomialBuilder(layout, weights, segments).build();
@@ -55,6 +64,7 @@ TEST_P(OneRoundCircuit, EqualsTheReference) {
         EXPECT_LT(program.result_period, 2 * static_cast<std::size_t>(shape.labels) + 1);
       }
     }
+  }
 }
 INSTANTIATE_TEST_SUITE_P(
     Shapes, OneRoundCircuit,
@@ -140,27 +150,40 @@ TEST(OneRoundCircuitDepth, BertTinyCostsNoMore) {
   }
 }
 
-class OneRoundEncrypted : public ::testing::TestWithParam<Shape> {};
+using ShapeAndProtocol = std::tuple<Shape, model::Protocol, model::Norm>;
+class PolynomialEncrypted : public ::testing::TestWithParam<ShapeAndProtocol> {};
 
-TEST_P(OneRoundEncrypted, OneSentenceEndToEnd) {
-  const auto model = std::make_shared<model::Model>(support::calm_polynomial_model(polynomial_config(GetParam()), 5));
+TEST_P(PolynomialEncrypted, OneSentenceEndToEnd) {
+  const auto& [shape, protocol, norm] = GetParam();
+  const auto model = std::make_shared<model::Model>(support::calm_polynomial_model(polynomial_config(shape, norm), 5));
   const auto ids = random_ids(11, 9);
   const model::ForwardResult expected = forward(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
   double largest = 0;
   for (double logit : expected.logits) largest = std::max(largest, std::abs(logit));
   model->config.thex->max_logit = largest;
-  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
-  EXPECT_EQ(inference.protocol, model::Protocol::one_round);
-  EXPECT_EQ(inference.rounds, 1);
+  PlanRequest request(16);
+  request.protocol = protocol;
+  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), request);
+  EXPECT_EQ(inference.protocol, protocol);
+  EXPECT_EQ(inference.rounds == 1, protocol == model::Protocol::one_round);
+  EXPECT_EQ(inference.statistical_bits().has_value(), protocol == model::Protocol::masked_rounds);
   int exchanges = 0;
   const std::vector<double> logits = support::encrypted_logits(inference, *model, {ids}, exchanges);
-  EXPECT_EQ(exchanges, 0) << "nothing comes back";
+  EXPECT_EQ(exchanges, inference.rounds - 1) << "nothing comes back in one round";
   ASSERT_EQ(logits.size(), expected.logits.size());
   for (std::size_t l = 0; l < expected.logits.size(); ++l) EXPECT_NEAR(logits[l], expected.logits[l], 2e-2);
 }
-INSTANTIATE_TEST_SUITE_P(Tasks, OneRoundEncrypted,
-                         ::testing::Values(Shape{1, 64, 2, 128, 2}, Shape{2, 64, 2, 128, 1, model::Task::regression},
-                                           Shape{1, 64, 2, 192, 9, model::Task::token_classification}));
+INSTANTIATE_TEST_SUITE_P(
+    Tasks, PolynomialEncrypted,
+    ::testing::Values(
+        ShapeAndProtocol{{1, 64, 2, 128, 2}, model::Protocol::one_round, model::Norm::affine},
+        ShapeAndProtocol{{2, 64, 2, 128, 1, model::Task::regression}, model::Protocol::one_round, model::Norm::affine},
+        ShapeAndProtocol{
+            {1, 64, 2, 192, 9, model::Task::token_classification}, model::Protocol::one_round, model::Norm::affine},
+        ShapeAndProtocol{{4, 96, 3, 192, 2}, model::Protocol::masked_rounds, model::Norm::mean_square},
+        ShapeAndProtocol{{2, 64, 2, 192, 9, model::Task::token_classification},
+                         model::Protocol::masked_rounds,
+                         model::Norm::affine}));
 
 // Three sentences of a batch whose scores are matrices.
 TEST(OneRoundEncryptedBatch, OfShearedRows) {
@@ -174,7 +197,9 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
   }
   for (double logit : expected)
     model->config.thex->max_logit = std::max(model->config.thex->max_logit, std::abs(logit));
-  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), 16);
+  PlanRequest request(16);
+  request.protocol = model::Protocol::one_round;
+  const InferencePlan inference = plan_inference(std::shared_ptr<const model::Model>(model), request);
   ASSERT_EQ(inference.shapes.size(), 2u);
   const auto batch = static_cast<std::size_t>(inference.shapes[1].sentences);
   EXPECT_GT(PolynomialLayout(model->config, 16, inference.circuits.programs[1].slots, batch).shifts, 0u);
@@ -188,7 +213,9 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
 TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
   const auto depths = [](int layers) {
     model::ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
-    const InferencePlan inference = plan_inference(config, 128);
+    PlanRequest request(128);
+    request.protocol = model::Protocol::one_round;
+    const InferencePlan inference = plan_inference(config, request);
     EXPECT_GE(inference.largest_value(), 1.41 * kRangeMargin * config.thex->max_logit);
     std::pair<int, int> both{1000, 0};
     for (const auto& program : inference.circuits.program_plans) {

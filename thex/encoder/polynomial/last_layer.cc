@@ -18,12 +18,13 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
                     period = layout_.label_period();
   const circuit::Rows alike{.kind = layout_.parts == 2 ? of_two : of_one_alike},
       stacked{.kind = alike.kind, .stacked = pieces};
-  const bool merged = segments_.layers == 0;
+  const bool merged = merges();
   Blocks inputs = x_cls;
   for (const Value& value : context) inputs.push_back(doubled(value));
   Blocks x1 = doubled_all(attention_output(
       layer, inputs, alike, segments_.halves ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one));
   if (segments_.halves) x1 = refreshed(layer, x1);
+  x1 = normalised(layer, x1);
   if (!merged) inputs = x1;
 
   label(Step::intermediate, layer);

@@ -7,6 +7,8 @@ namespace thex::encoder {
 
 // A norm takes a sum of two vectors near 1 back to values near 1: gamma' on either.
 inline constexpr double kNormGain = 0.7;
+// The slope of a norm by mean squares, of a sum near 1: half of the way to none.
+inline constexpr double kAssumedSlope = 0.5;
 
 // What a layer is taken to compute: its calibrated ranges, or, without calibration, values near 1. `tokens`: of the
 // length bucket, for the sums over keys. Throws Error(model) for ranges that are no numbers above 0.

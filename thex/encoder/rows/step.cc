@@ -73,6 +73,10 @@ const char* name_of(Step step) {
       return "output";
     case Step::refresh:
       return "refresh";
+    case Step::mean_square:
+      return "mean_square";
+    case Step::normalised:
+      return "normalised";
   }
   throw Error(ErrorCode::internal, "a step of the encoder without a name");
 }
@@ -132,8 +136,14 @@ circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, i
     case Step::square:
       m.limit = 2 * ranges().ffn.rms * ranges().ffn.rms;  // of a Gaussian: sqrt(3)
       return m;
-    case Step::refresh:
-      m.limit = std::max(ranges().attention_norm.rms, ranges().output_norm.rms);
+    case Step::refresh:  // of a pair
+      m.limit = M_SQRT2 * std::max(ranges().attention_norm.rms, ranges().output_norm.rms);
+      return m;
+    case Step::mean_square:  // summed up over the features
+      m.limit = 2 * config.hidden * ranges().attention_norm.rms * ranges().attention_norm.rms;
+      return m;
+    case Step::normalised:
+      m.limit = ranges().attention_norm.rms;
       return m;
     case Step::output:
       m.weight = weights.output;

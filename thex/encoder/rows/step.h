@@ -29,7 +29,9 @@ enum class Step {
   intermediate,
   square,  // of the feed-forward units
   output,
-  refresh,  // of the values of the step before
+  refresh,      // of the values of the step before
+  mean_square,  // of the sum after attention ..
+  normalised,   // .. and that sum scaled by it
 };
 
 // "query", "estimation.0", "value" for both steps of values.

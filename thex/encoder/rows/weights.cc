@@ -123,26 +123,52 @@ Components EncoderWeights::normed_constant(const std::string& norm, const std::s
 }
 
 Entries EncoderWeights::attention_output(int layer) const {
+  if (scales_after_attention()) return matrix(layer_name(layer, kAttentionDense) + ".weight");
   return normed(layer_name(layer, kAttentionNorm), layer_name(layer, kAttentionDense));
 }
 Components EncoderWeights::attention_residual(int layer) const {
+  if (scales_after_attention() && model_)
+    return [hidden = static_cast<std::size_t>(config_.hidden)](std::size_t p) { return p < hidden ? 1.0 : 0.0; };
   return vector(layer_name(layer, kAttentionNorm) + ".weight");
 }
 Components EncoderWeights::attention_constant(int layer) const {
+  if (scales_after_attention()) return vector(layer_name(layer, kAttentionDense) + ".bias");
   return normed_constant(layer_name(layer, kAttentionNorm), layer_name(layer, kAttentionDense));
 }
-Entries EncoderWeights::intermediate(int layer) const { return matrix(layer_name(layer, "intermediate.dense.weight")); }
+double EncoderWeights::norm_slope(int layer) const {
+  return model_ ? static_cast<double>(tensor(layer_name(layer, kAttentionNorm) + ".slope").data.at(0)) : 0;
+}
+Entries EncoderWeights::intermediate(int layer) const {
+  const Entries w1 = matrix(layer_name(layer, "intermediate.dense.weight"));
+  if (!scales_after_attention() || !model_) return w1;
+  return [w1, gamma = vector(layer_name(layer, kAttentionNorm) + ".weight")](std::size_t r, std::size_t c) {
+    return w1(r, c) * gamma(c);
+  };
+}
 Components EncoderWeights::intermediate_bias(int layer) const {
-  return vector(layer_name(layer, "intermediate.dense.bias"));
+  const Components bias = vector(layer_name(layer, "intermediate.dense.bias"));
+  if (!scales_after_attention() || !model_) return bias;
+  return image(matrix(layer_name(layer, "intermediate.dense.weight")),
+               vector(layer_name(layer, kAttentionNorm) + ".bias"), bias, static_cast<std::size_t>(config_.ffn),
+               static_cast<std::size_t>(config_.hidden));
 }
 Entries EncoderWeights::output(int layer) const {
   return normed(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
 }
 Components EncoderWeights::output_residual(int layer) const {
-  return vector(layer_name(layer, kOutputNorm) + ".weight");
+  const Components gamma = vector(layer_name(layer, kOutputNorm) + ".weight");
+  if (!scales_after_attention() || !model_) return gamma;
+  return [gamma, before = vector(layer_name(layer, kAttentionNorm) + ".weight")](std::size_t p) {
+    return gamma(p) * before(p);
+  };
 }
 Components EncoderWeights::output_constant(int layer) const {
-  return normed_constant(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
+  const Components constant = normed_constant(layer_name(layer, kOutputNorm), layer_name(layer, kOutputDense));
+  if (!scales_after_attention() || !model_) return constant;
+  return [constant, gamma = vector(layer_name(layer, kOutputNorm) + ".weight"),
+          before = vector(layer_name(layer, kAttentionNorm) + ".bias")](std::size_t p) {
+    return constant(p) + gamma(p) * before(p);
+  };
 }
 
 Entries EncoderWeights::intermediate_of_input(int layer) const {

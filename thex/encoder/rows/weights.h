@@ -32,10 +32,12 @@ class EncoderWeights {
   circuit::Entries estimation(int layer, int index) const;
   circuit::Components estimation_bias(int layer, int index) const;
 
-  // X1 = gamma1 (X + Wo a + bo) + beta1
+  // X1 = gamma1 (X + Wo a + bo) + beta1; by Norm::mean_square it is X + Wo a + bo, then times 1 + slope m (norm_slope),
+  // and gamma1 and beta1 are in what follows.
   circuit::Entries attention_output(int layer) const;       // gamma1 Wo
   circuit::Components attention_residual(int layer) const;  // gamma1
   circuit::Components attention_constant(int layer) const;  // gamma1 bo + beta1
+  double norm_slope(int layer) const;                       // 0 without a model
   circuit::Entries intermediate(int layer) const;           // W1
   circuit::Components intermediate_bias(int layer) const;   // b1
   // X' = gamma2 (X1 + W2 h + b2) + beta2
@@ -56,6 +58,7 @@ class EncoderWeights {
   circuit::Components logits_constant() const;      // Wc (gamma2 b2 + beta2) + bc
 
  private:
+  bool scales_after_attention() const { return config_.thex && config_.thex->norm == model::Norm::mean_square; }
   const checkpoint::Tensor& tensor(const std::string& name) const;
   std::string layer_name(int layer, const char* rest) const;
   circuit::Entries matrix(const std::string& name, double factor = 1.0) const;
