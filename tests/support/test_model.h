@@ -1,13 +1,16 @@
 // Models and processes for the end-to-end tests.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "tests/support/models.h"
 #include "thex/base/file.h"
+#include "thex/encoder/calibration.h"
 #include "thex/model/model.h"
+#include "thex/model/reference.h"
 
 namespace thex::testing {
 
@@ -49,9 +52,19 @@ inline model::Model write_model(const std::filesystem::path& folder, const Model
                                  .norm = model::Norm::affine,
                                  .max_relu_input = shape.max_relu_input,
                                  .max_logit = shape.max_relu_input};
-  const model::Model model = row.polynomial()   ? support::calm_polynomial_model(config, shape.seed)
-                             : shape.layers > 2 ? support::calm_model(config, shape.seed, shape.max_tokens)
-                                                : support::random_model(config, shape.seed);
+  // Deep polynomial models are of the kind that stays calm.
+  if (row.polynomial() && row.any_depth) config.thex->norm = model::Norm::mean_square;
+  model::Model model = row.polynomial()   ? support::calm_polynomial_model(config, shape.seed)
+                       : shape.layers > 2 ? support::calm_model(config, shape.seed, shape.max_tokens)
+                                          : support::random_model(config, shape.seed);
+  if (row.polynomial() && row.any_depth) {
+    std::vector<std::vector<double>> texts;
+    for (const int length : {shape.max_tokens / 8, shape.max_tokens / 2}) {
+      const std::vector<std::int32_t> ids = support::random_ids(std::max(3, length), shape.seed);
+      texts.push_back(model::embed(model, ids, std::vector<std::int32_t>(ids.size(), 0)));
+    }
+    encoder::calibrate(model, texts);
+  }
   std::filesystem::create_directories(folder);
   const support::TemporaryFolder words;
   write_file_atomically(words.path() / "vocab.txt", vocab);

@@ -51,14 +51,19 @@ constexpr OtherArchitecture kOtherArchitectures[] = {
     {"xlm-roberta", "it has a SentencePiece vocabulary and counts positions from 2"}};
 
 // The points of a layer under their names in config.json.
-constexpr std::pair<const char*, Range LayerRanges::*> kLayerPoints[] = {
-    {"score", &LayerRanges::score},
-    {"cube", &LayerRanges::cube},
-    {"cube_sum", &LayerRanges::cube_sum},
-    {"context", &LayerRanges::context},
-    {"attention_norm", &LayerRanges::attention_norm},
-    {"ffn", &LayerRanges::ffn},
-    {"output_norm", &LayerRanges::output_norm}};
+struct LayerPoint {
+  const char* name;
+  Range LayerRanges::*range;
+  bool needed_always = true;  // else with Norm::mean_square alone
+};
+constexpr LayerPoint kLayerPoints[] = {{"score", &LayerRanges::score},
+                                       {"cube", &LayerRanges::cube},
+                                       {"cube_sum", &LayerRanges::cube_sum},
+                                       {"context", &LayerRanges::context},
+                                       {"attention_sum", &LayerRanges::attention_sum, false},
+                                       {"attention_norm", &LayerRanges::attention_norm},
+                                       {"ffn", &LayerRanges::ffn},
+                                       {"output_norm", &LayerRanges::output_norm}};
 
 // Weights of a layer likewise.
 constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
@@ -71,7 +76,7 @@ constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
     {"output", &LayerWeights::output},
     {"output_residual", &LayerWeights::output_residual}};
 
-std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
+std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers, Norm norm) {
   const json* const list = he.find("layers");
   if (list == nullptr) return {};
   if (!list->is_array() || list->size() != static_cast<std::size_t>(layers)) {
@@ -82,8 +87,9 @@ std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const std::string where = "config.json, section \"thex\", layer " + std::to_string(i);
     const Fields entry((*list)[i], where);
-    for (const auto& [name, member] : kLayerPoints) {
+    for (const auto& [name, member, needed_always] : kLayerPoints) {
       const json* const point = entry.find(name);
+      if (point == nullptr && !needed_always && norm != Norm::mean_square) continue;
       if (point == nullptr) entry.fail(name, "is missing");
       const Fields values(*point, where + ", \"" + name + "\"");
       Range& range = all[i].*member;
@@ -270,7 +276,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     parsed.norm = static_cast<Norm>(he.choice("layer_norm", norm_names(), 0));
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
-    parsed.layers = parse_layer_ranges(he, config.layers);
+    parsed.layers = parse_layer_ranges(he, config.layers, parsed.norm);
     config.pooler = he.boolean("pooler", config.pooler);
     if (config.pooler && by_token(config.task)) {
       he.fail("pooler", "is true, but token classifiers have no pooler");
@@ -332,9 +338,9 @@ std::string config_to_json(const ModelConfig& config) {
                    {"max_logit", config.thex->max_logit}};
     for (const LayerRanges& layer : config.thex->layers) {
       nlohmann::ordered_json entry;
-      for (const auto& [name, member] : kLayerPoints) {
-        entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
-      }
+      for (const auto& [name, member, needed_always] : kLayerPoints)
+        if (needed_always || config.thex->norm == Norm::mean_square)
+          entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
       if (layer.weights)
         for (const auto& [name, member] : kLayerWeights) entry["weights"][name] = (*layer.weights).*member;
       out["thex"]["layers"].push_back(std::move(entry));

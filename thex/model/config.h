@@ -36,6 +36,7 @@ struct LayerRanges {
   Range cube;            // c = ReLU(u)^3; with Softmax::power u^2
   Range cube_sum;        // sum_j c_j, the inputs of T; with Softmax::power the mean
   Range context;         // P V, before the output projection
+  Range attention_sum;   // input of the norm after attention; with Norm::mean_square alone
   Range attention_norm;  // output of the norm after attention
   Range ffn;             // FFN pre-activations
   Range output_norm;     // output of the norm after the FFN

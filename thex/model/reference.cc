@@ -43,22 +43,55 @@ void add(Matrix& x, const Matrix& y) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
 }
 
+// Collects the sizes of the values at one point of all layers.
+class PointSizes {
+ public:
+  void add(double x) {
+    square_ += x * x;
+    max_ = std::max(max_, std::abs(x));
+    ++count_;
+  }
+  void add(const Matrix& values) {
+    for (const double x : values) add(x);
+  }
+  Range range() const { return {count_ == 0 ? 0 : std::sqrt(square_ / static_cast<double>(count_)), max_}; }
+
+ private:
+  double square_ = 0, max_ = 0;
+  std::size_t count_ = 0;
+};
+
+struct LayerSizes {
+  PointSizes score, cube, cube_sum, context, attention_sum, attention_norm, ffn, output_norm;
+};
+
 class Forward {
  public:
-  Forward(const Model& model, std::size_t tokens)
-      : model_(model), config_(model.config), tokens_(tokens), hidden_(static_cast<std::size_t>(config_.hidden)) {}
+  // `sizes`: of every layer, to be added to; or null.
+  Forward(const Model& model, std::size_t tokens, std::vector<LayerSizes>* sizes = nullptr)
+      : model_(model),
+        config_(model.config),
+        tokens_(tokens),
+        hidden_(static_cast<std::size_t>(config_.hidden)),
+        all_sizes_(sizes) {}
 
   Matrix layer(const Matrix& x, int index) {
     const std::string prefix = "encoder.layer." + std::to_string(index) + ".";
+    sizes_ = all_sizes_ ? &(*all_sizes_)[static_cast<std::size_t>(index)] : nullptr;
     Matrix y = attention(x, prefix + "attention.self.");
+    measure(&LayerSizes::context, y);
     y = linear(y, prefix + "attention.output.dense", config_.hidden, config_.hidden);
     add(y, x);
+    measure(&LayerSizes::attention_sum, y);
     norm(y, prefix + "attention.output.LayerNorm");
+    measure(&LayerSizes::attention_norm, y);
     Matrix z = linear(y, prefix + "intermediate.dense", config_.ffn, config_.hidden);
+    measure(&LayerSizes::ffn, z);
     for (double& v : z) v = activation(v);
     z = linear(z, prefix + "output.dense", config_.hidden, config_.ffn);
     add(z, y);
     norm(z, prefix + "output.LayerNorm");
+    measure(&LayerSizes::output_norm, z);
     return z;
   }
 
@@ -77,6 +110,11 @@ class Forward {
   double max_relu_input() const { return max_relu_input_; }
 
  private:
+  template <typename Values>
+  void measure(PointSizes LayerSizes::*point, const Values& values) const {
+    if (sizes_) (sizes_->*point).add(values);
+  }
+
   Matrix linear(const Matrix& x, const std::string& name, int out, int in) const {
     return dense(x, model_.at(name + ".weight", {out, in}).data, model_.at(name + ".bias", {out}).data);
   }
@@ -155,19 +193,26 @@ class Forward {
     for (double& s : scores) s /= sum;
   }
 
-  static void power_softmax(std::vector<double>& scores) {
+  void power_softmax(std::vector<double>& scores) const {
+    double sum = 0;
     for (double& s : scores) {
       const double u = s / 2 + 1;
-      s = u * u / static_cast<double>(scores.size());
+      measure(&LayerSizes::score, u);
+      measure(&LayerSizes::cube, u * u);
+      sum += s = u * u / static_cast<double>(scores.size());
     }
+    measure(&LayerSizes::cube_sum, sum);
   }
 
   void estimate_softmax(std::vector<double>& scores, const std::string& name) {
     double sum = 0;
     for (double& s : scores) {
+      measure(&LayerSizes::score, s / 2 + 1);
       const double u = relu(s / 2 + 1);
+      measure(&LayerSizes::cube, u * u * u);
       sum += s = u * u * u;
     }
+    measure(&LayerSizes::cube_sum, sum);
     const double reciprocal = estimate_reciprocal(sum, name);
     for (double& s : scores) s *= reciprocal;
   }
@@ -185,6 +230,8 @@ class Forward {
   const Model& model_;
   const ModelConfig& config_;
   std::size_t tokens_, hidden_;
+  std::vector<LayerSizes>* const all_sizes_;
+  LayerSizes* sizes_ = nullptr;  // of the layer that is computed
   double max_relu_input_ = 0;
 };
 
@@ -237,6 +284,26 @@ ForwardResult forward_embedded(const Model& model, std::vector<double> embedding
   if (!model.config.labels.empty()) result.logits = pass.head(result.hidden.back());
   result.max_relu_input = pass.max_relu_input();
   return result;
+}
+
+std::vector<LayerRanges> measure_ranges(const Model& model, std::span<const std::vector<double>> texts) {
+  std::vector<LayerSizes> sizes(static_cast<std::size_t>(model.config.layers));
+  for (const std::vector<double>& embeddings : texts) {
+    Forward pass(model, embeddings.size() / static_cast<std::size_t>(model.config.hidden), &sizes);
+    Matrix x = embeddings;
+    for (int i = 0; i < model.config.layers; ++i) x = pass.layer(x, i);
+  }
+  std::vector<LayerRanges> ranges;
+  for (const LayerSizes& s : sizes)
+    ranges.push_back({.score = s.score.range(),
+                      .cube = s.cube.range(),
+                      .cube_sum = s.cube_sum.range(),
+                      .context = s.context.range(),
+                      .attention_sum = s.attention_sum.range(),
+                      .attention_norm = s.attention_norm.range(),
+                      .ffn = s.ffn.range(),
+                      .output_norm = s.output_norm.range()});
+  return ranges;
 }
 
 ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids) {

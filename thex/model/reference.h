@@ -35,4 +35,7 @@ ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std
 // Throws Error(input) when the size is not a positive multiple of hidden.
 ForwardResult forward_embedded(const Model& model, std::vector<double> embeddings);
 
+// How large the values of each layer are over some embedded texts (config.h), for planning; of HE-friendly models.
+std::vector<LayerRanges> measure_ranges(const Model& model, std::span<const std::vector<double>> texts);
+
 }  // namespace thex::model

@@ -58,7 +58,7 @@ class PolynomialBuilder : RowBuilder {
   Maps of_context(const circuit::Entries& m) const { return of_context(m, rows()); }
   circuit::Rows rows() const { return {.kind = row_kind()}; }
   // Of x the group `group` alone, times a vector.
-  Maps of_group(const circuit::Components& factors, std::size_t group) const;
+  Maps of_group(const circuit::Components& factors, double magnitude, std::size_t group) const;
   static Maps scaled(Maps maps, double factor);
   static Maps pairs_of(const Maps& a, const Maps& b);
   static Maps joined(Maps a, const Maps& b);

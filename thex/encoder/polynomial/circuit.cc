@@ -94,16 +94,18 @@ Blocks PolynomialBuilder::refreshed(int layer, const Blocks& groups) {
 Blocks PolynomialBuilder::attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows,
                                            Factor factor) {
   label(Step::attention_output, layer);
+  const model::LayerWeights* const known = known_weights(weights_.config(), layer);
   const Components residual = weights_.attention_residual(layer), constant = weights_.attention_constant(layer);
   const Entries dense = weights_.attention_output(layer);
   Blocks x1;
   for (std::size_t group = 0; group < layout_.groups; ++group) {
     const double times = (this->*factor)(group);
     const Affine map{
-        LinearMap(
-            b_,
-            scaled(joined(of_group(piece(residual, group), group), of_context(row_piece(dense, group), rows)), times),
-            kBaby, negative_),
+        LinearMap(b_,
+                  scaled(joined(of_group(piece(residual, group), known ? known->attention_residual : kNormGain, group),
+                                of_context(row_piece(dense, group), rows)),
+                         times),
+                  kBaby, negative_),
         row_vector(circuit::scaled(piece(constant, group), times), layout_.half)};
     x1.push_back(apply(map, x_and_context));
   }
@@ -208,13 +210,15 @@ Value PolynomialBuilder::feed_forward_output(const LinearMap& map, const State& 
 
 Blocks PolynomialBuilder::layer_output(int layer, const State& state, Factor factor) {
   label(Step::output, layer);
+  const model::LayerWeights* const known = known_weights(weights_.config(), layer);
   const Components residual = weights_.output_residual(layer), constant = weights_.output_constant(layer);
   const Entries dense = weights_.output(layer);
   Blocks x;
   for (std::size_t group = 0; group < layout_.groups; ++group) {
     const double times = (this->*factor)(group);
-    const LinearMap map = feed_forward_map(circuit::scaled(row_piece(dense, group), times),
-                                           scaled(of_group(piece(residual, group), group), times));
+    const LinearMap map = feed_forward_map(
+        circuit::scaled(row_piece(dense, group), times),
+        scaled(of_group(piece(residual, group), known ? known->output_residual : kNormGain, group), times));
     x.push_back(doubled(b_.add_plain(feed_forward_output(map, state, false),
                                      row_vector(circuit::scaled(piece(constant, group), times), layout_.half))));
   }

@@ -30,9 +30,10 @@ PolynomialBuilder::Maps PolynomialBuilder::of_context(const Entries& m, const ci
   return maps;
 }
 
-PolynomialBuilder::Maps PolynomialBuilder::of_group(const Components& factors, std::size_t group) const {
+PolynomialBuilder::Maps PolynomialBuilder::of_group(const Components& factors, double magnitude,
+                                                    std::size_t group) const {
   Maps maps(layout_.groups);
-  maps[group] = circuit::diagonals_of(layout_.width, {{0, factors}}, kNormGain);
+  maps[group] = circuit::diagonals_of(layout_.width, {{0, factors}}, magnitude);
   return maps;
 }
 

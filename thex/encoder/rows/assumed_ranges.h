@@ -10,6 +10,9 @@ inline constexpr double kNormGain = 0.7;
 // The slope of a norm by mean squares, of a sum near 1: half of the way to none.
 inline constexpr double kAssumedSlope = 0.5;
 
+// The sizes of a layer's weights, where the configuration says them.
+const model::LayerWeights* known_weights(const model::ModelConfig& config, int layer);
+
 // What a layer is taken to compute: its calibrated ranges, or, without calibration, values near 1. `tokens`: of the
 // length bucket, for the sums over keys. Throws Error(model) for ranges that are no numbers above 0.
 model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens);

@@ -17,18 +17,30 @@ bool power_softmax(const model::ModelConfig& config) {
 
 // Of plain vectors without values: one of the `half` diagonals of a matrix, zero in the second half of a row.
 struct WeightSizes {
-  double dense, query, output;
+  double dense, query, key, value, attention_output, intermediate, output;
   double unit;  // of the estimation network
 
-  explicit WeightSizes(const model::ModelConfig& config) {
+  // Those of the layer, where they are known; else each matrix counts as keeping magnitudes.
+  WeightSizes(const model::ModelConfig& config, int layer) {
     const std::size_t half = std::bit_ceil(static_cast<std::size_t>(config.hidden));
     const std::size_t pieces = (static_cast<std::size_t>(config.ffn) + half - 1) / half;
-    dense = 1 / std::sqrt(2.0 * static_cast<double>(half));
+    dense = value = intermediate = 1 / std::sqrt(2.0 * static_cast<double>(half));
+    attention_output = kNormGain * dense;
     output = kNormGain * dense / std::sqrt(static_cast<double>(pieces));
     unit = 1 / std::sqrt(static_cast<double>(model::kEstimationWidth));
     // As EncoderWeights scales queries and keys.
     const double root = std::sqrt(static_cast<double>(config.head_dim()));
     query = dense * (power_softmax(config) ? std::sqrt(0.5 / root) : 0.5 / root);
+    key = power_softmax(config) ? query : dense;
+    const model::LayerWeights* const known = known_weights(config, layer);
+    if (!known) return;
+    // Half of a diagonal's slots are zero.
+    query = known->query * M_SQRT1_2;
+    key = known->key * M_SQRT1_2;
+    value = known->value * M_SQRT1_2;
+    attention_output = known->attention_output * M_SQRT1_2;
+    intermediate = known->intermediate * M_SQRT1_2;
+    output = known->output * M_SQRT1_2;
   }
 };
 
@@ -82,14 +94,20 @@ const char* name_of(Step step) {
 }
 
 circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, int layer, double tokens) {
-  const WeightSizes weights(config);
+  const WeightSizes weights(config, layer);
   const bool power = power_softmax(config);
   const auto ranges = [&] { return assumed_ranges(config, layer, tokens); };
+  const auto sum_after_attention = [&] {
+    const model::LayerRanges r = ranges();
+    return config.thex && config.thex->norm == model::Norm::mean_square ? r.attention_sum.rms : r.attention_norm.rms;
+  };
   circuit::Magnitudes m{.weight = weights.dense};
   switch (step) {
     case Step::embeddings:
     case Step::cls_token:
+      return m;
     case Step::value:
+      m.weight = weights.value;
       return m;
     case Step::classifier:
       m.weight *= M_SQRT2;  // all slots that are read
@@ -98,7 +116,7 @@ circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, i
       m.weight = weights.query;
       return m;
     case Step::key:
-      if (power) m.weight = weights.query;
+      m.weight = weights.key;
       return m;
     case Step::weighted_value:
       m.limit = 1 / std::sqrt(tokens);  // values near 1 or 2 times 1/n in n of the rows, of at least four tokens
@@ -126,10 +144,11 @@ circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, i
       m.limit = ranges().context.rms * (power ? 1 : std::max(1.0, ranges().cube_sum.rms));
       return m;
     case Step::attention_output:
-      m.weight *= kNormGain;
-      m.limit = ranges().attention_norm.rms;
+      m.weight = weights.attention_output;
+      m.limit = sum_after_attention();
       return m;
     case Step::intermediate:
+      m.weight = weights.intermediate;
       m.fresh = ranges().ffn.rms * M_SQRT1_2;
       m.limit = ranges().ffn.rms;
       return m;
@@ -137,13 +156,13 @@ circuit::Magnitudes magnitudes_of(const model::ModelConfig& config, Step step, i
       m.limit = 2 * ranges().ffn.rms * ranges().ffn.rms;  // of a Gaussian: sqrt(3)
       return m;
     case Step::refresh:  // of a pair
-      m.limit = M_SQRT2 * std::max(ranges().attention_norm.rms, ranges().output_norm.rms);
+      m.limit = M_SQRT2 * std::max(sum_after_attention(), ranges().output_norm.rms);
       return m;
     case Step::mean_square:  // summed up over the features
-      m.limit = 2 * config.hidden * ranges().attention_norm.rms * ranges().attention_norm.rms;
+      m.limit = 2 * config.hidden * sum_after_attention() * sum_after_attention();
       return m;
     case Step::normalised:
-      m.limit = ranges().attention_norm.rms;
+      m.limit = std::max(1.0, sum_after_attention());
       return m;
     case Step::output:
       m.weight = weights.output;

@@ -101,6 +101,27 @@ Components EncoderWeights::value_bias(int layer) const {
   return vector(layer_name(layer, "attention.self.value.bias"));
 }
 
+model::LayerWeights EncoderWeights::sizes(int layer) const {
+  const auto hidden = static_cast<std::size_t>(config_.hidden), ffn = static_cast<std::size_t>(config_.ffn);
+  const auto of_matrix = [](const Entries& m, std::size_t rows, std::size_t columns) {
+    double sum = 0;
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t c = 0; c < columns; ++c) sum += m(r, c) * m(r, c);
+    return std::sqrt(sum / static_cast<double>(rows * columns));
+  };
+  const auto of_vector = [&](const Components& v) {
+    return of_matrix([&](std::size_t, std::size_t p) { return v(p); }, 1, hidden);
+  };
+  return {.query = of_matrix(query(layer), hidden, hidden),
+          .key = of_matrix(key(layer), hidden, hidden),
+          .value = of_matrix(value(layer), hidden, hidden),
+          .attention_output = of_matrix(attention_output(layer), hidden, hidden),
+          .attention_residual = of_vector(attention_residual(layer)),
+          .intermediate = of_matrix(intermediate(layer), ffn, hidden),
+          .output = of_matrix(output(layer), hidden, ffn),
+          .output_residual = of_vector(output_residual(layer))};
+}
+
 Entries EncoderWeights::estimation(int layer, int index) const {
   return matrix(layer_name(layer, "attention.self.estimation.") + std::to_string(index) + ".weight");
 }

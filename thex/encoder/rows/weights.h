@@ -28,6 +28,9 @@ class EncoderWeights {
   circuit::Entries value(int layer) const;
   circuit::Components value_bias(int layer) const;
 
+  // Root mean squares of a layer's matrices and vectors as they are here. Needs a model.
+  model::LayerWeights sizes(int layer) const;
+
   // The reciprocal network T: weight and bias of its linear layer 0, 2 or 4.
   circuit::Entries estimation(int layer, int index) const;
   circuit::Components estimation_bias(int layer, int index) const;
