@@ -13,6 +13,8 @@
 namespace thex::circuit {
 namespace {
 
+constexpr std::size_t kPlaintextOverhead = 256;  // of an encoded vector beside its residues
+
 class Accountant {
  public:
   // `steps`: where what each label costs goes.
@@ -204,6 +206,19 @@ std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, con
     }
   }
   return bytes;
+}
+
+std::size_t largest_group_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
+  std::size_t largest = 0;
+  for (const TransformGroup& group : find_fusion(program, plan.level).groups) {
+    const std::size_t limbs = group.level.limbs() + (rotates(program, group) ? spec.p_bits.size() : 0);
+    std::size_t bytes = 0;
+    for (const NodeId id : group.nodes)
+      for (const PlainSet& set : *program.transforms[program.nodes[id].transform].factors)
+        bytes += set.count * (16 * set.period * limbs + kPlaintextOverhead);
+    largest = std::max(largest, bytes);
+  }
+  return largest;
 }
 
 }  // namespace thex::circuit

@@ -38,5 +38,7 @@ std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan
 // Memory of the encoded plain vectors: a compact plaintext of period H takes 2H words a limb, and special limbs too
 // where a linear transform rotates.
 std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec);
+// Of the largest group of linear transforms that are computed together alone.
+std::size_t largest_group_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec);
 
 }  // namespace thex::circuit

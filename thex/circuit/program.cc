@@ -173,15 +173,22 @@ int Builder::shortest(int steps) const {
   return steps;
 }
 
-TransformId Builder::transform(Transform transform) {
-  const TransformTerms& terms = *transform.terms;
+std::shared_ptr<const TransformTerms> Builder::terms(const std::vector<int>& key,
+                                                     const std::function<TransformTerms()>& make) {
+  std::shared_ptr<const TransformTerms>& shape = shapes_[key];
+  if (!shape) shape = std::make_shared<const TransformTerms>(with_shortest_steps(make()));
+  return shape;
+}
+
+TransformTerms Builder::with_shortest_steps(TransformTerms terms) const {
   const auto is_shortest = [&](const auto& rotation) { return shortest(rotation.second) == rotation.second; };
-  if (shortest(terms.giant_step) != terms.giant_step || !std::ranges::all_of(terms.rotations, is_shortest)) {
-    std::map<int, std::vector<TransformTerms::Term>> at = terms.at;
-    for (auto& [g, list] : at)
-      for (TransformTerms::Term& term : list) term.steps = shortest(term.steps);
-    transform.terms = std::make_shared<const TransformTerms>(shortest(terms.giant_step), std::move(at));
-  }
+  if (shortest(terms.giant_step) == terms.giant_step && std::ranges::all_of(terms.rotations, is_shortest)) return terms;
+  for (auto& [g, list] : terms.at)
+    for (TransformTerms::Term& term : list) term.steps = shortest(term.steps);
+  return {shortest(terms.giant_step), std::move(terms.at)};
+}
+
+TransformId Builder::transform(Transform transform) {
   for (const PlainSet& set : *transform.factors) check_period(set.period);
   if (transform.terms->at.empty()) misuse(label_, "a linear transform without terms");
   program_.transforms.push_back(std::move(transform));
@@ -190,9 +197,8 @@ TransformId Builder::transform(Transform transform) {
 
 Value Builder::linear_transform(TransformId transform, std::span<const Value> inputs) {
   if (transform >= program_.transforms.size()) misuse(label_, "a transform of another program");
-  for (const auto& [g, terms] : program_.transforms[transform].terms->at)
-    for (const TransformTerms::Term& term : terms)
-      if (term.input >= inputs.size()) misuse(label_, "a transform of more inputs than it is given");
+  for (const TransformTerms::Use& use : program_.transforms[transform].terms->uses)
+    if (use.input >= inputs.size()) misuse(label_, "a transform of more inputs than it is given");
   return push({.op = Op::linear_transform, .inputs = ids_of(inputs), .transform = transform});
 }
 

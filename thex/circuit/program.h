@@ -256,8 +256,11 @@ class Builder {
 
   // sum_k a[k] rotated by steps[k]: one operation.
   Value sum_of_rotations(std::span<const Value> a, std::span<const int> steps);
-  // A linear transform (ckks/linear_transform.h), which takes so many inputs as its terms name; and its result.
+  // A linear transform (ckks/linear_transform.h), which takes so many inputs as its terms name, its terms from
+  // terms(); and its result.
   TransformId transform(Transform transform);
+  // The terms of a shape that a key stands for: made once.
+  std::shared_ptr<const TransformTerms> terms(const std::vector<int>& key, const std::function<TransformTerms()>& make);
   Value linear_transform(TransformId transform, std::span<const Value> inputs);
 
   // Step 0 takes no inputs, and its outputs may be pairs (see ClientStep). Returns one value per element of `sources`,
@@ -277,6 +280,7 @@ class Builder {
   Value push(Node node);
   Value push(Node node, std::initializer_list<Value> inputs);
   int shortest(int steps) const;
+  TransformTerms with_shortest_steps(TransformTerms terms) const;
   void check_period(std::size_t period) const;
   std::span<const NodeId> ids_of(std::span<const Value> values);
   template <typename T>
@@ -289,6 +293,7 @@ class Builder {
   std::set<std::string_view> labels_;
   std::vector<int> depths_;                              // per node: levels taken since it was encrypted
   std::unordered_map<std::uint64_t, NodeId> rotations_;  // of a node by so many steps
+  std::map<std::vector<int>, std::shared_ptr<const TransformTerms>> shapes_;
 };
 
 // The vectors that the client encrypts in a step: inputs are the decrypted (or, in step 0, clear) vectors of the step.

@@ -105,12 +105,40 @@ void simulate_precision(encoder::InferencePlan& plan, int hidden) {
   });
 }
 
+// "every half layer", "every 2 layers"; empty where nothing is refreshed.
+std::string refreshed_text(const encoder::Segments& segments) {
+  if (segments.layers == 0) return "";
+  if (segments.halves) return "every half layer";
+  return segments.layers == 1 ? "every layer" : fmt::format("every {} layers", segments.layers);
+}
+
+Json prices_json(const encoder::InferencePlan& plan) {
+  Json all = Json::array();
+  for (const encoder::PlanPrice& price : plan.prices) {
+    Json one{{"protocol", name_of(price.protocol)}, {"refreshed", refreshed_text(price.segments)}};
+    if (!price.refusal.empty())
+      one["refusal"] = price.refusal;
+    else
+      one.update({{"log_n", price.log_n},
+                  {"rounds", price.rounds},
+                  {"seconds", price.seconds},
+                  {"server_seconds", price.server_seconds},
+                  {"bytes", price.bytes},
+                  {"key_bytes", price.key_bytes}});
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
 Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrated) {
   const circuit::Plan& p = plan.circuits;
   Json json;
   json["protocol"] = name_of(plan.protocol);
   json["plan"] = plan.fingerprint;
   json["rounds"] = plan.rounds;
+  const std::optional<double> statistical = plan.statistical_bits();
+  json["statistical_bits"] = statistical ? Json(*statistical) : Json(nullptr);
+  json["compared"] = prices_json(plan);
   json["security_bits"] = p.context->security_bits();
   json["security_model"] = "classical";
   json["parameters"] = parameters_json(*p.context);
@@ -133,7 +161,9 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
                                {"sentences", plan.shapes[i].sentences},
                                {"depth", b.depth.number()},
                                {"predicted_logit_bits", bits ? Json(*bits) : Json(nullptr)},
+                               {"seconds", b.estimated_seconds},
                                {"estimated_seconds", b.estimated_seconds},
+                               {"bytes", b.bytes_to_server + b.bytes_to_client},
                                {"bytes_to_server", b.bytes_to_server},
                                {"bytes_to_client", b.bytes_to_client},
                                {"rotations", b.counts.rotations},
@@ -188,13 +218,8 @@ void print_prices(const encoder::InferencePlan& plan) {
   if (plan.prices.size() < 2) return;
   std::cout << "          compared, seconds with network and megabytes a query (mean over the lengths), keys once:\n";
   for (const encoder::PlanPrice& price : plan.prices) {
-    const std::string way =
-        price.segments.layers == 0
-            ? std::string()
-            : fmt::format(", every {}", price.segments.halves        ? "half layer"
-                                        : price.segments.layers == 1 ? "layer"
-                                                                     : fmt::format("{} layers", price.segments.layers));
-    const std::string name = fmt::format("{}{}", name_of(price.protocol), way);
+    const std::string way = refreshed_text(price.segments);
+    const std::string name = fmt::format("{}{}{}", name_of(price.protocol), way.empty() ? "" : ", ", way);
     if (!price.refusal.empty())
       std::cout << fmt::format("          {:<30} no: {}\n", name, price.refusal);
     else
@@ -219,6 +244,11 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   std::cout << fmt::format("protocol  {}, {}; plan {}\n", name_of(plan->protocol), encoder::rounds_text(plan->rounds),
                            plan->fingerprint);
   print_prices(*plan);
+  if (const std::optional<double> bits = plan->statistical_bits())
+    std::cout << fmt::format(
+        "masks     what the client sees of them is within 2^-{:.1f} of random (statistical distance "
+        "of a query)\n",
+        *bits);
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),

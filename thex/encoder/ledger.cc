@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "thex/encoder/protocol_table.h"
@@ -32,8 +33,22 @@ std::string noise_on_outputs(const InferencePlan& plan) {
          " that the server adds (the mean of k queries for one text takes log2(k)/2 bits of it away)";
 }
 
+// How well masks hide what is refreshed, of one query and of many.
+std::string masked_values(const InferencePlan& plan) {
+  const std::optional<double> bits = plan.statistical_bits();
+  if (!bits) return "";
+  constexpr int kManyQueries = 20;  // log2
+  return ", and values under masks, which are within a statistical distance of 2^-" + with_digits(*bits, 0) +
+         " of random ones in a query (2^-" + with_digits(*bits - kManyQueries, 0) + " in 2^" +
+         std::to_string(kManyQueries) + " queries)";
+}
+
 // A client that does not keep to the protocol.
 std::string seen_by_cheat(const InferencePlan& plan) {
+  if (plan.statistical_bits() && plan.hides_answers())
+    return "by answering with other values than those under masks: what the layers that follow make of them, in the "
+           "logits and in later masked values that are too large for their masks; nothing limits it but the rate of "
+           "queries";
   if (!plan.hides_answers())
     return "what it can make of those values by encrypting other things than sentences: nothing limits it but the rate "
            "of queries";
@@ -65,7 +80,7 @@ std::vector<LedgerEntry> make_ledger(const model::ModelConfig& config, const Inf
                      ", the time of the query, the client's evaluation keys, " + keys +
                      "; nothing of the text, the activations or the result"},
       {"client", outputs(config, row) + noise_on_outputs(plan) + ", the model's shape, embedding tables and tokenizer" +
-                     row.seen_by_client(config)},
+                     row.seen_by_client(config) + masked_values(plan)},
       {"cheating client", seen_by_cheat(plan)},
       {"network", "addresses, " + keys + ", the length bucket" + (batches ? " or batch" : "") +
                       " from message sizes, the number of queries, " + rounds_text(plan.rounds) +

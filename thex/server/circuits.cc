@@ -8,8 +8,15 @@
 #include "thex/base/clock.h"
 
 namespace thex::server {
+namespace {
 
-Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget, Log log)
+// Of the memory for everything.
+constexpr std::size_t kShareOfKeptWeights = 3;
+
+}  // namespace
+
+Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget,
+                   Log log)
     : model_(std::move(model)),
       plan_(encoder::plan_inference(model_, request)),
       plan_fingerprint_(protocol::fingerprint(plan_)),
@@ -17,7 +24,20 @@ Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::Pla
       weights_(std::make_shared<circuit::PlaintextStore>(plan_.circuits.context)),
       log_(std::move(log)),
       memory_(budget.charge(Use::weights, 0)) {
-  for (std::size_t i = 0; i < plan_.shapes.size(); ++i) entries_.push_back(std::make_unique<Entry>());
+  const circuit::Plan& circuits = plan_.circuits;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < plan_.shapes.size(); ++i) {
+    Entry& entry = *entries_.emplace_back(std::make_unique<Entry>());
+    const circuit::Program& program = circuits.programs[i];
+    const circuit::ProgramPlan& levels = circuits.program_plans[i];
+    const std::size_t bytes = circuit::plaintext_bytes(program, levels, circuits.spec);
+    if (kept + bytes <= budget.limit() / kShareOfKeptWeights) {
+      kept += bytes;
+      continue;
+    }
+    entry.encoding = circuit::Encoding::while_running;
+    entry.encoding_bytes = circuit::largest_group_bytes(program, levels, circuits.spec);
+  }
 }
 
 std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index) {
@@ -25,8 +45,9 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
   const std::lock_guard lock(entry.mutex);
   if (!entry.circuit) {
     const auto start = Clock::now();
-    entry.circuit = std::make_shared<const circuit::CkksCircuit>(plan_.circuits.context, plan_.circuits.programs[index],
-                                                                 plan_.circuits.program_plans[index], weights_);
+    entry.circuit =
+        std::make_shared<const circuit::CkksCircuit>(plan_.circuits.context, plan_.circuits.programs[index],
+                                                     plan_.circuits.program_plans[index], weights_, entry.encoding);
     const std::size_t bytes = weights_->bytes();
     {
       const std::lock_guard memory_lock(memory_mutex_);
@@ -58,7 +79,8 @@ std::vector<ckks::Ciphertext> Circuits::bind_to_query(std::size_t index, std::si
 
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
   const circuit::ProgramPlan& p = plan_.circuits.program_plans.at(index);
-  return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;
+  return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes +
+         entries_.at(index)->encoding_bytes;
 }
 
 std::size_t Circuits::weight_bytes() const { return weights_->bytes(); }

@@ -20,7 +20,8 @@ namespace thex::server {
 
 class Circuits {
  public:
-  // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned. `log` may be empty.
+  // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned. `log` may be empty. Circuits
+  // whose encoded weights would take more than a third of the budget encode them while they run.
   Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget, Log log);
 
   const model::Model& model() const { return *model_; }
@@ -46,6 +47,8 @@ class Circuits {
   struct Entry {
     std::mutex mutex;
     std::shared_ptr<const circuit::CkksCircuit> circuit;
+    circuit::Encoding encoding = circuit::Encoding::ahead;
+    std::size_t encoding_bytes = 0;  // the most that is encoded at once while it runs
   };
   const std::shared_ptr<const model::Model> model_;
   const encoder::InferencePlan plan_;

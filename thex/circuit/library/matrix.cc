@@ -122,28 +122,68 @@ Diagonals dense(std::size_t size, const Entries& entries, const Rows& rows, std:
   return d;
 }
 
-LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) {
+namespace {
+
+// A map's diagonals as baby steps and giant steps.
+struct Step {
+  bool from_copy;   // from a copy of the input that was turned
+  int baby, giant;  // index of the giant step
+};
+Step step_of(int delta, int baby, int turn, bool turned) {
+  const bool from_copy = turned && delta < 0;
+  const int step = from_copy ? delta + turn : delta, giant = floor_div(step, baby);
+  return {from_copy, step - giant * baby, giant};
+}
+
+int lowest(const Diagonals& map) { return map.deltas.empty() ? 0 : map.deltas.front(); }
+
+// What decides a map's terms: each run of consecutive offsets by its ends.
+std::vector<int> shape_of(const std::vector<Diagonals>& maps, int baby, int turn) {
+  std::vector<int> shape{baby, turn};
+  for (const Diagonals& map : maps) {
+    const std::size_t begin = shape.size();
+    shape.push_back(0);  // runs
+    for (const int delta : map.deltas) {
+      if (shape.size() > begin + 1 && shape.back() + 1 == delta) {
+        shape.back() = delta;
+      } else {
+        shape.insert(shape.end(), {delta, delta});
+        ++shape[begin];
+      }
+    }
+  }
+  return shape;
+}
+
+TransformTerms terms_of(const std::vector<Diagonals>& maps, int baby, int turn) {
   std::map<int, std::vector<TransformTerms::Term>> giants;  // giant index -> its inner sum
-  const auto lowest = [](const Diagonals& map) { return map.deltas.empty() ? 0 : map.deltas.front(); };
+  std::size_t copies = 0;
+  for (std::size_t i = 0; i < maps.size(); ++i) {
+    const bool turned = turn > 0 && lowest(maps[i]) < 0;
+    if (turned) ++copies;
+    for (std::size_t k = 0; k < maps[i].deltas.size(); ++k) {
+      const Step step = step_of(maps[i].deltas[k], baby, turn, turned);
+      giants[step.giant].push_back({.input = static_cast<std::uint32_t>(step.from_copy ? maps.size() + copies - 1 : i),
+                                    .steps = step.baby,
+                                    .set = static_cast<std::uint32_t>(i),
+                                    .number = static_cast<std::uint32_t>(k)});
+    }
+  }
+  return {baby, std::move(giants)};
+}
+
+}  // namespace
+
+LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Negative negative) {
   if (negative == Negative::turned_input)
     for (const Diagonals& map : maps) turn_ = std::max(turn_, -floor_div(lowest(map), baby) * baby);
-  const std::size_t count = maps.size();
+  auto terms = builder.terms(shape_of(maps, baby, turn_), [&] { return terms_of(maps, baby, turn_); });
   auto factors = std::make_shared<std::vector<PlainSet>>();
-  for (std::size_t i = 0; i < count; ++i) {
+  factors->reserve(maps.size());
+  for (std::size_t i = 0; i < maps.size(); ++i) {
     Diagonals& map = maps[i];
-    const bool turn = turn_ > 0 && lowest(map) < 0;
-    if (turn) turned_.push_back(i);
-    std::vector<int> shifts;  // of each diagonal's giant step
-    for (std::size_t k = 0; k < map.deltas.size(); ++k) {
-      const int delta = map.deltas[k];
-      const bool from_copy = turn && delta < 0;
-      const int step = from_copy ? delta + turn_ : delta, giant = floor_div(step, baby);
-      shifts.push_back(giant * baby);
-      giants[giant].push_back({.input = static_cast<std::uint32_t>(from_copy ? count + turned_.size() - 1 : i),
-                               .steps = step - giant * baby,
-                               .set = static_cast<std::uint32_t>(i),
-                               .number = static_cast<std::uint32_t>(k)});
-    }
+    const bool turned = turn_ > 0 && lowest(map) < 0;
+    if (turned) turned_.push_back(i);
     PlainSet& set = factors->emplace_back();
     set.count = map.deltas.size();
     set.period = map.period;
@@ -151,12 +191,11 @@ LinearMap::LinearMap(Builder& builder, std::vector<Diagonals> maps, int baby, Ne
     set.magnitude = map.magnitude;
     set.gain = map.gain;
     if (map.fill)
-      set.fill = [map = std::move(map), shifts = std::move(shifts)](std::size_t number, std::span<double> out) {
-        fill_shifted(map, number, shifts[number], out);
+      set.fill = [map = std::move(map), baby, turn = turn_, turned](std::size_t number, std::span<double> out) {
+        fill_shifted(map, number, step_of(map.deltas[number], baby, turn, turned).giant * baby, out);
       };
   }
-  transform_ = builder.transform(
-      {.terms = std::make_shared<const TransformTerms>(baby, std::move(giants)), .factors = std::move(factors)});
+  transform_ = builder.transform({.terms = std::move(terms), .factors = std::move(factors)});
 }
 
 Value LinearMap::apply(Builder& builder, std::span<const Value> given) const {

@@ -236,8 +236,9 @@ struct CkksRun::Impl {
         store(task.index, evaluate(task, parallel));
         break;
       case Kind::transform: {
-        std::vector<Ciphertext> results =
-            ckks::linear_transforms(context, pointers(task), circuit->plains().of_group[task.index], *keys, parallel);
+        EncodedGroup encoded_now;
+        std::vector<Ciphertext> results = ckks::linear_transforms(
+            context, pointers(task), circuit->transforms(task.index, encoded_now, parallel), *keys, parallel);
         for (std::size_t t = 0; t < results.size(); ++t) store(task.writes[t], std::move(results[t]));
         break;
       }

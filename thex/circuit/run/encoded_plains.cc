@@ -1,5 +1,6 @@
 #include "thex/circuit/run/encoded_plains.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <map>
@@ -8,6 +9,12 @@
 
 namespace thex::circuit {
 namespace {
+
+// Of what a node multiplies one of its inputs by.
+double factor_scale(const ckks::Context& context, const ProgramPlan& plan, NodeId id, NodeId input) {
+  const double dropped = static_cast<double>(context.prime((plan.level[id] + 1).top()).value());
+  return context.scale(plan.scale_level[id]) * dropped / context.scale(plan.scale_level[input]);
+}
 
 class PlainEncoder {
  public:
@@ -70,11 +77,7 @@ class PlainEncoder {
     return entry;
   }
 
-  // Of what a node multiplies one of its inputs by.
-  double factor_scale(NodeId id, NodeId input) const {
-    const double dropped = static_cast<double>(context_.prime((plan_.level[id] + 1).top()).value());
-    return context_.scale(plan_.scale_level[id]) * dropped / context_.scale(plan_.scale_level[input]);
-  }
+  double factor_scale(NodeId id, NodeId input) const { return circuit::factor_scale(context_, plan_, id, input); }
 
   const ckks::Context& context_;
   const Program& program_;
@@ -92,12 +95,53 @@ class PlainEncoder {
 }  // namespace
 
 EncodedPlains encode_plains(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
-                            const Fusion& fusion, PlaintextStore& store) {
+                            const Fusion& fusion, Encoding encoding, PlaintextStore& store) {
   PlainEncoder encoder(context, program, plan, store);
   for (std::size_t id = 0; id < program.nodes.size(); ++id)
     if (fusion.needed[id]) encoder.node(id);
-  for (const TransformGroup& group : fusion.groups) encoder.group(group);
-  return encoder.take();
+  for (const TransformGroup& group : fusion.groups)
+    if (encoding == Encoding::ahead) encoder.group(group);
+  EncodedPlains all = encoder.take();
+  all.of_group.resize(fusion.groups.size());
+  return all;
+}
+
+EncodedGroup encode_group(const ckks::Context& context, const ckks::Encoder& encoder, const Program& program,
+                          const ProgramPlan& plan, const TransformGroup& group, const ParallelFor& parallel) {
+  struct Job {
+    const PlainSet* set;
+    std::size_t number;
+    double scale;
+  };
+  const bool extended = rotates(program, group);
+  EncodedGroup encoded;
+  std::vector<Job> jobs;
+  for (const NodeId id : group.nodes) {
+    const Node& node = program.nodes[id];
+    const Transform& of = program.transforms[node.transform];
+    ckks::LinearTransform& transform = encoded.transforms.emplace_back();
+    transform.giant_step = of.terms->giant_step;
+    for (const auto& [g, terms] : of.terms->at)
+      for (const TransformTerms::Term& term : terms) {
+        transform.at[g].push_back({term.input, term.steps, nullptr});
+        jobs.push_back(
+            {&(*of.factors)[term.set], term.number, factor_scale(context, plan, id, node.inputs[term.input])});
+      }
+  }
+  encoded.kept.resize(jobs.size());
+  constexpr std::size_t kAtOnce = 64;
+  parallel((jobs.size() + kAtOnce - 1) / kAtOnce, [&](std::size_t block) {
+    for (std::size_t i = block * kAtOnce; i < std::min(jobs.size(), (block + 1) * kAtOnce); ++i) {
+      const Job& job = jobs[i];
+      encoded.kept[i] =
+          encode_plain(encoder, job.set->values(job.number), job.set->complex, group.level, job.scale, extended);
+    }
+  });
+  auto next = encoded.kept.begin();
+  for (ckks::LinearTransform& transform : encoded.transforms)
+    for (auto& [g, terms] : transform.at)
+      for (ckks::LinearTransform::Term& term : terms) term.factor = &*next++;
+  return encoded;
 }
 
 }  // namespace thex::circuit

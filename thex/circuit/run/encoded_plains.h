@@ -5,9 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "thex/base/parallel.h"
 #include "thex/circuit/fusion.h"
 #include "thex/circuit/plan.h"
 #include "thex/circuit/run/plaintext_store.h"
+#include "thex/ckks/encoder.h"
 #include "thex/ckks/linear_transform.h"
 
 namespace thex::circuit {
@@ -21,8 +23,21 @@ struct EncodedPlains {
   std::size_t bytes = 0;  // of the residues, each plaintext once
 };
 
-// Throws Error(internal) when the program was built without weights.
+// When the plaintexts of linear transforms are encoded, which are most of all: with the others, or while the program
+// runs, anew each time, where they are too many to be kept.
+enum class Encoding { ahead, while_running };
+
+// By Encoding::while_running the groups are left empty. Throws Error(internal) when the program was built without
+// weights.
 EncodedPlains encode_plains(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
-                            const Fusion& fusion, PlaintextStore& store);
+                            const Fusion& fusion, Encoding encoding, PlaintextStore& store);
+
+// The plaintexts of one group of transforms; `transforms` point into the others.
+struct EncodedGroup {
+  std::vector<ckks::LinearTransform> transforms;
+  std::vector<ckks::Plaintext> kept;
+};
+EncodedGroup encode_group(const ckks::Context& context, const ckks::Encoder& encoder, const Program& program,
+                          const ProgramPlan& plan, const TransformGroup& group, const ParallelFor& parallel);
 
 }  // namespace thex::circuit

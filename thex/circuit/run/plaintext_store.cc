@@ -12,10 +12,8 @@ std::size_t bytes_of(const ckks::Plaintext& plaintext) {
   return plaintext.poly.n() * (plaintext.poly.limbs() + plaintext.special.limbs()) * sizeof(std::uint64_t);
 }
 
-namespace {
-
-ckks::Plaintext encode(const ckks::Encoder& encoder, std::span<const double> values, bool complex, ckks::Level level,
-                       double scale, bool extended) {
+ckks::Plaintext encode_plain(const ckks::Encoder& encoder, std::span<const double> values, bool complex,
+                             ckks::Level level, double scale, bool extended) {
   if (!complex) return extended ? encoder.encode_extended(values, level, scale) : encoder.encode(values, level, scale);
   const std::size_t period = values.size() / 2;
   std::vector<std::complex<double>> pairs(period);
@@ -23,8 +21,6 @@ ckks::Plaintext encode(const ckks::Encoder& encoder, std::span<const double> val
   return extended ? encoder.encode_extended(std::span<const std::complex<double>>(pairs), level, scale)
                   : encoder.encode(std::span<const std::complex<double>>(pairs), level, scale);
 }
-
-}  // namespace
 
 PlaintextStore::PlaintextStore(ckks::ContextPtr context) : encoder_(std::move(context)) {}
 
@@ -39,7 +35,7 @@ std::shared_ptr<const ckks::Plaintext> PlaintextStore::get(std::span<const doubl
     if (const auto it = held_.find(key); it != held_.end())
       if (auto plaintext = it->second.lock()) return plaintext;
   }
-  auto made = std::make_shared<const ckks::Plaintext>(encode(encoder_, values, complex, level, scale, extended));
+  auto made = std::make_shared<const ckks::Plaintext>(encode_plain(encoder_, values, complex, level, scale, extended));
   const std::lock_guard lock(mutex_);
   std::weak_ptr<const ckks::Plaintext>& entry = held_[key];
   if (auto earlier = entry.lock()) return earlier;  // another thread was faster

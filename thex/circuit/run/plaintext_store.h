@@ -27,6 +27,7 @@ class PlaintextStore {
 
   // Of all that are held.
   std::size_t bytes() const;
+  const ckks::Encoder& encoder() const { return encoder_; }
 
  private:
   // The BLAKE2b hash of the values, their number, complex, level, bits of the scale, extended.
@@ -36,6 +37,10 @@ class PlaintextStore {
   mutable std::mutex mutex_;
   std::map<Key, std::weak_ptr<const ckks::Plaintext>> held_;
 };
+
+// One period of a vector at a level and scale, as PlaintextStore::get.
+ckks::Plaintext encode_plain(const ckks::Encoder& encoder, std::span<const double> values, bool complex,
+                             ckks::Level level, double scale, bool extended);
 
 // Of its residues.
 std::size_t bytes_of(const ckks::Plaintext& plaintext);

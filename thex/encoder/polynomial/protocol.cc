@@ -48,11 +48,7 @@ constinit const EncoderProtocol kMaskedRounds{
     .statistical_bits = 40,
     .flood_deviation = 0x1p-9,
     .outputs_of_padding = "what follows from its own sentence",
-    .seen_by_client =
-        [](const model::ModelConfig&) {
-          return std::string(
-              ", and values between layers under masks, which tell it nothing beyond a statistical distance");
-        },
+    .seen_by_client = [](const model::ModelConfig&) { return std::string(); },
 };
 
 }  // namespace thex::encoder

@@ -18,8 +18,7 @@ circuit::Program build(const EncoderWeights& weights, const QueryShape& shape, s
 std::string seen_by_client(const model::ModelConfig& config) {
   return ", and every ReLU input of its own sentence: attention scores, the softmax estimation's " +
          std::to_string(2 * model::kEstimationWidth) + " units for each head and token, " + std::to_string(config.ffn) +
-         " feed-forward units for each token and layer (from many of them a client can work out weights); residual "
-         "values pass it under a statistical mask";
+         " feed-forward units for each token and layer (from many of them a client can work out weights)";
 }
 
 }  // namespace
