@@ -15,8 +15,13 @@ class EmbeddedModel : public ::testing::TestWithParam<std::pair<const char*, con
 };
 INSTANTIATE_TEST_SUITE_P(Protocols, EmbeddedModel,
                          ::testing::Values(std::pair{"bert-tiny-sst2", "one-round"},
+                                           std::pair{"bert-tiny-sst2", "masked-rounds"},
                                            std::pair{"bert-tiny-sst2-the-x", "the-x"}),
-                         [](const auto& p) { return std::string(p.param.second) == "the-x" ? "TheX" : "OneRound"; });
+                         [](const auto& p) {
+                           std::string name = p.param.second;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
 
 TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   const support::TemporaryFolder folder;
@@ -30,9 +35,9 @@ TEST_P(EmbeddedModel, EncryptedSentencesAreWhatTheClearModelSays) {
   std::string lines;
   for (const std::string& text : texts) lines += text + "\n";
   write_file_atomically(folder.path() / "texts", lines);
-  const Finished f = run(
-      {CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json", "--timeout", "600"},
-      environment);
+  const Finished f = run({CliWorld::program(), "classify", "--input", (folder.path() / "texts").string(), "--json",
+                          "--timeout", "600", "--protocol", GetParam().second},
+                         environment);
   ASSERT_EQ(f.status, 0) << f.errors;
   const model::Model model = model::load_model(model_folder);
   const auto tokenizer = text::Tokenizer::load(model_folder / "vocab.txt");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <string>
@@ -9,6 +10,7 @@
 #include "thex/base/error.h"
 #include "thex/circuit/levels.h"
 #include "thex/circuit/refresh.h"
+#include "thex/ckks/masked_refresh.h"
 
 namespace thex::circuit {
 namespace {
@@ -111,6 +113,38 @@ TEST(AssignLevels, GiveRefreshedValuesTheScaleOfTheResult) {
     EXPECT_EQ(plan.level[sent.id()], 1);
     EXPECT_EQ(plan.scale_level[program.nodes[weighted.id()].inputs[0]], 2) << "canonical before";
   }
+}
+
+// x -> 2 x, refreshed in between so many times, all values near `size`.
+Program refreshed(std::size_t slots, int times, double size) {
+  Builder b(slots);
+  Magnitudes sizes{.weight = 1, .fresh = size};
+  sizes.limit = size;
+  b.set_label({"refreshed", sizes});
+  Value x = b.client_step({"in", sizes}, {}, {zeros(slots)}, 1)[0];
+  for (int i = 0; i < times; ++i) {
+    const Value sent = b.multiply_plain(x, b.plain({1, nullptr}));
+    x = b.client_step({"masked", sizes}, {}, {}, 0, std::span(&sent, 1))[0];
+  }
+  return std::move(b).finish(b.multiply_plain(x, b.plain({1, nullptr})), {0});
+}
+
+TEST(MakePlan, SizesMasksForTheDistanceOfAWholeRun) {
+  const auto plan_for = [](int times, double size, double bits) {
+    return make_plan([=](std::size_t slots) { return std::vector<Program>{refreshed(slots, times, size)}; },
+                     {.max_value = 4, .min_log_n = 14, .max_log_n = 14, .statistical_bits = bits});
+  };
+  for (const double wanted : {30.0, 40.0, 44.0}) {
+    const Plan plan = plan_for(3, 2, wanted);
+    const auto& bits = plan.program_plans[0].statistical_bits;
+    ASSERT_TRUE(bits);
+    EXPECT_GE(*bits, wanted);
+    // The definition, once more: three ciphertexts of sqrt(N) s r, sixteen times over, beside 2^b.
+    const double mass = 3 * std::sqrt(std::ldexp(1, 14)) * plan.context->scale(1) * 2 * 16;
+    EXPECT_NEAR(*bits, ckks::refresh_mask_bits(*plan.context) - std::log2(mass), 1e-9);
+  }
+  EXPECT_THROW(plan_for(3, 2, 60), Error) << "no two primes have room for such masks";
+  EXPECT_FALSE(plan_for(0, 2, 40).program_plans[0].statistical_bits);
 }
 
 TEST(MakePlan, ChoosesTheSmallestRingThatIsSecure) {

@@ -66,6 +66,22 @@ TEST(Context, ChainOfDeliberatelyUnequalPrimes) {
   EXPECT_NEAR(std::log2(context->scale(0)), 32, 1e-3);
 }
 
+TEST(Context, WideSecondPrime) {
+  const ContextSpec spec{.log_n = 13, .q_bits = {46, 45, 36}, .p_bits = {47}, .log_scale = 36, .wide_q1 = true};
+  const ContextPtr context = Context::create(spec);
+  EXPECT_EQ(context->scale(2), 0x1p36);
+  EXPECT_EQ(context->scale(0), context->scale(1));
+  ContextSpec other = spec;
+  other.wide_q1 = false;
+  other.q_bits = {46, 36, 36};
+  EXPECT_NE(Context::create(other)->scale(0), Context::create(other)->scale(1));
+  other.wide_q1 = true;
+  other.q_bits = {46, 35, 36};
+  EXPECT_THROW(Context::create(other), Error) << "not larger than the scale";
+  other.q_bits = {46};
+  EXPECT_THROW(Context::create(other), Error);
+}
+
 TEST(Context, TableOfTheSecurityGuidelines) {
   EXPECT_EQ(max_log_qp_128(12), 106);
   EXPECT_EQ(max_log_qp_128(13), 214);

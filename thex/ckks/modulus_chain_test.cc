@@ -39,6 +39,25 @@ TEST(ModulusChain, IsSecureAndHasWhatWasAsked) {
   EXPECT_GT(seen, 100u);
 }
 
+// Two primes below a fast one's size where they have room, else wider ones, never more than primes may have.
+TEST(ModulusChain, HasRoomForMasks) {
+  for (const int mask_bits : {40, 46, 55, 60}) {
+    const auto chain = modulus_chain(
+        {.log_n = 15, .depth = 7, .integer_bits = 6, .min_log_scale = 35, .max_log_scale = 35, .mask_bits = mask_bits},
+        2);
+    ASSERT_TRUE(chain) << mask_bits;
+    EXPECT_GE(chain->q_bits[0] + chain->q_bits[1], 35 + mask_bits);
+    EXPECT_GE(chain->q_bits[0], 41);
+    EXPECT_EQ(chain->wide_q1, chain->q_bits[1] > 35);
+    EXPECT_EQ(chain->wide_q1, mask_bits > 41);
+    EXPECT_LE(chain->q_bits[0], ring::kMaxPrimeBits);
+    EXPECT_GT(sum(chain->p_bits), chain->q_bits[0] + chain->q_bits[1]);
+    EXPECT_EQ(Context::create(*chain)->scale(0) == Context::create(*chain)->scale(1), chain->wide_q1);
+  }
+  EXPECT_FALSE(modulus_chain(
+      {.log_n = 15, .depth = 7, .integer_bits = 6, .min_log_scale = 35, .max_log_scale = 35, .mask_bits = 66}, 2));
+}
+
 TEST(ModulusChain, CanBeBuilt) {
   for (const ContextSpec& chain :
        modulus_chains({.log_n = 14, .depth = 6, .integer_bits = 8, .min_log_scale = 33, .max_log_scale = 40})) {

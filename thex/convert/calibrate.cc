@@ -130,8 +130,8 @@ std::vector<model::LayerRanges> Ranges::layer_ranges() const {
   const auto range = [](const Magnitude& m) { return model::Range{m.rms, m.max}; };
   std::vector<model::LayerRanges> out;
   for (const LayerMagnitudes& l : layers)
-    out.push_back({range(l.score), range(l.cube), range(l.cube_sum), range(l.context), range(l.attention_sum), range(l.attention_norm),
-                   range(l.ffn), range(l.output_norm)});
+    out.push_back({range(l.score), range(l.cube), range(l.cube_sum), range(l.context), range(l.attention_sum),
+                   range(l.attention_norm), range(l.ffn), range(l.output_norm)});
   return out;
 }
 

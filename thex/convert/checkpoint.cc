@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <string_view>
 #include <vector>
 
 #include "thex/base/error.h"
@@ -22,6 +23,9 @@ std::string hex(std::uint64_t value) {
   return buffer;
 }
 
+// Of each norm, in the order of NormMode.
+constexpr std::string_view kNormLetters = "esam";
+
 // What a module with these nonlinearities computes with. An affine norm has no need of the exact one that it replaced.
 std::map<std::string, std::vector<std::int64_t>> required_tensors(model::ModelConfig config, const std::string& norms,
                                                                   model::Softmax softmax) {
@@ -32,8 +36,9 @@ std::map<std::string, std::vector<std::int64_t>> required_tensors(model::ModelCo
     const std::string prefix = norm_prefix(static_cast<int>(i));
     for (const char* part : {"weight", "bias"}) {
       if (norms[i] != 'e') shapes[prefix + "AffineNorm." + part] = {config.hidden};
-      if (norms[i] == 'a') shapes.erase(prefix + "LayerNorm." + part);
+      if (norms[i] == 'a' || norms[i] == 'm') shapes.erase(prefix + "LayerNorm." + part);
     }
+    if (norms[i] == 'm') shapes[prefix + "AffineNorm.slope"] = {1};
   }
   return shapes;
 }
@@ -86,7 +91,7 @@ void CheckpointStore::save_module(const std::string& name, const EncoderModule& 
   file.tensors = to_tensor_map(module.params);
   for (const auto& [key, value] : notes) file.metadata["note." + key] = value;
   std::string norms;
-  for (NormMode mode : module.norms) norms += mode == NormMode::exact ? 'e' : mode == NormMode::shadow ? 's' : 'a';
+  for (NormMode mode : module.norms) norms += kNormLetters[static_cast<std::size_t>(mode)];
   file.metadata["fingerprint"] = fingerprint_;
   model::ModelConfig config = module.config;
   config.thex.reset();
@@ -113,7 +118,7 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
   model::ModelConfig config = model::parse_config(meta("config"));
   config.pooler = meta("pooler") == "yes";
   if (norms.size() != static_cast<std::size_t>(2 * config.layers) ||
-      norms.find_first_not_of("esa") != std::string::npos)
+      norms.find_first_not_of(kNormLetters) != std::string::npos)
     throw damaged("norms");
   if (config.labels.empty()) throw damaged("no labels");  // modules are trained with their classifier
   const std::optional<model::Softmax> kind = model::softmax_named(softmax);
@@ -127,8 +132,7 @@ std::optional<CheckpointStore::Loaded> CheckpointStore::load_module(const std::s
   EncoderModule& m = loaded.module;
   m.params = from_tensor_map(file.tensors, device);
   m.softmax = *kind;
-  for (std::size_t i = 0; i < norms.size(); ++i)
-    m.norms[i] = norms[i] == 'e' ? NormMode::exact : norms[i] == 's' ? NormMode::shadow : NormMode::affine;
+  for (std::size_t i = 0; i < norms.size(); ++i) m.norms[i] = static_cast<NormMode>(kNormLetters.find(norms[i]));
   for (const auto& [key, value] : file.metadata)
     if (key.rfind("note.", 0) == 0) loaded.notes[key.substr(5)] = value;
   return loaded;

@@ -12,6 +12,7 @@
 #include "thex/convert/report/required_plan.h"
 #include "thex/convert/training_data.h"
 #include "thex/convert/work_folder.h"
+#include "thex/encoder/calibration.h"
 #include "thex/model/tokenizer_files.h"
 
 namespace thex::convert {
@@ -81,11 +82,19 @@ class Conversion {
 
   // Also finds out, before anything is trained, whether the result can be served and what the training needs.
   void choose_options() {
-    o_ = suited_options(a_.workflow, a_.given, {model_.config.hidden, data_.split.train.size()});
     model::ModelConfig wanted = model_.config;
     wanted.task = data_.spec.kind;
     wanted.labels = !row_of(data_.spec.kind).classes ? std::vector<std::string>{"value"} : data_.spec.labels;
-    require_plan(std::move(wanted), o_.protocol, plan_length(), log_);
+    const auto require = [&] { require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
+    try {
+      require();
+    } catch (const Error& e) {
+      if (a_.protocol || e.code() != ErrorCode::model) throw;
+      log_(std::string("too deep for one round, so the model is made for masked rounds: ") + e.what());
+      a_.workflow.protocol = model::Protocol::masked_rounds;
+      require();
+    }
+    o_ = suited_options(a_.workflow, a_.given, {model_.config.hidden, data_.split.train.size()});
     tell_resources(model_.config, o_.batch_size, a_.max_length, o_.hidden > 0, a_.work, 12, log_);
   }
 
@@ -149,6 +158,7 @@ class Conversion {
     out.config.thex->max_relu_input = result.ranges.max_relu_input();
     out.config.thex->max_logit = result.ranges.logit;
     out.config.thex->layers = result.ranges.layer_ranges();
+    encoder::measure_weights(out);
     return out;
   }
 

@@ -95,13 +95,16 @@ EncoderModule::EncoderModule(const model::Model& model, torch::Device dev)
       throw Error(ErrorCode::model, "tensor '" + name + "' is missing or has another shape than config.json implies");
   }
   params = from_tensor_map(model.tensors, device);
-  if (model.config.thex && model.config.thex->norm == model::Norm::affine) {
-    for (std::size_t i = 0; i < norms.size(); ++i) {
-      norms[i] = NormMode::affine;
-      const std::string p = norm_prefix(static_cast<int>(i));
-      for (const char* part : {"weight", "bias"})
-        params[p + "AffineNorm." + part] = params.at(p + "LayerNorm." + part).clone();
-    }
+  const model::Norm norm = model.config.thex ? model.config.thex->norm : model::Norm::exact;
+  if (norm == model::Norm::exact) return;
+  for (std::size_t i = 0; i < norms.size(); ++i) {
+    norms[i] = norm == model::Norm::mean_square && i % 2 == 0 ? NormMode::mean_square : NormMode::affine;
+    const std::string p = norm_prefix(static_cast<int>(i));
+    for (const char* part : {"weight", "bias"})
+      params[p + "AffineNorm." + part] = params.at(p + "LayerNorm." + part).clone();
+    if (norms[i] != NormMode::mean_square) continue;
+    params[p + "AffineNorm.slope"] = params.at(p + "LayerNorm.slope").clone();
+    params.erase(p + "LayerNorm.slope");
   }
 }
 
@@ -117,12 +120,26 @@ EncoderModule EncoderModule::clone() const {
   return copy;
 }
 
-model::Model EncoderModule::to_model() const {
-  std::size_t affine = 0;
-  for (NormMode mode : norms) affine += mode == NormMode::affine;
-  if (affine != 0 && affine != norms.size())
-    throw Error(ErrorCode::usage, "cannot export a model with " + std::to_string(affine) + " of " +
+model::Norm EncoderModule::exported_norm() const {
+  const auto all = [&](auto mode_of) {
+    for (std::size_t i = 0; i < norms.size(); ++i)
+      if (norms[i] != mode_of(i)) return false;
+    return true;
+  };
+  if (all([](std::size_t) { return NormMode::affine; })) return model::Norm::affine;
+  if (all([](std::size_t i) { return i % 2 == 0 ? NormMode::mean_square : NormMode::affine; }))
+    return model::Norm::mean_square;
+  std::size_t replaced = 0;
+  for (const NormMode mode : norms) replaced += mode == NormMode::affine || mode == NormMode::mean_square;
+  if (replaced > 0)
+    throw Error(ErrorCode::usage, "cannot export a model with " + std::to_string(replaced) + " of " +
                                       std::to_string(norms.size()) + " norms replaced");
+  return model::Norm::exact;
+}
+
+model::Model EncoderModule::to_model() const {
+  const model::Norm norm = exported_norm();
+  const bool affine = norm != model::Norm::exact;
   Parameters kept;
   for (const auto& [name, value] : params) {
     const auto at_norm = name.find("AffineNorm.");
@@ -143,7 +160,7 @@ model::Model EncoderModule::to_model() const {
   if (affine || softmax != model::Softmax::exact) {
     if (!model.config.thex) model.config.thex.emplace();
     model.config.thex->softmax = softmax;
-    model.config.thex->norm = affine ? model::Norm::affine : model::Norm::exact;
+    model.config.thex->norm = norm;
   }
   model.tensors = to_tensor_map(kept);
   return model;
@@ -153,13 +170,18 @@ Tensor EncoderModule::norm(int which, const std::string& name, const Tensor& x, 
   const int slot = which % 2;
   const NormMode mode = norms[static_cast<std::size_t>(which)];
   trace.norm_in[slot] = x;
+  const bool replaced = mode == NormMode::affine || mode == NormMode::mean_square;
   Tensor affine, exact;
-  if (mode != NormMode::exact) affine = x * params.at(name + "AffineNorm.weight") + params.at(name + "AffineNorm.bias");
-  if (mode != NormMode::affine)
+  if (mode != NormMode::exact) {
+    const Tensor scaled =
+        mode == NormMode::mean_square ? x * (x.square().mean(-1, true) * params.at(name + "AffineNorm.slope") + 1) : x;
+    affine = scaled * params.at(name + "AffineNorm.weight") + params.at(name + "AffineNorm.bias");
+  }
+  if (!replaced)
     exact = at::layer_norm(x, {config.hidden}, params.at(name + "LayerNorm.weight"), params.at(name + "LayerNorm.bias"),
                            config.layer_norm_eps);
   if (mode == NormMode::shadow) trace.norm_shadow[slot] = affine;
-  trace.norm_out[slot] = mode == NormMode::affine ? affine : exact;
+  trace.norm_out[slot] = replaced ? affine : exact;
   return trace.norm_out[slot];
 }
 
@@ -190,6 +212,7 @@ Tensor EncoderModule::attention(const std::string& layer, const Tensor& x, const
     trace.t2 = t.pre2;
     trace.probabilities = c * t.value;
   }
+  trace.query = q;
   trace.key = k;
   trace.value = v;
   trace.context =
@@ -213,16 +236,21 @@ Output EncoderModule::forward(const Batch& batch, const ForwardOptions& options)
   x = at::layer_norm(x, {config.hidden}, params.at("embeddings.LayerNorm.weight"),
                      params.at("embeddings.LayerNorm.bias"), config.layer_norm_eps);
   if (options.train && options.dropout > 0) x = at::dropout(x, options.dropout, true);
+  out.embedded = x;
   const bool tokens = by_token(config.task);
   const bool cls_only = options.cls_only_last && !tokens;
   for (int l = 0; l < config.layers; ++l) {
     LayerTrace trace;
     const std::string p = layer_prefix(l);
     const Tensor query = cls_only && l + 1 == config.layers ? x.slice(1, 0, 1) : x;
-    const Tensor a = norm(2 * l, p + "attention.output.", query + attention(p, x, query, batch.mask, trace), trace);
+    const auto goes_on = [&](int which, const Tensor& output) {
+      return options.train && options.guard ? options.guard(batch, static_cast<std::size_t>(which), output) : output;
+    };
+    const Tensor a =
+        goes_on(2 * l, norm(2 * l, p + "attention.output.", query + attention(p, x, query, batch.mask, trace), trace));
     trace.ffn = linear(params, p + "intermediate.dense", a);
     const Tensor f = activate(config.activation, trace.ffn);
-    x = norm(2 * l + 1, p + "output.", a + linear(params, p + "output.dense", f), trace);
+    x = goes_on(2 * l + 1, norm(2 * l + 1, p + "output.", a + linear(params, p + "output.dense", f), trace));
     out.layers.push_back(std::move(trace));
   }
   if (tokens) {

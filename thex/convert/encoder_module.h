@@ -3,12 +3,14 @@
 // the HE-friendly model and everything in between are one module.
 //
 // Parameters are leaf tensors held by name. The names are those of thex::model::Model; an affine norm that is trained
-// beside (or instead of) the exact one has its own pair, "...AffineNorm.weight" and "...AffineNorm.bias", until the
-// model is exported. Only ATen's stable API is used (libtorch 1.13 and 2.x).
+// beside (or instead of) the exact one has its own pair, "...AffineNorm.weight" and "...AffineNorm.bias", with
+// "...AffineNorm.slope" of mean squares, until the model is exported. Only ATen's stable API is used (libtorch 1.13
+// and 2.x).
 #pragma once
 
 #include <torch/types.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,8 +22,9 @@ namespace thex::convert {
 using Parameters = std::map<std::string, torch::Tensor>;
 
 // A LayerNorm during training. shadow: the exact LayerNorm's output goes on, the affine one is computed beside it
-// from the same input, for distillation (THE-X, stage 5).
-enum class NormMode { exact, shadow, affine };
+// from the same input, for distillation (THE-X, stage 5). mean_square: affine, of the input times 1 + slope * the mean
+// of its squares (model::Norm::mean_square).
+enum class NormMode { exact, shadow, affine, mean_square };
 
 // Padded examples. B examples, L the longest of them.
 struct Batch {
@@ -47,6 +50,7 @@ struct LayerTrace {
                                 // u^2 and its mean (Softmax::power)
   torch::Tensor t1, t2;         // [B, heads, Lq, 16] pre-activations of T
   torch::Tensor probabilities;  // [B, heads, Lq, L]
+  torch::Tensor query;          // [B, heads, Lq, d] Q
   torch::Tensor key, value;     // [B, heads, L, d] K and V
   torch::Tensor context;        // [B, Lq, H] P.V, heads side by side
   torch::Tensor ffn;            // [B, Lq, F] FFN pre-activation
@@ -58,6 +62,7 @@ struct LayerTrace {
 struct Output {
   torch::Tensor logits;     // [B, labels]; token classification: [W, labels], one row for each word's first piece
   torch::Tensor word_rows;  // [U, H] leaf: the word embeddings used, for the row-wise optimizer
+  torch::Tensor embedded;   // [B, L, H] what the first layer gets
   std::vector<LayerTrace> layers;
 };
 
@@ -68,6 +73,8 @@ struct ForwardOptions {
                                // classification needs every row and always computes it
   double dropout = 0.0;        // after the embeddings, in training
   double word_dropout = 0.0;   // whole token embeddings set to zero before the embedding norm, in training
+  // In training, what goes on after each norm (two a layer) in place of its output, which the trace has.
+  std::function<torch::Tensor(const Batch& batch, std::size_t norm, const torch::Tensor& output)> guard = nullptr;
 };
 
 class EncoderModule {
@@ -79,7 +86,8 @@ class EncoderModule {
 
   Output forward(const Batch& batch, const ForwardOptions& options) const;
 
-  // As a checkpoint; affine norms take the LayerNorm names. Throws Error(usage) when norms are mixed.
+  // As a checkpoint; affine norms take the LayerNorm names. Throws Error(usage) for a mixture of norms that no model
+  // has.
   model::Model to_model() const;
   // The classifier then sits on [CLS] itself.
   void remove_pooler();
@@ -95,6 +103,8 @@ class EncoderModule {
  private:
   torch::Tensor attention(const std::string& layer, const torch::Tensor& x, const torch::Tensor& query_rows,
                           const torch::Tensor& mask, LayerTrace& trace) const;
+  // What all norms together are on export.
+  model::Norm exported_norm() const;
   torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
 };
 

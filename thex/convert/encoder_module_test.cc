@@ -87,6 +87,24 @@ TEST(EncoderModule, HeFriendlyForwardEqualsTheReference) {
   }
 }
 
+TEST(EncoderModule, NormsByMeanSquaresEqualTheReference) {
+  EncoderModule m = random_module(model::Protocol::one_round);
+  EXPECT_THROW(
+      [&] {
+        EncoderModule mixed = m.clone();
+        mixed.norms[0] = NormMode::mean_square;
+        mixed.to_model();
+      }(),
+      Error);
+  for (std::size_t i = 0; i < m.norms.size(); i += 2) {
+    m.norms[i] = NormMode::mean_square;
+    m.params[norm_prefix(static_cast<int>(i)) + "AffineNorm.slope"] = at::ones({1}) * -0.05;
+  }
+  EXPECT_EQ(m.to_model().config.thex->norm, model::Norm::mean_square);
+  expect_equal_to_reference(m);
+  EXPECT_EQ(EncoderModule(m.to_model(), torch::kCPU).norms, m.norms);
+}
+
 TEST(Ranges, LargestExcessNamesThePlace) {
   Ranges calibrated, other;
   calibrated.layers.resize(2);

@@ -69,6 +69,17 @@ void centre_keys(EncoderModule& module, const DataSet& data) {
 
 }  // namespace
 
+Tensor parabolas_near(const Tensor& u, const Tensor& a) {
+  UnitMoments m;
+  const Tensor x = u.to(torch::kFloat64), y = a.to(torch::kFloat64);
+  Tensor power = at::ones_like(x);
+  for (int k = 0; k < 5; ++k, power = power * x) {
+    m.u[k] = power.sum(0);
+    if (k < 3) m.a[k] = (power * y).sum(0);
+  }
+  return fit_parabolas(m);
+}
+
 void start_square_activation(EncoderModule& module, const DataSet& data) {
   if (data.empty()) throw Error(ErrorCode::input, "no examples to fit the activation on");
   at::NoGradGuard no_grad;

@@ -7,6 +7,9 @@
 
 namespace thex::convert {
 
+// Parabolas c0 + c1 u + c2 u^2 of each unit, [F, 3], nearest to `a` over the rows of `u`, [R, F] both; none is flat.
+torch::Tensor parabolas_near(const torch::Tensor& u, const torch::Tensor& a);
+
 // The activation becomes Activation::square: of each feed-forward unit the parabola a (u+b)^2 + c that is nearest to it
 // over `data` in least squares; sqrt|a| and b go into the first matrix and its bias, the sign of a and c into the
 // second.

@@ -6,7 +6,9 @@
 #include <numeric>
 
 #include "thex/base/error.h"
+#include "thex/convert/deep_start.h"
 #include "thex/convert/polynomial_start.h"
+#include "thex/convert/state_teacher.h"
 
 namespace thex::convert {
 namespace {
@@ -57,6 +59,7 @@ class Workflow {
         o_(o),
         log_(log),
         some_(evenly_spaced(data.split.train, 6000)),
+        plain_(plain.clone()),
         run_(plain.clone(), data, store.with(describe(o)), o.seed, log) {
     const Objective objective = objective_of(data.spec.kind, data.split.train);
     task_ = label_loss(objective);
@@ -68,22 +71,28 @@ class Workflow {
 
   WorkflowResult run() {
     run_.stage("plain", "the model as given", [](EncoderModule&) {});
-    if (run_.module.config.pooler)
-      run_.stage("no-pooler", "pooler dropped, fine-tuned", [&](EncoderModule& m) {
-        if (o_.profile == Profile::standard) {
-          drop_pooler(m, some_);
-        } else {
-          m.remove_pooler();
-        }
-        fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
-      });
     const model::ProtocolRow& wanted = row_of(o_.protocol);
-    become(wanted.activation);
-    become(wanted.softmax);
-    if (o_.profile == Profile::paper) {
-      distil_norms();
+    const bool deep = wanted.polynomial() && wanted.any_depth;
+    if (run_.module.config.pooler)
+      run_.stage("no-pooler", deep ? "pooler dropped, classifier fitted" : "pooler dropped, fine-tuned",
+                 [&](EncoderModule& m) {
+                   if (o_.profile == Profile::standard) {
+                     drop_pooler(m, some_);
+                   } else {
+                     m.remove_pooler();
+                   }
+                   if (!deep) fine_tune(m, "no-pooler", o_.epochs, o_.min_steps, 1, false);
+                 });
+    if (deep) {
+      become_deep_polynomial();
     } else {
-      replace_norms();
+      become(wanted.activation);
+      become(wanted.softmax);
+      if (o_.profile == Profile::paper) {
+        distil_norms();
+      } else {
+        replace_norms();
+      }
     }
     run_.stage("half-precision", "parameters rounded to 16 bits", [](EncoderModule& m) {
       for (auto& [name, value] : m.params) {
@@ -144,6 +153,26 @@ class Workflow {
       case model::Softmax::exact:
         return;
     }
+  }
+
+  // All at once, in closed form, then by the plain model's states: one nonlinearity after the other, by its outputs, is
+  // unstable over many layers.
+  void become_deep_polynomial() {
+    run_.stage("polynomials", "all polynomials at once in closed form, layer by layer, not fine-tuned",
+               [&](EncoderModule& m) { start_deep_polynomial(m, some_, {.seed = o_.seed}, log_); });
+    run_.stage("states", "fine-tuned on the plain model's states and outputs", [&](EncoderModule& m) {
+      const auto teacher = std::make_shared<const StateTeacher>(plain_, evenly_spaced(some_, 500));
+      TrainOptions t = options("states", o_.final_epochs, o_.final_steps);
+      t.learning_rate = o_.learning_rate;
+      t.embedding_rate = o_.embedding_rate;
+      t.start_counts = true;
+      t.forward.guard = [teacher](const Batch& batch, std::size_t norm, const Tensor& output) {
+        return teacher->guarded(batch, norm, output);
+      };
+      train(
+          m, data_, t, with_states(task_, teacher, o_.states),
+          [&](const std::string& n) { return o_.embedding_rate > 0 || n.rfind("embeddings.", 0) != 0; }, log_);
+    });
   }
 
   TrainOptions options(const std::string& name, int epochs, long steps) {
@@ -254,6 +283,7 @@ class Workflow {
   const WorkflowOptions& o_;
   const Log& log_;
   const DataSet some_;
+  const EncoderModule plain_;
   StageRunner run_;
   Loss task_;
   EstimationOptions estimation_;

@@ -9,9 +9,11 @@ using O = WorkflowOptions;
 using C = Circumstances;
 
 bool polynomial(const O& o) { return row_of(o.protocol).polynomial(); }
+bool deep(const O& o) { return polynomial(o) && row_of(o.protocol).any_depth; }
 
-// Attention by a power has more to learn anew.
+// Attention by a power has more to learn anew. States that every layer is drawn to allow more.
 double suited_rate(const O& o, const C& c) {
+  if (deep(o) && c.hidden > 128) return c.hidden <= 384 ? 3e-4 : 1.5e-4;
   if (c.hidden <= 128) return polynomial(o) ? 6e-4 : 2e-4;
   return c.hidden <= 384 ? 5e-5 : 3e-5;
 }
@@ -31,9 +33,12 @@ constexpr OptionRow<O> kRows[] = {
     {"patience", &O::patience, 0, 1000, "Epochs without a better held-out score that end a stage; 0: none do"},
     {"norm_group", &O::norm_group, 1, 512, "LayerNorms replaced together: more are faster, but scores may overflow"},
     {"rate", &O::learning_rate, kAboveZero, 10,
-     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above)", suited_rate},
-    {"embedding_rate", &O::embedding_rate, 0, 10, "Of the word embeddings; 0 freezes them (default: --rate)",
-     [](const O& o, const C&) { return o.learning_rate; }},
+     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above; masked-rounds 3e-4 "
+     "and 1.5e-4)",
+     suited_rate},
+    {"embedding_rate", &O::embedding_rate, 0, 10,
+     "Of the word embeddings; 0 freezes them (default: --rate; 0 for masked-rounds)",
+     [](const O& o, const C&) { return deep(o) ? 0 : o.learning_rate; }},
     {"affine_rate", &O::affine_rate, kAboveZero, 10,
      "Share of both rates once LayerNorms are affine (default: 0.75; 0.3 for one-round up to hidden size 128)",
      suited_affine_rate},
@@ -43,6 +48,7 @@ constexpr OptionRow<O> kRows[] = {
     {"epoch_examples", &O::epoch_examples, 0, 1e9, nullptr},
     {"hard", &O::hard, 0, 1, "Share of the labels in the loss, the rest is the teacher's"},
     {"hidden", &O::hidden, 0, 1e6, "Weight of the distillation of the plain model's layer outputs"},
+    {"states", &O::states, 0, 1e6, "The same for masked-rounds: of all states, in deviations"},
     {"temperature", &O::temperature, kAboveZero, 1e3, "Of the distillation"},
     {"dropout", &O::dropout, 0, 0.9, "After the embeddings (default: 0; with --profile paper 0.1)",
      [](const O& o, const C&) { return o.profile == Profile::paper ? 0.1 : 0.0; }},

@@ -21,7 +21,7 @@ const char* name_of(Profile profile);  // "paper", "default"
 // The members' values are those of Profile::standard for the-x and a small model; see suited_options.
 struct WorkflowOptions {
   Profile profile = Profile::standard;
-  model::Protocol protocol = model::Protocol::the_x;  // one_round: under Profile::standard alone
+  model::Protocol protocol = model::Protocol::the_x;  // the others: under Profile::standard alone
   // A training has at least so many epochs, and as many as make the steps: an epoch of a small data set is few.
   int epochs = 1;       // of each fine-tuning stage
   int norm_epochs = 1;  // after each group of replaced LayerNorms
@@ -38,6 +38,7 @@ struct WorkflowOptions {
   std::size_t epoch_examples = 0;  // see TrainOptions
   double hard = 0;                 // share of the hard labels in the loss, the rest is the teacher's
   double hidden = 0;               // weight of the distillation of the plain model's layer outputs
+  double states = 30;              // the same of masked_rounds, see StateTeacher
   double temperature = 2;
   double dropout = 0, word_dropout = 0;  // noise in the student alone: it cannot follow its teacher through it
   double length_power = 0.5;

@@ -10,10 +10,15 @@ void require_plan(model::ModelConfig config, model::Protocol protocol, int max_t
   const model::ProtocolRow& wanted = row_of(protocol);
   config.activation = wanted.activation;
   config.pooler = false;
-  config.thex =
-      model::HeSection{.softmax = wanted.softmax, .norm = model::Norm::affine, .max_relu_input = 50, .max_logit = 10};
+  const bool deep = wanted.polynomial() && wanted.any_depth;
+  config.thex = model::HeSection{.softmax = wanted.softmax,
+                                 .norm = deep ? model::Norm::mean_square : model::Norm::affine,
+                                 .max_relu_input = 50,
+                                 .max_logit = 10};
   try {
-    encoder::plan_inference(config, max_tokens);
+    encoder::PlanRequest request(max_tokens);
+    request.protocol = protocol;
+    encoder::plan_inference(config, request);
   } catch (const Error& e) {
     if (!wanted.any_depth) {
       std::string others;
