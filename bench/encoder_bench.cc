@@ -26,7 +26,7 @@ namespace {
 using namespace thex;
 
 std::shared_ptr<const model::Model> embedded_model(model::Protocol protocol) {
-  const char* const folder = protocol == model::Protocol::one_round ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
+  const char* const folder = row_of(protocol).polynomial() ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
   return std::make_shared<const model::Model>(
       model::load_model(std::filesystem::path(THEX_SOURCE_DIR) / "models" / folder, model::Part::server));
 }
@@ -38,7 +38,9 @@ struct Session {
 };
 
 Session make_session(model::Protocol protocol) {
-  encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), 128);
+  encoder::PlanRequest request(128);
+  request.protocol = protocol;
+  encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), request);
   ring::Prng prng;
   auto key = ckks::secret::SecretKey::generate(inference.circuits.context, prng);
   auto keys = std::make_shared<const ckks::EvaluationKeys>(
@@ -180,6 +182,15 @@ BENCHMARK(encoder<model::Protocol::the_x>)
     ->UseRealTime();
 BENCHMARK(encoder<model::Protocol::one_round>)
     ->Name("one-round")
+    ->ArgNames({"tokens", "sentences", "threads"})
+    ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
+    ->ArgsProduct({{16}, {8}, {1, 2}})
+    ->ArgsProduct({{32}, {4}, {1, 2}})
+    ->ArgsProduct({{64}, {2}, {1, 2}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK(encoder<model::Protocol::masked_rounds>)
+    ->Name("masked-rounds")
     ->ArgNames({"tokens", "sentences", "threads"})
     ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
     ->ArgsProduct({{16}, {8}, {1, 2}})

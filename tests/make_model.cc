@@ -1,6 +1,6 @@
-// make-test-model FOLDER [LAYERS HIDDEN HEADS FFN MAX_TOKENS SEED [TASK LABELS]] [--protocol NAME]: a random HE-friendly
-// model for tests and timings of shapes. TASK: classification, regression or tokens. NAME: the-x (the default),
-// one-round or masked-rounds.
+// make-test-model FOLDER [LAYERS HIDDEN HEADS FFN MAX_TOKENS SEED [TASK LABELS]] [--protocol NAME]: a random
+// HE-friendly model for tests and timings of shapes. TASK: classification, regression or tokens. NAME: the-x (the
+// default), one-round or masked-rounds.
 #include <cstdlib>
 #include <iostream>
 #include <string>

@@ -67,7 +67,8 @@ inline void expect_equals_reference(const model::Model& model, const circuit::Pr
 // encrypted and decrypted; `exchanges` counts the client's turns between its first message and the answer.
 inline std::vector<double> encrypted_logits(const encoder::InferencePlan& inference, const model::Model& model,
                                             const std::vector<std::vector<std::int32_t>>& sentences, int& exchanges,
-                                            std::size_t program = 0) {
+                                            std::size_t program = 0,
+                                            circuit::Encoding encoding = circuit::Encoding::ahead) {
   const circuit::Plan& plan = inference.circuits;
   const encoder::QueryShape& shape = inference.shapes[program];
   std::vector<int> lengths(static_cast<std::size_t>(shape.sentences));
@@ -96,8 +97,8 @@ inline std::vector<double> encrypted_logits(const encoder::InferencePlan& infere
     ++exchanges;
     return expand(client.answer(step, inputs));
   };
-  const auto prepared =
-      std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs[program], plan.program_plans[program]);
+  const auto prepared = std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs[program],
+                                                                     plan.program_plans[program], nullptr, encoding);
   std::vector<ckks::Ciphertext> results =
       circuit::run_with_client(prepared, keys, expand(client.first(embeddings)), exchange, 2);
   const ckks::Binding query{7};

@@ -9,6 +9,7 @@
 
 #include "thex/base/hex.h"
 #include "thex/base/json.h"
+#include "thex/base/memory.h"
 #include "thex/base/parallel.h"
 #include "thex/base/printable.h"
 #include "thex/circuit/accounting.h"
@@ -18,6 +19,7 @@
 #include "thex/cli/report.h"
 #include "thex/data/tags.h"
 #include "thex/encoder/inference_plan.h"
+#include "thex/encoder/serving_memory.h"
 #include "thex/model/digest.h"
 #include "thex/model/model.h"
 #include "thex/protocol/message_sizes.h"
@@ -105,6 +107,11 @@ void simulate_precision(encoder::InferencePlan& plan, int hidden) {
   });
 }
 
+// Of a server on this machine with thex serve's defaults, one client, all lengths in use.
+std::size_t peak_memory_here(const encoder::InferencePlan& plan) {
+  return encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2, thread_count(0)));
+}
+
 // "every half layer", "every 2 layers"; empty where nothing is refreshed.
 std::string refreshed_text(const encoder::Segments& segments) {
   if (segments.layers == 0) return "";
@@ -179,6 +186,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
                                           {"encryptions_of_zero", b.hiding->zeros}};
   }
   json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_largest_bucket", weights}};
+  json["peak_memory_bytes"] = peak_memory_here(plan);
   json["ledger"] = ledger_json(plan);
   return json;
 }
@@ -256,6 +264,8 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   std::cout << fmt::format("keys      {} rotations; {} on the wire (once), {} in the server's memory\n",
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));
+  std::cout << fmt::format("memory    {} at most, a server on this machine with one client\n",
+                           megabytes(static_cast<double>(peak_memory_here(*plan))));
   std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
   for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];

@@ -27,7 +27,8 @@ TEST(DeepModel, OfFourLayersEndToEnd) {
   EXPECT_EQ(plan.protocol, model::Protocol::masked_rounds) << "too deep for one round";
   EXPECT_GE(plan.statistical_bits().value(), 40);
   int exchanges = 0;
-  const std::vector<double> logits = support::encrypted_logits(plan, *model, {ids}, exchanges);
+  const std::vector<double> logits =
+      support::encrypted_logits(plan, *model, {ids}, exchanges, 0, circuit::Encoding::while_running);
   EXPECT_EQ(exchanges, plan.rounds - 1);
   EXPECT_GE(exchanges, 3);
   ASSERT_EQ(logits.size(), expected.size());

@@ -13,6 +13,7 @@
 #include "thex/base/error.h"
 #include "thex/encoder/protocol_table.h"
 #include "thex/encoder/rows/step.h"
+#include "thex/encoder/serving_memory.h"
 
 namespace thex::encoder {
 namespace {
@@ -94,6 +95,29 @@ TEST(ProtocolTable, HasCircuitsForEveryProtocol) {
     EXPECT_EQ(plan.hides_answers(), !row.client_sees_values);
     EXPECT_EQ(plan.rounds > 1, row.protocol != model::Protocol::one_round);
   }
+}
+
+// Weights are kept while they are a third of the memory at most; what is not kept is encoded while circuits run.
+TEST(ServingMemory, KeepsWeightsWhereThereIsRoom) {
+  const InferencePlan plan = plan_inference(config_for(model::Protocol::masked_rounds), 128);
+  const std::vector<CircuitMemory> roomy = circuit_memory(plan, std::size_t{1} << 40, 2),
+                                   tight = circuit_memory(plan, 0, 2);
+  ASSERT_EQ(roomy.size(), plan.shapes.size());
+  std::size_t weights = 0;
+  for (std::size_t i = 0; i < roomy.size(); ++i) {
+    EXPECT_TRUE(roomy[i].keeps_weights);
+    EXPECT_FALSE(tight[i].keeps_weights);
+    EXPECT_EQ(roomy[i].weight_bytes, tight[i].weight_bytes);
+    EXPECT_GT(tight[i].encoding_bytes, 0u);
+    EXPECT_EQ(tight[i].working_bytes, roomy[i].working_bytes + tight[i].encoding_bytes);
+    weights += roomy[i].weight_bytes;
+  }
+  EXPECT_LT(peak_memory(plan, tight), peak_memory(plan, roomy));
+  EXPECT_GT(peak_memory(plan, roomy), weights + plan.circuits.key_bytes_memory);
+  // One circuit's weights fit, and no more.
+  const std::vector<CircuitMemory> first = circuit_memory(plan, 3 * roomy[0].weight_bytes, 2);
+  EXPECT_TRUE(first[0].keeps_weights);
+  EXPECT_FALSE(first[1].keeps_weights);
 }
 
 // A step that nobody gave sizes would count with those of circuit::Magnitudes, and its products without a limit.

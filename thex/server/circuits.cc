@@ -8,13 +8,6 @@
 #include "thex/base/clock.h"
 
 namespace thex::server {
-namespace {
-
-// Of the memory for everything.
-constexpr std::size_t kShareOfKeptWeights = 3;
-
-}  // namespace
-
 Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget,
                    Log log)
     : model_(std::move(model)),
@@ -23,21 +16,9 @@ Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::Pla
       evaluator_(plan_.circuits.context),
       weights_(std::make_shared<circuit::PlaintextStore>(plan_.circuits.context)),
       log_(std::move(log)),
+      circuit_memory_(encoder::circuit_memory(plan_, budget.limit(), 1)),
       memory_(budget.charge(Use::weights, 0)) {
-  const circuit::Plan& circuits = plan_.circuits;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < plan_.shapes.size(); ++i) {
-    Entry& entry = *entries_.emplace_back(std::make_unique<Entry>());
-    const circuit::Program& program = circuits.programs[i];
-    const circuit::ProgramPlan& levels = circuits.program_plans[i];
-    const std::size_t bytes = circuit::plaintext_bytes(program, levels, circuits.spec);
-    if (kept + bytes <= budget.limit() / kShareOfKeptWeights) {
-      kept += bytes;
-      continue;
-    }
-    entry.encoding = circuit::Encoding::while_running;
-    entry.encoding_bytes = circuit::largest_group_bytes(program, levels, circuits.spec);
-  }
+  for (std::size_t i = 0; i < plan_.shapes.size(); ++i) entries_.push_back(std::make_unique<Entry>());
 }
 
 std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index) {
@@ -45,9 +26,9 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
   const std::lock_guard lock(entry.mutex);
   if (!entry.circuit) {
     const auto start = Clock::now();
-    entry.circuit =
-        std::make_shared<const circuit::CkksCircuit>(plan_.circuits.context, plan_.circuits.programs[index],
-                                                     plan_.circuits.program_plans[index], weights_, entry.encoding);
+    entry.circuit = std::make_shared<const circuit::CkksCircuit>(
+        plan_.circuits.context, plan_.circuits.programs[index], plan_.circuits.program_plans[index], weights_,
+        circuit_memory_[index].keeps_weights ? circuit::Encoding::ahead : circuit::Encoding::while_running);
     const std::size_t bytes = weights_->bytes();
     {
       const std::lock_guard memory_lock(memory_mutex_);
@@ -79,8 +60,7 @@ std::vector<ckks::Ciphertext> Circuits::bind_to_query(std::size_t index, std::si
 
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
   const circuit::ProgramPlan& p = plan_.circuits.program_plans.at(index);
-  return p.working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes +
-         entries_.at(index)->encoding_bytes;
+  return circuit_memory_.at(index).working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;
 }
 
 std::size_t Circuits::weight_bytes() const { return weights_->bytes(); }

@@ -11,6 +11,7 @@
 #include "thex/circuit/run/ckks_circuit.h"
 #include "thex/ckks/evaluator.h"
 #include "thex/encoder/inference_plan.h"
+#include "thex/encoder/serving_memory.h"
 #include "thex/model/model.h"
 #include "thex/protocol/messages.h"
 #include "thex/server/budget.h"
@@ -21,7 +22,7 @@ namespace thex::server {
 class Circuits {
  public:
   // `model` is loaded with Part::server. Throws Error(model) when it cannot be planned. `log` may be empty. Circuits
-  // whose encoded weights would take more than a third of the budget encode them while they run.
+  // whose encoded weights are too many for the budget encode them while they run (encoder/serving_memory.h).
   Circuits(std::shared_ptr<const model::Model> model, const encoder::PlanRequest& request, Budget budget, Log log);
 
   const model::Model& model() const { return *model_; }
@@ -47,8 +48,6 @@ class Circuits {
   struct Entry {
     std::mutex mutex;
     std::shared_ptr<const circuit::CkksCircuit> circuit;
-    circuit::Encoding encoding = circuit::Encoding::ahead;
-    std::size_t encoding_bytes = 0;  // the most that is encoded at once while it runs
   };
   const std::shared_ptr<const model::Model> model_;
   const encoder::InferencePlan plan_;
@@ -57,6 +56,7 @@ class Circuits {
   const circuit::AnswerFinisher finisher_;
   const std::shared_ptr<circuit::PlaintextStore> weights_;  // of all programs
   const Log log_;
+  const std::vector<encoder::CircuitMemory> circuit_memory_;  // on one thread
   std::vector<std::unique_ptr<Entry>> entries_;
   std::mutex memory_mutex_;
   Reservation memory_;

@@ -1,0 +1,43 @@
+#include "thex/encoder/serving_memory.h"
+
+#include <algorithm>
+
+#include "thex/circuit/accounting.h"
+
+namespace thex::encoder {
+namespace {
+
+constexpr std::size_t kShareOfKeptWeights = 3;
+
+}  // namespace
+
+std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit, int threads) {
+  const circuit::Plan& circuits = plan.circuits;
+  std::vector<CircuitMemory> all;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < circuits.programs.size(); ++i) {
+    const circuit::Program& program = circuits.programs[i];
+    const circuit::ProgramPlan& levels = circuits.program_plans[i];
+    CircuitMemory one{.weight_bytes = circuit::plaintext_bytes(program, levels, circuits.spec)};
+    one.keeps_weights = kept + one.weight_bytes <= limit / kShareOfKeptWeights;
+    if (one.keeps_weights)
+      kept += one.weight_bytes;
+    else
+      one.encoding_bytes = circuit::largest_group_bytes(program, levels, circuits.spec);
+    one.working_bytes = levels.working_bytes +
+                        static_cast<std::size_t>(std::max(threads, 1) - 1) * levels.thread_bytes + one.encoding_bytes;
+    all.push_back(one);
+  }
+  return all;
+}
+
+std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits) {
+  std::size_t kept = 0, largest = 0;
+  for (const CircuitMemory& one : circuits) {
+    if (one.keeps_weights) kept += one.weight_bytes;
+    largest = std::max(largest, one.working_bytes);
+  }
+  return plan.circuits.key_bytes_memory + kept + largest;
+}
+
+}  // namespace thex::encoder

@@ -1,0 +1,27 @@
+// The memory that serving a plan takes: which circuits keep their encoded weights, and the most that one client's query
+// takes beside them.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "thex/encoder/inference_plan.h"
+
+namespace thex::encoder {
+
+struct CircuitMemory {
+  bool keeps_weights = true;       // else they are encoded while it runs
+  std::size_t weight_bytes = 0;    // encoded, kept or not
+  std::size_t encoding_bytes = 0;  // the most that is encoded at once while it runs; 0 if they are kept
+  std::size_t working_bytes = 0;   // ciphertexts of a run on the threads asked for, and encoding_bytes
+};
+
+// Per program of the plan, for a server that may hold `limit` bytes: circuits keep their weights, in the order of the
+// plan, as long as all of those take a third of it at most.
+std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit, int threads);
+
+// One client's keys, all weights that are kept, and the largest run. Without the model's own weights as they are on
+// disk.
+std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits);
+
+}  // namespace thex::encoder
