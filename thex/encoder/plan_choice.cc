@@ -66,8 +66,20 @@ class Way {
   // In the rings of so many coefficients. Throws what the last attempt threw, or the loss of precision where that was
   // the trouble.
   PlanChoice plan(int min_log_n, int max_log_n) const {
+    const double wanted = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0;
+    try {
+      return first_attempt(min_log_n, max_log_n, wanted);
+    } catch (const circuit::ImprecisePlan&) {
+      if (row_.refuses_imprecise) throw;
+      return first_attempt(min_log_n, max_log_n, 0);
+    }
+  }
+
+ private:
+  PlanChoice first_attempt(int min_log_n, int max_log_n, double wanted_bits) const {
     // By whether there may be matrices of scores.
-    circuit::Planner planners[] = {planner(false, min_log_n, max_log_n), planner(true, min_log_n, max_log_n)};
+    circuit::Planner planners[] = {planner(false, min_log_n, max_log_n, wanted_bits),
+                                   planner(true, min_log_n, max_log_n, wanted_bits)};
     std::exception_ptr imprecise, failed;
     bool score_matrices = false;
     for (const PlanAttempt& attempt : row_.attempts) {
@@ -91,12 +103,11 @@ class Way {
     std::rethrow_exception(imprecise ? imprecise : failed);
   }
 
- private:
   std::vector<QueryShape> shapes(std::size_t slots) const {
     return batches_ ? with_batches(buckets_, row_, config_, slots) : buckets_;
   }
 
-  circuit::Planner planner(bool score_matrices, int min_log_n, int max_log_n) const {
+  circuit::Planner planner(bool score_matrices, int min_log_n, int max_log_n, double wanted_bits) const {
     return {[this, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
               return build(row_, EncoderWeights(config_), shapes(slots), slots, limits, {segments_, score_matrices});
             },
@@ -104,7 +115,7 @@ class Way {
              .min_log_n = min_log_n,
              .max_log_n = max_log_n,
              .min_log_scale = row_.attempts.front().log_scale,
-             .min_precision_bits = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0,
+             .min_precision_bits = wanted_bits,
              .flood_deviation = row_.flood_deviation,
              .statistical_bits = row_.statistical_bits}};
   }
