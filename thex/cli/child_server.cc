@@ -58,17 +58,9 @@ ChildServer::ChildServer(const std::string& model, const std::vector<std::string
   const auto program = find_program("thex-server");
   if (program.empty())
     throw Error(ErrorCode::file, "this installation has no thex-server beside thex; name one with --server");
-  std::vector<std::string> arguments = {"thex-server",
-                                        "--model",
-                                        model,
-                                        "--listen",
-                                        "127.0.0.1:0",
-                                        "--threads",
-                                        std::to_string(threads),
-                                        "--json",
-                                        "--log-level",
-                                        "off",
-                                        "--exit-with-parent"};
+  std::vector<std::string> arguments = {
+      "thex-server",           "--model", model,         "--listen", "127.0.0.1:0",       "--threads",
+      std::to_string(threads), "--json",  "--log-level", "off",      "--exit-with-parent"};
   arguments.insert(arguments.end(), plan_arguments.begin(), plan_arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

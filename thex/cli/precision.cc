@@ -230,9 +230,9 @@ void print_text(const ckks::Context& context, ckks::Level level, const std::vect
 
 void run(const Options& o) {
   const ckks::ContextPtr context =
-      o.log_n > 0
-          ? context_of(o.log_n)
-          : encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.plan_request()).circuits.context;
+      o.log_n > 0 ? context_of(o.log_n)
+                  : encoder::plan_inference(model::load_config(find_model(o.model.model)), o.model.plan_request())
+                        .circuits.context;
   const ckks::Level level = o.level < 0 ? context->max_level() : o.level;
   if (level > context->max_level())
     throw Error(ErrorCode::usage, fmt::format("--level {}: these parameters have levels 0 to {}", level.number(),

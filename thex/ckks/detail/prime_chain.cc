@@ -57,8 +57,8 @@ std::vector<int> nominal_scales(const ContextSpec& spec) {
   }
   if (spec.wide_q1 && (t.size() < 2 || spec.q_bits[1] < t[1]))
     fail("q_1 is to be larger than the scale of level 1" +
-         (t.size() < 2 ? std::string(", and there is none") : ", 2^" + std::to_string(t[1]) + ", and has " +
-                                                                  std::to_string(spec.q_bits[1]) + " bits"));
+         (t.size() < 2 ? std::string(", and there is none")
+                       : ", 2^" + std::to_string(t[1]) + ", and has " + std::to_string(spec.q_bits[1]) + " bits"));
   if (t[0] >= spec.q_bits[0]) {
     fail("the scale of level 0 would be 2^" + std::to_string(t[0]) + ", but q_0 has " + std::to_string(spec.q_bits[0]) +
          " bits; q_0 must exceed the scale by the size of the values");
