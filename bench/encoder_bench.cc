@@ -180,23 +180,17 @@ BENCHMARK(encoder<model::Protocol::the_x>)
     ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
-BENCHMARK(encoder<model::Protocol::one_round>)
-    ->Name("one-round")
-    ->ArgNames({"tokens", "sentences", "threads"})
-    ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
-    ->ArgsProduct({{16}, {8}, {1, 2}})
-    ->ArgsProduct({{32}, {4}, {1, 2}})
-    ->ArgsProduct({{64}, {2}, {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-BENCHMARK(encoder<model::Protocol::masked_rounds>)
-    ->Name("masked-rounds")
-    ->ArgNames({"tokens", "sentences", "threads"})
-    ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
-    ->ArgsProduct({{16}, {8}, {1, 2}})
-    ->ArgsProduct({{32}, {4}, {1, 2}})
-    ->ArgsProduct({{64}, {2}, {1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+// Single sentences and batches.
+void polynomial_shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"tokens", "sentences", "threads"})
+      ->ArgsProduct({{16, 32, 64, 128}, {1}, {1, 2}})
+      ->ArgsProduct({{16}, {8}, {1, 2}})
+      ->ArgsProduct({{32}, {4}, {1, 2}})
+      ->ArgsProduct({{64}, {2}, {1, 2}})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+BENCHMARK(encoder<model::Protocol::one_round>)->Name("one-round")->Apply(polynomial_shapes);
+BENCHMARK(encoder<model::Protocol::masked_rounds>)->Name("masked-rounds")->Apply(polynomial_shapes);
 
 }  // namespace

@@ -49,15 +49,13 @@ inline model::Model write_model(const std::filesystem::path& folder, const Model
   config.labels = shape.labels;
   config.task = shape.task;
   config.thex = model::HeSection{.softmax = row.softmax,
-                                 .norm = model::Norm::affine,
+                                 .norm = row.norm,
                                  .max_relu_input = shape.max_relu_input,
                                  .max_logit = shape.max_relu_input};
-  // Deep polynomial models are of the kind that stays calm.
-  if (row.polynomial() && row.any_depth) config.thex->norm = model::Norm::mean_square;
   model::Model model = row.polynomial()   ? support::calm_polynomial_model(config, shape.seed)
                        : shape.layers > 2 ? support::calm_model(config, shape.seed, shape.max_tokens)
                                           : support::random_model(config, shape.seed);
-  if (row.polynomial() && row.any_depth) {
+  if (row.norm == model::Norm::mean_square) {  // for many layers, whose precision sizes must tell
     std::vector<std::vector<double>> texts;
     for (const int length : {shape.max_tokens / 8, shape.max_tokens / 2}) {
       const std::vector<std::int32_t> ids = support::random_ids(std::max(3, length), shape.seed);

@@ -15,6 +15,14 @@ namespace {
 
 constexpr std::size_t kPlaintextOverhead = 256;  // of an encoded vector beside its residues
 
+// The residues of a compact plaintext.
+std::size_t compact_bytes(std::size_t period, std::size_t limbs) { return 16 * period * limbs; }
+
+// Of what a group of transforms multiplies by.
+std::size_t factor_limbs(const Program& program, const TransformGroup& group, const ckks::ContextSpec& spec) {
+  return group.level.limbs() + (rotates(program, group) ? spec.p_bits.size() : 0);
+}
+
 class Accountant {
  public:
   // `steps`: where what each label costs goes.
@@ -184,25 +192,22 @@ std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan
 
 std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
   const Fusion fusion = find_fusion(program, plan.level);
-  std::map<std::pair<PlainId, ckks::Level>, std::size_t> seen;  // (vector, level) -> limbs
-  const auto add = [&](PlainId plain, ckks::Level level, std::size_t special) {
-    std::size_t& limbs = seen[{plain, level}];
-    limbs = std::max(limbs, level.limbs() + special);
-  };
+  std::set<std::pair<PlainId, ckks::Level>> seen;
+  std::size_t bytes = 0;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     if (!fusion.needed[id]) continue;
     const Node& node = program.nodes[id];
-    for (PlainId plain : node.plains) add(plain, plan.level[id] + consumed_levels(node.op), 0);
+    const ckks::Level level = plan.level[id] + consumed_levels(node.op);
+    for (PlainId plain : node.plains)
+      if (seen.emplace(plain, level).second) bytes += compact_bytes(program.plains[plain].period, level.limbs());
   }
-  std::size_t bytes = 0;
-  for (const auto& [key, limbs] : seen) bytes += 16 * program.plains[key.first].period * limbs;
   std::set<std::tuple<const std::vector<PlainSet>*, ckks::Level, std::size_t>> counted;
   for (const TransformGroup& group : fusion.groups) {
-    const std::size_t special = rotates(program, group) ? spec.p_bits.size() : 0, limbs = group.level.limbs() + special;
+    const std::size_t limbs = factor_limbs(program, group, spec);
     for (const NodeId id : group.nodes) {
       const auto& factors = program.transforms[program.nodes[id].transform].factors;
-      if (!counted.emplace(factors.get(), group.level, special).second) continue;
-      for (const PlainSet& set : *factors) bytes += 16 * set.period * set.count * limbs;
+      if (!counted.emplace(factors.get(), group.level, limbs).second) continue;
+      for (const PlainSet& set : *factors) bytes += set.count * compact_bytes(set.period, limbs);
     }
   }
   return bytes;
@@ -211,11 +216,11 @@ std::size_t plaintext_bytes(const Program& program, const ProgramPlan& plan, con
 std::size_t largest_group_bytes(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
   std::size_t largest = 0;
   for (const TransformGroup& group : find_fusion(program, plan.level).groups) {
-    const std::size_t limbs = group.level.limbs() + (rotates(program, group) ? spec.p_bits.size() : 0);
+    const std::size_t limbs = factor_limbs(program, group, spec);
     std::size_t bytes = 0;
     for (const NodeId id : group.nodes)
       for (const PlainSet& set : *program.transforms[program.nodes[id].transform].factors)
-        bytes += set.count * (16 * set.period * limbs + kPlaintextOverhead);
+        bytes += set.count * (compact_bytes(set.period, limbs) + kPlaintextOverhead);
     largest = std::max(largest, bytes);
   }
   return largest;

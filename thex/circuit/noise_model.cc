@@ -298,15 +298,31 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   return estimate;
 }
 
-double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,
-                      std::span<const double> mean_squares) {
-  const Node& node = program.nodes[id];
+struct AddedVariance::Impl {
+  const Program& program;
+  const OperationNoise noise;
+  const Propagation propagation;
+  const PlainSquares plains;
+
+  Impl(const Program& of, const ProgramPlan& plan, const OperationNoise& operations)
+      : program(of), noise(operations), propagation(of, plan, noise), plains(of) {}
+};
+
+AddedVariance::AddedVariance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise)
+    : impl_(std::make_unique<const Impl>(program, plan, noise)) {}
+AddedVariance::~AddedVariance() = default;
+
+// Plain vectors of other nodes carry errors of inputs only.
+double AddedVariance::of(NodeId id, std::span<const double> mean_squares) const {
+  const Node& node = impl_->program.nodes[id];
   NodeInputs in;
   in.squares.assign(mean_squares.begin(), mean_squares.end());
   in.variances.assign(in.squares.size(), 0.0);
-  in.plain_squares.assign(node.plains.size(), 0.0);
-  if (node.op == Op::linear_transform) PlainSquares(program).of(node, in);
-  return Propagation(program, plan, noise).variance(id, in);
+  if (node.op == Op::linear_transform)
+    impl_->plains.of(node, in);
+  else
+    in.plain_squares.assign(node.plains.size(), 0.0);
+  return impl_->propagation.variance(id, in);
 }
 
 NodeId where_precision_falls(const Program& program, const NoiseEstimate& estimate, double wanted_bits) {

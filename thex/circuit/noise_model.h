@@ -10,6 +10,7 @@
 // an operation adds is the same.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,9 +44,21 @@ std::vector<double> mean_squares(const Program& program);
 // where cancellation keeps values small, as in Chebyshev polynomials.
 NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise);
 
-// The variance that computing node `id` adds to a slot, inputs without error. `mean_squares`: of its inputs' slots.
-double added_variance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise, NodeId id,
-                      std::span<const double> mean_squares);
+// The variance that computing a node adds to a slot, inputs without error. Looks at the plain vectors of a transform
+// once. Not for several threads.
+class AddedVariance {
+ public:
+  // Program and plan must outlive it.
+  AddedVariance(const Program& program, const ProgramPlan& plan, const OperationNoise& noise);
+  ~AddedVariance();
+
+  // `mean_squares`: of its inputs' slots.
+  double of(NodeId id, std::span<const double> mean_squares) const;
+
+ private:
+  struct Impl;
+  const std::unique_ptr<const Impl> impl_;
+};
 
 // The step at which precision is lost: the last node on the way back from the result, along the least precise inputs
 // (through client steps too), that still has fewer bits than wanted.

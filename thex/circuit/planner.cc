@@ -52,7 +52,7 @@ void account_run(const Program& program, ProgramPlan& plan, const ckks::Context&
 }
 
 // Fills result_bits, and refuses what is not precise enough. Without a simulation the plan needs no context yet.
-void predict_precision(Plan& plan, const PlannerOptions& options) {
+void predict_precision(Plan& plan, const PlannerOptions& options, double min_precision_bits) {
   const OperationNoise noise(plan.spec);
   for (std::size_t i = 0; i < plan.programs.size(); ++i) {
     const Program& program = plan.programs[i];
@@ -60,15 +60,15 @@ void predict_precision(Plan& plan, const PlannerOptions& options) {
     const NoiseEstimate estimate =
         options.simulate ? options.simulate(plan, i) : estimate_noise(program, levels, noise);
     levels.result_bits = estimate.result_bits();
-    if (!(options.min_precision_bits > 0) || *levels.result_bits >= options.min_precision_bits) continue;
-    const NodeId at = where_precision_falls(program, estimate, options.min_precision_bits);
+    if (!(min_precision_bits > 0) || *levels.result_bits >= min_precision_bits) continue;
+    const NodeId at = where_precision_falls(program, estimate, min_precision_bits);
     const Node& node = program.nodes[at];
     char text[400];
     std::snprintf(text, sizeof text,
                   "the result of program %zu would keep %.1f bits behind the binary point, %.1f are wanted; precision "
                   "falls at step '%s' (%s, %.1f bits, values near %.3g) with the scale 2^%d at N = 2^%d: it needs a "
                   "larger scale, smaller values before that step, or fewer bits of the result",
-                  i, std::max(0.0, *levels.result_bits), options.min_precision_bits, std::string(node.label).c_str(),
+                  i, std::max(0.0, *levels.result_bits), min_precision_bits, std::string(node.label).c_str(),
                   name_of(node.op), estimate.bits(at), estimate.magnitude[at], plan.spec.log_scale, plan.spec.log_n);
     throw ImprecisePlan(text);
   }
@@ -238,7 +238,7 @@ Planner::Choice Planner::cheapest(int min_log_scale) const {
   return best;
 }
 
-Plan Planner::plan(int min_log_scale) {
+Plan Planner::plan(int min_log_scale, double min_precision_bits) {
   if (rings_.empty()) look_at_rings();
   Choice choice = cheapest(min_log_scale);
   if (kept_ && kept_->log_n != choice.ring->log_n) kept_.reset();
@@ -254,9 +254,9 @@ Plan Planner::plan(int min_log_scale) {
     plan.program_plans[i].estimated_seconds = work.seconds(plan.spec);
   }
   try {
-    if (!options_.simulate && options_.min_precision_bits > 0) predict_precision(plan, options_);
+    if (!options_.simulate && min_precision_bits > 0) predict_precision(plan, options_, min_precision_bits);
     plan.context = ckks::Context::create(plan.spec);
-    if (options_.simulate) predict_precision(plan, options_);
+    if (options_.simulate) predict_precision(plan, options_, min_precision_bits);
   } catch (const ImprecisePlan&) {
     kept_ = {.log_n = choice.ring->log_n, .programs = std::move(plan.programs), .plans = std::move(plan.program_plans)};
     throw;

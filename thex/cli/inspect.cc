@@ -109,7 +109,7 @@ void simulate_precision(encoder::InferencePlan& plan, int hidden) {
 
 // Of a server on this machine with thex serve's defaults, one client, all lengths in use.
 std::size_t peak_memory_here(const encoder::InferencePlan& plan) {
-  return encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2, thread_count(0)));
+  return encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), thread_count(0));
 }
 
 // "every half layer", "every 2 layers"; empty where nothing is refreshed.

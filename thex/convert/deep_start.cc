@@ -19,8 +19,6 @@ constexpr int kIterations = 6;
 // A head's constant nearer to zero would need a huge scale to become one.
 constexpr double kLeastConstant = 0.3;
 
-Tensor single(const Tensor& t) { return t.to(torch::kFloat32).contiguous(); }
-
 // Some sentences with the states of both models at the layer that is fitted. Rows are those of real tokens.
 struct Part {
   Batch batch;
@@ -112,6 +110,7 @@ class DeepStart {
             const std::function<void(const std::string&)>& log)
       : m_(module), o_(options), log_(log) {
     collect(data);
+    m_.softmax = model::Softmax::power;
   }
 
   void run() {
@@ -128,19 +127,13 @@ class DeepStart {
         throw Error(ErrorCode::usage, "the polynomial start of layer " + std::to_string(layer) +
                                           " is not finite: are the model's weights?");
     }
-    m_.softmax = model::Softmax::power;
     m_.config.activation = model::Activation::square;
-    for (std::size_t i = 0; i < m_.norms.size(); ++i)
-      m_.norms[i] = i % 2 == 0 ? NormMode::mean_square : NormMode::affine;
   }
 
  private:
   Tensor& param(int layer, const std::string& name) { return m_.params.at(layer_prefix(layer) + name); }
   Tensor dense(int layer, const std::string& name, const Tensor& x) {
     return at::linear(x, param(layer, name + ".weight"), param(layer, name + ".bias"));
-  }
-  Tensor heads_of(const Tensor& x) const {
-    return x.view({x.size(0), x.size(1), m_.config.heads, m_.config.head_dim()}).transpose(1, 2);
   }
 
   void collect(const DataSet& data) {
@@ -226,24 +219,20 @@ class DeepStart {
     }
   }
 
-  Tensor context(int layer, const Part& part) {
-    const std::string self = "attention.self.";
-    const Tensor q = heads_of(dense(layer, self + "query", part.student)),
-                 k = heads_of(dense(layer, self + "key", part.student)),
-                 v = heads_of(dense(layer, self + "value", part.student));
-    const Tensor keys = part.batch.mask.unsqueeze(1).unsqueeze(1);
-    const Tensor u =
-        at::matmul(q, k.transpose(2, 3)) * (0.5 / std::sqrt(static_cast<double>(m_.config.head_dim()))) + 1;
-    const Tensor p = u.square() * (keys / keys.sum(-1, true));
-    return at::matmul(p, v).transpose(1, 2).reshape(part.student.sizes());
-  }
-
   // Returns the relative error of the states after the norm.
   double start_attention(int layer) {
     const std::size_t state = 2 * static_cast<std::size_t>(layer);
     const std::string norm = norm_prefix(2 * layer);
     const Tensor x = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
-    const Tensor c = all_rows(parts_, [&](const Part& p) { return take_rows(p, context(layer, p)); });
+    std::vector<Tensor> contexts;  // of each part, [B, L, H]
+    for (const Part& part : parts_) {
+      LayerTrace trace;
+      m_.attention(layer_prefix(layer), part.student, part.student, part.batch.mask, trace);
+      contexts.push_back(trace.context);
+    }
+    std::vector<Tensor> context_rows;
+    for (std::size_t i = 0; i < parts_.size(); ++i) context_rows.push_back(take_rows(parts_[i], contexts[i]));
+    const Tensor c = at::cat(context_rows);
     const Tensor wanted = all_rows(parts_, [&](const Part& p) { return p.plain[state + 1]; });
     Tensor gamma = m_.params.at(norm + "LayerNorm.weight");
     gamma = at::where(gamma.abs().lt(0.05), at::full_like(gamma, 0.05), gamma);
@@ -272,9 +261,11 @@ class DeepStart {
     m_.params[norm + "AffineNorm.weight"] = weight.contiguous();
     m_.params[norm + "AffineNorm.bias"] = (wm - weight * sm).contiguous();
 
-    for (Part& part : parts_) {
-      const Tensor s = part.student + dense(layer, "attention.output.dense", context(layer, part));
-      part.student = s * (s.square().mean(-1, true) * slope + 1) * weight + m_.params.at(norm + "AffineNorm.bias");
+    m_.norms[state] = NormMode::mean_square;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      LayerTrace trace;
+      const Tensor sum_of_part = parts_[i].student + dense(layer, "attention.output.dense", contexts[i]);
+      parts_[i].student = m_.norm(2 * layer, norm, sum_of_part, trace);
     }
     return relative_error(all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); }), wanted);
   }
@@ -285,17 +276,14 @@ class DeepStart {
     const Tensor h = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
     const Tensor wanted = all_rows(parts_, [&](const Part& p) { return p.plain[state + 2]; });
     const Tensor z = dense(layer, "intermediate.dense", h);
-    const Tensor c = parabolas_near(z, activate(m_.config.activation, z));
-    const Tensor root = c.select(1, 2).abs().sqrt(), shift = c.select(1, 1) / (2 * c.select(1, 2));
-    Tensor &w1 = param(layer, "intermediate.dense.weight"), &b1 = param(layer, "intermediate.dense.bias");
-    b1 = single((b1 + shift) * root);
-    w1 = single(w1 * root.unsqueeze(1));
+    square_units(m_, layer, parabolas_near(z, activate(m_.config.activation, z)));
     const auto units = [&](const Tensor& x) { return dense(layer, "intermediate.dense", x).square(); };
     const Regression fit = regress(units(h), h, wanted, o_.ridge);
     param(layer, "output.dense.weight") = (fit.matrix / fit.factors.unsqueeze(1)).contiguous();
     param(layer, "output.dense.bias") = at::zeros_like(param(layer, "output.dense.bias"));
     m_.params[norm + "AffineNorm.weight"] = fit.factors.contiguous();
     m_.params[norm + "AffineNorm.bias"] = fit.constants.contiguous();
+    m_.norms[state + 1] = NormMode::affine;
     for (Part& part : parts_) part.student = fit.of(units(part.student), part.student);
     return relative_error(all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); }), wanted);
   }

@@ -86,6 +86,12 @@ class EncoderModule {
 
   Output forward(const Batch& batch, const ForwardOptions& options) const;
 
+  // The parts of forward(): what a layer's attention adds to its input, for the queries of `query_rows`, and norm
+  // number `which` of two a layer, whose names begin with `name`.
+  torch::Tensor attention(const std::string& layer, const torch::Tensor& x, const torch::Tensor& query_rows,
+                          const torch::Tensor& mask, LayerTrace& trace) const;
+  torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
+
   // As a checkpoint; affine norms take the LayerNorm names. Throws Error(usage) for a mixture of norms that no model
   // has.
   model::Model to_model() const;
@@ -101,11 +107,8 @@ class EncoderModule {
   torch::Device device;
 
  private:
-  torch::Tensor attention(const std::string& layer, const torch::Tensor& x, const torch::Tensor& query_rows,
-                          const torch::Tensor& mask, LayerTrace& trace) const;
   // What all norms together are on export.
   model::Norm exported_norm() const;
-  torch::Tensor norm(int which, const std::string& name, const torch::Tensor& x, LayerTrace& trace) const;
 };
 
 torch::Tensor activate(model::Activation activation, const torch::Tensor& x);

@@ -15,18 +15,29 @@ constexpr double kLeastCurvature = 0.02;
 // Factors of the scores that are tried.
 constexpr double kTempers[] = {0.5, 0.7, 1.0, 1.4, 2.0, 2.8};
 
-// sum over the real rows of `values` [B, Lq, F].
-Tensor row_sum(const Tensor& values, const Tensor& rows) { return (values * rows).sum(0).sum(0); }
-
-Tensor rows_of(const Batch& batch, const Tensor& like) {
-  return batch.mask.slice(1, 0, like.size(1)).unsqueeze(-1).to(torch::kFloat64);
+// The real rows of `values` [B, Lq, F]: [R, F].
+Tensor real_rows(const Batch& batch, const Tensor& values) {
+  const Tensor rows = batch.mask.slice(1, 0, values.size(1)).reshape({-1}).nonzero().squeeze(1);
+  return values.reshape({-1, values.size(2)}).index_select(0, rows);
 }
+
+Tensor single(const Tensor& t) { return t.to(torch::kFloat32).contiguous(); }
 
 void add(Tensor& into, const Tensor& value) { into = into.defined() ? into + value : value; }
 
 // Per unit: sums of u^k and of activation * u^k.
 struct UnitMoments {
   Tensor u[5], a[3];
+
+  // Rows [R, F].
+  void add_rows(const Tensor& pre_activations, const Tensor& activations) {
+    const Tensor x = pre_activations.to(torch::kFloat64), y = activations.to(torch::kFloat64);
+    Tensor power = at::ones_like(x);
+    for (int k = 0; k < 5; ++k, power = power * x) {
+      add(u[k], power.sum(0));
+      if (k < 3) add(a[k], (power * y).sum(0));
+    }
+  }
 };
 
 // The least-squares solution of each unit, [F, k]; matrix entries and right sides are [F] each.
@@ -70,14 +81,18 @@ void centre_keys(EncoderModule& module, const DataSet& data) {
 }  // namespace
 
 Tensor parabolas_near(const Tensor& u, const Tensor& a) {
-  UnitMoments m;
-  const Tensor x = u.to(torch::kFloat64), y = a.to(torch::kFloat64);
-  Tensor power = at::ones_like(x);
-  for (int k = 0; k < 5; ++k, power = power * x) {
-    m.u[k] = power.sum(0);
-    if (k < 3) m.a[k] = (power * y).sum(0);
-  }
-  return fit_parabolas(m);
+  UnitMoments moments;
+  moments.add_rows(u, a);
+  return fit_parabolas(moments);
+}
+
+void square_units(EncoderModule& module, int layer, const Tensor& parabolas) {
+  const Tensor shift = parabolas.select(1, 1) / (2 * parabolas.select(1, 2)),
+               root = parabolas.select(1, 2).abs().sqrt();
+  const std::string first = layer_prefix(layer) + "intermediate.dense.";
+  Tensor &w1 = module.params.at(first + "weight"), &b1 = module.params.at(first + "bias");
+  b1 = single((b1 + shift) * root);
+  w1 = single(w1 * root.unsqueeze(1));
 }
 
 void start_square_activation(EncoderModule& module, const DataSet& data) {
@@ -88,28 +103,18 @@ void start_square_activation(EncoderModule& module, const DataSet& data) {
     const Batch batch = collate(data, indices, module.device);
     const Output out = module.forward(batch, {});
     for (std::size_t l = 0; l < moments.size(); ++l) {
-      const Tensor rows = rows_of(batch, out.layers[l].ffn);
-      const Tensor u = out.layers[l].ffn.to(torch::kFloat64);
-      const Tensor a = activate(module.config.activation, u);
-      Tensor power = at::ones_like(u);
-      for (int k = 0; k < 5; ++k, power = power * u) {
-        add(moments[l].u[k], row_sum(power, rows));
-        if (k < 3) add(moments[l].a[k], row_sum(power * a, rows));
-      }
+      const Tensor u = real_rows(batch, out.layers[l].ffn);
+      moments[l].add_rows(u, activate(module.config.activation, u.to(torch::kFloat64)));
     }
   }
   for (int l = 0; l < module.config.layers; ++l) {
     const Tensor c = fit_parabolas(moments[static_cast<std::size_t>(l)]);
     const Tensor c0 = c.select(1, 0), c1 = c.select(1, 1), c2 = c.select(1, 2);
-    const Tensor shift = c1 / (2 * c2), root = c2.abs().sqrt();
-    const std::string first = layer_prefix(l) + "intermediate.dense.", second = layer_prefix(l) + "output.dense.";
-    Tensor &w1 = module.params.at(first + "weight"), &b1 = module.params.at(first + "bias");
+    const std::string second = layer_prefix(l) + "output.dense.";
     Tensor &w2 = module.params.at(second + "weight"), &b2 = module.params.at(second + "bias");
-    const auto single = [](const Tensor& t) { return t.to(torch::kFloat32).contiguous(); };
-    b2 = single(b2 + at::mv(w2.to(torch::kFloat64), c0 - c2 * shift.square()));
+    b2 = single(b2 + at::mv(w2.to(torch::kFloat64), c0 - c1.square() / (4 * c2)));
     w2 = single(w2 * c2.sign());
-    b1 = single((b1 + shift) * root);
-    w1 = single(w1 * root.unsqueeze(1));
+    square_units(module, l, c);
   }
   module.config.activation = model::Activation::square;
 }

@@ -72,7 +72,7 @@ class Workflow {
   WorkflowResult run() {
     run_.stage("plain", "the model as given", [](EncoderModule&) {});
     const model::ProtocolRow& wanted = row_of(o_.protocol);
-    const bool deep = wanted.polynomial() && wanted.any_depth;
+    const bool deep = wanted.norm == model::Norm::mean_square;
     if (run_.module.config.pooler)
       run_.stage("no-pooler", deep ? "pooler dropped, classifier fitted" : "pooler dropped, fine-tuned",
                  [&](EncoderModule& m) {

@@ -9,7 +9,7 @@ using O = WorkflowOptions;
 using C = Circumstances;
 
 bool polynomial(const O& o) { return row_of(o.protocol).polynomial(); }
-bool deep(const O& o) { return polynomial(o) && row_of(o.protocol).any_depth; }
+bool deep(const O& o) { return row_of(o.protocol).norm == model::Norm::mean_square; }
 
 // Attention by a power has more to learn anew. States that every layer is drawn to allow more.
 double suited_rate(const O& o, const C& c) {

@@ -100,8 +100,7 @@ TEST(ProtocolTable, HasCircuitsForEveryProtocol) {
 // Weights are kept while they are a third of the memory at most; what is not kept is encoded while circuits run.
 TEST(ServingMemory, KeepsWeightsWhereThereIsRoom) {
   const InferencePlan plan = plan_inference(config_for(model::Protocol::masked_rounds), 128);
-  const std::vector<CircuitMemory> roomy = circuit_memory(plan, std::size_t{1} << 40, 2),
-                                   tight = circuit_memory(plan, 0, 2);
+  const std::vector<CircuitMemory> roomy = circuit_memory(plan, std::size_t{1} << 40), tight = circuit_memory(plan, 0);
   ASSERT_EQ(roomy.size(), plan.shapes.size());
   std::size_t weights = 0;
   for (std::size_t i = 0; i < roomy.size(); ++i) {
@@ -109,13 +108,13 @@ TEST(ServingMemory, KeepsWeightsWhereThereIsRoom) {
     EXPECT_FALSE(tight[i].keeps_weights);
     EXPECT_EQ(roomy[i].weight_bytes, tight[i].weight_bytes);
     EXPECT_GT(tight[i].encoding_bytes, 0u);
-    EXPECT_EQ(tight[i].working_bytes, roomy[i].working_bytes + tight[i].encoding_bytes);
+    EXPECT_EQ(tight[i].run_bytes(2), roomy[i].run_bytes(2) + tight[i].encoding_bytes);
     weights += roomy[i].weight_bytes;
   }
-  EXPECT_LT(peak_memory(plan, tight), peak_memory(plan, roomy));
-  EXPECT_GT(peak_memory(plan, roomy), weights + plan.circuits.key_bytes_memory);
+  EXPECT_LT(peak_memory(plan, tight, 2), peak_memory(plan, roomy, 2));
+  EXPECT_GT(peak_memory(plan, roomy, 2), weights + plan.circuits.key_bytes_memory);
   // One circuit's weights fit, and no more.
-  const std::vector<CircuitMemory> first = circuit_memory(plan, 3 * roomy[0].weight_bytes, 2);
+  const std::vector<CircuitMemory> first = circuit_memory(plan, 3 * roomy[0].weight_bytes);
   EXPECT_TRUE(first[0].keeps_weights);
   EXPECT_FALSE(first[1].keeps_weights);
 }

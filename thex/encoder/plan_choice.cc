@@ -4,6 +4,7 @@
 #include <cmath>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -66,20 +67,19 @@ class Way {
   // In the rings of so many coefficients. Throws what the last attempt threw, or the loss of precision where that was
   // the trouble.
   PlanChoice plan(int min_log_n, int max_log_n) const {
+    // By whether there may be matrices of scores.
+    circuit::Planner planners[] = {planner(false, min_log_n, max_log_n), planner(true, min_log_n, max_log_n)};
     const double wanted = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0;
     try {
-      return first_attempt(min_log_n, max_log_n, wanted);
+      return first_attempt(planners, wanted);
     } catch (const circuit::ImprecisePlan&) {
       if (row_.refuses_imprecise) throw;
-      return first_attempt(min_log_n, max_log_n, 0);
+      return first_attempt(planners, 0);
     }
   }
 
  private:
-  PlanChoice first_attempt(int min_log_n, int max_log_n, double wanted_bits) const {
-    // By whether there may be matrices of scores.
-    circuit::Planner planners[] = {planner(false, min_log_n, max_log_n, wanted_bits),
-                                   planner(true, min_log_n, max_log_n, wanted_bits)};
+  PlanChoice first_attempt(std::span<circuit::Planner, 2> planners, double wanted_bits) const {
     std::exception_ptr imprecise, failed;
     bool score_matrices = false;
     for (const PlanAttempt& attempt : row_.attempts) {
@@ -89,7 +89,7 @@ class Way {
         PlanChoice choice{.protocol = row_.protocol,
                           .variant = {segments_, score_matrices},
                           .shapes = {},
-                          .circuits = planners[score_matrices].plan(attempt.log_scale),
+                          .circuits = planners[score_matrices].plan(attempt.log_scale, wanted_bits),
                           .prices = {}};
         choice.shapes = shapes(choice.circuits.context->slots());
         return choice;
@@ -107,7 +107,7 @@ class Way {
     return batches_ ? with_batches(buckets_, row_, config_, slots) : buckets_;
   }
 
-  circuit::Planner planner(bool score_matrices, int min_log_n, int max_log_n, double wanted_bits) const {
+  circuit::Planner planner(bool score_matrices, int min_log_n, int max_log_n) const {
     return {[this, score_matrices](std::size_t slots, const circuit::ProgramLimits& limits) {
               return build(row_, EncoderWeights(config_), shapes(slots), slots, limits, {segments_, score_matrices});
             },
@@ -115,7 +115,6 @@ class Way {
              .min_log_n = min_log_n,
              .max_log_n = max_log_n,
              .min_log_scale = row_.attempts.front().log_scale,
-             .min_precision_bits = wanted_bits,
              .flood_deviation = row_.flood_deviation,
              .statistical_bits = row_.statistical_bits}};
   }
@@ -241,7 +240,8 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
     }
   }
   std::ranges::stable_sort(candidates, {}, [](const Candidate& c) { return c.price.seconds; });
-  for (Candidate& c : candidates) {
+  for (auto at = candidates.begin(); at != candidates.end(); ++at) {
+    Candidate& c = *at;
     try {
       if (!c.plan) c.plan = Way(config, *c.row, c.segments, buckets, true).plan(c.price.log_n, c.price.log_n);
     } catch (const Error& e) {
@@ -250,8 +250,7 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
     }
     PlanChoice choice = std::move(*c.plan);
     c.price = price(choice, buckets.size(), request.network);
-    for (const Candidate& other : candidates)
-      if (other.price.seconds >= c.price.seconds) prices.push_back(other.price);
+    for (; at != candidates.end(); ++at) prices.push_back(at->price);  // those before are there as refused
     choice.prices = std::move(prices);
     return choice;
   }

@@ -1,7 +1,5 @@
 #include "thex/encoder/serving_memory.h"
 
-#include <algorithm>
-
 #include "thex/circuit/accounting.h"
 
 namespace thex::encoder {
@@ -11,7 +9,7 @@ constexpr std::size_t kShareOfKeptWeights = 3;
 
 }  // namespace
 
-std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit, int threads) {
+std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit) {
   const circuit::Plan& circuits = plan.circuits;
   std::vector<CircuitMemory> all;
   std::size_t kept = 0;
@@ -24,18 +22,18 @@ std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t
       kept += one.weight_bytes;
     else
       one.encoding_bytes = circuit::largest_group_bytes(program, levels, circuits.spec);
-    one.working_bytes = levels.working_bytes +
-                        static_cast<std::size_t>(std::max(threads, 1) - 1) * levels.thread_bytes + one.encoding_bytes;
+    one.working_bytes = levels.working_bytes + one.encoding_bytes;
+    one.thread_bytes = levels.thread_bytes;
     all.push_back(one);
   }
   return all;
 }
 
-std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits) {
+std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits, int threads) {
   std::size_t kept = 0, largest = 0;
   for (const CircuitMemory& one : circuits) {
     if (one.keeps_weights) kept += one.weight_bytes;
-    largest = std::max(largest, one.working_bytes);
+    largest = std::max(largest, one.run_bytes(threads));
   }
   return plan.circuits.key_bytes_memory + kept + largest;
 }

@@ -2,6 +2,7 @@
 // takes beside them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -13,15 +14,20 @@ struct CircuitMemory {
   bool keeps_weights = true;       // else they are encoded while it runs
   std::size_t weight_bytes = 0;    // encoded, kept or not
   std::size_t encoding_bytes = 0;  // the most that is encoded at once while it runs; 0 if they are kept
-  std::size_t working_bytes = 0;   // ciphertexts of a run on the threads asked for, and encoding_bytes
+  std::size_t working_bytes = 0;   // ciphertexts of a run on one thread, and encoding_bytes
+  std::size_t thread_bytes = 0;    // what every further thread may add
+
+  std::size_t run_bytes(int threads) const {
+    return working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * thread_bytes;
+  }
 };
 
 // Per program of the plan, for a server that may hold `limit` bytes: circuits keep their weights, in the order of the
 // plan, as long as all of those take a third of it at most.
-std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit, int threads);
+std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit);
 
-// One client's keys, all weights that are kept, and the largest run. Without the model's own weights as they are on
-// disk.
-std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits);
+// One client's keys, all weights that are kept, and the largest run on so many threads. Without the model's own weights
+// as they are on disk.
+std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits, int threads);
 
 }  // namespace thex::encoder

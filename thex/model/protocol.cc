@@ -13,13 +13,13 @@ const std::vector<std::string> kSoftmaxNames{"exact", "estimation", "power"};
 const std::vector<std::string> kNormNames{"exact", "affine", "mean_square"};
 
 constexpr ProtocolRow kProtocols[] = {
-    {Protocol::the_x, "the-x", Activation::relu, Softmax::estimation, true, true,
+    {Protocol::the_x, "the-x", Activation::relu, Softmax::estimation, Norm::affine, true, true,
      "the client evaluates the ReLUs and sees their inputs, tenths of a second, for deep models too",
      "shows the client the inputs of every ReLU"},
-    {Protocol::one_round, "one-round", Activation::square, Softmax::power, false, false,
+    {Protocol::one_round, "one-round", Activation::square, Softmax::power, Norm::affine, false, false,
      "nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers",
      "takes models of few layers only"},
-    {Protocol::masked_rounds, "masked-rounds", Activation::square, Softmax::power, false, true,
+    {Protocol::masked_rounds, "masked-rounds", Activation::square, Softmax::power, Norm::mean_square, false, true,
      "nobody sees anything, the same models as one-round with any number of layers, a round for some of them",
      "takes more rounds than one"},
 };

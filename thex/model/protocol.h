@@ -35,9 +35,11 @@ enum class Protocol { the_x, one_round, masked_rounds };
 struct ProtocolRow {
   Protocol protocol;
   const char* name;  // on command lines, in files and reports
-  // Its models' nonlinearities; norms are affine, of polynomial ones mean squares too, and there is no pooler.
+  // The nonlinearities of models that are made for it, which have no pooler. Polynomial ones take either of the other
+  // norms.
   Activation activation;
   Softmax softmax;
+  Norm norm;
   bool client_sees_values;  // the client decrypts inputs of nonlinearities, which the outputs alone do not tell
   bool any_depth;           // its levels do not grow with the number of layers
   const char* summary;      // for help: what happens, how fast, for which models

@@ -286,24 +286,28 @@ ForwardResult forward_embedded(const Model& model, std::vector<double> embedding
   return result;
 }
 
-std::vector<LayerRanges> measure_ranges(const Model& model, std::span<const std::vector<double>> texts) {
+ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>> texts) {
   std::vector<LayerSizes> sizes(static_cast<std::size_t>(model.config.layers));
+  ValueSizes all;
   for (const std::vector<double>& embeddings : texts) {
     Forward pass(model, embeddings.size() / static_cast<std::size_t>(model.config.hidden), &sizes);
     Matrix x = embeddings;
     for (int i = 0; i < model.config.layers; ++i) x = pass.layer(x, i);
+    if (!model.config.labels.empty())
+      for (const double logit : pass.head(x))
+        if (std::isfinite(all.max_logit) && !(std::abs(logit) <= all.max_logit)) all.max_logit = std::abs(logit);
+    all.max_relu_input = std::max(all.max_relu_input, pass.max_relu_input());
   }
-  std::vector<LayerRanges> ranges;
   for (const LayerSizes& s : sizes)
-    ranges.push_back({.score = s.score.range(),
-                      .cube = s.cube.range(),
-                      .cube_sum = s.cube_sum.range(),
-                      .context = s.context.range(),
-                      .attention_sum = s.attention_sum.range(),
-                      .attention_norm = s.attention_norm.range(),
-                      .ffn = s.ffn.range(),
-                      .output_norm = s.output_norm.range()});
-  return ranges;
+    all.layers.push_back({.score = s.score.range(),
+                          .cube = s.cube.range(),
+                          .cube_sum = s.cube_sum.range(),
+                          .context = s.context.range(),
+                          .attention_sum = s.attention_sum.range(),
+                          .attention_norm = s.attention_norm.range(),
+                          .ffn = s.ffn.range(),
+                          .output_norm = s.output_norm.range()});
+  return all;
 }
 
 ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids) {

@@ -35,7 +35,11 @@ ForwardResult forward(const Model& model, std::span<const std::int32_t> ids, std
 // Throws Error(input) when the size is not a positive multiple of hidden.
 ForwardResult forward_embedded(const Model& model, std::vector<double> embeddings);
 
-// How large the values of each layer are over some embedded texts (config.h), for planning; of HE-friendly models.
-std::vector<LayerRanges> measure_ranges(const Model& model, std::span<const std::vector<double>> texts);
+// How large values are over some embedded texts (config.h), for planning; of HE-friendly models.
+struct ValueSizes {
+  std::vector<LayerRanges> layers;
+  double max_relu_input = 0, max_logit = 0;  // not finite where a logit is not
+};
+ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>> texts);
 
 }  // namespace thex::model

@@ -16,7 +16,7 @@ Circuits::Circuits(std::shared_ptr<const model::Model> model, const encoder::Pla
       evaluator_(plan_.circuits.context),
       weights_(std::make_shared<circuit::PlaintextStore>(plan_.circuits.context)),
       log_(std::move(log)),
-      circuit_memory_(encoder::circuit_memory(plan_, budget.limit(), 1)),
+      circuit_memory_(encoder::circuit_memory(plan_, budget.limit())),
       memory_(budget.charge(Use::weights, 0)) {
   for (std::size_t i = 0; i < plan_.shapes.size(); ++i) entries_.push_back(std::make_unique<Entry>());
 }
@@ -59,8 +59,7 @@ std::vector<ckks::Ciphertext> Circuits::bind_to_query(std::size_t index, std::si
 }
 
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
-  const circuit::ProgramPlan& p = plan_.circuits.program_plans.at(index);
-  return circuit_memory_.at(index).working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * p.thread_bytes;
+  return circuit_memory_.at(index).run_bytes(threads);
 }
 
 std::size_t Circuits::weight_bytes() const { return weights_->bytes(); }

@@ -56,7 +56,7 @@ class Circuits {
   const circuit::AnswerFinisher finisher_;
   const std::shared_ptr<circuit::PlaintextStore> weights_;  // of all programs
   const Log log_;
-  const std::vector<encoder::CircuitMemory> circuit_memory_;  // on one thread
+  const std::vector<encoder::CircuitMemory> circuit_memory_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::mutex memory_mutex_;
   Reservation memory_;

@@ -20,18 +20,15 @@ double at(const std::vector<double>& slots, std::size_t i) { return i < slots.si
 // Adds to every result the error that its operation would.
 class Noise {
  public:
-  Noise(const Program& program, const NoiseModel& model)
-      : program_(program),
-        plan_(*model.plan),
-        noise_(*model.context),
-        mean_squares_(program.nodes.size()),
-        state_(model.seed) {}
+  // `added` must outlive it.
+  Noise(const Program& program, const AddedVariance& added, std::uint64_t seed)
+      : program_(program), added_(added), mean_squares_(program.nodes.size()), state_(seed) {}
 
   void after(NodeId id, std::vector<double>& slots) {
     const Node& node = program_.nodes[id];
     std::vector<double> inputs;
     for (NodeId input : node.inputs) inputs.push_back(mean_squares_[input]);
-    const double deviation = std::sqrt(added_variance(program_, plan_, noise_, id, inputs));
+    const double deviation = std::sqrt(added_.of(id, inputs));
     if (deviation > 0) {
       for (double& x : slots) x += deviation * bell();
     }
@@ -53,14 +50,15 @@ class Noise {
   }
 
   const Program& program_;
-  const ProgramPlan& plan_;
-  OperationNoise noise_;
+  const AddedVariance& added_;
   std::vector<double> mean_squares_;
   std::uint64_t state_;
 };
 
-// Plain vectors, filled on first use; runs of one program may share them.
-struct Plains {
+// What runs of one program share: plain vectors, filled on first use, and what operations add under the one noise
+// model.
+struct Shared {
+  std::optional<AddedVariance> added;
   std::vector<std::vector<double>> vectors;
   std::map<std::tuple<const std::vector<PlainSet>*, std::uint32_t, std::uint32_t>, std::vector<double>> factors;
 };
@@ -68,20 +66,23 @@ struct Plains {
 class Interpreter {
  public:
   Interpreter(const Program& program, std::span<const double> embeddings, Lengths lengths,
-              const std::optional<NoiseModel>& noise, bool keep_all, std::shared_ptr<Plains> plains = nullptr)
+              const std::optional<NoiseModel>& noise, bool keep_all, std::shared_ptr<Shared> shared = nullptr)
       : program_(program),
         lengths_(std::move(lengths)),
         keep_all_(keep_all),
         values_(program.nodes.size()),
         uses_(program.nodes.size()) {
-    if (noise) noise_.emplace(program, *noise);
     for (const Node& node : program.nodes)
       for (NodeId input : node.inputs) ++uses_[input];
     for (const ClientStep& step : program.steps)
       for (NodeId input : step.inputs) ++uses_[input];
     for (NodeId result : program.results) ++uses_[result];
-    plains_ = plains ? std::move(plains) : std::make_shared<Plains>();
-    plains_->vectors.resize(program.plains.size());
+    shared_ = shared ? std::move(shared) : std::make_shared<Shared>();
+    shared_->vectors.resize(program.plains.size());
+    if (noise) {
+      if (!shared_->added) shared_->added.emplace(program, *noise->plan, OperationNoise(*noise->context));
+      noise_.emplace(program, *shared_->added, noise->seed);
+    }
     const std::vector<double> clear(embeddings.begin(), embeddings.end());
     fresh_ = apply_client_step(program, 0, std::span(&clear, 1), lengths_);
   }
@@ -110,7 +111,7 @@ class Interpreter {
     for (NodeId input : program_.nodes[id].inputs) release(input);
   }
   const std::vector<double>& value(std::size_t id) const { return values_[id]; }
-  const std::shared_ptr<Plains>& plains() const { return plains_; }
+  const std::shared_ptr<Shared>& shared() const { return shared_; }
 
   ClearResult finish() {
     std::vector<std::vector<double>> results;
@@ -145,12 +146,12 @@ class Interpreter {
   }
 
   const std::vector<double>& plain(PlainId id) {
-    auto& v = plains_->vectors[id];
+    auto& v = shared_->vectors[id];
     if (v.empty()) v = program_.plains[id].values();
     return v;
   }
   const std::vector<double>& factor(const Transform& transform, const TransformTerms::Term& term) {
-    auto& v = plains_->factors[{transform.factors.get(), term.set, term.number}];
+    auto& v = shared_->factors[{transform.factors.get(), term.set, term.number}];
     if (v.empty()) v = (*transform.factors)[term.set].values(term.number);
     return v;
   }
@@ -295,7 +296,7 @@ class Interpreter {
   std::optional<Noise> noise_;
   bool keep_all_;
   std::vector<std::vector<double>> values_, fresh_;
-  std::shared_ptr<Plains> plains_;
+  std::shared_ptr<Shared> shared_;
   std::vector<int> uses_;
   std::size_t next_step_ = 0;
   ClearResult result_;
@@ -316,7 +317,7 @@ NoiseEstimate simulate_noise(const Program& program, const NoiseModel& noise, st
   for (int r = 0; r < runs; ++r) {
     NoiseModel model = noise;
     model.seed = noise.seed + static_cast<std::uint64_t>(r) * 0x632be59bd9b4e019;
-    noisy.emplace_back(program, embeddings, lengths, model, false, exact.plains());
+    noisy.emplace_back(program, embeddings, lengths, model, false, exact.shared());
   }
   NoiseEstimate estimate;
   std::vector<double> result(program.result_slots.size(), 0.0);

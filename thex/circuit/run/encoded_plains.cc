@@ -16,6 +16,42 @@ double factor_scale(const ckks::Context& context, const ProgramPlan& plan, NodeI
   return context.scale(plan.scale_level[id]) * dropped / context.scale(plan.scale_level[input]);
 }
 
+// A group's transforms without their factors, and what these are, in the order of the terms.
+struct GroupFactors {
+  struct Factor {
+    const PlainSet* set;
+    std::size_t number;
+    double scale;
+  };
+  std::vector<ckks::LinearTransform> transforms;
+  std::vector<Factor> factors;
+
+  GroupFactors(const ckks::Context& context, const Program& program, const ProgramPlan& plan,
+               const TransformGroup& group) {
+    for (const NodeId id : group.nodes) {
+      const Node& node = program.nodes[id];
+      const Transform& of = program.transforms[node.transform];
+      ckks::LinearTransform& transform = transforms.emplace_back();
+      transform.giant_step = of.terms->giant_step;
+      for (const auto& [g, terms] : of.terms->at)
+        for (const TransformTerms::Term& term : terms) {
+          transform.at[g].push_back({term.input, term.steps, nullptr});
+          factors.push_back(
+              {&(*of.factors)[term.set], term.number, factor_scale(context, plan, id, node.inputs[term.input])});
+        }
+    }
+  }
+
+  // encoded(i) is factor number i.
+  template <typename Encoded>
+  void fill(const Encoded& encoded) {
+    std::size_t next = 0;
+    for (ckks::LinearTransform& transform : transforms)
+      for (auto& [g, terms] : transform.at)
+        for (ckks::LinearTransform::Term& term : terms) term.factor = encoded(next++);
+  }
+};
+
 class PlainEncoder {
  public:
   PlainEncoder(const ckks::Context& context, const Program& program, const ProgramPlan& plan, PlaintextStore& store)
@@ -36,19 +72,12 @@ class PlainEncoder {
 
   void group(const TransformGroup& group) {
     const bool extended = rotates(program_, group);
-    std::vector<ckks::LinearTransform>& list = encoded_.of_group.emplace_back();
-    for (const NodeId id : group.nodes) {
-      const Node& node = program_.nodes[id];
-      const Transform& of = program_.transforms[node.transform];
-      ckks::LinearTransform& transform = list.emplace_back();
-      transform.giant_step = of.terms->giant_step;
-      for (const auto& [g, terms] : of.terms->at)
-        for (const TransformTerms::Term& term : terms) {
-          const double scale = factor_scale(id, node.inputs[term.input]);
-          encoded_.kept.push_back(encode(*of.factors, term, group.level, scale, extended));
-          transform.at[g].push_back({term.input, term.steps, encoded_.kept.back().get()});
-        }
-    }
+    GroupFactors of_group(context_, program_, plan_, group);
+    of_group.fill([&](std::size_t i) {
+      encoded_.kept.push_back(encode(of_group.factors[i], group.level, extended));
+      return encoded_.kept.back().get();
+    });
+    encoded_.of_group.push_back(std::move(of_group.transforms));
   }
 
   EncodedPlains take() { return std::move(encoded_); }
@@ -66,12 +95,10 @@ class PlainEncoder {
     return entry;
   }
 
-  std::shared_ptr<const ckks::Plaintext> encode(const std::vector<PlainSet>& factors, const TransformTerms::Term& term,
-                                                ckks::Level level, double scale, bool extended) {
-    auto& entry = of_sets_[{&factors, term.set, term.number, level, std::bit_cast<std::uint64_t>(scale), extended}];
+  std::shared_ptr<const ckks::Plaintext> encode(const GroupFactors::Factor& factor, ckks::Level level, bool extended) {
+    auto& entry = of_sets_[{factor.set, factor.number, level, std::bit_cast<std::uint64_t>(factor.scale), extended}];
     if (!entry) {
-      const PlainSet& set = factors[term.set];
-      entry = store_.get(set.values(term.number), set.complex, level, scale, extended);
+      entry = store_.get(factor.set->values(factor.number), factor.set->complex, level, factor.scale, extended);
       if (distinct_.insert(entry.get()).second) encoded_.bytes += bytes_of(*entry);
     }
     return entry;
@@ -86,7 +113,7 @@ class PlainEncoder {
   EncodedPlains encoded_;
   std::map<PlainId, std::vector<double>> filled_;
   std::map<std::tuple<PlainId, ckks::Level, std::uint64_t, bool>, std::shared_ptr<const ckks::Plaintext>> entries_;
-  std::map<std::tuple<const std::vector<PlainSet>*, std::uint32_t, std::uint32_t, ckks::Level, std::uint64_t, bool>,
+  std::map<std::tuple<const PlainSet*, std::size_t, ckks::Level, std::uint64_t, bool>,
            std::shared_ptr<const ckks::Plaintext>>
       of_sets_;
   std::set<const ckks::Plaintext*> distinct_;
@@ -108,39 +135,20 @@ EncodedPlains encode_plains(const ckks::Context& context, const Program& program
 
 EncodedGroup encode_group(const ckks::Context& context, const ckks::Encoder& encoder, const Program& program,
                           const ProgramPlan& plan, const TransformGroup& group, const ParallelFor& parallel) {
-  struct Job {
-    const PlainSet* set;
-    std::size_t number;
-    double scale;
-  };
   const bool extended = rotates(program, group);
+  GroupFactors of_group(context, program, plan, group);
+  const std::vector<GroupFactors::Factor>& factors = of_group.factors;
   EncodedGroup encoded;
-  std::vector<Job> jobs;
-  for (const NodeId id : group.nodes) {
-    const Node& node = program.nodes[id];
-    const Transform& of = program.transforms[node.transform];
-    ckks::LinearTransform& transform = encoded.transforms.emplace_back();
-    transform.giant_step = of.terms->giant_step;
-    for (const auto& [g, terms] : of.terms->at)
-      for (const TransformTerms::Term& term : terms) {
-        transform.at[g].push_back({term.input, term.steps, nullptr});
-        jobs.push_back(
-            {&(*of.factors)[term.set], term.number, factor_scale(context, plan, id, node.inputs[term.input])});
-      }
-  }
-  encoded.kept.resize(jobs.size());
+  encoded.kept.resize(factors.size());
   constexpr std::size_t kAtOnce = 64;
-  parallel((jobs.size() + kAtOnce - 1) / kAtOnce, [&](std::size_t block) {
-    for (std::size_t i = block * kAtOnce; i < std::min(jobs.size(), (block + 1) * kAtOnce); ++i) {
-      const Job& job = jobs[i];
-      encoded.kept[i] =
-          encode_plain(encoder, job.set->values(job.number), job.set->complex, group.level, job.scale, extended);
+  parallel((factors.size() + kAtOnce - 1) / kAtOnce, [&](std::size_t block) {
+    for (std::size_t i = block * kAtOnce; i < std::min(factors.size(), (block + 1) * kAtOnce); ++i) {
+      const auto& [set, number, scale] = factors[i];
+      encoded.kept[i] = encode_plain(encoder, set->values(number), set->complex, group.level, scale, extended);
     }
   });
-  auto next = encoded.kept.begin();
-  for (ckks::LinearTransform& transform : encoded.transforms)
-    for (auto& [g, terms] : transform.at)
-      for (ckks::LinearTransform::Term& term : terms) term.factor = &*next++;
+  of_group.fill([&](std::size_t i) { return &encoded.kept[i]; });
+  encoded.transforms = std::move(of_group.transforms);
   return encoded;
 }
 

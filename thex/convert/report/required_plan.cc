@@ -10,11 +10,7 @@ void require_plan(model::ModelConfig config, model::Protocol protocol, int max_t
   const model::ProtocolRow& wanted = row_of(protocol);
   config.activation = wanted.activation;
   config.pooler = false;
-  const bool deep = wanted.polynomial() && wanted.any_depth;
-  config.thex = model::HeSection{.softmax = wanted.softmax,
-                                 .norm = deep ? model::Norm::mean_square : model::Norm::affine,
-                                 .max_relu_input = 50,
-                                 .max_logit = 10};
+  config.thex = model::HeSection{.softmax = wanted.softmax, .norm = wanted.norm, .max_relu_input = 50, .max_logit = 10};
   try {
     encoder::PlanRequest request(max_tokens);
     request.protocol = protocol;

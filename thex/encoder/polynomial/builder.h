@@ -87,22 +87,22 @@ class PolynomialBuilder : RowBuilder {
   State encrypted_input();
   // Whether the state is refreshed after a layer.
   bool refreshes_after(int layer) const;
-  // Values of groups of features with new levels, which were computed times the factors: two groups travel as a pair.
+  // `count` values that came two by two as pairs, the last one alone where their number is odd; those of pairs doubled.
+  Blocks taken_apart(std::span<const Value> pairs, std::size_t count);
+  // Values of groups of features with new levels, which were computed times sent_factor: two groups travel as a pair.
   Blocks refreshed(int layer, const Blocks& groups);
-  using Factor = double (PolynomialBuilder::*)(std::size_t group) const;
-  double one(std::size_t) const { return 1; }
-  double refresh_factor(std::size_t group) const { return (group ^ 1) < layout_.groups ? 0.5 : 1; }
+  double sent_factor(std::size_t group) const { return (group ^ 1) < layout_.groups ? 0.5 : 1; }
   // A layer's hidden units and X1 from its input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);
-  // X1 of a layer's input and its context, doubled, times a factor; single. `rows`: all alike or not.
-  Blocks attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows, Factor factor);
+  // X1 of a layer's input and its context, doubled; single. `rows`: all alike or not. `is_sent`: to be refreshed next.
+  Blocks attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows, bool is_sent);
   // X1 times 1 + slope m, m the mean of its squares, where the model normalises so; doubled like X1.
   Blocks normalised(int layer, const Blocks& x1);
   // Whether W1 is applied to X1's parts at once: a level less.
   bool merges() const { return segments_.layers == 0 && !scales_by_mean_square(); }
   bool scales_by_mean_square() const { return weights_.config().thex->norm == model::Norm::mean_square; }
-  // X' of a layer times a factor, doubled.
-  Blocks layer_output(int layer, const State& state, Factor factor);
+  // X' of a layer, doubled.
+  Blocks layer_output(int layer, const State& state, bool is_sent);
   // A map of the hidden units and X1; and the value that it takes them to.
   circuit::LinearMap feed_forward_map(const circuit::Entries& of_hidden, const Maps& of_x1);
   Value feed_forward_output(const circuit::LinearMap& map, const State& state, bool double_x1);

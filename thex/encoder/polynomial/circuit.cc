@@ -16,6 +16,19 @@ Blocks PolynomialBuilder::doubled_all(Blocks singles) {
   return singles;
 }
 
+Blocks PolynomialBuilder::taken_apart(std::span<const Value> pairs, std::size_t count) {
+  Blocks values;
+  for (const Value& pair : pairs) {
+    if (values.size() + 1 == count) {
+      values.push_back(pair);
+    } else {
+      const auto [first, second] = b_.twice_parts(pair);
+      values.insert(values.end(), {first, second});
+    }
+  }
+  return values;
+}
+
 // Embeddings and weights travel as pairs: [x, shifted x] and [1/n, shifted 1/n], or the groups of x and then 1/n, two
 // by two, where nothing is copied.
 PolynomialBuilder::State PolynomialBuilder::encrypted_input() {
@@ -49,15 +62,7 @@ PolynomialBuilder::State PolynomialBuilder::encrypted_input() {
     all.push_back(i + 1 < parts.size() ? pair_of(parts[i], parts[i + 1]) : parts[i]);
   const std::vector<Value> fresh = b_.client_step(step_label(Step::embeddings), {}, std::move(all),
                                                   layout_.sentences * layout_.bucket * layout_.hidden);
-  Blocks values;
-  for (const Value& value : fresh) {
-    if (values.size() + 1 == parts.size()) {
-      values.push_back(value);
-      break;
-    }
-    const auto [first, second] = b_.twice_parts(value);
-    values.insert(values.end(), {first, second});
-  }
+  const Blocks values = taken_apart(fresh, parts.size());
   State state;
   auto next = values.begin();
   for (std::size_t group = 0; group < layout_.groups; ++group) {
@@ -79,27 +84,18 @@ Blocks PolynomialBuilder::refreshed(int layer, const Blocks& groups) {
   for (std::size_t group = 0; group < groups.size(); group += 2)
     sent.push_back(group + 1 < groups.size() ? b_.pair(groups[group], groups[group + 1]) : groups[group]);
   const std::vector<Value> back = b_.client_step(step_label(Step::refresh, layer), {}, {}, 0, sent);
-  Blocks values;
-  for (const Value& value : back) {
-    if (values.size() + 1 == groups.size()) {
-      values.push_back(value);
-      break;
-    }
-    const auto [first, second] = b_.twice_parts(value);
-    values.insert(values.end(), {first, second});
-  }
-  return values;
+  return taken_apart(back, groups.size());
 }
 
 Blocks PolynomialBuilder::attention_output(int layer, std::span<const Value> x_and_context, const circuit::Rows& rows,
-                                           Factor factor) {
+                                           bool is_sent) {
   label(Step::attention_output, layer);
   const model::LayerWeights* const known = known_weights(weights_.config(), layer);
   const Components residual = weights_.attention_residual(layer), constant = weights_.attention_constant(layer);
   const Entries dense = weights_.attention_output(layer);
   Blocks x1;
   for (std::size_t group = 0; group < layout_.groups; ++group) {
-    const double times = (this->*factor)(group);
+    const double times = is_sent ? sent_factor(group) : 1;
     const Affine map{
         LinearMap(b_,
                   scaled(joined(of_group(piece(residual, group), known ? known->attention_residual : kNormGain, group),
@@ -143,8 +139,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
   Blocks inputs = state.x;
   for (const Value& value : context) inputs.push_back(doubled(value));
   State next;
-  next.x1 = attention_output(layer, inputs, rows(),
-                             segments_.halves ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one);
+  next.x1 = attention_output(layer, inputs, rows(), segments_.halves);
   if (!merged) {
     next.x1 = doubled_all(next.x1);
     next.x1_is_doubled = true;
@@ -208,14 +203,14 @@ Value PolynomialBuilder::feed_forward_output(const LinearMap& map, const State& 
   return layout_.ffn_pieces > 1 ? b_.twice_first(output) : output;
 }
 
-Blocks PolynomialBuilder::layer_output(int layer, const State& state, Factor factor) {
+Blocks PolynomialBuilder::layer_output(int layer, const State& state, bool is_sent) {
   label(Step::output, layer);
   const model::LayerWeights* const known = known_weights(weights_.config(), layer);
   const Components residual = weights_.output_residual(layer), constant = weights_.output_constant(layer);
   const Entries dense = weights_.output(layer);
   Blocks x;
   for (std::size_t group = 0; group < layout_.groups; ++group) {
-    const double times = (this->*factor)(group);
+    const double times = is_sent ? sent_factor(group) : 1;
     const LinearMap map = feed_forward_map(
         circuit::scaled(row_piece(dense, group), times),
         scaled(of_group(piece(residual, group), known ? known->output_residual : kNormGain, group), times));
@@ -238,7 +233,7 @@ circuit::Program PolynomialBuilder::build() && {
     const Blocks context = attention(layer, state);
     State next = feed_forward(layer, state, context);
     const bool refresh = refreshes_after(layer);
-    next.x = layer_output(layer, next, refresh ? &PolynomialBuilder::refresh_factor : &PolynomialBuilder::one);
+    next.x = layer_output(layer, next, refresh);
     if (refresh) next = {.x = refreshed(layer, next.x), .shifted = {}, .hidden = {}, .x1 = {}};
     state = std::move(next);
   }
