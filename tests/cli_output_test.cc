@@ -229,6 +229,7 @@ TEST(Output, HelpNamesTheExitStatuses) {
                                                                                          {"keygen", "--help"},
                                                                                          {"eval", "--help"},
                                                                                          {"inspect", "--help"},
+                                                                                         {"calibrate", "--help"},
                                                                                          {"serve", "--help"}}) {
     const Finished f = world().thex(arguments);
     EXPECT_EQ(f.status, 0) << f.errors;

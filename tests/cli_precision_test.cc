@@ -74,6 +74,28 @@ TEST(Precision, OfTheLogits) {
   EXPECT_NEAR(-std::log2(Json::parse(eval.output)["max_logit_error"].get<double>()), bits, 4);
 }
 
+// Ranges of values are measured where there are none, and stay; the rest is measured anew.
+TEST(Precision, IsPredictedFromWhatCalibrationMeasures) {
+  const std::filesystem::path folder = world().folder() / "uncalibrated";
+  write_model(folder, {.protocol = model::Protocol::one_round});
+  const auto inspect = [&] { return Json::parse(world().thex({"inspect", "--json", "-m", folder.string()}).output); };
+  const auto section = [&] { return Json::parse(read_file(folder / "config.json", 1 << 20))["thex"]; };
+  EXPECT_EQ(inspect()["precision"], "assumed");
+  const Finished f = world().thex({"calibrate", folder.string(), "-i", world().data()});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_NE(f.output.find("4 texts"), std::string::npos) << f.output;
+  EXPECT_EQ(inspect()["precision"], "calibrated");
+  const Json first = section();
+  EXPECT_GT(first["embedding_rms"], 0);
+  EXPECT_GT(first["layers"][0]["weights"]["query"], 0);
+  EXPECT_GT(first["layers"][0]["sensitivity"]["input"], 0);
+  ASSERT_EQ(world().thex({"calibrate", folder.string(), "-i", world().data(), "--limit", "1"}).status, 0);
+  EXPECT_EQ(section()["layers"][0]["ffn"], first["layers"][0]["ffn"]);
+  EXPECT_NE(section()["layers"][0]["sensitivity"], first["layers"][0]["sensitivity"]);
+  expect_error(world().thex({"calibrate", folder.string(), "-i", "/nowhere.tsv"}), ErrorCode::file, "/nowhere.tsv");
+  expect_error(world().thex({"calibrate", "/nowhere", "-i", world().data()}), ErrorCode::model, "config.json");
+}
+
 TEST(Precision, TableAndErrors) {
   const Finished f = world().thex({"precision", "--log-n", "12"});
   ASSERT_EQ(f.status, 0) << f.errors;

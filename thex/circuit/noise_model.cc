@@ -273,30 +273,31 @@ std::vector<double> mean_squares(const Program& program) {
 
 namespace {
 
-// The variances of errors as ErrorGain says: what the last such values carried, times their gain, and what was added
-// since.
-class MeasuredErrors {
+// What errors that came to values of known sensitivity make of the results: their variance there.
+class ResultErrors {
  public:
-  explicit MeasuredErrors(const std::vector<ErrorGain>& gains) : gains_(gains), sums_(gains.size()) {
-    for (std::size_t k = 0; k < gains.size(); ++k)
-      for (const NodeId id : gains[k].values) place_.emplace(id, k);
+  explicit ResultErrors(const std::vector<Sensitivity>& points) : points_(points) {
+    for (std::size_t k = 0; k < points.size(); ++k)
+      for (const NodeId id : points[k].values) places_.emplace(id, k);
   }
 
-  // Those of Program::error_gains that the node is one of; none.
+  // The place in the list of the values that the node is one of.
   std::optional<std::size_t> place(NodeId id) const {
-    const auto it = place_.find(id);
-    return it == place_.end() ? std::nullopt : std::optional(it->second);
+    const auto it = places_.find(id);
+    return it == places_.end() ? std::nullopt : std::optional(it->second);
   }
-  // From the values number k - 1, at the next ones; at the results: from the last.
-  double carried(std::size_t k) const {
-    return std::pow(gains_[k - 1].gain, 2) * sums_[k - 1] / static_cast<double>(gains_[k - 1].values.size());
+  // Adds the variance that one of the values at a place got since the places before.
+  void add(std::size_t place, double variance) {
+    variance_ += std::pow(points_[place].of_results, 2) * variance / static_cast<double>(points_[place].values.size());
   }
-  void arrive(std::size_t k, double variance) { sums_[k] += variance; }
+  double variance() const { return variance_; }
+  // The same as an error of the values at a place.
+  double at(std::size_t place) const { return variance_ / std::pow(points_[place].of_results, 2); }
 
  private:
-  const std::vector<ErrorGain>& gains_;
-  std::vector<double> sums_;  // over the values of each
-  std::unordered_map<NodeId, std::size_t> place_;
+  const std::vector<Sensitivity>& points_;
+  std::unordered_map<NodeId, std::size_t> places_;
+  double variance_ = 0;
 };
 
 // What the client's function makes of the errors that it reads.
@@ -315,9 +316,9 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
   const Propagation propagation(program, plan, noise);
   const PlainSquares plains(program);
   const std::vector<double> squares = mean_squares(program);
-  const std::vector<ErrorGain>& gains = program.error_gains;
-  MeasuredErrors measured(gains);
-  std::vector<double> variances, recent;  // recent: what was added since the last values of measured gain
+  const bool measured = !program.sensitivities.empty();
+  ResultErrors errors(program.sensitivities);
+  std::vector<double> variances, recent;  // recent: what was added since the last values of known sensitivity
   NoiseEstimate estimate;
   NodeInputs in;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
@@ -331,15 +332,15 @@ NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, co
       return propagation.variance(id, in) + inherited(program, node, all);
     };
     variances.push_back(carried_from(variances));
-    if (!gains.empty()) recent.push_back(carried_from(recent));
-    if (const std::optional<std::size_t> k = measured.place(id)) {
-      if (*k > 0) variances.back() = recent.back() + measured.carried(*k);
-      measured.arrive(*k, variances.back());
+    if (measured) recent.push_back(carried_from(recent));
+    if (const std::optional<std::size_t> place = errors.place(id)) {
+      errors.add(*place, recent.back());
+      if (program.sensitivities[*place].all_pass) variances.back() = errors.at(*place);
       recent.back() = 0;
     }
   }
-  if (!gains.empty())
-    for (const NodeId result : program.results) variances[result] = recent[result] + measured.carried(gains.size());
+  if (measured)
+    for (const NodeId result : program.results) variances[result] = recent[result] + errors.variance();
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     estimate.magnitude.push_back(std::sqrt(squares[id]));
     estimate.deviation.push_back(std::sqrt(variances[id]));

@@ -6,10 +6,10 @@
 //
 // Here the first part is carried on average, from magnitudes alone; errors of different nodes count as independent,
 // except that of a value used twice by one operation (x * x, x + x), and a client's copies of a slot as different
-// slots. Over many operations that compounds to bits; where gains of errors were measured between some values
-// (ErrorGain) they count in its place, and only what was added since the last of these values is carried so. Where
-// data is at hand, simulate_noise (run/clear.h) carries drawn errors through the real values instead; what an operation
-// adds is the same.
+// slots. Over many operations that compounds to bits. Where it was measured how much errors of some values change the
+// results (Sensitivity) it counts in its place, and operations carry only what was added since the last such values.
+// Where data is at hand, simulate_noise (run/clear.h) carries drawn errors through the real values instead; what an
+// operation adds is the same.
 #pragma once
 
 #include <memory>

@@ -221,31 +221,40 @@ auto simulated_on(Reals (*values)(std::size_t slots)) {
   };
 }
 
-// Between values of measured gain the operations count for what they add alone; after the last ones too.
-TEST(NoiseEstimate, MeasuredGainsStandForTheOperationsBetween) {
-  constexpr double kFirst = 3, kSecond = 5;
-  const auto build = [](bool measured) {
+// From values of known sensitivity on operations count for what they add alone; errors that go around some of these
+// values do so up to where all pass.
+TEST(NoiseEstimate, KnownSensitivitiesStandForTheOperationsBetween) {
+  constexpr double kFirst = 3, kSide = 7, kSecond = 5;
+  const auto build = [](bool known) {
     return [=](std::size_t slots) {
       Builder b(slots);
+      const auto set = [&](Value value, double sensitivity, bool all_pass) {
+        if (known) b.set_sensitivity(std::span(&value, 1), sensitivity, all_pass);
+      };
       const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
-      if (measured) b.set_error_gain(std::span(&x, 1), kFirst);
-      const Value y = b.multiply_integer(x, 1000);
-      if (measured) b.set_error_gain(std::span(&y, 1), kSecond);
+      set(x, kFirst, true);
+      const Value side = b.rotate(x, 2);
+      set(side, kSide, false);
+      const Value y = b.add(b.multiply_integer(x, 1000), side);
+      set(y, kSecond, true);
       return std::vector<Program>{std::move(b).finish(b.rotate(b.multiply_integer(y, 1000), 1), {0})};
     };
   };
-  const auto estimate = [&](bool measured) {
-    const Plan plan = make_plan(build(measured), {});
+  const auto estimate = [&](bool known) {
+    const Plan plan = make_plan(build(known), {});
     return estimate_noise(plan.programs[0], plan.program_plans[0], OperationNoise(plan.spec));
   };
-  const NoiseEstimate carried = estimate(false), of_gains = estimate(true);
-  const double fresh = carried.deviation[0],
-               rotated = std::sqrt(std::pow(carried.deviation[3], 2) - std::pow(carried.deviation[2], 2));
-  EXPECT_DOUBLE_EQ(carried.deviation[1], 1000 * fresh);
-  EXPECT_DOUBLE_EQ(of_gains.deviation[0], fresh);
-  EXPECT_DOUBLE_EQ(of_gains.deviation[1], kFirst * fresh);
-  EXPECT_DOUBLE_EQ(of_gains.deviation[2], 1000 * kFirst * fresh) << "in between, what operations do";
-  EXPECT_NEAR(of_gains.result[0], std::hypot(kSecond * kFirst * fresh, rotated), 1e-6 * of_gains.result[0]);
+  const NoiseEstimate carried = estimate(false), known = estimate(true);
+  enum { x, side, product, y, second_product, result };
+  const double fresh = carried.deviation[x],
+               rotated = std::sqrt(std::pow(carried.deviation[side], 2) - fresh * fresh);  // by either rotation
+  EXPECT_DOUBLE_EQ(carried.deviation[product], 1000 * fresh);
+  EXPECT_DOUBLE_EQ(known.deviation[x], fresh);
+  EXPECT_DOUBLE_EQ(known.deviation[side], carried.deviation[side]) << "not all errors come here";
+  const double at_y = std::hypot(kFirst * fresh, kSide * rotated) / kSecond;
+  EXPECT_NEAR(known.deviation[y], at_y, 1e-9 * at_y);
+  EXPECT_NEAR(known.deviation[second_product], 1000 * at_y, 1e-6 * at_y) << "in between, what operations do";
+  EXPECT_NEAR(known.result[0], std::hypot(kSecond * at_y, rotated), 1e-9 * at_y);
 }
 
 // A size that is known is not what follows from the inputs.

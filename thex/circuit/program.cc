@@ -116,10 +116,11 @@ void Builder::set_label(const StepLabel& step) {
 
 void Builder::set_size(Value a, double root_mean_square) { program_.nodes.at(a.id()).assumed.known = root_mean_square; }
 
-void Builder::set_error_gain(std::span<const Value> values, double gain) {
-  ErrorGain& next = program_.error_gains.emplace_back();
+void Builder::set_sensitivity(std::span<const Value> values, double of_results, bool all_pass) {
+  Sensitivity& next = program_.sensitivities.emplace_back();
   for (const Value value : values) next.values.push_back(value.id());
-  next.gain = gain;
+  next.of_results = of_results;
+  next.all_pass = all_pass;
 }
 
 void Builder::check_period(std::size_t period) const {

@@ -169,12 +169,12 @@ struct Transform {
   std::shared_ptr<const std::vector<PlainSet>> factors;
 };
 
-// Values that everything after them follows from, and how many times as large an error of all their slots is at the
-// next such values, or at the results after the last ones: measured, it stands for what the operations between do to
-// errors.
-struct ErrorGain {
+// How much larger than an error of values the error of the results is that follows from it, root mean squares over
+// slots: measured, it stands for what the operations in between do to errors.
+struct Sensitivity {
   std::vector<NodeId> values;
-  double gain = 1;
+  double of_results = 1;
+  bool all_pass = true;  // whether all errors of values before come to the results through these
 };
 
 struct Program {
@@ -190,8 +190,8 @@ struct Program {
   // Every result repeats after so many slots, a power of two: a server has to show no more (ckks/answer.h). Outputs are
   // in the first of them.
   std::size_t result_period = 0;
-  std::size_t operands = 0;            // inputs and plain vectors of all nodes
-  std::vector<ErrorGain> error_gains;  // in the order of the nodes; for predictions alone
+  std::size_t operands = 0;                // inputs and plain vectors of all nodes
+  std::vector<Sensitivity> sensitivities;  // in the order of the nodes; for predictions alone
 };
 
 // How large programs may become, and how many levels a value may need, before a Builder gives up. Time and memory of
@@ -244,9 +244,9 @@ class Builder {
   // Every node that is made from here on carries the label.
   void set_label(const StepLabel& label);
 
-  // For predictions: the root mean square of a value, where it is known; and ErrorGain.
+  // For predictions: the root mean square of a value, where it is known; and Sensitivity.
   void set_size(Value a, double root_mean_square);
-  void set_error_gain(std::span<const Value> values, double gain);
+  void set_sensitivity(std::span<const Value> values, double of_results, bool all_pass = true);
 
   PlainId plain(PlainVector vector);
 

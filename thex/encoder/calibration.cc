@@ -46,7 +46,7 @@ void measure_errors(model::Model& model, std::span<const std::vector<double>> te
   const std::vector<model::LayerSensitivity> measured =
       model::measure_sensitivity(model, texts, (kErrors + count - 1) / count);
   for (std::size_t i = 0; i < measured.size(); ++i)
-    if (!std::isfinite(measured[i].input) || !std::isfinite(measured[i].attention_sum))
+    if (!std::isfinite(measured[i].input + measured[i].context + measured[i].attention_sum))
       throw Error(ErrorCode::model, "errors of layer " + std::to_string(i) + " make the model's logits not finite");
   std::vector<model::LayerRanges>& layers = layers_of(model);
   for (std::size_t i = 0; i < measured.size(); ++i) layers[i].sensitivity = measured[i];

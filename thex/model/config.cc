@@ -76,7 +76,9 @@ constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
     {"output", &LayerWeights::output},
     {"output_residual", &LayerWeights::output_residual}};
 constexpr std::pair<const char*, double LayerSensitivity::*> kLayerSensitivity[] = {
-    {"input", &LayerSensitivity::input}, {"attention_sum", &LayerSensitivity::attention_sum}};
+    {"input", &LayerSensitivity::input},
+    {"context", &LayerSensitivity::context},
+    {"attention_sum", &LayerSensitivity::attention_sum}};
 
 // A group of numbers of a layer that may be missing as a whole.
 template <typename Sizes, std::size_t n>

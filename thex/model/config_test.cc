@@ -239,15 +239,16 @@ TEST(Config, LayerRangesTravel) {
   EXPECT_TRUE(parse_config(config_to_json(config)).thex->layers.empty());
   for (int i = 0; i < config.layers; ++i) {
     const double r = 1.5 + i;
-    config.thex->layers.push_back({.score = {r, 9},
-                                   .cube = {r + 0.1, 1000},
-                                   .cube_sum = {0, 0},
-                                   .context = {r + 0.2, 15},
-                                   .attention_norm = {r + 0.3, 16},
-                                   .ffn = {r + 0.4, 17},
-                                   .output_norm = {r + 0.5, 18},
-                                   .weights = LayerWeights{.query = r, .output_residual = r + 0.6},
-                                   .sensitivity = LayerSensitivity{.input = r + 0.7, .attention_sum = r + 0.8}});
+    config.thex->layers.push_back(
+        {.score = {r, 9},
+         .cube = {r + 0.1, 1000},
+         .cube_sum = {0, 0},
+         .context = {r + 0.2, 15},
+         .attention_norm = {r + 0.3, 16},
+         .ffn = {r + 0.4, 17},
+         .output_norm = {r + 0.5, 18},
+         .weights = LayerWeights{.query = r, .output_residual = r + 0.6},
+         .sensitivity = LayerSensitivity{.input = r + 0.7, .context = r + 0.9, .attention_sum = r + 0.8}});
   }
   config.thex->embedding_rms = 0.4;
   EXPECT_EQ(parse_config(config_to_json(config)).thex->embedding_rms, 0.4);
@@ -264,6 +265,7 @@ TEST(Config, LayerRangesTravel) {
     EXPECT_EQ(read[i].weights->query, want.weights->query);
     EXPECT_EQ(read[i].weights->output_residual, want.weights->output_residual);
     EXPECT_EQ(read[i].sensitivity->input, want.sensitivity->input);
+    EXPECT_EQ(read[i].sensitivity->context, want.sensitivity->context);
     EXPECT_EQ(read[i].sensitivity->attention_sum, want.sensitivity->attention_sum);
   }
   const json written = json::parse(config_to_json(config));

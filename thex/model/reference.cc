@@ -76,14 +76,18 @@ class Forward {
         hidden_(static_cast<std::size_t>(config_.hidden)),
         all_sizes_(sizes) {}
 
-  Matrix layer(const Matrix& x, int index) { return after_attention(attention_sum(x, index), index); }
+  Matrix layer(const Matrix& x, int index) {
+    return after_attention(attention_sum(x, context(x, index), index), index);
+  }
 
-  // The input of the norm after attention; and the rest of the layer.
-  Matrix attention_sum(const Matrix& x, int index) {
-    const std::string prefix = prefix_of(index);
-    Matrix y = attention(x, prefix + "attention.self.");
+  // P V; the input of the norm after attention; and the rest of the layer.
+  Matrix context(const Matrix& x, int index) {
+    Matrix y = attention(x, prefix_of(index) + "attention.self.");
     measure(&LayerSizes::context, y);
-    y = linear(y, prefix + "attention.output.dense", config_.hidden, config_.hidden);
+    return y;
+  }
+  Matrix attention_sum(const Matrix& x, const Matrix& context, int index) {
+    Matrix y = linear(context, prefix_of(index) + "attention.output.dense", config_.hidden, config_.hidden);
     add(y, x);
     measure(&LayerSizes::attention_sum, y);
     return y;
@@ -333,7 +337,10 @@ std::vector<LayerSensitivity> measure_sensitivity(const Model& model, std::span<
     for (double& value : x) value += normal(engine);
     return x;
   };
-  std::vector<PointSizes> of_input(static_cast<std::size_t>(layers)), of_sum(static_cast<std::size_t>(layers));
+  struct Changes {
+    PointSizes input, context, attention_sum;
+  };
+  std::vector<Changes> changes(static_cast<std::size_t>(layers));
   for (const std::vector<double>& embeddings : texts) {
     Forward pass(model, embeddings.size() / static_cast<std::size_t>(model.config.hidden));
     const auto outputs_of = [&](Matrix x, int from) {
@@ -346,17 +353,20 @@ std::vector<LayerSensitivity> measure_sensitivity(const Model& model, std::span<
     };
     Matrix x = embeddings;
     for (int i = 0; i < layers; ++i) {
-      const auto layer = static_cast<std::size_t>(i);
-      const Matrix sum = pass.attention_sum(x, i);
+      Changes& of = changes[static_cast<std::size_t>(i)];
+      const Matrix context = pass.context(x, i), sum = pass.attention_sum(x, context, i);
+      const auto outputs_of_sum = [&](Matrix y) { return outputs_of(pass.after_attention(std::move(y), i), i + 1); };
       for (int draw = 0; draw < draws; ++draw) {
-        add_changes(outputs_of(disturbed(x), i), of_input[layer]);
-        add_changes(outputs_of(pass.after_attention(disturbed(sum), i), i + 1), of_sum[layer]);
+        add_changes(outputs_of(disturbed(x), i), of.input);
+        add_changes(outputs_of_sum(pass.attention_sum(x, disturbed(context), i)), of.context);
+        add_changes(outputs_of_sum(disturbed(sum)), of.attention_sum);
       }
       x = pass.after_attention(sum, i);
     }
   }
   std::vector<LayerSensitivity> all;
-  for (std::size_t i = 0; i < of_input.size(); ++i) all.push_back({of_input[i].range().rms, of_sum[i].range().rms});
+  for (const Changes& c : changes)
+    all.push_back({c.input.range().rms, c.context.range().rms, c.attention_sum.range().rms});
   return all;
 }
 

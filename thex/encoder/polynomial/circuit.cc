@@ -139,6 +139,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
   const bool merged = merges();
   Blocks inputs = state.x;
   for (const Value& value : context) inputs.push_back(doubled(value));
+  set_context(layer, std::span(inputs).last(context.size()));
   State next;
   next.x1 = attention_output(layer, inputs, rows(), segments_.halves);
   if (!merged) {

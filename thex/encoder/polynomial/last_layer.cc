@@ -21,6 +21,7 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
   const bool merged = merges();
   Blocks inputs = x_cls;
   for (const Value& value : context) inputs.push_back(doubled(value));
+  set_context(layer, std::span(inputs).last(context.size()));
   Blocks x1 = doubled_all(attention_output(layer, inputs, alike, segments_.halves));
   if (segments_.halves) x1 = refreshed(layer, x1);
   set_attention_sum(layer, x1);

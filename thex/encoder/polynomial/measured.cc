@@ -23,22 +23,18 @@ void PolynomialBuilder::set_input(int layer, const State& state) {
   Blocks values = state.x;
   values.insert(values.end(), state.shifted.begin(), state.shifted.end());
   for (const Value value : values) b_.set_size(value, known_input_size(weights_.config(), layer));
-  const model::LayerSensitivity here = assumed_sensitivity(weights_.config(), layer);
-  b_.set_error_gain(values, here.input / (merges() ? sensitivity_after(layer) : here.attention_sum));
+  b_.set_sensitivity(values, assumed_sensitivity(weights_.config(), layer).input);
+}
+
+void PolynomialBuilder::set_context(int layer, std::span<const Value> context) {
+  const double sensitivity = assumed_sensitivity(weights_.config(), layer).context;
+  if (sensitivity > 0) b_.set_sensitivity(context, sensitivity / static_cast<double>(layout_.turns), false);
 }
 
 void PolynomialBuilder::set_attention_sum(int layer, const Blocks& x1) {
-  for (const Value value : x1)
-    set_size_of(layer,
-                scales_by_mean_square() ? &model::LayerRanges::attention_sum : &model::LayerRanges::attention_norm,
-                value);
-  if (merges()) return;
-  b_.set_error_gain(x1, assumed_sensitivity(weights_.config(), layer).attention_sum / sensitivity_after(layer));
-}
-
-double PolynomialBuilder::sensitivity_after(int layer) const {
-  const model::ModelConfig& config = weights_.config();
-  return layer + 1 < config.layers ? assumed_sensitivity(config, layer + 1).input : 1;
+  const auto point = scales_by_mean_square() ? &model::LayerRanges::attention_sum : &model::LayerRanges::attention_norm;
+  for (const Value value : x1) set_size_of(layer, point, value);
+  if (!merges()) b_.set_sensitivity(x1, assumed_sensitivity(weights_.config(), layer).attention_sum);
 }
 
 }  // namespace thex::encoder

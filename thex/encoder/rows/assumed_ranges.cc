@@ -14,7 +14,7 @@ const model::LayerWeights* known_weights(const model::ModelConfig& config, int l
 }
 
 model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, int layer) {
-  constexpr model::LayerSensitivity kept{.input = 1, .attention_sum = 1};
+  constexpr model::LayerSensitivity kept{.input = 1, .context = 0, .attention_sum = 1};
   if (!config.thex || config.thex->layers.empty()) return kept;
   for (const model::LayerRanges& each : config.thex->layers)
     if (!each.sensitivity || !(each.sensitivity->input > 0) || !(each.sensitivity->attention_sum > 0)) return kept;

@@ -18,7 +18,8 @@ const model::LayerWeights* known_weights(const model::ModelConfig& config, int l
 model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens);
 
 // How much errors of a layer's values change the outputs: as measured, or, where it was not measured of every layer, as
-// much as errors of the outputs themselves, as if layers and classifier kept errors as they are.
+// much as errors of the outputs themselves, as if layers and classifier kept errors as they are (nothing is assumed of
+// the context: 0).
 model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, int layer);
 
 // The root mean square of what a layer is given, where it was measured: of the embeddings, or the layer before; else 0.
