@@ -106,5 +106,28 @@ TEST(PredictedPrecisionOfDeepModels, RefusesPlans) {
   EXPECT_NE(refusal().find("thex calibrate"), std::string::npos) << refusal();
 }
 
+// What is refreshed counts with the size that calibration measured, whatever predictions make of its inputs: masks are
+// sized by it.
+TEST(PredictedPrecisionOfDeepModels, CountsRefreshedValuesAsTheyWereMeasured) {
+  model::Model model = model_of({"", masked_rounds, {3, 32, 2, 64, 2}, model::Norm::mean_square, 1});
+  calibrate(model, Texts{text_of(model, 12, 1)});
+  std::vector<double> expected;  // after attention and after a layer, in turn
+  for (int layer = 0; layer < 3; ++layer) {
+    model::LayerRanges& ranges = model.config.thex->layers[static_cast<std::size_t>(layer)];
+    ranges.attention_sum = {3.0 + layer, 30}, ranges.output_norm = {5.0 + layer, 50};
+    expected.insert(expected.end(), {3.0 + layer, 5.0 + layer});
+  }
+  expected.pop_back();  // of the last layer the logits follow
+  const InferencePlan plan = plan_inference(model.config, request_of(masked_rounds, 16));
+  ASSERT_TRUE(plan.segments.halves);
+  const circuit::Program& program = plan.circuits.programs.front();
+  const std::vector<double> squares = circuit::mean_squares(program);
+  std::vector<double> sizes;
+  for (const circuit::Node& node : program.nodes)
+    if (node.op == circuit::Op::refresh) sizes.push_back(std::sqrt(squares[node.inputs[0]]));
+  ASSERT_EQ(sizes.size(), expected.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i) EXPECT_DOUBLE_EQ(sizes[i], expected[i]) << "refresh " << i;
+}
+
 }  // namespace
 }  // namespace thex::encoder

@@ -63,8 +63,8 @@ Value PolynomialBuilder::score(const Turns& query, const Turns& key) {
 Value PolynomialBuilder::power(int layer, Value score) {
   label(Step::power, layer);
   const Value u = b_.add_plain(score, scored_), square = b_.multiply(u, u);
-  set_size_of(layer, &model::LayerRanges::score, u);
-  set_size_of(layer, &model::LayerRanges::cube, square);
+  b_.set_size(u, size_of(layer, &model::LayerRanges::score));
+  b_.set_size(square, size_of(layer, &model::LayerRanges::cube));
   return square;
 }
 

@@ -90,7 +90,8 @@ class PolynomialBuilder : RowBuilder {
   // `count` values that came two by two as pairs, the last one alone where their number is odd; those of pairs doubled.
   Blocks taken_apart(std::span<const Value> pairs, std::size_t count);
   // Values of groups of features with new levels, which were computed times sent_factor: two groups travel as a pair.
-  Blocks refreshed(int layer, const Blocks& groups);
+  // `size`: the root mean square of the values, which masks are sized by.
+  Blocks refreshed(int layer, const Blocks& groups, double size);
   double sent_factor(std::size_t group) const { return (group ^ 1) < layout_.groups ? 0.5 : 1; }
   // A layer's hidden units and X1 from its input and its context.
   State feed_forward(int layer, const State& state, const Blocks& context);
@@ -147,12 +148,13 @@ class PolynomialBuilder : RowBuilder {
   // x rotated by 0, 1, .. count - 1 times so many steps; rotations of one value share its digits.
   Blocks multiples(Value x, int steps, std::size_t count);
 
-  // measured.cc: what is known of the model, for predictions
+  // measured.cc: what is known of the model, or assumed, for predictions
   void set_weight_sizes();  // of tokens
   void set_input(int layer, const State& state);
   void set_context(int layer, std::span<const Value> context);  // doubled
   void set_attention_sum(int layer, const Blocks& x1);
-  void set_size_of(int layer, model::Range model::LayerRanges::*point, Value value);
+  double size_of(int layer, model::Range model::LayerRanges::*point) const;  // root mean square
+  double size_of_sum(int layer) const;                                       // after attention
 
   // last_layer.cc: all rows hold the classifier's token and share the work
   Value cls_logits(int layer, const Blocks& x_cls, const Blocks& context);

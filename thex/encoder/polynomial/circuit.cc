@@ -79,8 +79,9 @@ bool PolynomialBuilder::refreshes_after(int layer) const {
   return segments_.layers > 0 && (layer + 1) % segments_.layers == 0;
 }
 
-Blocks PolynomialBuilder::refreshed(int layer, const Blocks& groups) {
+Blocks PolynomialBuilder::refreshed(int layer, const Blocks& groups, double size) {
   label(Step::refresh, layer);
+  for (std::size_t group = 0; group < groups.size(); ++group) b_.set_size(groups[group], sent_factor(group) * size);
   Blocks sent;
   for (std::size_t group = 0; group < groups.size(); group += 2)
     sent.push_back(group + 1 < groups.size() ? b_.pair(groups[group], groups[group + 1]) : groups[group]);
@@ -145,7 +146,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
   if (!merged) {
     next.x1 = doubled_all(next.x1);
     next.x1_is_doubled = true;
-    if (segments_.halves) next.x1 = refreshed(layer, next.x1);
+    if (segments_.halves) next.x1 = refreshed(layer, next.x1, size_of_sum(layer));
     set_attention_sum(layer, next.x1);
     inputs = next.x1 = normalised(layer, next.x1);
   } else {
@@ -172,7 +173,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
       const Affine map{LinearMap(b_, piece_maps(m), kBaby, negative_),
                        b_.plain(circuit::vector_of(layout_.width, row_constant(m, 1)))};
       const Value u = apply(map, inputs);
-      set_size_of(layer, &model::LayerRanges::ffn, u);
+      b_.set_size(u, size_of(layer, &model::LayerRanges::ffn));
       label(Step::square, layer);
       next.hidden.push_back(doubled(square(u)));
       continue;
@@ -181,7 +182,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
         LinearMap(b_, pairs_of(scaled(piece_maps(m), 0.5), scaled(piece_maps(m + 1), 0.5)), kBaby, negative_),
         b_.plain(circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))};
     const auto [first, second] = b_.twice_parts(apply(map, inputs));
-    for (const Value& u : {first, second}) set_size_of(layer, &model::LayerRanges::ffn, u);
+    for (const Value& u : {first, second}) b_.set_size(u, size_of(layer, &model::LayerRanges::ffn));
     label(Step::square, layer);
     next.hidden.push_back(doubled(b_.pair(square(first), square(second))));
   }
@@ -242,7 +243,11 @@ circuit::Program PolynomialBuilder::build() && {
     State next = feed_forward(layer, state, context);
     const bool refresh = refreshes_after(layer);
     next.x = layer_output(layer, next, refresh);
-    if (refresh) next = {.x = refreshed(layer, next.x), .shifted = {}, .hidden = {}, .x1 = {}};
+    if (refresh)
+      next = {.x = refreshed(layer, next.x, size_of(layer, &model::LayerRanges::output_norm)),
+              .shifted = {},
+              .hidden = {},
+              .x1 = {}};
     state = std::move(next);
   }
   set_input(last, state);

@@ -1,5 +1,5 @@
-// What is known of a model, told to predictions of precision: sizes of values, and what becomes of errors from the
-// input of a layer to the norm after its attention, and from there to the next layer or the outputs.
+// What is known of a model, or assumed, told to predictions of precision: sizes of values, and how much their errors
+// change the outputs.
 #include <cmath>
 
 #include "thex/encoder/polynomial/builder.h"
@@ -14,15 +14,20 @@ void PolynomialBuilder::set_weight_sizes() {
   if (layout_.copies > 1) b_.set_size(weight_shifted_, size);
 }
 
-void PolynomialBuilder::set_size_of(int layer, model::Range model::LayerRanges::*point, Value value) {
-  const auto& thex = weights_.config().thex;
-  if (!thex->layers.empty()) b_.set_size(value, (thex->layers.at(static_cast<std::size_t>(layer)).*point).rms);
+double PolynomialBuilder::size_of(int layer, model::Range model::LayerRanges::*point) const {
+  return (assumed_ranges(weights_.config(), layer, static_cast<double>(layout_.bucket)).*point).rms;
+}
+
+double PolynomialBuilder::size_of_sum(int layer) const {
+  return size_of(layer,
+                 scales_by_mean_square() ? &model::LayerRanges::attention_sum : &model::LayerRanges::attention_norm);
 }
 
 void PolynomialBuilder::set_input(int layer, const State& state) {
   Blocks values = state.x;
   values.insert(values.end(), state.shifted.begin(), state.shifted.end());
-  for (const Value value : values) b_.set_size(value, known_input_size(weights_.config(), layer));
+  const double size = assumed_input_size(weights_.config(), layer, static_cast<double>(layout_.bucket));
+  for (const Value value : values) b_.set_size(value, size);
   b_.set_sensitivity(values, assumed_sensitivity(weights_.config(), layer).input);
 }
 
@@ -32,8 +37,7 @@ void PolynomialBuilder::set_context(int layer, std::span<const Value> context) {
 }
 
 void PolynomialBuilder::set_attention_sum(int layer, const Blocks& x1) {
-  const auto point = scales_by_mean_square() ? &model::LayerRanges::attention_sum : &model::LayerRanges::attention_norm;
-  for (const Value value : x1) set_size_of(layer, point, value);
+  for (const Value value : x1) b_.set_size(value, size_of_sum(layer));
   if (!merges()) b_.set_sensitivity(x1, assumed_sensitivity(weights_.config(), layer).attention_sum);
 }
 

@@ -21,12 +21,6 @@ model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, in
   return *config.thex->layers.at(static_cast<std::size_t>(layer)).sensitivity;
 }
 
-double known_input_size(const model::ModelConfig& config, int layer) {
-  if (!config.thex || config.thex->layers.empty()) return 0;
-  if (layer == 0) return config.thex->embedding_rms;
-  return config.thex->layers.at(static_cast<std::size_t>(layer) - 1).output_norm.rms;
-}
-
 model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens) {
   if (!config.thex || config.thex->layers.empty()) {
     // Queries, keys and values near 1: u = 1 +- 1/2, and c = u^3 is near 2.
@@ -49,6 +43,11 @@ model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, d
                                         ", expected more than 0: run `thex convert` again");
   }
   return ranges;
+}
+
+double assumed_input_size(const model::ModelConfig& config, int layer, double tokens) {
+  if (layer > 0) return assumed_ranges(config, layer - 1, tokens).output_norm.rms;
+  return config.thex && config.thex->embedding_rms > 0 ? config.thex->embedding_rms : 1;
 }
 
 }  // namespace thex::encoder

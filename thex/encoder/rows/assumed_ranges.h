@@ -22,7 +22,7 @@ model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, d
 // the context: 0).
 model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, int layer);
 
-// The root mean square of what a layer is given, where it was measured: of the embeddings, or the layer before; else 0.
-double known_input_size(const model::ModelConfig& config, int layer);
+// The root mean square of what a layer is given: of the embeddings, or of what the layer before returns.
+double assumed_input_size(const model::ModelConfig& config, int layer, double tokens);
 
 }  // namespace thex::encoder
