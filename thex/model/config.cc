@@ -79,6 +79,7 @@ constexpr std::pair<const char*, double LayerSensitivity::*> kLayerSensitivity[]
     {"input", &LayerSensitivity::input},
     {"context", &LayerSensitivity::context},
     {"attention_sum", &LayerSensitivity::attention_sum}};
+constexpr std::string_view kNotAlwaysMeasured = "context";
 
 // A group of numbers of a layer that may be missing as a whole.
 template <typename Sizes, std::size_t n>
@@ -90,6 +91,7 @@ std::optional<Sizes> parse_sizes(const Fields& entry, const std::string& where, 
   Sizes sizes;
   for (const auto& [name, member] : members) {
     sizes.*member = values.number(name, 0, 1e30, -1);
+    if (sizes.*member < 0 && name == kNotAlwaysMeasured) sizes.*member = 0;
     if (sizes.*member < 0) values.fail(name, "is missing");
   }
   return sizes;

@@ -34,7 +34,7 @@ struct LayerWeights {
 // in all values at a point of a layer. Keys in config.json as here.
 struct LayerSensitivity {
   double input = 0;          // what the layer is given
-  double context = 0;        // P V, before the output projection
+  double context = 0;        // P V, before the output projection; 0: not measured
   double attention_sum = 0;  // input of the norm after attention
 };
 

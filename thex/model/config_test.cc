@@ -282,6 +282,9 @@ TEST(Config, LayerRangesTravel) {
   EXPECT_NE(refused([](json& l) { l[0]["score"].erase("rms"); }).find("\"rms\" is missing"), std::string::npos);
   EXPECT_NE(refused([](json& l) { l[0]["score"].erase("max"); }).find("\"max\" is missing"), std::string::npos);
   refused([](json& l) { l[0]["cube"]["rms"] = -1; });
+  json earlier = written;
+  earlier["thex"]["layers"][0]["sensitivity"].erase("context");
+  EXPECT_EQ(parse_config(earlier.dump()).thex->layers[0].sensitivity->context, 0);
   EXPECT_NE(refused([](json& l) { l[0]["sensitivity"].erase("input"); }).find("\"input\" is missing"),
             std::string::npos);
   json without = written;
