@@ -4,10 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <mutex>
 #include <random>
 #include <span>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 
@@ -22,14 +25,20 @@ Tensor predict(const EncoderModule& module, const DataSet& data, const Log& log)
   const std::int64_t rows = words ? offsets.back() : static_cast<std::int64_t>(data.size());
   Tensor out = at::zeros({rows, static_cast<std::int64_t>(module.config.labels.size())});
   const auto batches = sorted_batches(data, 64);
-  for (std::size_t i = 0; i < batches.size(); ++i) {
+  std::mutex mutex;
+  std::size_t done = 0;
+  Time told = Clock::now();
+  in_parallel(batches.size(), module.device, [&](std::size_t i) {
     const Batch batch = collate(data, batches[i], module.device);
-    if (words && !batch.first.defined()) continue;  // no word in any of these examples
+    if (words && !batch.first.defined()) return;  // no word in any of these examples
     const Tensor logits = module.forward(batch, {}).logits.to(torch::kCPU);
+    const std::lock_guard lock(mutex);
     out.index_copy_(0, words ? word_rows(offsets, batch) : batch.index.to(torch::kCPU), logits);
-    if (log && i % 200 == 0 && batches.size() > 200)
-      log("predictions: batch " + std::to_string(i) + " of " + std::to_string(batches.size()));
-  }
+    ++done;
+    if (!log || seconds_since(told) < 10) return;
+    log("predictions: batch " + std::to_string(done) + " of " + std::to_string(batches.size()));
+    told = Clock::now();
+  });
   return out;
 }
 
