@@ -161,7 +161,7 @@ TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
   for (std::size_t i = 0; i < 60; ++i) texts += "the film was " + std::string(kWords[i % std::size(kWords)]) + "\n";
   write_file_atomically(at("data/more.txt"), texts);
   const testing::Finished first =
-      convert("new", {"--protocol", "masked-rounds", "--texts", at("data/more.txt").string(), "--max-steps", "20"});
+      convert("new", {"--protocol", "masked-rounds", "--texts", at("data/more.txt").string()});
   ASSERT_EQ(first.status, 0) << first.errors;
   EXPECT_NE(first.errors.find("rounds a query, keys of"), std::string::npos) << first.errors;
   EXPECT_NE(first.errors.find("MB sent"), std::string::npos) << first.errors;

@@ -19,9 +19,6 @@
 namespace thex::convert {
 namespace {
 
-// The longest sequence that a plan is made for.
-constexpr int kLongestPlan = 128;
-
 double encoder_weights(const model::ModelConfig& c) {
   return static_cast<double>(c.layers) * c.hidden * (4.0 * c.hidden + 2.0 * c.ffn);
 }
@@ -81,7 +78,10 @@ class Conversion {
 
  private:
   std::filesystem::path vocabulary() const { return a_.model / model::kVocabularyFile; }
-  int plan_length() const { return std::min(kLongestPlan, a_.max_length); }
+  // A plan is made for the longest examples that are learned from, and for 128 tokens at least.
+  int plan_length() const {
+    return std::min(std::max(a_.max_length, model::HeSection{}.max_tokens), model_.config.max_positions);
+  }
 
   void read_data() {
     if (a_.quick) {
@@ -180,11 +180,12 @@ class Conversion {
     return larger;
   }
 
-  static model::Model exported(const WorkflowResult& result) {
+  model::Model exported(const WorkflowResult& result) const {
     model::Model out = result.module.to_model();
     if (!out.config.he_friendly()) throw Error(ErrorCode::internal, "the converted model is not HE-friendly");
     out.config.thex->max_relu_input = result.ranges.max_relu_input();
     out.config.thex->max_logit = result.ranges.logit;
+    out.config.thex->max_tokens = std::max(a_.max_length, out.config.thex->max_tokens);
     out.config.thex->layers = result.ranges.layer_ranges();
     encoder::measure_weights(out);
     return out;

@@ -15,7 +15,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::size_t kPairs = 100000;  // of queries and keys that a head's fit looks at
+constexpr std::size_t kPairs = 30000;  // of queries and keys that a head's fit looks at
 constexpr int kIterations = 6;
 // A head's constant nearer to zero would need a huge scale to become one.
 constexpr double kLeastConstant = 0.3;

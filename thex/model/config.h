@@ -45,8 +45,7 @@ struct LayerRanges {
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
 // "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine" | "mean_square"),
-// "pooler" (bool),
-// "max_relu_input", "max_logit" and, when it was measured, "layers".
+// "pooler" (bool), "max_relu_input", "max_logit", "max_tokens" and, when it was measured, "layers".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -55,6 +54,7 @@ struct HeSection {
   // FFN pre-activations; logits), over the calibration set. The planner sizes the lowest modulus from it, with margin.
   double max_relu_input = 0;
   double max_logit = 0;
+  int max_tokens = 128;  // of the longest texts that it was converted for; plans are made for these unless asked else
   // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.
   std::vector<LayerRanges> layers;
 
