@@ -102,8 +102,8 @@ void update(Hasher& to, const Transform& transform, SharedParts& shared) {
 }
 
 void update(Hasher& to, const Program& program, SharedParts& shared) {
-  const auto& [slots, storage, nodes, plains, steps, transforms, results, result_slots, result_period, operands] =
-      program;
+  const auto& [slots, storage, nodes, plains, steps, transforms, results, result_slots, result_period, operands,
+               error_gains] = program;
   const auto each = [&](const auto& value) { update(to, value); };
   const auto each_sharing = [&](const auto& value) { update(to, value, shared); };
   to.number(slots);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
+#include <unordered_map>
 
 #include "thex/circuit/levels.h"
 #include "thex/circuit/refresh.h"
@@ -237,7 +240,7 @@ double NoiseEstimate::bits(NodeId id) const { return -std::log2(deviation[id]); 
 
 double NoiseEstimate::result_bits() const {
   double worst = 0;
-  for (double d : result) worst = std::max(worst, d);
+  for (const double d : result) worst = std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(worst, d);
   return -std::log2(worst);
 }
 
@@ -263,35 +266,83 @@ std::vector<double> mean_squares(const Program& program) {
     squares.push_back(mean_square(program, node, in));
     // What the client encrypts has its own size, and what is refreshed that of the input.
     if (!starts_chain(node)) squares.back() = std::min(squares.back(), std::pow(node.assumed.limit, 2));
+    if (node.assumed.known > 0) squares.back() = std::pow(node.assumed.known, 2);
   }
   return squares;
 }
+
+namespace {
+
+// The variances of errors as ErrorGain says: what the last such values carried, times their gain, and what was added
+// since.
+class MeasuredErrors {
+ public:
+  explicit MeasuredErrors(const std::vector<ErrorGain>& gains) : gains_(gains), sums_(gains.size()) {
+    for (std::size_t k = 0; k < gains.size(); ++k)
+      for (const NodeId id : gains[k].values) place_.emplace(id, k);
+  }
+
+  // Those of Program::error_gains that the node is one of; none.
+  std::optional<std::size_t> place(NodeId id) const {
+    const auto it = place_.find(id);
+    return it == place_.end() ? std::nullopt : std::optional(it->second);
+  }
+  // From the values number k - 1, at the next ones; at the results: from the last.
+  double carried(std::size_t k) const {
+    return std::pow(gains_[k - 1].gain, 2) * sums_[k - 1] / static_cast<double>(gains_[k - 1].values.size());
+  }
+  void arrive(std::size_t k, double variance) { sums_[k] += variance; }
+
+ private:
+  const std::vector<ErrorGain>& gains_;
+  std::vector<double> sums_;  // over the values of each
+  std::unordered_map<NodeId, std::size_t> place_;
+};
+
+// What the client's function makes of the errors that it reads.
+double inherited(const Program& program, const Node& node, const std::vector<double>& variances) {
+  if (node.op != Op::fresh) return 0;
+  double most = 0;
+  for (const NodeId input : program.steps[node.step].inputs) most = std::max(most, variances[input]);
+  // r^3 carries an error of r on 3 r^2 times.
+  const bool cubed = program.steps[node.step].function == ClientFunction::relu_cubed;
+  return cubed ? most * 9 * std::pow(node.assumed.fresh, 4.0 / 3) : most;
+}
+
+}  // namespace
 
 NoiseEstimate estimate_noise(const Program& program, const ProgramPlan& plan, const OperationNoise& noise) {
   const Propagation propagation(program, plan, noise);
   const PlainSquares plains(program);
   const std::vector<double> squares = mean_squares(program);
-  std::vector<double> variances;
+  const std::vector<ErrorGain>& gains = program.error_gains;
+  MeasuredErrors measured(gains);
+  std::vector<double> variances, recent;  // recent: what was added since the last values of measured gain
   NoiseEstimate estimate;
   NodeInputs in;
   for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     const Node& node = program.nodes[id];
     in.clear();
-    for (NodeId input : node.inputs) {
-      in.squares.push_back(squares[input]);
-      in.variances.push_back(variances[input]);
-    }
+    for (const NodeId input : node.inputs) in.squares.push_back(squares[input]);
     plains.of(node, in);
-    double inherited = 0;
-    if (node.op == Op::fresh) {
-      const double fresh = node.assumed.fresh;
-      for (NodeId input : program.steps[node.step].inputs) inherited = std::max(inherited, variances[input]);
-      // r^3 carries an error of r on 3 r^2 times.
-      if (program.steps[node.step].function == ClientFunction::relu_cubed) inherited *= 9 * std::pow(fresh, 4.0 / 3);
+    const auto carried_from = [&](const std::vector<double>& all) {
+      in.variances.clear();
+      for (const NodeId input : node.inputs) in.variances.push_back(all[input]);
+      return propagation.variance(id, in) + inherited(program, node, all);
+    };
+    variances.push_back(carried_from(variances));
+    if (!gains.empty()) recent.push_back(carried_from(recent));
+    if (const std::optional<std::size_t> k = measured.place(id)) {
+      if (*k > 0) variances.back() = recent.back() + measured.carried(*k);
+      measured.arrive(*k, variances.back());
+      recent.back() = 0;
     }
-    variances.push_back(propagation.variance(id, in) + inherited);
+  }
+  if (!gains.empty())
+    for (const NodeId result : program.results) variances[result] = recent[result] + measured.carried(gains.size());
+  for (std::size_t id = 0; id < program.nodes.size(); ++id) {
     estimate.magnitude.push_back(std::sqrt(squares[id]));
-    estimate.deviation.push_back(std::sqrt(variances.back()));
+    estimate.deviation.push_back(std::sqrt(variances[id]));
   }
   for (const SlotSource& from : program.result_slots)
     estimate.result.push_back(estimate.deviation[program.results[static_cast<std::size_t>(from.input)]]);

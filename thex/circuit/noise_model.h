@@ -6,8 +6,10 @@
 //
 // Here the first part is carried on average, from magnitudes alone; errors of different nodes count as independent,
 // except that of a value used twice by one operation (x * x, x + x), and a client's copies of a slot as different
-// slots. Where data is at hand, simulate_noise (run/clear.h) carries drawn errors through the real values instead; what
-// an operation adds is the same.
+// slots. Over many operations that compounds to bits; where gains of errors were measured between some values
+// (ErrorGain) they count in its place, and only what was added since the last of these values is carried so. Where
+// data is at hand, simulate_noise (run/clear.h) carries drawn errors through the real values instead; what an operation
+// adds is the same.
 #pragma once
 
 #include <memory>
@@ -27,7 +29,8 @@ struct NoiseEstimate {
   std::vector<double> deviation;  // per node: root mean square over its slots of the error's standard deviation
   std::vector<double> result;     // per result slot: standard deviation of its error
 
-  // -log2 of the standard deviation: of a node, and of the worst result slot.
+  // -log2 of the standard deviation: of a node, and of the worst result slot (minus infinity where an error is not
+  // finite).
   double bits(NodeId id) const;
   double result_bits() const;
 };

@@ -77,6 +77,7 @@ struct Magnitudes {
   double fresh = 1;   // of what the client encrypts
   // The largest that values computed here are known to have, whatever follows from their inputs.
   double limit = std::numeric_limits<double>::infinity();
+  double known = 0;  // of this very value, whatever follows from its inputs; 0: not known
 };
 
 // What the nodes of a step are called in errors and profiles, and how large their values are taken to be.
@@ -168,6 +169,13 @@ struct Transform {
   std::shared_ptr<const std::vector<PlainSet>> factors;
 };
 
+// Values that everything after them follows from, and how many times as large an error of all their slots is at the next
+// such values, or at the results after the last ones: measured, it stands for what the operations between do to errors.
+struct ErrorGain {
+  std::vector<NodeId> values;
+  double gain = 1;
+};
+
 struct Program {
   std::size_t slots = 0;
   std::shared_ptr<std::pmr::monotonic_buffer_resource> storage;  // operands and labels of nodes; copies share it
@@ -182,6 +190,7 @@ struct Program {
   // in the first of them.
   std::size_t result_period = 0;
   std::size_t operands = 0;  // inputs and plain vectors of all nodes
+  std::vector<ErrorGain> error_gains;  // in the order of the nodes; for predictions alone
 };
 
 // How large programs may become, and how many levels a value may need, before a Builder gives up. Time and memory of
@@ -233,6 +242,10 @@ class Builder {
 
   // Every node that is made from here on carries the label.
   void set_label(const StepLabel& label);
+
+  // For predictions: the root mean square of a value, where it is known; and ErrorGain.
+  void set_size(Value a, double root_mean_square);
+  void set_error_gain(std::span<const Value> values, double gain);
 
   PlainId plain(PlainVector vector);
 

@@ -65,7 +65,7 @@ constexpr LayerPoint kLayerPoints[] = {{"score", &LayerRanges::score},
                                        {"ffn", &LayerRanges::ffn},
                                        {"output_norm", &LayerRanges::output_norm}};
 
-// Weights of a layer likewise.
+// Weights and sensitivities of a layer likewise.
 constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
     {"query", &LayerWeights::query},
     {"key", &LayerWeights::key},
@@ -75,6 +75,23 @@ constexpr std::pair<const char*, double LayerWeights::*> kLayerWeights[] = {
     {"intermediate", &LayerWeights::intermediate},
     {"output", &LayerWeights::output},
     {"output_residual", &LayerWeights::output_residual}};
+constexpr std::pair<const char*, double LayerSensitivity::*> kLayerSensitivity[] = {
+    {"input", &LayerSensitivity::input}, {"attention_sum", &LayerSensitivity::attention_sum}};
+
+// A group of numbers of a layer that may be missing as a whole.
+template <typename Sizes, std::size_t n>
+std::optional<Sizes> parse_sizes(const Fields& entry, const std::string& where, const char* group,
+                                 const std::pair<const char*, double Sizes::*> (&members)[n]) {
+  const json* const found = entry.find(group);
+  if (found == nullptr) return std::nullopt;
+  const Fields values(*found, where + ", \"" + group + "\"");
+  Sizes sizes;
+  for (const auto& [name, member] : members) {
+    sizes.*member = values.number(name, 0, 1e30, -1);
+    if (sizes.*member < 0) values.fail(name, "is missing");
+  }
+  return sizes;
+}
 
 std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers, Norm norm) {
   const json* const list = he.find("layers");
@@ -102,14 +119,8 @@ std::vector<LayerRanges> parse_layer_ranges(const Fields& he, int layers, Norm n
                                : "is " + json(range.max).dump() + ", less than rms " + json(range.rms).dump());
       }
     }
-    if (const json* const weights = entry.find("weights")) {
-      const Fields values(*weights, where + ", \"weights\"");
-      LayerWeights& sizes = all[i].weights.emplace();
-      for (const auto& [name, member] : kLayerWeights) {
-        sizes.*member = values.number(name, 0, 1e30, -1);
-        if (sizes.*member < 0) values.fail(name, "is missing");
-      }
-    }
+    all[i].weights = parse_sizes(entry, where, "weights", kLayerWeights);
+    all[i].sensitivity = parse_sizes(entry, where, "sensitivity", kLayerSensitivity);
   }
   return all;
 }
@@ -277,6 +288,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
     parsed.max_tokens = static_cast<int>(he.integer("max_tokens", 1, 512, parsed.max_tokens));
+    parsed.embedding_rms = he.number("embedding_rms", 0, 1e30, 0);
     parsed.layers = parse_layer_ranges(he, config.layers, parsed.norm);
     config.pooler = he.boolean("pooler", config.pooler);
     if (config.pooler && by_token(config.task)) {
@@ -338,6 +350,7 @@ std::string config_to_json(const ModelConfig& config) {
                    {"max_relu_input", config.thex->max_relu_input},
                    {"max_logit", config.thex->max_logit}};
     if (config.thex->max_tokens != HeSection{}.max_tokens) out["thex"]["max_tokens"] = config.thex->max_tokens;
+    if (config.thex->embedding_rms > 0) out["thex"]["embedding_rms"] = config.thex->embedding_rms;
     for (const LayerRanges& layer : config.thex->layers) {
       nlohmann::ordered_json entry;
       for (const auto& [name, member, needed_always] : kLayerPoints)
@@ -345,6 +358,8 @@ std::string config_to_json(const ModelConfig& config) {
           entry[name] = {{"rms", (layer.*member).rms}, {"max", (layer.*member).max}};
       if (layer.weights)
         for (const auto& [name, member] : kLayerWeights) entry["weights"][name] = (*layer.weights).*member;
+      if (layer.sensitivity)
+        for (const auto& [name, member] : kLayerSensitivity) entry["sensitivity"][name] = (*layer.sensitivity).*member;
       out["thex"]["layers"].push_back(std::move(entry));
     }
   }

@@ -30,6 +30,13 @@ struct LayerWeights {
   double output = 0, output_residual = 0;
 };
 
+// How large the change of an output is, root mean square over outputs and texts, for independent errors of deviation 1 in
+// all values at a point of a layer. Keys in config.json as here.
+struct LayerSensitivity {
+  double input = 0;          // what the layer is given
+  double attention_sum = 0;  // input of the norm after attention
+};
+
 // What one encoder layer computes, in size: what noise and levels are planned with. Keys in config.json as here.
 struct LayerRanges {
   Range score;           // u = q.k / (2 sqrt(d)) + 1, the ReLU's inputs; likewise with Softmax::power
@@ -41,11 +48,13 @@ struct LayerRanges {
   Range ffn;             // FFN pre-activations
   Range output_norm;     // output of the norm after the FFN
   std::optional<LayerWeights> weights;
+  std::optional<LayerSensitivity> sensitivity;
 };
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
 // "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine" | "mean_square"),
-// "pooler" (bool), "max_relu_input", "max_logit", "max_tokens" and, when it was measured, "layers".
+// "pooler" (bool), "max_relu_input", "max_logit", "max_tokens" and, when they were measured, "embedding_rms" and
+// "layers".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -55,6 +64,8 @@ struct HeSection {
   double max_relu_input = 0;
   double max_logit = 0;
   int max_tokens = 128;  // of the longest texts that it was converted for; plans are made for these unless asked else
+  // Root mean square of what the client encrypts; 0: not measured, taken to be 1.
+  double embedding_rms = 0;
   // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.
   std::vector<LayerRanges> layers;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -75,14 +76,20 @@ class Forward {
         hidden_(static_cast<std::size_t>(config_.hidden)),
         all_sizes_(sizes) {}
 
-  Matrix layer(const Matrix& x, int index) {
-    const std::string prefix = "encoder.layer." + std::to_string(index) + ".";
-    sizes_ = all_sizes_ ? &(*all_sizes_)[static_cast<std::size_t>(index)] : nullptr;
+  Matrix layer(const Matrix& x, int index) { return after_attention(attention_sum(x, index), index); }
+
+  // The input of the norm after attention; and the rest of the layer.
+  Matrix attention_sum(const Matrix& x, int index) {
+    const std::string prefix = prefix_of(index);
     Matrix y = attention(x, prefix + "attention.self.");
     measure(&LayerSizes::context, y);
     y = linear(y, prefix + "attention.output.dense", config_.hidden, config_.hidden);
     add(y, x);
     measure(&LayerSizes::attention_sum, y);
+    return y;
+  }
+  Matrix after_attention(Matrix y, int index) {
+    const std::string prefix = prefix_of(index);
     norm(y, prefix + "attention.output.LayerNorm");
     measure(&LayerSizes::attention_norm, y);
     Matrix z = linear(y, prefix + "intermediate.dense", config_.ffn, config_.hidden);
@@ -110,6 +117,12 @@ class Forward {
   double max_relu_input() const { return max_relu_input_; }
 
  private:
+  // Of a layer's tensors; what is measured from here on is the layer's.
+  std::string prefix_of(int index) {
+    sizes_ = all_sizes_ ? &(*all_sizes_)[static_cast<std::size_t>(index)] : nullptr;
+    return "encoder.layer." + std::to_string(index) + ".";
+  }
+
   template <typename Values>
   void measure(PointSizes LayerSizes::*point, const Values& values) const {
     if (sizes_) (sizes_->*point).add(values);
@@ -307,6 +320,43 @@ ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>
                           .attention_norm = s.attention_norm.range(),
                           .ffn = s.ffn.range(),
                           .output_norm = s.output_norm.range()});
+  return all;
+}
+
+std::vector<LayerSensitivity> measure_sensitivity(const Model& model, std::span<const std::vector<double>> texts,
+                                                  int draws) {
+  constexpr double kError = 1e-6;  // of values near 1: far above rounding, far below what is not linear
+  const int layers = model.config.layers;
+  std::mt19937_64 engine;
+  std::normal_distribution<double> normal(0, kError);
+  const auto disturbed = [&](Matrix x) {
+    for (double& value : x) value += normal(engine);
+    return x;
+  };
+  std::vector<PointSizes> of_input(static_cast<std::size_t>(layers)), of_sum(static_cast<std::size_t>(layers));
+  for (const std::vector<double>& embeddings : texts) {
+    Forward pass(model, embeddings.size() / static_cast<std::size_t>(model.config.hidden));
+    const auto outputs_of = [&](Matrix x, int from) {
+      for (int i = from; i < layers; ++i) x = pass.layer(x, i);
+      return pass.head(x);
+    };
+    const std::vector<double> expected = outputs_of(embeddings, 0);
+    const auto add_changes = [&](const std::vector<double>& outputs, PointSizes& to) {
+      for (std::size_t k = 0; k < outputs.size(); ++k) to.add((outputs[k] - expected[k]) / kError);
+    };
+    Matrix x = embeddings;
+    for (int i = 0; i < layers; ++i) {
+      const auto layer = static_cast<std::size_t>(i);
+      const Matrix sum = pass.attention_sum(x, i);
+      for (int draw = 0; draw < draws; ++draw) {
+        add_changes(outputs_of(disturbed(x), i), of_input[layer]);
+        add_changes(outputs_of(pass.after_attention(disturbed(sum), i), i + 1), of_sum[layer]);
+      }
+      x = pass.after_attention(sum, i);
+    }
+  }
+  std::vector<LayerSensitivity> all;
+  for (std::size_t i = 0; i < of_input.size(); ++i) all.push_back({of_input[i].range().rms, of_sum[i].range().rms});
   return all;
 }
 

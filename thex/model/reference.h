@@ -42,4 +42,9 @@ struct ValueSizes {
 };
 ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>> texts);
 
+// How much small random errors of a layer's values change the outputs, over some embedded texts, likewise: a forward
+// pass for every layer, text and draw. `draws`: errors that are tried for each text.
+std::vector<LayerSensitivity> measure_sensitivity(const Model& model, std::span<const std::vector<double>> texts,
+                                                  int draws);
+
 }  // namespace thex::model

@@ -62,8 +62,10 @@ Value PolynomialBuilder::score(const Turns& query, const Turns& key) {
 
 Value PolynomialBuilder::power(int layer, Value score) {
   label(Step::power, layer);
-  const Value u = b_.add_plain(score, scored_);
-  return b_.multiply(u, u);
+  const Value u = b_.add_plain(score, scored_), square = b_.multiply(u, u);
+  set_size_of(layer, &model::LayerRanges::score, u);
+  set_size_of(layer, &model::LayerRanges::cube, square);
+  return square;
 }
 
 Blocks PolynomialBuilder::attention(int layer, const State& state) {

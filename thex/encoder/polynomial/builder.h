@@ -147,6 +147,14 @@ class PolynomialBuilder : RowBuilder {
   // x rotated by 0, 1, .. count - 1 times so many steps; rotations of one value share its digits.
   Blocks multiples(Value x, int steps, std::size_t count);
 
+  // measured.cc: what is known of the model, for predictions
+  void set_weight_sizes();  // of tokens
+  void set_input(int layer, const State& state);
+  void set_attention_sum(int layer, const Blocks& x1);
+  void set_size_of(int layer, model::Range model::LayerRanges::*point, Value value);
+  // How much an error of what the layer returns changes an output.
+  double sensitivity_after(int layer) const;
+
   // last_layer.cc: all rows hold the classifier's token and share the work
   Value cls_logits(int layer, const Blocks& x_cls, const Blocks& context);
 

@@ -71,6 +71,7 @@ PolynomialBuilder::State PolynomialBuilder::encrypted_input() {
   }
   weight_of_keys_ = *next++;
   if (layout_.copies > 1) weight_shifted_ = *next;
+  set_weight_sizes();
   return state;
 }
 
@@ -144,7 +145,10 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
     next.x1 = doubled_all(next.x1);
     next.x1_is_doubled = true;
     if (segments_.halves) next.x1 = refreshed(layer, next.x1);
+    set_attention_sum(layer, next.x1);
     inputs = next.x1 = normalised(layer, next.x1);
+  } else {
+    set_attention_sum(layer, next.x1);
   }
 
   label(Step::intermediate, layer);
@@ -167,6 +171,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
       const Affine map{LinearMap(b_, piece_maps(m), kBaby, negative_),
                        b_.plain(circuit::vector_of(layout_.width, row_constant(m, 1)))};
       const Value u = apply(map, inputs);
+      set_size_of(layer, &model::LayerRanges::ffn, u);
       label(Step::square, layer);
       next.hidden.push_back(doubled(square(u)));
       continue;
@@ -175,6 +180,7 @@ PolynomialBuilder::State PolynomialBuilder::feed_forward(int layer, const State&
         LinearMap(b_, pairs_of(scaled(piece_maps(m), 0.5), scaled(piece_maps(m + 1), 0.5)), kBaby, negative_),
         b_.plain(circuit::complex_vector_of(layout_.width, row_constant(m, 0.5), row_constant(m + 1, 0.5)))};
     const auto [first, second] = b_.twice_parts(apply(map, inputs));
+    for (const Value& u : {first, second}) set_size_of(layer, &model::LayerRanges::ffn, u);
     label(Step::square, layer);
     next.hidden.push_back(doubled(b_.pair(square(first), square(second))));
   }
@@ -230,6 +236,7 @@ circuit::Program PolynomialBuilder::build() && {
   State state = encrypted_input();
   const int last = weights_.config().layers - 1;
   for (int layer = 0; layer < last; ++layer) {
+    set_input(layer, state);
     const Blocks context = attention(layer, state);
     State next = feed_forward(layer, state, context);
     const bool refresh = refreshes_after(layer);
@@ -237,6 +244,7 @@ circuit::Program PolynomialBuilder::build() && {
     if (refresh) next = {.x = refreshed(layer, next.x), .shifted = {}, .hidden = {}, .x1 = {}};
     state = std::move(next);
   }
+  set_input(last, state);
   if (by_token(weights_.config().task)) {
     const Blocks context = attention(last, state);
     const Value logits = token_logits(feed_forward(last, state, context));

@@ -23,6 +23,7 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
   for (const Value& value : context) inputs.push_back(doubled(value));
   Blocks x1 = doubled_all(attention_output(layer, inputs, alike, segments_.halves));
   if (segments_.halves) x1 = refreshed(layer, x1);
+  set_attention_sum(layer, x1);
   x1 = normalised(layer, x1);
   if (!merged) inputs = x1;
 
@@ -38,6 +39,7 @@ Value PolynomialBuilder::cls_logits(int layer, const Blocks& x_cls, const Blocks
       return p % width < half ? all(p / width * half + p % width) : 0.0;
     };
   const Value u = b_.add_plain(map.apply(b_, inputs), b_.plain(circuit::vector_of(width * pieces, constant)));
+  set_size_of(layer, &model::LayerRanges::ffn, u);
   label(Step::square, layer);
   const Value hidden = doubled(b_.multiply(u, u));
 

@@ -13,6 +13,20 @@ const model::LayerWeights* known_weights(const model::ModelConfig& config, int l
   return weights ? &*weights : nullptr;
 }
 
+model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, int layer) {
+  constexpr model::LayerSensitivity kept{.input = 1, .attention_sum = 1};
+  if (!config.thex || config.thex->layers.empty()) return kept;
+  for (const model::LayerRanges& each : config.thex->layers)
+    if (!each.sensitivity || !(each.sensitivity->input > 0) || !(each.sensitivity->attention_sum > 0)) return kept;
+  return *config.thex->layers.at(static_cast<std::size_t>(layer)).sensitivity;
+}
+
+double known_input_size(const model::ModelConfig& config, int layer) {
+  if (!config.thex || config.thex->layers.empty()) return 0;
+  if (layer == 0) return config.thex->embedding_rms;
+  return config.thex->layers.at(static_cast<std::size_t>(layer) - 1).output_norm.rms;
+}
+
 model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens) {
   if (!config.thex || config.thex->layers.empty()) {
     // Queries, keys and values near 1: u = 1 +- 1/2, and c = u^3 is near 2.

@@ -17,4 +17,11 @@ const model::LayerWeights* known_weights(const model::ModelConfig& config, int l
 // length bucket, for the sums over keys. Throws Error(model) for ranges that are no numbers above 0.
 model::LayerRanges assumed_ranges(const model::ModelConfig& config, int layer, double tokens);
 
+// How much errors of a layer's values change the outputs: as measured, or, where it was not measured of every layer, as
+// much as errors of the outputs themselves, as if layers and classifier kept errors as they are.
+model::LayerSensitivity assumed_sensitivity(const model::ModelConfig& config, int layer);
+
+// The root mean square of what a layer is given, where it was measured: of the embeddings, or the layer before; else 0.
+double known_input_size(const model::ModelConfig& config, int layer);
+
 }  // namespace thex::encoder
