@@ -14,6 +14,7 @@
 #include "thex/convert/work_folder.h"
 #include "thex/data/texts.h"
 #include "thex/encoder/calibration.h"
+#include "thex/model/reference.h"
 #include "thex/model/tokenizer_files.h"
 
 namespace thex::convert {
@@ -73,7 +74,7 @@ class Conversion {
     const torch::Tensor outputs = table ? teach(teacher) : torch::Tensor();
     const WorkflowResult result = run_workflow(plain, outputs, data_, o_, *store_, log_, larger ? &*larger : nullptr);
     std::fputs(stage_table(result, data_.spec).c_str(), stderr);
-    write(result, exported(result));
+    write(plain, result, exported(result));
   }
 
  private:
@@ -188,7 +189,21 @@ class Conversion {
     out.config.thex->max_tokens = std::max(a_.max_length, out.config.thex->max_tokens);
     out.config.thex->layers = result.ranges.layer_ranges();
     encoder::measure_weights(out);
+    if (row_of(o_.protocol).polynomial()) measure_errors(out);
     return out;
+  }
+
+  // For predictions of precision.
+  void measure_errors(model::Model& out) const {
+    constexpr std::size_t kTexts = 6;
+    log_("measuring what errors of each layer's values make of the outputs");
+    std::vector<std::vector<double>> texts;
+    for (const Sentence& s : evenly_spaced(data_.split.held_out, kTexts)) {
+      const std::vector<std::int32_t> ids(s.ids.begin(), s.ids.end()), types(s.types.begin(), s.types.end());
+      texts.push_back(model::embed(out, ids, types));
+      if (texts.size() == kTexts) break;
+    }
+    encoder::measure_errors(out, texts);
   }
 
   // The double-precision reference takes a while for large encoders: some examples will do.
@@ -207,13 +222,16 @@ class Conversion {
     return agreement;
   }
 
-  void write(const WorkflowResult& result, const model::Model& out) {
+  void write(const EncoderModule& plain, const WorkflowResult& result, const model::Model& out) {
     const Agreement agreement = check(result, out);
     ConversionReport report = report_of(result, a_, o_, data_, variants_);
     if (checks_all_of_dev()) report.reference_metric = agreement.metric;
     report.reference_difference = agreement.largest_difference;
+    const auto outcomes = [&](const EncoderModule& m) {
+      return outcomes_of(data_.spec, data_.dev, predict(m, data_.dev));
+    };
     report.dev_standard_error =
-        standard_error(data_.spec, outcomes_of(data_.spec, data_.dev, predict(result.module, data_.dev)), 100, a_.seed);
+        standard_error_of_change(data_.spec, outcomes(plain), outcomes(result.module), 200, a_.seed);
     add_plan(report, out, tokenizer_, o_.protocol, plan_length(), log_);
     report.seconds = seconds_since(started_);
     report.verdict = judge(report);
