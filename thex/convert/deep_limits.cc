@@ -1,7 +1,9 @@
 #include "thex/convert/deep_limits.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <string>
 
 #include "thex/base/error.h"
 #include "thex/convert/losses.h"
@@ -32,19 +34,19 @@ DeepLimits::DeepLimits(const EncoderModule& start, const DataSet& data) : usual_
   if (data.empty()) throw Error(ErrorCode::input, "no examples to measure mean squares on");
   at::NoGradGuard no_grad;
   const auto batches = sorted_batches(data, 32);
-  std::vector<std::vector<double>> sums(batches.size());
-  std::vector<double> tokens(batches.size());
+  std::vector<std::vector<Tensor>> of_tokens(usual_.size(), std::vector<Tensor>(batches.size()));
   in_parallel(batches.size(), start.device, [&](std::size_t b) {
     const Batch batch = collate(data, batches[b], start.device);
-    tokens[b] = batch.mask.sum().item<double>();
-    for (const LayerTrace& trace : start.forward(batch, all_rows()).layers)
-      sums[b].push_back((mean_squares(trace) * batch.mask).sum().item<double>());
+    const Output out = start.forward(batch, all_rows());
+    for (std::size_t l = 0; l < out.layers.size(); ++l)
+      of_tokens[2 * l][b] = mean_squares(out.layers[l]).masked_select(batch.mask.gt(0));
   });
   for (std::size_t norm = 0; norm < usual_.size(); ++norm) {
     if (start.norms[norm] != NormMode::mean_square) continue;
-    double sum = 0, count = 0;
-    for (std::size_t b = 0; b < batches.size(); ++b) sum += sums[b][norm / 2], count += tokens[b];
-    usual_[norm] = sum / count;
+    usual_[norm] = at::cat(of_tokens[norm]).nanmedian().item<double>();
+    if (!(usual_[norm] > 0) || !std::isfinite(usual_[norm]))
+      throw Error(ErrorCode::input, "the polynomials of layer " + std::to_string(norm / 2) +
+                                        " are not finite for half of the tokens: add training examples");
   }
 }
 

@@ -11,7 +11,8 @@ namespace thex::convert {
 
 class DeepLimits {
  public:
-  // The usual mean square before each norm by mean squares is that of `start` over `data`.
+  // The usual mean square before each norm by mean squares is that of half of the tokens of `data` in `start`: some may
+  // be lost already. Throws Error(input) when half of them are.
   DeepLimits(const EncoderModule& start, const DataSet& data);
 
   // What probabilities above 1.2 and mean squares above 2.5 times the usual are beyond these, large sums by their root:
