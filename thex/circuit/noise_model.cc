@@ -240,7 +240,7 @@ double NoiseEstimate::bits(NodeId id) const { return -std::log2(deviation[id]); 
 
 double NoiseEstimate::result_bits() const {
   double worst = 0;
-  for (const double d : result) worst = std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(worst, d);
+  for (const double d : result) worst = std::max(worst, std::isnan(d) ? std::numeric_limits<double>::infinity() : d);
   return -std::log2(worst);
 }
 

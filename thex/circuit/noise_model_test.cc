@@ -221,6 +221,48 @@ auto simulated_on(Reals (*values)(std::size_t slots)) {
   };
 }
 
+// Between values of measured gain the operations count for what they add alone; after the last ones too.
+TEST(NoiseEstimate, MeasuredGainsStandForTheOperationsBetween) {
+  constexpr double kFirst = 3, kSecond = 5;
+  const auto build = [](bool measured) {
+    return [=](std::size_t slots) {
+      Builder b(slots);
+      const Value x = b.client_step("in", {}, {slots_in_order(slots)}, slots)[0];
+      if (measured) b.set_error_gain(std::span(&x, 1), kFirst);
+      const Value y = b.multiply_integer(x, 1000);
+      if (measured) b.set_error_gain(std::span(&y, 1), kSecond);
+      return std::vector<Program>{std::move(b).finish(b.rotate(b.multiply_integer(y, 1000), 1), {0})};
+    };
+  };
+  const auto estimate = [&](bool measured) {
+    const Plan plan = make_plan(build(measured), {});
+    return estimate_noise(plan.programs[0], plan.program_plans[0], OperationNoise(plan.spec));
+  };
+  const NoiseEstimate carried = estimate(false), of_gains = estimate(true);
+  const double fresh = carried.deviation[0],
+               rotated = std::sqrt(std::pow(carried.deviation[3], 2) - std::pow(carried.deviation[2], 2));
+  EXPECT_DOUBLE_EQ(carried.deviation[1], 1000 * fresh);
+  EXPECT_DOUBLE_EQ(of_gains.deviation[0], fresh);
+  EXPECT_DOUBLE_EQ(of_gains.deviation[1], kFirst * fresh);
+  EXPECT_DOUBLE_EQ(of_gains.deviation[2], 1000 * kFirst * fresh) << "in between, what operations do";
+  EXPECT_NEAR(of_gains.result[0], std::hypot(kSecond * kFirst * fresh, rotated), 1e-6 * of_gains.result[0]);
+}
+
+// A size that is known is not what follows from the inputs.
+TEST(NoiseEstimate, KnownSizesCount) {
+  Builder b(64);
+  const Value x = b.client_step("in", {}, {slots_in_order(64)}, 64)[0], square = b.multiply(x, x);
+  b.set_size(square, 7);
+  const Program program = std::move(b).finish(b.add(square, square), {0});
+  EXPECT_EQ(mean_squares(program), (std::vector<double>{1, 49, 196}));
+}
+
+// An error that is no number leaves no bits.
+TEST(NoiseEstimate, OfResultsThatAreNotFiniteHasNoBits) {
+  const NoiseEstimate estimate{.magnitude = {}, .deviation = {}, .result = {0.5, std::nan(""), 0.25}};
+  EXPECT_EQ(estimate.result_bits(), -std::numeric_limits<double>::infinity());
+}
+
 TEST(PrecisionCheck, RefusesAndNamesTheStep) {
   const auto build = [](int factor) { return [=](std::size_t slots) { return growing(slots, factor); }; };
   const auto simulate = simulated_on([](std::size_t slots) { return uniform(slots, 3); });

@@ -114,9 +114,7 @@ void Builder::set_label(const StepLabel& step) {
   assumed_ = step.assumed;
 }
 
-void Builder::set_size(Value a, double root_mean_square) {
-  program_.nodes.at(a.id()).assumed.known = root_mean_square;
-}
+void Builder::set_size(Value a, double root_mean_square) { program_.nodes.at(a.id()).assumed.known = root_mean_square; }
 
 void Builder::set_error_gain(std::span<const Value> values, double gain) {
   ErrorGain& next = program_.error_gains.emplace_back();

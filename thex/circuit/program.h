@@ -169,8 +169,9 @@ struct Transform {
   std::shared_ptr<const std::vector<PlainSet>> factors;
 };
 
-// Values that everything after them follows from, and how many times as large an error of all their slots is at the next
-// such values, or at the results after the last ones: measured, it stands for what the operations between do to errors.
+// Values that everything after them follows from, and how many times as large an error of all their slots is at the
+// next such values, or at the results after the last ones: measured, it stands for what the operations between do to
+// errors.
 struct ErrorGain {
   std::vector<NodeId> values;
   double gain = 1;
@@ -189,7 +190,7 @@ struct Program {
   // Every result repeats after so many slots, a power of two: a server has to show no more (ckks/answer.h). Outputs are
   // in the first of them.
   std::size_t result_period = 0;
-  std::size_t operands = 0;  // inputs and plain vectors of all nodes
+  std::size_t operands = 0;            // inputs and plain vectors of all nodes
   std::vector<ErrorGain> error_gains;  // in the order of the nodes; for predictions alone
 };
 

@@ -48,6 +48,7 @@ void add_eval(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
 void add_bench(CLI::App& app, Command& command);
 void add_precision(CLI::App& app, Command& command);
+void add_calibrate(CLI::App& app, Command& command);
 
 // Tells the allocator to keep buffers as large as messages, instead of mapping them afresh for every message.
 void reuse_message_buffers();

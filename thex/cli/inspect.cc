@@ -1,6 +1,7 @@
 // thex inspect: what a model costs and who learns what, before anything is encrypted.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "thex/measure/bound.h"
 #include "thex/model/digest.h"
 #include "thex/model/model.h"
+#include "thex/model/reference.h"
 #include "thex/protocol/message_sizes.h"
 
 namespace thex::cli {
@@ -124,16 +126,32 @@ Json model_json(const model::ModelConfig& c, const std::filesystem::path& folder
   return json;
 }
 
-// The bits of the logits that simulated runs of the model's own circuit keep, on embeddings of the size that LayerNorm
-// gives them, in the place of those from assumed magnitudes.
-void simulate_precision(encoder::InferencePlan& plan, int hidden) {
+// Random tokens of the model as the encoder gets them; without the tables for them numbers of the size that LayerNorm
+// gives.
+std::vector<double> random_embeddings(const model::Model& model, int tokens, std::mt19937_64& engine) {
+  if (!model.tensors.contains("embeddings.word_embeddings.weight")) {
+    std::normal_distribution<double> normal;
+    std::vector<double> embeddings(static_cast<std::size_t>(tokens) * static_cast<std::size_t>(model.config.hidden));
+    for (double& x : embeddings) x = normal(engine);
+    return embeddings;
+  }
+  std::uniform_int_distribution<std::int32_t> token(0, model.config.vocab - 1);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens));
+  for (std::int32_t& id : ids) id = token(engine);
+  return model::embed(model, ids, std::vector<std::int32_t>(ids.size(), 0));
+}
+
+// The bits of the logits that simulated runs of the model's own circuit keep, in the place of those from sizes.
+void simulate_precision(encoder::InferencePlan& plan, const model::Model& model) {
   constexpr int kRuns = 4;
   parallel_for(plan.shapes.size(), thread_count(0), [&](std::size_t i) {
     std::mt19937_64 engine(i);
-    std::normal_distribution<double> normal;
     const auto [tokens, sentences] = plan.shapes[i];
-    std::vector<double> embeddings(static_cast<std::size_t>(tokens * sentences) * static_cast<std::size_t>(hidden));
-    for (double& x : embeddings) x = normal(engine);
+    std::vector<double> embeddings;
+    for (int s = 0; s < sentences; ++s) {
+      const std::vector<double> one = random_embeddings(model, tokens, engine);
+      embeddings.insert(embeddings.end(), one.begin(), one.end());
+    }
     circuit::ProgramPlan& levels = plan.circuits.program_plans[i];
     const circuit::NoiseModel noise{plan.circuits.context.get(), &levels, i};
     levels.result_bits = circuit::simulate_noise(plan.circuits.programs[i], noise, embeddings,
@@ -274,6 +292,14 @@ void print_prices(const encoder::InferencePlan& plan) {
   }
 }
 
+// What predicted bits rest on.
+const char* basis_of_precision(const model::ModelConfig& c) {
+  const std::vector<model::LayerRanges>& layers = c.thex->layers;
+  if (layers.empty()) return "assuming values near 1 and independent errors; see --simulate";
+  return layers.front().sensitivity ? "from measured sizes of values, weights and errors; see --simulate"
+                                    : "from calibrated sizes, assuming independent errors; see --simulate";
+}
+
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
                 const model::ModelDigests& digests, const Clocks& clocks, bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n",
@@ -307,19 +333,15 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
     const std::optional<double> bits = plan->logit_bits(i);
-    std::cout << fmt::format("{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n",
-                             column(plan->shapes[i]), b.depth.number(), bits ? fmt::format("{:.0f}", *bits) : "-",
-                             clocks.seconds(p, i), megabytes(static_cast<double>(b.bytes_to_server)),
-                             megabytes(static_cast<double>(b.bytes_to_client)), b.counts.rotations,
-                             b.counts.ciphertext_products + b.counts.plain_products,
-                             megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
+    std::cout << fmt::format(
+        "{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", column(plan->shapes[i]), b.depth.number(),
+        bits ? fmt::format("{:.0f}", std::max(0.0, *bits)) : "-", clocks.seconds(p, i),
+        megabytes(static_cast<double>(b.bytes_to_server)), megabytes(static_cast<double>(b.bytes_to_client)),
+        b.counts.rotations, b.counts.ciphertext_products + b.counts.plain_products,
+        megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
   std::cout << fmt::format("(bits: of the logits behind the binary point, {}; seconds: server, one thread, {})\n",
-                           simulated ? "simulated"
-                           : c.thex->layers.empty()
-                               ? "assuming values near 1 and independent errors; see --simulate"
-                               : "from calibrated sizes, assuming independent errors; see --simulate",
-                           clocks.text());
+                           simulated ? "simulated" : basis_of_precision(c), clocks.text());
   for (std::size_t i = 0; i < plan->shapes.size(); ++i)
     if (const std::optional<double> bound = clocks.bound(p, i))
       std::cout << fmt::format("{:>6}  least time of the counted work on one thread of this machine {:.2f} s\n",
@@ -332,11 +354,13 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
 void run(const Options& o) {
   const auto folder = find_model(o.model.model);
   const model::ModelConfig config = model::load_config(folder);
+  const model::ModelDigests digests = model::model_digests(folder);
   std::unique_ptr<encoder::InferencePlan> plan;
   if (config.he_friendly() && o.simulate) {
-    const auto model = std::make_shared<const model::Model>(model::load_model(folder, model::Part::server));
+    const model::Part parts = digests.complete() ? model::Part::all : model::Part::server;
+    const auto model = std::make_shared<const model::Model>(model::load_model(folder, parts));
     plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(model, o.model.plan_request()));
-    simulate_precision(*plan, config.hidden);
+    simulate_precision(*plan, *model);
   } else if (config.he_friendly()) {
     plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.plan_request()));
   }

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "thex " THEX_VERSION);
   app.footer(cli::exit_status_help());
   app.require_subcommand(1);
-  cli::Command commands[8];
+  cli::Command commands[9];
   cli::add_convert(app, commands[0]);
   cli::add_keygen(app, commands[1]);
   cli::add_serve(app, commands[2]);
@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   cli::add_inspect(app, commands[5]);
   cli::add_bench(app, commands[6]);
   cli::add_precision(app, commands[7]);
+  cli::add_calibrate(app, commands[8]);
   for (const cli::Command& command : commands) command.app->footer(cli::exit_status_help());
   return cli::run_main(app, argc, argv, [&] {
     for (const cli::Command& command : commands) {

@@ -15,8 +15,8 @@ void calibrate(model::Model& model, std::span<const std::vector<double>> texts);
 // The weights' sizes alone, beside the values' that are there.
 void measure_weights(model::Model& model);
 
-// What errors of the layers' values make of the outputs (HeSection::layers), and embedding_rms, beside the sizes that are
-// there. A few texts will do: it takes a forward pass for every layer and text, and at least eight for every layer.
+// What errors of the layers' values make of the outputs (HeSection::layers), and embedding_rms, beside the sizes that
+// are there. A few texts will do: it takes a forward pass for every layer and text, and at least eight for every layer.
 // Throws Error(model) when a value is not finite.
 void measure_errors(model::Model& model, std::span<const std::vector<double>> texts);
 

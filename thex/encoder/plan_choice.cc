@@ -69,17 +69,7 @@ class Way {
   PlanChoice plan(int min_log_n, int max_log_n) const {
     // By whether there may be matrices of scores.
     circuit::Planner planners[] = {planner(false, min_log_n, max_log_n), planner(true, min_log_n, max_log_n)};
-    const double wanted = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0;
-    try {
-      return first_attempt(planners, wanted);
-    } catch (const circuit::ImprecisePlan&) {
-      if (row_.refuses_imprecise) throw;
-      return first_attempt(planners, 0);
-    }
-  }
-
- private:
-  PlanChoice first_attempt(std::span<circuit::Planner, 2> planners, double wanted_bits) const {
+    const double wanted_bits = batches_ ? bits_besides_flood(kMinLogitBits, row_.flood_deviation) : 0;
     std::exception_ptr imprecise, failed;
     bool score_matrices = false;
     for (const PlanAttempt& attempt : row_.attempts) {
@@ -103,6 +93,7 @@ class Way {
     std::rethrow_exception(imprecise ? imprecise : failed);
   }
 
+ private:
   std::vector<QueryShape> shapes(std::size_t slots) const {
     return batches_ ? with_batches(buckets_, row_, config_, slots) : buckets_;
   }
@@ -189,14 +180,35 @@ std::string names_of(const std::vector<model::Protocol>& protocols) {
   return names;
 }
 
-// The same error with what its user can do about it.
-[[noreturn]] void refuse(const Error& error, const std::vector<model::Protocol>& tried,
-                         const std::vector<model::Protocol>& possible) {
-  std::string advice = "; fewer layers, a narrower model or a smaller --max-tokens may fit";
+// Protocols that take models of any depth, as options that were not tried.
+std::string others(const std::vector<model::Protocol>& tried, const std::vector<model::Protocol>& possible,
+                   const char* reason) {
+  std::string options;
   for (const model::Protocol other : possible)
     if (std::ranges::find(tried, other) == tried.end() && row_of(other).any_depth)
-      advice += std::string(", or --protocol ") + name_of(other) + ", whose depth does not grow with the layers";
-  throw Error(error.code(), error.what() + advice);
+      options += std::string(", or --protocol ") + name_of(other) + ", " + reason;
+  return options;
+}
+
+// The same errors with what their user can do about them.
+[[noreturn]] void refuse(const Error& error, const std::vector<model::Protocol>& tried,
+                         const std::vector<model::Protocol>& possible) {
+  throw Error(error.code(), error.what() +
+                                std::string("; fewer layers, a narrower model or a smaller --max-tokens may fit") +
+                                others(tried, possible, "whose depth does not grow with the layers"));
+}
+[[noreturn]] void refuse(const circuit::ImprecisePlan& error, const model::ModelConfig& config,
+                         const std::vector<model::Protocol>& tried, const std::vector<model::Protocol>& possible) {
+  const std::vector<model::LayerRanges>& layers = config.thex->layers;
+  const bool measured = !layers.empty() && std::ranges::all_of(layers, [](const model::LayerRanges& l) {
+    return l.sensitivity && l.weights;
+  });
+  throw circuit::ImprecisePlan(
+      error.what() +
+      std::string(measured
+                      ? "; `thex convert` with a smaller --score-limit or --ffn-limit makes a model of smaller values"
+                      : "; it is predicted from sizes that are assumed: `thex calibrate` measures the model's") +
+      others(tried, possible, "which keeps more bits"));
 }
 
 void check_config(const model::ModelConfig& config, const std::vector<model::Protocol>& possible,
@@ -224,10 +236,14 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
   std::vector<Candidate> candidates;
   std::vector<PlanPrice> prices;
   std::exception_ptr failed;
+  bool any_fits = false;
   const auto refused = [&](model::Protocol protocol, const Segments& segments, const Error& e) {
     if (e.code() == ErrorCode::internal) throw;
     prices.push_back({.protocol = protocol, .segments = segments, .refusal = e.what()});
-    failed = std::current_exception();
+    // What came nearest to a plan is told.
+    const bool fits = dynamic_cast<const circuit::ImprecisePlan*>(&e) != nullptr;
+    if (fits || !any_fits) failed = std::current_exception();
+    any_fits = any_fits || fits;
   };
   for (const model::Protocol protocol : tried) {
     const EncoderProtocol& row = encoder_row(protocol);
@@ -256,8 +272,8 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
   }
   try {
     std::rethrow_exception(failed);
-  } catch (const circuit::ImprecisePlan&) {
-    throw;
+  } catch (const circuit::ImprecisePlan& e) {
+    refuse(e, config, tried, possible);
   } catch (const Error& e) {
     refuse(e, tried, possible);
   }

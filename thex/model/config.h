@@ -30,8 +30,8 @@ struct LayerWeights {
   double output = 0, output_residual = 0;
 };
 
-// How large the change of an output is, root mean square over outputs and texts, for independent errors of deviation 1 in
-// all values at a point of a layer. Keys in config.json as here.
+// How large the change of an output is, root mean square over outputs and texts, for independent errors of deviation 1
+// in all values at a point of a layer. Keys in config.json as here.
 struct LayerSensitivity {
   double input = 0;          // what the layer is given
   double attention_sum = 0;  // input of the norm after attention

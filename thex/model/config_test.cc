@@ -247,8 +247,12 @@ TEST(Config, LayerRangesTravel) {
                                    .context = {r + 0.2, 15},
                                    .attention_norm = {r + 0.3, 16},
                                    .ffn = {r + 0.4, 17},
-                                   .output_norm = {r + 0.5, 18}});
+                                   .output_norm = {r + 0.5, 18},
+                                   .weights = LayerWeights{.query = r, .output_residual = r + 0.6},
+                                   .sensitivity = LayerSensitivity{.input = r + 0.7, .attention_sum = r + 0.8}});
   }
+  config.thex->embedding_rms = 0.4;
+  EXPECT_EQ(parse_config(config_to_json(config)).thex->embedding_rms, 0.4);
   const auto read = parse_config(config_to_json(config)).thex->layers;
   ASSERT_EQ(read.size(), config.thex->layers.size());
   for (std::size_t i = 0; i < read.size(); ++i) {
@@ -258,6 +262,11 @@ TEST(Config, LayerRangesTravel) {
       EXPECT_EQ((read[i].*member).rms, (want.*member).rms);
       EXPECT_EQ((read[i].*member).max, (want.*member).max);
     }
+    ASSERT_TRUE(read[i].weights && read[i].sensitivity);
+    EXPECT_EQ(read[i].weights->query, want.weights->query);
+    EXPECT_EQ(read[i].weights->output_residual, want.weights->output_residual);
+    EXPECT_EQ(read[i].sensitivity->input, want.sensitivity->input);
+    EXPECT_EQ(read[i].sensitivity->attention_sum, want.sensitivity->attention_sum);
   }
   const json written = json::parse(config_to_json(config));
   const auto refused = [&](const std::function<void(json&)>& change) {
@@ -273,6 +282,11 @@ TEST(Config, LayerRangesTravel) {
   EXPECT_NE(refused([](json& l) { l[0]["score"].erase("rms"); }).find("\"rms\" is missing"), std::string::npos);
   EXPECT_NE(refused([](json& l) { l[0]["score"].erase("max"); }).find("\"max\" is missing"), std::string::npos);
   refused([](json& l) { l[0]["cube"]["rms"] = -1; });
+  EXPECT_NE(refused([](json& l) { l[0]["sensitivity"].erase("input"); }).find("\"input\" is missing"),
+            std::string::npos);
+  json without = written;
+  for (json& layer : without["thex"]["layers"]) layer.erase("sensitivity"), layer.erase("weights");
+  EXPECT_FALSE(parse_config(without.dump()).thex->layers[0].sensitivity) << "earlier models measured none";
 }
 
 TEST(Config, OtherArchitecturesAreNamedWithTheReason) {

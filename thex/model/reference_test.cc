@@ -340,5 +340,40 @@ TEST(Forward, RealBertTinyGivesThePublishedLogits) {
               ::testing::Pointwise(::testing::DoubleNear(0.006), {-2.46, 2.37}));
 }
 
+// Where only the residual is left, an error of the first token's row goes through both norms' factors and the
+// classifier.
+TEST(Sensitivity, OfResidualsIsTheProductOfTheFactors) {
+  ModelConfig config = one_round_config();
+  config.layers = 2;
+  Model model = random_model(config, 21);
+  for (auto& [name, tensor] : model.tensors)
+    if (name.ends_with("output.dense.weight")) std::fill(tensor.data.begin(), tensor.data.end(), 0.0f);
+  std::vector<double> factor(16, 1);
+  const auto through = [&](const std::string& norm) {
+    for (std::size_t i = 0; i < factor.size(); ++i) factor[i] *= data(model, norm + ".LayerNorm.weight")[i];
+  };
+  const auto mean_square = [&] {
+    double sum = 0;
+    for (std::size_t label = 0; label < 2; ++label)
+      for (std::size_t i = 0; i < 16; ++i)
+        sum += std::pow(factor[i] * data(model, "classifier.weight")[label * 16 + i], 2);
+    return sum / 2;
+  };
+  std::vector<double> expected;  // of the sum after attention in layer 1, and of what layer 1 and layer 0 are given
+  through("encoder.layer.1.output");
+  through("encoder.layer.1.attention.output");
+  expected.push_back(std::sqrt(mean_square()));
+  through("encoder.layer.0.output");
+  through("encoder.layer.0.attention.output");
+  expected.push_back(std::sqrt(mean_square()));
+  const std::vector<double> text = embed(model, Ids{3, 9, 27}, Ids(3, 0));
+  const std::vector<LayerSensitivity> measured = measure_sensitivity(model, std::span(&text, 1), 4000);
+  ASSERT_EQ(measured.size(), 2u);
+  EXPECT_NEAR(measured[1].attention_sum, expected[0], 0.05 * expected[0]);
+  EXPECT_NEAR(measured[1].input, expected[0], 0.05 * expected[0]);
+  EXPECT_NEAR(measured[0].attention_sum, expected[1], 0.05 * expected[1]);
+  EXPECT_NEAR(measured[0].input, expected[1], 0.05 * expected[1]);
+}
+
 }  // namespace
 }  // namespace thex::model

@@ -1,5 +1,5 @@
-// What is known of a model, told to predictions of precision: sizes of values, and what becomes of errors from the input
-// of a layer to the norm after its attention, and from there to the next layer or the outputs.
+// What is known of a model, told to predictions of precision: sizes of values, and what becomes of errors from the
+// input of a layer to the norm after its attention, and from there to the next layer or the outputs.
 #include <cmath>
 
 #include "thex/encoder/polynomial/builder.h"

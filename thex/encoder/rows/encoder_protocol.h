@@ -52,9 +52,6 @@ struct EncoderProtocol {
   // Refreshed values are hidden up to a statistical distance of 2^-bits (circuit/mask_distance.h); 0: as the primes
   // happen to allow.
   double statistical_bits;
-  // Whether a plan is refused that is predicted to lose too many bits. Predictions from sizes alone fall by bits that
-  // are not lost from layer to layer: over many layers they say nothing, and then nothing is predicted.
-  bool refuses_imprecise;
   // The server hides its answers but for noise of this standard deviation on the outputs (ckks/answer.h); 0: it does
   // not, because the client sees more anyway.
   double flood_deviation;

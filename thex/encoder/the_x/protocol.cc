@@ -30,7 +30,6 @@ constinit const EncoderProtocol kTheX{
     .attempts = kAttempts,
     .segments = [](int) { return std::vector<Segments>(1); },
     .statistical_bits = 0,
-    .refuses_imprecise = true,
     .flood_deviation = 0,
     .outputs_of_padding = "a constant of the model",
     .seen_by_client = seen_by_client,
