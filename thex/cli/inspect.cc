@@ -364,7 +364,6 @@ void run(const Options& o) {
   } else if (config.he_friendly()) {
     plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.plan_request()));
   }
-  const model::ModelDigests digests = model::model_digests(folder);
   const Clocks clocks(o.bounds);
   if (!o.json) return print_text(config, folder, plan.get(), digests, clocks, o.simulate, o.steps);
   Json json;
