@@ -92,7 +92,8 @@ TEST(PredictedPrecisionOfDeepModels, DoesNotFallWithEveryLayer) {
 // A plan that would lose too many bits is refused, with what its user can do.
 TEST(PredictedPrecisionOfDeepModels, RefusesPlans) {
   model::Model model = model_of({"", masked_rounds, {4, 32, 2, 64, 2}, model::Norm::mean_square, 1});
-  calibrate(model, std::vector{text_of(model, 12, 1)});
+  const std::vector<double> text = text_of(model, 12, 1);
+  calibrate(model, std::span(&text, 1));
   const PlanRequest request = request_of(masked_rounds, 16);
   EXPECT_NO_THROW(plan_inference(model.config, request));
   const auto refusal = [&] {
