@@ -12,6 +12,8 @@
 namespace thex::encoder {
 namespace {
 
+using Texts = std::vector<std::vector<double>>;
+
 struct Case {
   const char* name;
   model::Protocol protocol;
@@ -50,9 +52,9 @@ class PredictedPrecision : public ::testing::TestWithParam<Case> {};
 // Of every single sentence's circuit; measured on other texts than the simulated ones.
 TEST_P(PredictedPrecision, IsWithinThreeBitsOfTheSimulatedOne) {
   const auto model = std::make_shared<model::Model>(model_of(GetParam()));
-  calibrate(*model, std::vector{text_of(*model, 12, 1), text_of(*model, 24, 2)});
+  calibrate(*model, Texts{text_of(*model, 12, 1), text_of(*model, 24, 2)});
   const InferencePlan plan =
-      plan_inference(std::shared_ptr<const model::Model>(model), request_of(GetParam().protocol, 64));
+      plan_inference(std::shared_ptr<const model::Model>(model), request_of(GetParam().protocol, 32));
   for (std::size_t i = 0; i < plan.bucket_count(); ++i) {
     const int tokens = plan.shapes[i].tokens - 2;
     const circuit::ProgramPlan& levels = plan.circuits.program_plans[i];
@@ -92,8 +94,7 @@ TEST(PredictedPrecisionOfDeepModels, DoesNotFallWithEveryLayer) {
 // A plan that would lose too many bits is refused, with what its user can do.
 TEST(PredictedPrecisionOfDeepModels, RefusesPlans) {
   model::Model model = model_of({"", masked_rounds, {4, 32, 2, 64, 2}, model::Norm::mean_square, 1});
-  const std::vector<double> text = text_of(model, 12, 1);
-  calibrate(model, std::span(&text, 1));
+  calibrate(model, Texts{text_of(model, 12, 1)});
   const PlanRequest request = request_of(masked_rounds, 16);
   EXPECT_NO_THROW(plan_inference(model.config, request));
   const auto refusal = [&] {

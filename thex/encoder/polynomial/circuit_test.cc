@@ -225,10 +225,11 @@ TEST(OneRoundEncryptedBatch, OfShearedRows) {
   for (std::size_t l = 0; l < expected.size(); ++l) EXPECT_NEAR(logits[l], expected[l], 2e-2);
 }
 
-// Six layers have the levels they take, without matrices of scores; seven have not.
+// Six layers have the levels they take, for large values without matrices of scores; seven have not.
 TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
-  const auto depths = [](int layers) {
+  const auto depths = [](int layers, double max_logit) {
     model::ModelConfig config = polynomial_config({layers, 64, 2, 128, 2});
+    config.thex->max_logit = max_logit;
     PlanRequest request(128);
     request.protocol = model::Protocol::one_round;
     const InferencePlan inference = plan_inference(config, request);
@@ -240,10 +241,11 @@ TEST(OneRoundPlan, LeavesScoreMatricesOutWhereLevelsAreShort) {
     }
     return both;
   };
-  EXPECT_EQ(depths(2), std::make_pair(14, 15));
-  EXPECT_EQ(depths(6), std::make_pair(42, 42));
+  EXPECT_EQ(depths(2, 8), std::make_pair(14, 15));
+  EXPECT_EQ(depths(6, 8), std::make_pair(42, 47));
+  EXPECT_EQ(depths(6, 200), std::make_pair(42, 42));
   try {
-    depths(7);
+    depths(7, 8);
     FAIL() << "seven layers fit";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("N=2^16: more than 47 levels are needed, in step 'layer6."), std::string::npos)
