@@ -255,13 +255,13 @@ int extract(int hidden) {
 }  // namespace thex::testing
 
 int main(int argc, char** argv) {
-  const int hidden = argc > 1 ? std::atoi(argv[1]) : 16;
+  const long hidden = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 16;
   if (argc > 2 || hidden < 16 || hidden > 64 || hidden % 2 != 0) {
     std::fprintf(stderr, "usage: extract-matrix [HIDDEN]: an even number from 16 to 64\n");
     return 2;
   }
   try {
-    return thex::testing::extract(hidden);
+    return thex::testing::extract(static_cast<int>(hidden));
   } catch (const thex::Error& error) {
     std::fprintf(stderr, "extract-matrix: %s\n", error.what());
     return 1;

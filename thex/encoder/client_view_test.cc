@@ -104,7 +104,8 @@ class ClientView : public ::testing::Test {
   static std::unique_ptr<const Subject> subject(const model::Model& model) {
     PlanRequest request(16);
     request.protocol = model::Protocol::masked_rounds;
-    auto s = std::make_unique<Subject>(plan_inference(std::make_shared<const model::Model>(model), request));
+    auto s = std::make_unique<Subject>();
+    s->plan = plan_inference(std::make_shared<const model::Model>(model), request);
     const circuit::Plan& plan = s->plan.circuits;
     s->prepared = std::make_shared<const circuit::CkksCircuit>(plan.context, plan.programs[0], plan.program_plans[0]);
     const circuit::Program& program = plan.programs[0];
