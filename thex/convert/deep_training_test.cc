@@ -119,7 +119,7 @@ TEST(StateTeacher, GuardsWhatIsFarAndLeavesWhatIsNear) {
 // The loss of the states falls, and two runs end alike whatever thread was first.
 TEST(DeepTraining, DrawsTheStudentToThePlainModel) {
   const TaskData data =
-      testing::task_data(testing::vote_task(), testing::vote_data(300, 40, 13, 1), testing::vote_data(100, 40, 13, 99));
+      testing::task_data(testing::vote_task(), testing::vote_data(500, 40, 13, 1), testing::vote_data(100, 40, 13, 99));
   const EncoderModule plain = plain_module();
   const StateTeacher teacher(plain, data.split.train);
   const auto trained = [&](int threads) {
