@@ -2,7 +2,7 @@
 // leave out a part of what hides the one in the other. A test without the part must notice.
 //
 // The linker puts it there: refresh_seam.cc stands in front of two functions of ckks in the programs that are linked
-// with it and with the options of refresh_seam.cmake. The libraries have no such path and no switch for it.
+// with it and with the options of cmake/RefreshSeam.cmake. The libraries have no such path and no switch for it.
 #pragma once
 
 #include <vector>

@@ -20,6 +20,9 @@
 namespace thex::convert {
 namespace {
 
+// Of a model that is made for one round unless the user says so.
+constexpr int kMostLayersInOneRound = 3;
+
 double encoder_weights(const model::ModelConfig& c) {
   return static_cast<double>(c.layers) * c.hidden * (4.0 * c.hidden + 2.0 * c.ffn);
 }
@@ -111,6 +114,12 @@ class Conversion {
     wanted.labels = !row_of(data_.spec.kind).classes ? std::vector<std::string>{"value"} : data_.spec.labels;
     std::optional<encoder::InferencePlan> plan;
     const auto require = [&] { plan = require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
+    if (!a_.protocol && a_.workflow.protocol == model::Protocol::one_round && wanted.layers > kMostLayersInOneRound) {
+      log_("a model of " + std::to_string(wanted.layers) +
+           " layers is made for masked rounds: in one round it takes more time than in many, and over so many layers "
+           "training does not hold norms that do not normalise (--protocol decides otherwise)");
+      a_.workflow.protocol = model::Protocol::masked_rounds;
+    }
     try {
       require();
     } catch (const Error& e) {
