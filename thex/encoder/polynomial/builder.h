@@ -80,7 +80,7 @@ class PolynomialBuilder : RowBuilder {
   // Matrix rows, or vector components, in the order of a group's interleaved heads.
   circuit::Entries interleaved_rows(std::size_t group, const circuit::Entries& m) const;
   circuit::Components interleaved(std::size_t group, const circuit::Components& v) const;
-  // Matrix columns likewise, of what context_of returns.
+  // Matrix columns likewise.
   circuit::Entries interleaved_columns(std::size_t group, const circuit::Entries& m) const;
 
   // circuit.cc: input, layers, refreshes
@@ -138,7 +138,7 @@ class PolynomialBuilder : RowBuilder {
   Value sheared_attention(int layer, std::size_t group, const Blocks& x);
   Value sheared(Value x);
   Blocks score_matrices(int layer, Value query, Value key);
-  Value matrix_context(const Blocks& powers, Value value);
+  Value matrix_context(int layer, const Blocks& powers, Value value);
   // By b: one in the columns of inner sum b that come to lie in the first half of a row.
   std::vector<circuit::PlainId> outer_windows();
   // The sum over b of the products terms(b), moved by A b columns.

@@ -27,7 +27,7 @@ PolynomialBuilder::Maps PolynomialBuilder::of_context(const Entries& m, const ci
   Maps maps;
   for (std::size_t group = 0; group < layout_.head_groups; ++group)
     maps.push_back(circuit::dense(layout_.half, interleaved_columns(group, m), rows));
-  return maps;
+  return scaled(std::move(maps), 1.0 / static_cast<double>(layout_.turns));
 }
 
 PolynomialBuilder::Maps PolynomialBuilder::of_group(const Components& factors, double magnitude,
@@ -69,8 +69,8 @@ Components PolynomialBuilder::interleaved(std::size_t group, const Components& v
 
 Entries PolynomialBuilder::interleaved_columns(std::size_t group, const Entries& m) const {
   if (!m) return nullptr;
-  return [m, group, layout = layout_, factor = 1.0 / static_cast<double>(layout_.turns)](std::size_t r, std::size_t c) {
-    return layout.is_feature(group, c) ? factor * m(r, layout.feature(group, c)) : 0.0;
+  return [m, group, layout = layout_](std::size_t r, std::size_t c) {
+    return layout.is_feature(group, c) ? m(r, layout.feature(group, c)) : 0.0;
   };
 }
 

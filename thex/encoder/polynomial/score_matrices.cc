@@ -119,7 +119,7 @@ Blocks PolynomialBuilder::score_matrices(int layer, Value query, Value key) {
 
 // The sum over all shifts of powers, where the scores are, times sheared values: a pair of turns; the second half of a
 // row is zero.
-Value PolynomialBuilder::matrix_context(const Blocks& powers, Value value) {
+Value PolynomialBuilder::matrix_context(int layer, const Blocks& powers, Value value) {
   const std::size_t shifts = layout_.shifts, inner = inner_steps(shifts), outer = shifts / inner;
   const std::size_t matrices = powers.size();
   const int column = static_cast<int>(layout_.head_slots), row = static_cast<int>(layout_.token_step());
@@ -137,10 +137,12 @@ Value PolynomialBuilder::matrix_context(const Blocks& powers, Value value) {
   }
   Value total;
   for (std::size_t m = 0; m < matrices; ++m) {
+    label(Step::power, layer);
     // The next matrix, in the second half of a row, is G rows further up.
     Value next = b_.rotate(powers[(m + 1) % matrices], -static_cast<int>(layout_.scored));
     for (std::size_t bit = 1; bit < matrices; bit *= 2) next = b_.rotate(next, static_cast<int>(bit) * matrix_rows);
     const Blocks turned = multiples(b_.add(powers[m], next), column, inner);
+    label(Step::value_sum, layer);
     const Value sum = outer_sum([&](std::size_t b) {
       Products terms;
       for (std::size_t a = 0; a < inner; ++a) terms.emplace_back(turned[a], values[b][a]);
@@ -172,7 +174,7 @@ Value PolynomialBuilder::sheared_attention(int layer, std::size_t group, const B
   Blocks powers;
   for (const Value score : score_matrices(layer, query, key)) powers.push_back(power(layer, score));
   label(Step::value_sum, layer);
-  return context_of(matrix_context(powers, value));
+  return context_of(matrix_context(layer, powers, value));
 }
 
 }  // namespace thex::encoder
