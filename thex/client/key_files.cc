@@ -10,8 +10,8 @@
 #include <system_error>
 
 #include "thex/base/file.h"
-#include "thex/base/home_folder.h"
 #include "thex/base/hex.h"
+#include "thex/base/home_folder.h"
 #include "thex/client/key_folder.h"
 #include "thex/protocol/message_sizes.h"
 
