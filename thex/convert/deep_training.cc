@@ -10,6 +10,9 @@ namespace thex::convert {
 namespace {
 
 constexpr double kLimits = 10;  // weight of the penalty
+// The share of all steps after which hard texts are sought and the penalty begins, and after which it counts in full:
+// in the beginning everything is far from its limits, and what draws it there would spoil what the closed form found.
+constexpr double kLimitsFrom = 0.4, kLimitsWhole = 0.6;
 constexpr long kEpochSteps = 150, kLeastEpochs = 6;
 
 void tell_distances(std::vector<double> distances, const std::string& name, const Log& log) {
@@ -41,6 +44,8 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
       data.split.train, data.texts, data.words,
       {.count = t.epoch_examples, .longest = static_cast<std::size_t>(data.max_length), .seed = o.seed});
   t.examples = [&](int epoch, const EncoderModule& now) {
+    if (static_cast<double>(epoch * per_epoch) < kLimitsFrom * static_cast<double>(o.steps))
+      return mixture.epoch(epoch, nullptr);
     return mixture.epoch(epoch, [&](const DataSet& texts) {
       std::vector<double> distances = limits.farthest(now, texts);
       tell_distances(distances, t.name, log);
@@ -51,11 +56,15 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   t.forward.guard = [&](const Batch& batch, std::size_t norm, const torch::Tensor& output) {
     return teacher.guarded(batch, norm, output);
   };
-  double task_share = 0;
-  t.before_step = [&](double done) { task_share = std::min(1.0, 2 * done); };
+  double task_share = 0, limits_share = 0;
+  t.before_step = [&](double done) {
+    task_share = std::min(1.0, 2 * done);
+    limits_share = std::clamp((done - kLimitsFrom) / (kLimitsWhole - kLimitsFrom), 0.0, 1.0);
+  };
   t.after_step = [&](EncoderModule& m) { limits.hold(m); };
   const Loss loss = [&](const Output& out, const Batch& batch) {
-    return task(out, batch) * task_share + teacher.loss(out, batch) * o.states + limits.penalty(out, batch) * kLimits;
+    const torch::Tensor near = task(out, batch) * task_share + teacher.loss(out, batch) * o.states;
+    return limits_share > 0 ? near + limits.penalty(out, batch) * (kLimits * limits_share) : near;
   };
   const bool words = t.embedding_rate > 0;
   train(

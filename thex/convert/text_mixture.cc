@@ -83,7 +83,8 @@ Sentence TextMixture::vary(Sentence s, std::mt19937_64& rng) const {
 
 DataSet TextMixture::epoch(int epoch, const Distance& distance) const {
   const auto part = [&](double share) { return static_cast<std::size_t>(share * static_cast<double>(o_.count)); };
-  const std::size_t varied = part(o_.varied), hard = part(o_.hard), others = others_.empty() ? 0 : part(o_.others);
+  const std::size_t varied = part(o_.varied), hard = distance ? part(o_.hard) : 0,
+                    others = others_.empty() ? 0 : part(o_.others);
   DataSet out;
   out.reserve(o_.count);
   append_stream(out, task_, o_.count - varied - hard - others, o_.seed, epoch);

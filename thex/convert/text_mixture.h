@@ -27,7 +27,8 @@ class TextMixture {
 
   // How far a student is from usual at each of some texts.
   using Distance = std::function<std::vector<double>(const DataSet&)>;
-  // The texts of an epoch: exactly options.count of them, from (seed, epoch) and the distances alone.
+  // The texts of an epoch: exactly options.count of them, from (seed, epoch) and the distances alone. Without a
+  // distance none are sought that are hard.
   DataSet epoch(int epoch, const Distance& distance) const;
 
   // One text with a tenth to two fifths of its words replaced by others, or cropped to at most eight tokens, or joined

@@ -12,6 +12,7 @@ namespace thex::convert {
 namespace {
 
 const std::vector<std::int64_t> kWords = {30, 31, 32};
+const DataSet kNone;
 
 TextMixtureOptions hundred() {
   TextMixtureOptions o;
@@ -30,12 +31,15 @@ TEST(TextMixture, AnEpochHasItsSharesAndFollowsFromSeedAndNumber) {
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].ids, b[i].ids);
   EXPECT_FALSE(std::ranges::equal(a, c, {}, &Sentence::ids, &Sentence::ids));
   EXPECT_EQ(std::ranges::count_if(a, [](const Sentence& s) { return s.text.empty(); }), 20);  // variants
-  EXPECT_EQ(TextMixture(task, {}, kWords, hundred()).epoch(0, no_distance).size(), 100U);
+  EXPECT_EQ(TextMixture(task, kNone, kWords, hundred()).epoch(0, no_distance).size(), 100U);
+  const DataSet easy = mixture.epoch(3, nullptr);
+  EXPECT_EQ(easy.size(), 100U);
+  EXPECT_EQ(std::ranges::count_if(easy, [](const Sentence& s) { return s.text.empty(); }), 10);
 }
 
 TEST(TextMixture, EpochsGoThroughAllTextsOfTheTask) {
   const DataSet task = testing::vote_data(160, 40, 9, 1);
-  const TextMixture mixture(task, {}, kWords, hundred());
+  const TextMixture mixture(task, kNone, kWords, hundred());
   std::multiset<std::string> seen;
   for (int epoch = 0; epoch < 2; ++epoch)
     for (const Sentence& s : mixture.epoch(epoch, no_distance))
@@ -47,7 +51,7 @@ TEST(TextMixture, EpochsGoThroughAllTextsOfTheTask) {
 
 TEST(TextMixture, TheFarthestOfTheVariantsAreKept) {
   const DataSet task = testing::vote_data(300, 40, 9, 1);
-  const TextMixture mixture(task, {}, kWords, hundred());
+  const TextMixture mixture(task, kNone, kWords, hundred());
   std::vector<double> lengths;
   const DataSet epoch = mixture.epoch(0, [&](const DataSet& texts) {
     for (const Sentence& s : texts) lengths.push_back(static_cast<double>(s.ids.size()));
@@ -60,7 +64,7 @@ TEST(TextMixture, TheFarthestOfTheVariantsAreKept) {
 
 TEST(TextMixture, VariantsAreWholeTextsWithoutLabels) {
   const DataSet task = testing::vote_data(300, 40, 19, 1);
-  const TextMixture mixture(task, {}, kWords, hundred());
+  const TextMixture mixture(task, kNone, kWords, hundred());
   std::mt19937_64 rng(5);
   int shorter = 0, longer = 0, same = 0;
   for (int i = 0; i < 400; ++i) {
@@ -89,7 +93,7 @@ TEST(TextMixture, PairsAndSentencesOfWordsKeepTheirPlaces) {
   words.types.assign(10, 0);
   words.first = {1, 3, 4};
   const DataSet task = {pair, words};
-  const TextMixture mixture(task, {}, kWords, hundred());
+  const TextMixture mixture(task, kNone, kWords, hundred());
   std::mt19937_64 rng(5);
   for (int i = 0; i < 200; ++i)
     for (const Sentence& from : task) {
@@ -99,7 +103,7 @@ TEST(TextMixture, PairsAndSentencesOfWordsKeepTheirPlaces) {
       EXPECT_EQ(s.types, from.types);
       EXPECT_EQ(s.first, from.first);
     }
-  EXPECT_THROW(TextMixture({}, task, kWords, hundred()), Error);
+  EXPECT_THROW(TextMixture(kNone, task, kWords, hundred()), Error);
 }
 
 }  // namespace
