@@ -35,18 +35,26 @@ DeepLimits::DeepLimits(const EncoderModule& start, const DataSet& data) : usual_
   at::NoGradGuard no_grad;
   const auto batches = sorted_batches(data, 32);
   std::vector<std::vector<Tensor>> of_tokens(usual_.size(), std::vector<Tensor>(batches.size()));
+  std::vector<std::vector<Tensor>> sums(usual_.size() / 2, std::vector<Tensor>(batches.size()));
   in_parallel(batches.size(), start.device, [&](std::size_t b) {
     const Batch batch = collate(data, batches[b], start.device);
     const Output out = start.forward(batch, all_rows());
-    for (std::size_t l = 0; l < out.layers.size(); ++l)
+    const Tensor real = batch.mask.reshape({-1}).nonzero().squeeze(1);
+    for (std::size_t l = 0; l < out.layers.size(); ++l) {
+      if (start.norms[2 * l] != NormMode::mean_square) continue;
       of_tokens[2 * l][b] = mean_squares(out.layers[l]).masked_select(batch.mask.gt(0));
+      sums[l][b] =
+          out.layers[l].sum.squeeze(-1).transpose(1, 2).reshape({-1, start.config.heads}).index_select(0, real);
+    }
   });
+  usual_sums_.resize(sums.size());
   for (std::size_t norm = 0; norm < usual_.size(); ++norm) {
     if (start.norms[norm] != NormMode::mean_square) continue;
     usual_[norm] = at::cat(of_tokens[norm]).nanmedian().item<double>();
     if (!(usual_[norm] > 0) || !std::isfinite(usual_[norm]))
       throw Error(ErrorCode::input, "the polynomials of layer " + std::to_string(norm / 2) +
                                         " are not finite for half of the tokens: add training examples");
+    usual_sums_[norm / 2] = std::get<0>(at::cat(sums[norm / 2]).nanmedian(0)).clamp_min(1e-6).view({1, -1, 1, 1});
   }
 }
 
@@ -56,7 +64,7 @@ Tensor DeepLimits::penalty(const Output& out, const Batch& batch) const {
     if (usual_[2 * l] == 0) continue;
     const LayerTrace& trace = out.layers[l];
     const Tensor real = batch.mask.slice(1, 0, trace.ffn.size(1));  // [B, Lq]
-    const Tensor over = at::relu(trace.probabilities - kProbability).sum(-1).mean(1);
+    const Tensor over = at::relu(trace.probabilities / usual_sums_[l] - kProbability).sum(-1).mean(1);
     const Tensor far = at::relu(mean_squares(trace) / usual_[2 * l] - kMeanSquare);
     const Tensor both = by_root_beyond(over, kLarge) * kProbabilityWeight + by_root_beyond(far, kLarge);
     const Tensor mean = (both * real).sum() / real.sum();

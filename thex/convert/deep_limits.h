@@ -15,8 +15,8 @@ class DeepLimits {
   // be lost already. Throws Error(input) when half of them are.
   DeepLimits(const EncoderModule& start, const DataSet& data);
 
-  // What probabilities above 1.2 and mean squares above 2.5 times the usual are beyond these, large sums by their root:
-  // the mean over tokens, the sum over layers.
+  // What probabilities above 1.2 times their head's usual sum over all keys, and mean squares above 2.5 times the
+  // usual, are beyond these, large sums by their root: the mean over tokens, the sum over layers.
   torch::Tensor penalty(const Output& out, const Batch& batch) const;
 
   // Slopes stay where the norm's factor is at least zero up to five times the usual mean square.
@@ -27,7 +27,8 @@ class DeepLimits {
   std::vector<double> farthest(const EncoderModule& module, const DataSet& texts) const;
 
  private:
-  std::vector<double> usual_;  // by norm, two a layer; 0: another kind of norm
+  std::vector<double> usual_;              // by norm, two a layer; 0: another kind of norm
+  std::vector<torch::Tensor> usual_sums_;  // by layer, [1, heads, 1, 1]: of a query's probabilities over all keys
 };
 
 }  // namespace thex::convert
