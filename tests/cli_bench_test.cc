@@ -74,6 +74,40 @@ TEST(Bench, PlaintextsOfMatrices) {
   EXPECT_EQ(64 * rows[0].at("plaintext_bytes").get<std::size_t>(), rows[1].at("plaintext_bytes").get<std::size_t>());
 }
 
+// What is measured is what inspect states from then on, and the plan stays as it was: the other side measures other
+// times.
+TEST(Bench, CalibrationSetsTheSecondsOfInspect) {
+  const auto inspected = [] { return Json::parse(world().thex({"inspect", "--json"}).output); };
+  const Json before = inspected();
+  EXPECT_EQ(before.at("seconds"), "assumed");
+  const Finished f = world().thex({"bench", "--calibrate", "--quick", "--json"});
+  ASSERT_EQ(f.status, 0) << f.errors;
+  const Json factors = Json::parse(f.output).at("factors");
+  EXPECT_EQ(factors.size(), 5u);
+  double least = 1e9, most = 0;
+  for (const auto& [name, factor] : factors.items()) {
+    EXPECT_GT(factor.get<double>(), 0.05) << name;
+    EXPECT_LT(factor.get<double>(), 200) << name;
+    least = std::min(least, factor.get<double>()), most = std::max(most, factor.get<double>());
+  }
+  const Json after = inspected();
+  EXPECT_EQ(after.at("seconds"), "measured");
+  EXPECT_EQ(after.at("plan"), before.at("plan"));
+  for (std::size_t i = 0; i < before.at("buckets").size(); ++i) {
+    const Json& bucket = after.at("buckets")[i];
+    EXPECT_EQ(bucket.at("estimated_seconds"), before.at("buckets")[i].at("estimated_seconds"));
+    const double ratio = bucket.at("seconds").get<double>() / bucket.at("estimated_seconds").get<double>();
+    EXPECT_GE(ratio, least) << i;
+    EXPECT_LE(ratio, most) << i;
+  }
+  const std::filesystem::path file = Json::parse(f.output).at("file").get<std::string>();
+  write_file_atomically(file, std::string("{\"machine\":\"another\",\"isa\":\"avx2\"}"));
+  EXPECT_EQ(inspected().at("seconds"), "assumed");
+  write_file_atomically(file, std::string("[1"));
+  expect_error(world().thex({"inspect", "--json"}), ErrorCode::model, "machine_costs.json");
+  std::filesystem::remove(file);
+}
+
 TEST(Bench, RefusesUnknownFilters) {
   const Finished f = world().thex({"bench", "--filter", "bootstrap"});
   expect_error(f, ErrorCode::usage, "bootstrap");

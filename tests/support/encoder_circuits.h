@@ -24,11 +24,11 @@ struct Shape {
   model::Task task = model::Task::classification;
 };
 
-// Up to 128 tokens, without a pooler; activation and thex section are the caller's.
+// Up to 512 tokens, without a pooler; activation and thex section are the caller's.
 inline model::ModelConfig config_of(const Shape& shape) {
   model::ModelConfig c = small_config();
   c.layers = shape.layers, c.hidden = shape.hidden, c.heads = shape.heads, c.ffn = shape.ffn;
-  c.max_positions = 128, c.pooler = false;
+  c.max_positions = 512, c.pooler = false;
   c.task = shape.task;
   c.labels.clear();
   for (int l = 0; l < shape.labels; ++l) c.labels.push_back("label" + std::to_string(l));

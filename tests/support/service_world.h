@@ -17,9 +17,10 @@ namespace thex::testing {
 struct ServiceWorld {
   static constexpr int kMaxTokens = 32;
 
-  explicit ServiceWorld(const ModelShape& shape = {}) {
+  explicit ServiceWorld(const ModelShape& shape = {}, const encoder::PlanRequest& plan_request = kMaxTokens)
+      : request(plan_request) {
     write_model(folder.path() / "model", shape);
-    client = std::make_unique<client::ClientModel>(client::load_client_model(folder.path() / "model", kMaxTokens));
+    client = std::make_unique<client::ClientModel>(client::load_client_model(folder.path() / "model", request));
     keys = std::make_unique<client::ClientKeys>(make_keys("keys"));
     full = model::load_model(folder.path() / "model", model::Part::all);
   }
@@ -31,13 +32,14 @@ struct ServiceWorld {
     auto model = std::make_shared<const model::Model>(model::load_model(folder.path() / "model", model::Part::server));
     if (options.parts == model::ModelDigests{})
       options.parts = model::model_digests(*model, nullptr, folder.path() / "model");
-    return std::make_unique<server::Service>(model, kMaxTokens, options);
+    return std::make_unique<server::Service>(model, request, options);
   }
   std::vector<double> clear_logits(const std::string& text) const {
     const auto encoding = client->encode(text);
     return model::forward(full, encoding.ids, encoding.type_ids).logits;
   }
 
+  encoder::PlanRequest request;  // of both sides
   support::TemporaryFolder folder;
   std::unique_ptr<client::ClientModel> client;
   std::unique_ptr<client::ClientKeys> keys;

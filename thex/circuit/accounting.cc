@@ -169,10 +169,10 @@ class Accountant {
 
 }  // namespace
 
-double ProgramWork::seconds(const ckks::ContextSpec& spec) const {
+double ProgramWork::seconds(const ckks::ContextSpec& spec, const OperationFactors& factors) const {
   const CostModel cost = CostModel::of_spec(spec);
   double sum = 0;
-  for (const auto& [level, at_level] : work) sum += cost.of(at_level, level);
+  for (const auto& [level, at_level] : work) sum += cost.of(at_level, level, factors);
   return sum;
 }
 
@@ -180,13 +180,14 @@ ProgramWork account(const Program& program, const ProgramPlan& plan, ckks::KeyRe
   return Accountant(program, plan, keys).all();
 }
 
-std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec) {
+std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec,
+                                 const OperationFactors& factors) {
   ckks::KeyRequirements keys;
   std::vector<StepCost> steps;
   Accountant(program, plan, keys, &steps).all();
   const CostModel cost = CostModel::of_spec(spec);
   for (StepCost& step : steps)
-    for (const auto& [level, work] : step.work) step.seconds += cost.of(work, level);
+    for (const auto& [level, work] : step.work) step.seconds += cost.of(work, level, factors);
   return steps;
 }
 

@@ -26,14 +26,16 @@ struct ProgramWork {
   OperationCounts counts;
   std::map<ckks::Level, LevelWork> work;
 
-  double seconds(const ckks::ContextSpec& spec) const;  // by the cost model, on one thread
+  // By the cost model, on one thread.
+  double seconds(const ckks::ContextSpec& spec, const OperationFactors& factors = {}) const;
 };
 
 // Needs plan.level. What the program needs is added to `keys`.
 ProgramWork account(const Program& program, const ProgramPlan& plan, ckks::KeyRequirements& keys);
 
 // What it costs, label by label in the order of the program.
-std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec);
+std::vector<StepCost> step_costs(const Program& program, const ProgramPlan& plan, const ckks::ContextSpec& spec,
+                                 const OperationFactors& factors = {});
 
 // Memory of the encoded plain vectors: a compact plaintext of period H takes 2H words a limb, and special limbs too
 // where a linear transform rotates.

@@ -30,9 +30,12 @@ CostModel CostModel::of_spec(const ckks::ContextSpec& spec) {
   return {.log_n = spec.log_n, .digit_limbs = spec.digit_limbs, .special = spec.p_bits.size()};
 }
 
-double CostModel::of(const LevelWork& w, ckks::Level level) const {
-  return w.decompositions * decompose(level) + w.key_products * key_multiply(level) + w.divisions * divide(level) +
-         w.rescales * rescale(level) + w.transform_products * cached_products(level) + (w.products + w.sums) * pass();
+double CostModel::of(const LevelWork& w, ckks::Level level, const OperationFactors& f) const {
+  return f.decompositions * w.decompositions * decompose(level) +
+         f.key_products * (w.key_products * key_multiply(level) + w.divisions * divide(level)) +
+         f.rescales * w.rescales * rescale(level) +
+         f.transform_products * w.transform_products * cached_products(level) +
+         f.products * (w.products + w.sums) * pass();
 }
 
 double CostModel::ntt() const { return std::ldexp(1.0, log_n) * log_n * 0.5 * kButterfly; }

@@ -18,6 +18,16 @@ struct LevelWork {
   double sums = 0;                // sums over one limb
 };
 
+// What each kind of work costs on some machine, as a multiple of this model's price (`thex bench --calibrate` measures
+// it). Both sides choose plans by the model alone, so that they choose alike.
+struct OperationFactors {
+  double decompositions = 1;
+  double key_products = 1;  // and divisions, which follow them
+  double rescales = 1;
+  double transform_products = 1;
+  double products = 1;  // and sums
+};
+
 struct CostModel {
   int log_n = 14;
   std::size_t digit_limbs = 1;
@@ -26,7 +36,7 @@ struct CostModel {
   static CostModel of_spec(const ckks::ContextSpec& spec);
 
   // Seconds.
-  double of(const LevelWork& work, ckks::Level level) const;
+  double of(const LevelWork& work, ckks::Level level, const OperationFactors& factors = {}) const;
   double ntt() const;                               // one limb
   double pass() const;                              // one multiply-accumulate over one limb
   double decompose(ckks::Level level) const;        // the digits of one part

@@ -25,9 +25,9 @@ double statistical_bits(const ckks::Context& context, double log_refreshed_size)
   return ckks::refresh_mask_bits(context) - std::log2(context.scale(ckks::kRefreshLevel)) - log_refreshed_size;
 }
 
-// Of the product of two primes refresh_mask_bits takes one bit, and up to one where they lie below powers of two.
+// A bit more for primes that lie below powers of two.
 int mask_bits_for(double statistical_bits, double log_refreshed_size) {
-  return static_cast<int>(std::ceil(statistical_bits + log_refreshed_size)) + 2;
+  return static_cast<int>(std::ceil(statistical_bits + log_refreshed_size)) + 1;
 }
 
 }  // namespace thex::circuit

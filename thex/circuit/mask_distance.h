@@ -1,8 +1,9 @@
 // How far what a client sees of refreshed values is from something that does not depend on them.
 //
-// A coefficient m of a value under a mask that is uniform in an interval of 2^b integers is within statistical distance
-// |m| / 2^b of the mask itself. Distances add up over the coefficients of all values of a run, and the coefficients of
-// a value with slots of root mean square r at scale s, N of them, sum up to at most sqrt(N) s r.
+// A coefficient m of a value under a mask that is uniform in an interval of 2^b integers (ckks::refresh_mask_bits) is
+// within statistical distance |m| / 2^b of the mask itself. Distances add up over the coefficients of all values of a
+// run, and the coefficients of a value with slots of root mean square r at scale s, N of them, sum up to at most
+// sqrt(N) s r.
 #pragma once
 
 #include "thex/circuit/program.h"

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <cstdio>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "thex/base/error.h"
 #include "thex/ckks/detail/context_constants.h"
@@ -104,10 +106,9 @@ std::shared_ptr<const Context> Context::create(const ContextSpec& spec) {
   context->spec_ = spec;
   context->scales_ = chain.scales;
   context->fingerprint_ = fingerprint_of(spec, chain);
-  context->tables_.reserve(chain.q.size() + chain.p.size());
-  for (const std::vector<std::uint64_t>* list : {&chain.q, &chain.p}) {
-    for (const std::uint64_t q : *list) context->tables_.emplace_back(ring::Modulus(q), spec.log_n);
-  }
+  for (const std::vector<std::uint64_t>* list : {&chain.q, &chain.p})
+    for (const std::uint64_t q : *list) context->primes_.emplace_back(q);
+  context->tables_ = std::vector<std::atomic<const ring::NttTable*>>(context->primes_.size());
   context->constants_ = std::make_unique<Constants>();
   fill_constants(*context, *context->constants_);
   return context;
@@ -121,15 +122,24 @@ void Context::check_level(const char* operation, Level level) const {
               std::string(operation) + ": level " + to_string(level) + " is outside 0.." + to_string(max_level()));
 }
 
+const ring::NttTable& Context::make_ntt(LimbIndex index) const {
+  auto table = std::make_unique<const ring::NttTable>(primes_[index], spec_.log_n);
+  const std::lock_guard lock(constants_->tables_mutex);
+  if (const ring::NttTable* const other = tables_[index].load(std::memory_order_acquire)) return *other;
+  constants_->tables.push_back(std::move(table));
+  tables_[index].store(constants_->tables.back().get(), std::memory_order_release);
+  return *constants_->tables.back();
+}
+
 const ring::NttTable& Context::small_ntt(LimbIndex index, int log_n) const {
-  if (log_n == spec_.log_n) return tables_[index];
+  if (log_n == spec_.log_n) return ntt(index);
   const std::pair<LimbIndex, int> key{index, log_n};
   {
     const std::shared_lock lock(constants_->small_tables_mutex);
     const auto found = constants_->small_tables.find(key);
     if (found != constants_->small_tables.end()) return *found->second;
   }
-  auto table = std::make_unique<const ring::NttTable>(tables_[index].modulus(), log_n, spec_.log_n);
+  auto table = std::make_unique<const ring::NttTable>(primes_[index], log_n, spec_.log_n);
   const std::unique_lock lock(constants_->small_tables_mutex);
   return *constants_->small_tables.try_emplace(key, std::move(table)).first->second;
 }

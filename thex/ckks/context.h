@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,9 +65,13 @@ class Context {
 
   // The number of p_j.
   LimbIndex special_index(std::size_t j) const { return LimbIndex(max_level().limbs() + j); }
-  const ring::Modulus& prime(LimbIndex index) const { return tables_[index].modulus(); }
+  const ring::Modulus& prime(LimbIndex index) const { return primes_[index]; }
   const ring::Modulus& special(std::size_t j) const { return prime(special_index(j)); }  // p_j
-  const ring::NttTable& ntt(LimbIndex index) const { return tables_[index]; }
+  // Made on first use and kept (thread-safe): planning compares contexts in which nothing is computed.
+  const ring::NttTable& ntt(LimbIndex index) const {
+    const ring::NttTable* const table = tables_[index].load(std::memory_order_acquire);
+    return table != nullptr ? *table : make_ntt(index);
+  }
   // NTT of the subring of dimension 2^log_n, 5 .. log_n(), used by periodic plaintexts; its values are runs of the full
   // transform. Made on first use and kept (thread-safe).
   const ring::NttTable& small_ntt(LimbIndex index, int log_n) const;
@@ -98,8 +103,11 @@ class Context {
 
  private:
   Context() = default;
+  const ring::NttTable& make_ntt(LimbIndex index) const;
+
   ContextSpec spec_;
-  std::vector<ring::NttTable> tables_;
+  std::vector<ring::Modulus> primes_;
+  mutable std::vector<std::atomic<const ring::NttTable*>> tables_;  // owned by the constants
   std::vector<double> scales_;
   double log_qp_ = 0;
   std::array<std::uint8_t, 16> fingerprint_{};

@@ -21,30 +21,46 @@ void check_levels(const char* what, const Context& context, Level level, Level t
                                        to_string(context.max_level()));
 }
 
-}  // namespace
+constexpr Wide kStart = Wide{1} << 64;  // of the masks: no value below zero wraps
 
-int refresh_mask_bits(const Context& context) {
+// How many masks there are: what q_0 q_1 leaves beside a room of 2^64 on either side.
+Wide mask_count(const Context& context) {
   const double log_modulus = context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[kRefreshLevel.top()];
-  const int bits = static_cast<int>(std::floor(log_modulus)) - 1;
-  if (bits < kLeastMaskBits)
+  if (log_modulus < kLeastMaskBits + 1)
     throw Error(ErrorCode::crypto, "a refresh needs two lowest primes of together " +
                                        std::to_string(kLeastMaskBits + 1) + " bits to mask values in; these have " +
                                        std::to_string(log_modulus) + ": use a larger scale");
-  return bits;
+  const LimbIndex first(0), second(1);
+  return static_cast<Wide>(context.prime(first).value()) * context.prime(second).value() - 2 * kStart;
 }
+
+// Uniform below `count` < 2^120, up to a statistical distance of count / 2^192 and without a branch: 192 random bits
+// times count, less the lowest 192 bits of the product.
+Wide uniform_below(Wide count, ring::Prng& prng) {
+  const auto low = static_cast<std::uint64_t>(count), high = static_cast<std::uint64_t>(count >> 64);
+  Wide result = 0;
+  for (int word = 0; word < 3; ++word) {
+    const Wide random = prng.next();
+    result = high * random + (result >> 64) + ((low * random + static_cast<std::uint64_t>(result)) >> 64);
+  }
+  return result;
+}
+
+}  // namespace
+
+double refresh_mask_bits(const Context& context) { return std::log2(static_cast<double>(mask_count(context))); }
 
 MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, Level target, const EvaluationKeys& keys,
                              ring::Prng& prng) {
   check_levels("mask_for_refresh", context, value.level, target);
   if (value.parts.size() != 2) throw Error(ErrorCode::crypto, "mask_for_refresh: relinearise the value first");
   const std::size_t n = context.n();
-  const std::uint64_t high_mask = (std::uint64_t{1} << (refresh_mask_bits(context) - 64)) - 1;
+  const Wide count = mask_count(context);
   MaskedValue result{value, ring::Poly(n, target.limbs())};
   rerandomise(context, result.masked, keys, 1, prng);
   result.mask.mark_secret();
   for (std::size_t i = 0; i < n; ++i) {
-    const std::uint64_t low = prng.next();
-    const Wide integer = (static_cast<Wide>(prng.next() & high_mask) << 64 | low) + (Wide{1} << 64);
+    const Wide integer = kStart + uniform_below(count, prng);
     for (const LimbIndex l : target.primes()) result.mask.limb(l)[i] = context.prime(l).reduce128(integer);
   }
   for (const LimbIndex l : target.primes()) kernels().ntt_forward(result.mask.limb(l), context.ntt(l));

@@ -2,10 +2,11 @@
 // encrypted polynomial, the client decrypts the masked integers and encrypts them anew at a higher level, the server
 // takes the mask off.
 //
-// The value must be at level 1: its integers m live modulo q_0 q_1 (about 2^83), far above their size (a coefficient is
-// below 2^36 for slots near 1 at scale 2^37). The mask is 2^64 + uniform in [0, 2^b), b = floor(log2(q_0 q_1)) - 1, so
-// nothing wraps and the masked integer is within statistical distance |m| / 2^b of one that does not depend on m: about
-// 2^-46 a coefficient. The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
+// The value must be at level 1: its integers m live modulo q_0 q_1 (2^96 for most plans), far above their size (a
+// coefficient is below 2^36 for slots near 1 at scale 2^37). The mask is 2^64 + uniform in [0, q_0 q_1 - 2^65): nothing
+// wraps while |m| < 2^64, and the masked integer is within statistical distance |m| / (q_0 q_1 - 2^65) of one that does
+// not depend on m, about 2^-59 a coefficient. Whatever m is, modulo q_0 q_1 it is within 2^65 / (q_0 q_1) of uniform.
+// The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
 // multiparty CKKS (Mouchet and others, ePrint 2020/304, section 4), with one secret key.
 #pragma once
 
@@ -17,11 +18,10 @@
 namespace thex::ckks {
 
 inline constexpr Level kRefreshLevel = 1;  // at which a value is sent
-inline constexpr int kLeastMaskBits = 65;  // above the 2^64 that the mask begins with
+inline constexpr int kLeastMaskBits = 65;  // of values that fit, and more would not be hidden
 
-// b, in bits. Throws Error(crypto) when q_0 q_1 leaves less than kLeastMaskBits: such parameters are not for
-// refreshing.
-int refresh_mask_bits(const Context& context);
+// log2(q_0 q_1 - 2^65). Throws Error(crypto) when it is below kLeastMaskBits: such parameters are not for refreshing.
+double refresh_mask_bits(const Context& context);
 
 struct MaskedValue {
   Ciphertext masked;  // two parts at level 1 and the value's scale, for the client

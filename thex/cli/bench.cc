@@ -11,9 +11,12 @@
 #include "thex/base/error.h"
 #include "thex/base/json.h"
 #include "thex/base/memory.h"
+#include "thex/base/printable.h"
 #include "thex/cli/command.h"
+#include "thex/cli/machine_costs.h"
 #include "thex/cli/report.h"
 #include "thex/measure/engine_cases.h"
+#include "thex/measure/operation_factors.h"
 #include "thex/measure/timing.h"
 #include "thex/ring/memory_pool.h"
 
@@ -23,7 +26,7 @@ namespace {
 struct Options {
   std::string filter;
   int threads = 0;
-  bool quick = false, json = false;
+  bool quick = false, json = false, calibrate = false;
 };
 
 struct Row {
@@ -138,7 +141,30 @@ void print(const Row& row) {
             << std::flush;
 }
 
+// Each kind of work against the planner's price for it.
+void calibrate(const Options& o) {
+  const circuit::OperationFactors f = measure::measure_operation_factors(o.quick ? 0.1 : 0.5);
+  save_machine_costs(f);
+  if (o.json) {
+    Json json;
+    json["file"] = machine_costs_file().string();
+    json["factors"] = {{"decompositions", f.decompositions},
+                       {"key_products", f.key_products},
+                       {"rescales", f.rescales},
+                       {"transform_products", f.transform_products},
+                       {"products", f.products}};
+    std::cout << json_line(json) << '\n';
+    return;
+  }
+  std::cout << fmt::format(
+      "times over those that plans assume: decompositions {:.2f}, key products {:.2f}, rescales {:.2f}, products in "
+      "transforms {:.2f}, other products {:.2f}\nkept in {}: thex inspect states this machine's seconds from now on\n",
+      f.decompositions, f.key_products, f.rescales, f.transform_products, f.products,
+      printable(machine_costs_file().string()));
+}
+
 void run(const Options& o) {
+  if (o.calibrate) return calibrate(o);
   const std::vector<measure::Case> cases = chosen_cases(o);
   measure::Machine machine;
   if (!o.json) print_head(machine);
@@ -181,6 +207,8 @@ void add_bench(CLI::App& app, Command& command) {
   CLI::App* sub = app.add_subcommand("bench", "Time the engine's operations against the least time they could take");
   sub->add_option("--filter", o->filter, "Only benchmarks with this text in their label NAME/2^LOG_N/LIMBS");
   sub->add_flag("--quick", o->quick, "Shorter, and without the benchmarks that need more than half a gigabyte");
+  sub->add_flag("--calibrate", o->calibrate,
+                "Measure what plans' operations cost on this machine and keep it for thex inspect");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
   add_threads_option(*sub, o->threads);
   command.app = sub;

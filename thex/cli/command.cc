@@ -34,8 +34,8 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("-m,--model", options.model,
                  "Model folder (default: $THEX_MODEL, else the embedded BERT-tiny for SST-2)");
   app.add_option("--max-tokens", options.max_tokens,
-                 "Longest text in tokens; the same on both sides, as the keys depend on it")
-      ->capture_default_str()
+                 "Longest text in tokens (default: what the model was converted for, mostly 128); the same on both "
+                 "sides, as the keys depend on it")
       ->check(CLI::Range(3, 512));  // [CLS], a token, [SEP]
   std::vector<std::string> names;
   for (const model::ProtocolRow& row : model::protocols()) names.emplace_back(row.name);
@@ -59,7 +59,8 @@ encoder::PlanRequest ModelOptions::plan_request() const {
 }
 
 std::vector<std::string> ModelOptions::plan_arguments() const {
-  std::vector<std::string> all{"--max-tokens", std::to_string(max_tokens)};
+  std::vector<std::string> all;
+  if (max_tokens > 0) all.insert(all.end(), {"--max-tokens", std::to_string(max_tokens)});
   if (!protocol.empty()) all.insert(all.end(), {"--protocol", protocol});
   if (!network.empty()) all.insert(all.end(), {"--network", network});
   return all;

@@ -18,7 +18,7 @@ struct Command {
 
 struct ModelOptions {
   std::string model;     // empty: the embedded one
-  int max_tokens = 128;  // largest length bucket
+  int max_tokens = 0;    // largest length bucket; 0: what the model was converted for
   std::string protocol;  // empty: the planner's choice
   std::string network;   // "20ms,100Mbit"; empty: the planner's assumption
 

@@ -81,7 +81,8 @@ void Evaluation::match_labels(const model::ModelConfig& config) {
 void Evaluation::read(const std::string& file) {
   const model::ModelConfig& config = model_->config;
   const auto tokenizer = model::load_tokenizer(folder_, config);
-  const int length = std::min(options_.model.max_tokens, config.max_positions);
+  const int asked = options_.model.max_tokens, made_for = config.thex.value_or(model::HeSection{}).max_tokens;
+  const int length = std::min(asked > 0 ? asked : made_for, config.max_positions);
   std::ifstream stream = data::open_data_file(file);
   data::ExampleReader reader(stream, file, task_);
   while (!options_.limit || examples_.size() < *options_.limit) {

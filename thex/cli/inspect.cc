@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -17,10 +18,12 @@
 #include "thex/circuit/run/clear.h"
 #include "thex/cli/command.h"
 #include "thex/cli/locations.h"
+#include "thex/cli/machine_costs.h"
 #include "thex/cli/report.h"
 #include "thex/data/tags.h"
 #include "thex/encoder/inference_plan.h"
 #include "thex/encoder/serving_memory.h"
+#include "thex/measure/bound.h"
 #include "thex/model/digest.h"
 #include "thex/model/model.h"
 #include "thex/model/reference.h"
@@ -31,12 +34,44 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  bool json = false, simulate = false, steps = false;
+  bool json = false, simulate = false, steps = false, bounds = false;
 };
 
-Json steps_json(const circuit::Plan& plan, std::size_t program) {
+// Seconds of one thread: of this machine where they were measured, else those that plans assume.
+class Clocks {
+ public:
+  // `bounds`: whether the least time of a circuit's counted work on this machine is asked for, too.
+  explicit Clocks(bool bounds) : measured_(load_machine_costs()) {
+    if (bounds) machine_.emplace();
+  }
+  bool measured() const { return measured_.has_value(); }
+  std::vector<circuit::StepCost> steps(const circuit::Plan& plan, std::size_t program) const {
+    return circuit::step_costs(plan.programs[program], plan.program_plans[program], plan.spec,
+                               measured_.value_or(circuit::OperationFactors{}));
+  }
+  double seconds(const circuit::Plan& plan, std::size_t program) const {
+    if (!measured_) return plan.program_plans[program].estimated_seconds;
+    double sum = 0;
+    for (const circuit::StepCost& step : steps(plan, program)) sum += step.seconds;
+    return sum;
+  }
+  std::optional<double> bound(const circuit::Plan& plan, std::size_t program) const {
+    if (!machine_) return std::nullopt;
+    return measure::bound_seconds(
+        measure::circuit_work(plan.programs[program], plan.program_plans[program], *plan.context), *machine_, 1);
+  }
+  const char* text() const {
+    return measured_ ? "on this machine, from thex bench --calibrate" : "an estimate for AVX-512 IFMA";
+  }
+
+ private:
+  std::optional<circuit::OperationFactors> measured_;
+  mutable std::optional<measure::Machine> machine_;  // its rates are measured when they are asked for
+};
+
+Json steps_json(const circuit::Plan& plan, std::size_t program, const Clocks& clocks) {
   Json all = Json::array();
-  for (const circuit::StepCost& s : circuit::step_costs(plan.programs[program], plan.program_plans[program], plan.spec))
+  for (const circuit::StepCost& s : clocks.steps(plan, program))
     all.push_back({{"step", s.label},
                    {"level", s.level.number()},
                    {"rotations", s.rotations},
@@ -155,7 +190,7 @@ Json prices_json(const encoder::InferencePlan& plan) {
   return all;
 }
 
-Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrated) {
+Json plan_json(const encoder::InferencePlan& plan, const Clocks& clocks, bool simulated, bool calibrated) {
   const circuit::Plan& p = plan.circuits;
   Json json;
   json["protocol"] = name_of(plan.protocol);
@@ -175,6 +210,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
     json["answers"] = {{"flood_bits_above_noise", above ? Json(*above) : Json(nullptr)}};
   }
   json["precision"] = simulated ? "simulated" : calibrated ? "calibrated" : "assumed";
+  json["seconds"] = clocks.measured() ? "measured" : "assumed";
   json["buckets"] = Json::array();
   std::size_t weights = 0;
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
@@ -186,7 +222,7 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
                                {"sentences", plan.shapes[i].sentences},
                                {"depth", b.depth.number()},
                                {"predicted_logit_bits", bits ? Json(*bits) : Json(nullptr)},
-                               {"seconds", b.estimated_seconds},
+                               {"seconds", clocks.seconds(p, i)},
                                {"estimated_seconds", b.estimated_seconds},
                                {"bytes", b.bytes_to_server + b.bytes_to_client},
                                {"bytes_to_server", b.bytes_to_server},
@@ -196,7 +232,8 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
                                {"plain_products", b.counts.plain_products},
                                {"rescales", b.counts.rescales},
                                {"weight_bytes", bytes},
-                               {"steps", steps_json(p, i)}});
+                               {"steps", steps_json(p, i, clocks)}});
+    if (const std::optional<double> bound = clocks.bound(p, i)) json["buckets"].back()["bound_seconds"] = *bound;
     if (b.hiding)
       json["buckets"].back()["answer"] = {{"period", b.hiding->period},
                                           {"flood_deviation", plan.flood_deviation(i)},
@@ -209,12 +246,11 @@ Json plan_json(const encoder::InferencePlan& plan, bool simulated, bool calibrat
   return json;
 }
 
-void print_steps(const encoder::InferencePlan& plan) {
+void print_steps(const encoder::InferencePlan& plan, const Clocks& clocks) {
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     std::cout << fmt::format("\n{:<28}  level  rotations  products by weights  by ciphertexts  est. s\n",
                              encoder::to_string(plan.shapes[i]));
-    for (const circuit::StepCost& s :
-         circuit::step_costs(plan.circuits.programs[i], plan.circuits.program_plans[i], plan.circuits.spec))
+    for (const circuit::StepCost& s : clocks.steps(plan.circuits, i))
       std::cout << fmt::format("  {:<26}  {:>5}  {:>9}  {:>19}  {:>14}  {:>6.3f}\n", s.label, s.level.number(),
                                s.rotations, s.plain_products, s.ciphertext_products, s.seconds);
   }
@@ -242,7 +278,8 @@ void print_hiding(const encoder::InferencePlan& plan) {
 // The ways to serve the model that were compared.
 void print_prices(const encoder::InferencePlan& plan) {
   if (plan.prices.size() < 2) return;
-  std::cout << "          compared, seconds with network and megabytes a query (mean over the lengths), keys once:\n";
+  std::cout << "          compared by what plans assume, seconds with network and megabytes a query (mean over the "
+               "lengths), keys once:\n";
   for (const encoder::PlanPrice& price : plan.prices) {
     const std::string way = refreshed_text(price.segments);
     const std::string name = fmt::format("{}{}{}", name_of(price.protocol), way.empty() ? "" : ", ", way);
@@ -264,7 +301,7 @@ const char* basis_of_precision(const model::ModelConfig& c) {
 }
 
 void print_text(const model::ModelConfig& c, const std::filesystem::path& folder, const encoder::InferencePlan* plan,
-                const model::ModelDigests& digests, bool simulated, bool steps) {
+                const model::ModelDigests& digests, const Clocks& clocks, bool simulated, bool steps) {
   std::cout << fmt::format("model     {}: {} layers, hidden {}, {} heads, FFN {}, {} with {} labels\n",
                            printable(folder.string()), c.layers, c.hidden, c.heads, c.ffn, model::name_of(c.task),
                            c.labels.size())
@@ -298,17 +335,20 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
     const std::optional<double> bits = plan->logit_bits(i);
     std::cout << fmt::format(
         "{:>6}  {:>5}  {:>4}  {:>6.2f}  {:>9}  {:>11}  {:>11}  {:>8}  {}\n", column(plan->shapes[i]), b.depth.number(),
-        bits ? fmt::format("{:.0f}", std::max(0.0, *bits)) : "-", b.estimated_seconds,
+        bits ? fmt::format("{:.0f}", std::max(0.0, *bits)) : "-", clocks.seconds(p, i),
         megabytes(static_cast<double>(b.bytes_to_server)), megabytes(static_cast<double>(b.bytes_to_client)),
         b.counts.rotations, b.counts.ciphertext_products + b.counts.plain_products,
         megabytes(static_cast<double>(circuit::plaintext_bytes(p.programs[i], b, p.spec))));
   }
-  std::cout << fmt::format(
-      "(bits: of the logits behind the binary point, {}; seconds: server, one thread, an estimate)\n",
-      simulated ? "simulated" : basis_of_precision(c));
+  std::cout << fmt::format("(bits: of the logits behind the binary point, {}; seconds: server, one thread, {})\n",
+                           simulated ? "simulated" : basis_of_precision(c), clocks.text());
+  for (std::size_t i = 0; i < plan->shapes.size(); ++i)
+    if (const std::optional<double> bound = clocks.bound(p, i))
+      std::cout << fmt::format("{:>6}  least time of the counted work on one thread of this machine {:.2f} s\n",
+                               column(plan->shapes[i]), *bound);
   if (plan->hides_answers()) print_hiding(*plan);
   std::cout << '\n' << ledger_text(*plan);
-  if (steps) print_steps(*plan);
+  if (steps) print_steps(*plan, clocks);
 }
 
 void run(const Options& o) {
@@ -324,12 +364,13 @@ void run(const Options& o) {
   } else if (config.he_friendly()) {
     plan = std::make_unique<encoder::InferencePlan>(encoder::plan_inference(config, o.model.plan_request()));
   }
-  if (!o.json) return print_text(config, folder, plan.get(), digests, o.simulate, o.steps);
+  const Clocks clocks(o.bounds);
+  if (!o.json) return print_text(config, folder, plan.get(), digests, clocks, o.simulate, o.steps);
   Json json;
   json["model"] = model_json(config, folder);
   json["model"]["digests"] = digests_json(digests);
   if (plan) json["model_digest"] = hex_or_null(whole_digest(plan.get(), digests));
-  if (plan) json.update(plan_json(*plan, o.simulate, !config.thex->layers.empty()));
+  if (plan) json.update(plan_json(*plan, clocks, o.simulate, !config.thex->layers.empty()));
   std::cout << json_line(json) << '\n';
 }
 
@@ -342,6 +383,7 @@ void add_inspect(CLI::App& app, Command& command) {
   sub->add_flag("--simulate", o->simulate,
                 "Predict the precision by simulated runs with the model's weights, instead of from assumed sizes");
   sub->add_flag("--steps", o->steps, "Also what each step of the circuits costs");
+  sub->add_flag("--bounds", o->bounds, "Also the least time that each circuit's work can take on this machine");
   add_model_options(*sub, o->model);
   command.app = sub;
   command.run = [o] { run(*o); };

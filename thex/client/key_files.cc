@@ -11,6 +11,7 @@
 
 #include "thex/base/file.h"
 #include "thex/base/hex.h"
+#include "thex/base/home_folder.h"
 #include "thex/client/key_folder.h"
 #include "thex/protocol/message_sizes.h"
 
@@ -234,17 +235,9 @@ KeysAndOrigin load_or_generate_keys(const encoder::InferencePlan& plan, const fs
 }
 
 fs::path default_key_folder(const encoder::InferencePlan& plan) {
-  const char* own = std::getenv("THEX_HOME");
-  const char* home = std::getenv("HOME");
-  fs::path base;
-  if (own && *own) {
-    base = own;
-  } else if (home && *home) {
-    base = fs::path(home) / ".thex";
-  } else {
-    throw Error(ErrorCode::usage, "neither THEX_HOME nor HOME is set: name the key folder with --keys");
-  }
-  return base / "keys" / plan.fingerprint;
+  const std::optional<fs::path> home = home_folder();
+  if (!home) throw Error(ErrorCode::usage, "neither THEX_HOME nor HOME is set: name the key folder with --keys");
+  return *home / "keys" / plan.fingerprint;
 }
 
 }  // namespace thex::client

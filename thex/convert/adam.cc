@@ -7,19 +7,19 @@ namespace thex::convert {
 
 using torch::Tensor;
 
-void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table, Tensor rows_leaf, Tensor row_ids,
+void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table, Tensor row_gradient, Tensor row_ids,
                 double table_rate) {
   at::NoGradGuard no_grad;
   ++steps_;
   const double c1 = 1 - std::pow(options_.beta1, steps_), c2 = 1 - std::pow(options_.beta2, steps_);
-  const bool with_table = table.defined() && rows_leaf.grad().defined() && table_rate > 0;
+  const bool with_table = table.defined() && row_gradient.defined() && table_rate > 0;
   double factor = 1;
   if (options_.clip > 0) {
     Tensor total;
     auto add = [&](const Tensor& g) { total = total.defined() ? total + g.square().sum() : g.square().sum(); };
     for (auto& [name, p] : params)
       if (p.grad().defined()) add(p.grad());
-    if (with_table) add(rows_leaf.grad());
+    if (with_table) add(row_gradient);
     const double norm = total.defined() ? std::sqrt(total.item<double>()) : 0;
     factor = std::min(1.0, options_.clip / (norm + 1e-12));
   }
@@ -36,7 +36,7 @@ void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
   }
   if (with_table) {
     if (!table_state_.m.defined()) table_state_ = {at::zeros_like(table), at::zeros_like(table)};
-    const Tensor g = rows_leaf.grad() * factor;
+    const Tensor g = row_gradient * factor;
     const Tensor m = table_state_.m.index_select(0, row_ids).mul_(options_.beta1).add_(g, 1 - options_.beta1);
     const Tensor v = table_state_.v.index_select(0, row_ids).mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
     table_state_.m.index_copy_(0, row_ids, m);

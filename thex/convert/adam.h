@@ -26,9 +26,9 @@ class Adam {
   explicit Adam(AdamOptions options) : options_(options) {}
 
   // One step for every tensor of `params` that has a gradient; clears the gradients. `table`, when not empty, is an
-  // embedding table of which `rows_leaf` holds the rows `row_ids`; its gradient takes part in the clipping.
+  // embedding table and `row_gradient` the gradient of its rows `row_ids`, each once, which takes part in the clipping.
   void step(std::map<std::string, torch::Tensor>& params, double rate, torch::Tensor table = {},
-            torch::Tensor rows_leaf = {}, torch::Tensor row_ids = {}, double table_rate = 0);
+            torch::Tensor row_gradient = {}, torch::Tensor row_ids = {}, double table_rate = 0);
 
   // The moments are shared, not copied.
   AdamState state() const;

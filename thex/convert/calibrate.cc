@@ -4,7 +4,9 @@
 #include <cmath>
 #include <random>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 
@@ -157,14 +159,12 @@ Excess largest_excess(const Ranges& calibrated, const Ranges& other) {
   return largest;
 }
 
-Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
+Ranges measure_ranges(const EncoderModule& module, const DataSet& data, const Log& log) {
   at::NoGradGuard no_grad;
   const ForwardOptions options;  // of the last layer what the outputs depend on
   std::vector<LayerMeters> meters(static_cast<std::size_t>(module.config.layers));
   double min_sum = 1e30, logit = 0;
-  for (const auto& indices : sorted_batches(data, 32)) {
-    const Batch batch = collate(data, indices, module.device);
-    const Output out = module.forward(batch, options);
+  const auto add = [&](const Batch& batch, const Output& out) {
     for (std::size_t l = 0; l < meters.size(); ++l) {
       const LayerTrace& t = out.layers[l];
       meters[l].add(t, batch.mask);
@@ -177,6 +177,22 @@ Ranges measure_ranges(const EncoderModule& module, const DataSet& data) {
                           module.params.at("classifier.bias")) *
                batch.mask.unsqueeze(-1);
     if (logits.numel() > 0) logit = std::max(logit, logits.abs().max().item<double>());
+  };
+  const auto batches = sorted_batches(data, 32);
+  const std::size_t at_once = workers(module.device);
+  Time told = Clock::now();
+  for (std::size_t begin = 0; begin < batches.size(); begin += at_once) {
+    const std::size_t count = std::min(at_once, batches.size() - begin);
+    std::vector<Batch> parts(count);
+    std::vector<Output> outs(count);
+    in_parallel(count, module.device, [&](std::size_t i) {
+      parts[i] = collate(data, batches[begin + i], module.device);
+      outs[i] = module.forward(parts[i], options);
+    });
+    for (std::size_t i = 0; i < count; ++i) add(parts[i], outs[i]);  // in one order
+    if (!log || seconds_since(told) < 10) continue;
+    log("sizes of values: batch " + std::to_string(begin + count) + " of " + std::to_string(batches.size()));
+    told = Clock::now();
   }
   std::vector<LayerMagnitudes> layers;
   for (const LayerMeters& meter : meters) layers.push_back(meter.result());

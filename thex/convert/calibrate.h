@@ -8,6 +8,7 @@
 
 #include "thex/convert/data.h"
 #include "thex/convert/encoder_module.h"
+#include "thex/convert/score.h"
 
 namespace thex::convert {
 
@@ -49,7 +50,7 @@ struct Ranges {
 std::vector<std::pair<std::string, Magnitude>> named(const LayerMagnitudes& layer, model::Softmax softmax);
 
 // Real tokens only, every query row that the outputs depend on.
-Ranges measure_ranges(const EncoderModule& module, const DataSet& data);
+Ranges measure_ranges(const EncoderModule& module, const DataSet& data, const Log& log = nullptr);
 
 // How far values go beyond those that were calibrated: the largest ratio of two largest absolute values, over the
 // inputs of nonlinearities and the logits.

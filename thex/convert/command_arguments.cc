@@ -19,7 +19,7 @@ void add_common_options(CLI::App& app, CommonArguments& a, const std::string& te
   app.add_option("--teacher", a.teacher, teacher_help);
   bound_option(app.add_option("--augment", a.variants, variants_help), 0, 1e7);
   app.add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  app.add_option("--threads", a.threads, "CPU threads")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--threads", a.threads, "CPU threads (default: all)")->check(CLI::Range(1, 1024));
   bound_option(app.add_option("--seed", a.seed, "Seed of every random choice")->capture_default_str(), 0, 1e18);
   bound_option(
       app.add_option("--held-out", a.held_out,
@@ -79,6 +79,9 @@ void add_convert_options(CLI::App& app, ConvertArguments& a) {
   protocols.resize(protocols.size() - 2);
   app.add_option("--protocol", a.protocol, protocols + " (default: one-round; with --profile paper the-x)")
       ->check(CLI::IsMember(names));
+  app.add_option("--texts", a.texts,
+                 "More texts without labels, one a line, for masked-rounds to learn the plain model's states from")
+      ->check(CLI::ExistingFile);
   app.add_flag("--backbone", a.backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");
   add_options(app, fine_tune_option_rows(), a.plain, "plain-");

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "thex/convert/model_folder.h"
 #include "thex/convert/plain_options.h"
@@ -20,7 +22,7 @@ struct CommonArguments {
   std::filesystem::path teacher;        // empty: none was named
   std::optional<std::size_t> variants;  // of training examples, for a teacher to label
   std::string device = "cpu";
-  int threads = 1;
+  int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::uint64_t seed = 1;
   std::size_t held_out = 0;  // 0: 2,000, or a tenth of a smaller training file; load_task puts the number in
   int max_length = 128;
@@ -33,6 +35,7 @@ struct ConvertArguments : CommonArguments {
   std::filesystem::path model;
   std::string profile = "default";
   std::optional<std::string> protocol;
+  std::vector<std::filesystem::path> texts;  // more texts without labels
   bool backbone = false;
   WorkflowOptions workflow;     // as typed; suited_options fills in the rest
   std::set<std::string> given;  // names of the workflow's options that were typed

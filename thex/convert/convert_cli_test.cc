@@ -155,5 +155,38 @@ TEST_F(ConvertCli, ConvertsReportsAndReplacesOnRequest) {
   EXPECT_NE(text_of("new/report.json"), report) << "another time was taken";
 }
 
+// The plain model of a conversion for masked rounds, and what its own answers to texts make of it again.
+TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
+  std::string texts;
+  for (std::size_t i = 0; i < 60; ++i) texts += "the film was " + std::string(kWords[i % std::size(kWords)]) + "\n";
+  write_file_atomically(at("data/more.txt"), texts);
+  const testing::Finished first =
+      convert("new", {"--protocol", "masked-rounds", "--texts", at("data/more.txt").string()});
+  ASSERT_EQ(first.status, 0) << first.errors;
+  EXPECT_NE(first.errors.find("rounds a query, keys of"), std::string::npos) << first.errors;
+  EXPECT_NE(first.errors.find("MB sent"), std::string::npos) << first.errors;
+  EXPECT_EQ(json::parse(text_of("new/report.json"))["options"]["protocol"], "masked-rounds");
+  EXPECT_EQ(json::parse(text_of("new/config.json"))["thex"]["layer_norm"], "mean_square");
+
+  const auto from_texts = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = {THEX_BINARY_DIR "/thex-convert",
+                                    at("new.work/plain").string(),
+                                    "--quick",
+                                    "--train",
+                                    at("data/more.txt").string(),
+                                    "--dev",
+                                    at("data/dev.csv").string(),
+                                    "-o",
+                                    at("texts").string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return testing::run(all);
+  };
+  const testing::Finished second = from_texts({});
+  ASSERT_EQ(second.status, 0) << second.errors;
+  EXPECT_NE(second.errors.find("the model's own answers stand for them"), std::string::npos) << second.errors;
+  expect_refused(from_texts({"--force", "--hard", "0.5"}), ErrorCode::usage, "texts without labels");
+  expect_refused(from_texts({"--force", "--pair-column", "other"}), ErrorCode::usage, "has one text a line");
+}
+
 }  // namespace
 }  // namespace thex::convert

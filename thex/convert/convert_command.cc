@@ -12,14 +12,16 @@
 #include "thex/convert/report/required_plan.h"
 #include "thex/convert/training_data.h"
 #include "thex/convert/work_folder.h"
+#include "thex/data/texts.h"
 #include "thex/encoder/calibration.h"
+#include "thex/model/reference.h"
 #include "thex/model/tokenizer_files.h"
 
 namespace thex::convert {
 namespace {
 
-// The longest sequence that a plan is made for.
-constexpr int kLongestPlan = 128;
+// Of a model that is made for one round unless the user says so.
+constexpr int kMostLayersInOneRound = 3;
 
 double encoder_weights(const model::ModelConfig& c) {
   return static_cast<double>(c.layers) * c.hidden * (4.0 * c.hidden + 2.0 * c.ffn);
@@ -48,23 +50,42 @@ class Conversion {
         device_(prepare(a_)),
         model_(load_plain_model(a_)),
         tokenizer_(model::load_tokenizer(a_.model, model_.config)),
-        task_(resolve_task(a_.task, a_.train,
-                           a_.backbone ? std::nullopt : std::optional<model::ModelConfig>(model_.config))) {}
+        texts_alone_(data::is_texts(a_.train, model_.config.task)),
+        task_(resolve_task(a_.task, texts_alone_ ? a_.dev : a_.train,
+                           a_.backbone ? std::nullopt : std::optional<model::ModelConfig>(model_.config))) {
+    if (texts_alone_ && (a_.backbone || a_.workflow.profile == Profile::paper || a_.workflow.hard > 0))
+      throw Error(ErrorCode::usage, a_.train.string() +
+                                        " has texts without labels, which --backbone, --profile paper and --hard learn "
+                                        "from: name a file with labels, or a model that is fine-tuned");
+  }
 
   void run() {
     if (!model_.prefix.empty()) log_(model_.prefix_note());
     read_data();
     choose_options();
     const EncoderModule plain = plain_model();
-    const torch::Tensor table = o_.profile == Profile::standard ? teach(plain) : torch::Tensor();
-    const WorkflowResult result = run_workflow(plain, table, data_, o_, *store_, log_);
+    const std::optional<EncoderModule> larger = larger_teacher();
+    const EncoderModule& teacher = larger ? *larger : plain;
+    if (texts_alone_) {
+      log_(
+          "the training texts have no labels: the model's own answers stand for them, and held-out scores say how "
+          "often the converted model agrees with it");
+      label_by(teacher, data_.split.train, log_);
+      label_by(teacher, data_.split.held_out, log_);
+    }
+    const bool table = o_.profile == Profile::standard && !takes_states(o_.protocol);
+    const torch::Tensor outputs = table ? teach(teacher) : torch::Tensor();
+    const WorkflowResult result = run_workflow(plain, outputs, data_, o_, *store_, log_, larger ? &*larger : nullptr);
     std::fputs(stage_table(result, data_.spec).c_str(), stderr);
-    write(result, exported(result));
+    write(plain, result, exported(result));
   }
 
  private:
   std::filesystem::path vocabulary() const { return a_.model / model::kVocabularyFile; }
-  int plan_length() const { return std::min(kLongestPlan, a_.max_length); }
+  // A plan is made for the longest examples that are learned from, and for 128 tokens at least.
+  int plan_length() const {
+    return std::min(std::max(a_.max_length, model::HeSection{}.max_tokens), model_.config.max_positions);
+  }
 
   void read_data() {
     if (a_.quick) {
@@ -75,9 +96,15 @@ class Conversion {
     const bool learned = a_.backbone || a_.workflow.profile == Profile::paper || a_.workflow.hard > 0;
     data_ = load_task(a_, task_, tokenizer_, learned, log_);
     require_segments(data_, model_.config, a_.model.string());
+    data_.texts = load_texts(a_.texts, data_.spec.kind, tokenizer_, a_.max_length);
+    const std::vector<char> replaceable = replaceable_words(tokenizer_);
+    for (std::size_t id = 0; id < replaceable.size(); ++id)
+      if (replaceable[id]) data_.words.push_back(static_cast<std::int64_t>(id));
     const std::string fingerprint = fingerprint_of_model(model_);
     work_.emplace(a_.work, "convert " + fingerprint);
-    store_.emplace(a_.work, fingerprint_of_text(data_fingerprint(a_, task_) + fingerprint));
+    std::string key = data_fingerprint(a_, task_) + fingerprint;
+    for (const auto& file : a_.texts) key += fingerprint_of_file(file);
+    store_.emplace(a_.work, fingerprint_of_text(key));
   }
 
   // Also finds out, before anything is trained, whether the result can be served and what the training needs.
@@ -85,7 +112,14 @@ class Conversion {
     model::ModelConfig wanted = model_.config;
     wanted.task = data_.spec.kind;
     wanted.labels = !row_of(data_.spec.kind).classes ? std::vector<std::string>{"value"} : data_.spec.labels;
-    const auto require = [&] { require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
+    std::optional<encoder::InferencePlan> plan;
+    const auto require = [&] { plan = require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
+    if (!a_.protocol && a_.workflow.protocol == model::Protocol::one_round && wanted.layers > kMostLayersInOneRound) {
+      log_("a model of " + std::to_string(wanted.layers) +
+           " layers is made for masked rounds: in one round it takes more time than in many, and over so many layers "
+           "training does not hold norms that do not normalise (--protocol decides otherwise)");
+      a_.workflow.protocol = model::Protocol::masked_rounds;
+    }
     try {
       require();
     } catch (const Error& e) {
@@ -94,6 +128,8 @@ class Conversion {
       a_.workflow.protocol = model::Protocol::masked_rounds;
       require();
     }
+    if (plan)
+      for (const std::string& line : costs_of(*plan)) log_(line);
     o_ = suited_options(a_.workflow, a_.given, {model_.config.hidden, data_.split.train.size()});
     tell_resources(model_.config, o_.batch_size, a_.max_length, o_.hidden > 0, a_.work, 12, log_);
   }
@@ -120,25 +156,27 @@ class Conversion {
     return (polynomials ? kEnoughForPolynomials : kEnoughExamples) - examples;
   }
 
+  // A larger model to distil from, if one was named.
+  std::optional<EncoderModule> larger_teacher() {
+    if (a_.teacher.empty()) return std::nullopt;
+    const model::Model larger = load_teacher();
+    store_ = store_->with("teacher " + fingerprint_of_model(larger));
+    return EncoderModule(larger, device_);
+  }
+
   // Fills the training data up with text without labels, and returns the teacher's outputs for all of it.
-  torch::Tensor teach(const EncoderModule& plain) {
+  torch::Tensor teach(const EncoderModule& teacher) {
     variants_ = choose_variants();
     if (variants_ > 0)
-      add_variants(data_.split.train, variants_, plain.params.at("embeddings.word_embeddings.weight"), tokenizer_,
+      add_variants(data_.split.train, variants_, teacher.params.at("embeddings.word_embeddings.weight"), tokenizer_,
                    a_.max_length, a_.seed + 1);
     std::string key = "teacher " + std::to_string(variants_);
     if (row_of(o_.protocol).polynomial()) {
       add_long_examples(data_.split.train, static_cast<std::size_t>(a_.max_length), a_.seed + 2);
       key += " long";
     }
-    std::optional<EncoderModule> teacher;
-    if (!a_.teacher.empty()) {
-      const model::Model larger = load_teacher();
-      teacher.emplace(larger, device_);
-      key += fingerprint_of_model(larger);
-    }
     store_ = store_->with(key);
-    return teacher_logits(teacher ? *teacher : plain, data_.split, *store_, log_);
+    return teacher_logits(teacher, data_.split, *store_, log_);
   }
 
   model::Model load_teacher() const {
@@ -152,14 +190,29 @@ class Conversion {
     return larger;
   }
 
-  static model::Model exported(const WorkflowResult& result) {
+  model::Model exported(const WorkflowResult& result) const {
     model::Model out = result.module.to_model();
     if (!out.config.he_friendly()) throw Error(ErrorCode::internal, "the converted model is not HE-friendly");
     out.config.thex->max_relu_input = result.ranges.max_relu_input();
     out.config.thex->max_logit = result.ranges.logit;
+    out.config.thex->max_tokens = std::max(a_.max_length, out.config.thex->max_tokens);
     out.config.thex->layers = result.ranges.layer_ranges();
     encoder::measure_weights(out);
+    if (row_of(o_.protocol).polynomial()) measure_errors(out);
     return out;
+  }
+
+  // For predictions of precision.
+  void measure_errors(model::Model& out) const {
+    constexpr std::size_t kTexts = 6;
+    log_("measuring what errors of each layer's values make of the outputs");
+    std::vector<std::vector<double>> texts;
+    for (const Sentence& s : evenly_spaced(data_.split.held_out, kTexts)) {
+      const std::vector<std::int32_t> ids(s.ids.begin(), s.ids.end()), types(s.types.begin(), s.types.end());
+      texts.push_back(model::embed(out, ids, types));
+      if (texts.size() == kTexts) break;
+    }
+    encoder::measure_errors(out, texts);
   }
 
   // The double-precision reference takes a while for large encoders: some examples will do.
@@ -178,13 +231,16 @@ class Conversion {
     return agreement;
   }
 
-  void write(const WorkflowResult& result, const model::Model& out) {
+  void write(const EncoderModule& plain, const WorkflowResult& result, const model::Model& out) {
     const Agreement agreement = check(result, out);
     ConversionReport report = report_of(result, a_, o_, data_, variants_);
     if (checks_all_of_dev()) report.reference_metric = agreement.metric;
     report.reference_difference = agreement.largest_difference;
+    const auto outcomes = [&](const EncoderModule& m) {
+      return outcomes_of(data_.spec, data_.dev, predict(m, data_.dev));
+    };
     report.dev_standard_error =
-        standard_error(data_.spec, outcomes_of(data_.spec, data_.dev, predict(result.module, data_.dev)), 100, a_.seed);
+        standard_error_of_change(data_.spec, outcomes(plain), outcomes(result.module), 200, a_.seed);
     add_plan(report, out, tokenizer_, o_.protocol, plan_length(), log_);
     report.seconds = seconds_since(started_);
     report.verdict = judge(report);
@@ -201,6 +257,7 @@ class Conversion {
   const torch::Device device_;
   const model::Model model_;
   const text::Tokenizer tokenizer_;
+  const bool texts_alone_;  // no labels in the training file
   const ResolvedTask task_;
   std::optional<WorkFolder> work_;
   TaskData data_;

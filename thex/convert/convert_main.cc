@@ -18,7 +18,8 @@ namespace {
 
 // OpenBLAS chooses its kernels when it is loaded, by the processor's model, and takes slow generic ones for models
 // newer than itself (4 times slower matrix products were measured). Name the kernels by instruction set instead and
-// start again; a choice of the user's stands. Several threads per operation gain nothing at these sizes.
+// start again; a choice of the user's stands. Its own threads would stand in the way of ours (workers.h), and OpenMP's
+// are to sleep rather than spin between two operations.
 void choose_blas_kernels(char** argv) {
 #if defined(__x86_64__)
   if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
@@ -31,6 +32,7 @@ void choose_blas_kernels(char** argv) {
   if (kernels == nullptr) return;
   setenv("OPENBLAS_CORETYPE", kernels, 1);
   setenv("OPENBLAS_NUM_THREADS", "1", 0);
+  setenv("OMP_WAIT_POLICY", "PASSIVE", 0);
   execv("/proc/self/exe", argv);  // on failure: go on as we are
 #else
   (void)argv;

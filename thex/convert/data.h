@@ -51,7 +51,9 @@ struct TaskData {
   Split split;
   DataSet dev;
   int max_length = 128;
-  data::ReadCounts counts;  // of both files
+  DataSet texts;                    // more texts without labels, for what learns from states
+  std::vector<std::int64_t> words;  // vocabulary ids of whole words, which variants of texts may have
+  data::ReadCounts counts;          // of both files
 };
 
 // Every k-th example, k the largest that leaves `count` of them, or all.

@@ -8,13 +8,14 @@
 
 #include "thex/base/error.h"
 #include "thex/convert/polynomial_start.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 namespace {
 
 using torch::Tensor;
 
-constexpr std::size_t kPairs = 100000;  // of queries and keys that a head's fit looks at
+constexpr std::size_t kPairs = 30000;  // of queries and keys that a head's fit looks at
 constexpr int kIterations = 6;
 // A head's constant nearer to zero would need a huge scale to become one.
 constexpr double kLeastConstant = 0.3;
@@ -40,6 +41,20 @@ double relative_error(const Tensor& value, const Tensor& target) {
   return ((value - target).square().sum() / (target - target.mean(0)).square().sum()).item<double>();
 }
 
+// a^T b, rows in as many parts as threads.
+Tensor product(const Tensor& a, const Tensor& b) {
+  const std::size_t parts = workers(a.device());
+  std::vector<Tensor> sums(parts);
+  in_parallel(parts, a.device(), [&](std::size_t i) {
+    const auto row = [&](std::size_t part) {
+      return a.size(0) * static_cast<std::int64_t>(part) / static_cast<std::int64_t>(parts);
+    };
+    sums[i] = at::matmul(a.slice(0, row(i), row(i + 1)).t(), b.slice(0, row(i), row(i + 1)));
+  });
+  for (std::size_t i = 1; i < parts; ++i) sums[0] += sums[i];
+  return sums[0];
+}
+
 // y_f near r_f x_f + a B_f + c_f: the factors r, the matrix [outputs, inputs] and the constants.
 struct Regression {
   Tensor factors, matrix, constants;
@@ -50,11 +65,11 @@ struct Regression {
 Regression regress(const Tensor& a, const Tensor& x, const Tensor& y, double ridge, Tensor factors = {}) {
   const Tensor am = a.mean(0), xm = x.mean(0), ym = y.mean(0);
   const Tensor ac = a - am, xc = x - xm, yc = y - ym;
-  Tensor gram = at::matmul(ac.t(), ac).to(torch::kFloat64);
+  Tensor gram = product(ac, ac).to(torch::kFloat64);
   gram = gram + at::diag(at::full({gram.size(0)}, ridge * gram.diagonal().mean().item<double>(), gram.options()));
   const Tensor root = at::linalg_cholesky(gram);
   const auto solved = [&](const Tensor& right) {
-    return at::cholesky_solve(at::matmul(ac.t(), right).to(torch::kFloat64), root).to(torch::kFloat32);
+    return at::cholesky_solve(product(ac, right).to(torch::kFloat64), root).to(torch::kFloat32);
   };
   const Tensor of_x = solved(xc), of_y = solved(yc);
   if (!factors.defined()) {
@@ -142,12 +157,14 @@ class DeepStart {
     const DataSet some =
         evenly_spaced(data, std::max<std::size_t>(8, static_cast<std::size_t>(static_cast<double>(o_.tokens) / mean)));
     const auto layers = static_cast<std::size_t>(m_.config.layers);
-    samples_.resize(layers * static_cast<std::size_t>(m_.config.heads));
-    auto generator = at::detail::createCPUGenerator(o_.seed);
-    double tokens = 0;
-    for (const Sentence& s : some) tokens += static_cast<double>(s.ids.size()) * static_cast<double>(s.ids.size());
-    for (const auto& indices : sorted_batches(some, 32)) {
-      Part part{.batch = collate(some, indices, m_.device)};
+    double pairs = 0;
+    for (const Sentence& s : some) pairs += static_cast<double>(s.ids.size()) * static_cast<double>(s.ids.size());
+    const auto batches = sorted_batches(some, 32);
+    parts_.resize(batches.size());
+    samples_.assign(layers * static_cast<std::size_t>(m_.config.heads), std::vector<ScoreSample>(batches.size()));
+    in_parallel(batches.size(), m_.device, [&](std::size_t i) {
+      Part& part = parts_[i];
+      part.batch = collate(some, batches[i], m_.device);
       part.rows = part.batch.mask.reshape({-1}).nonzero().squeeze(1);
       ForwardOptions full;
       full.cls_only_last = false;
@@ -156,14 +173,14 @@ class DeepStart {
       part.plain.push_back(take_rows(part, out.embedded));
       for (const LayerTrace& t : out.layers)
         for (const Tensor& state : t.norm_out) part.plain.push_back(take_rows(part, state));
-      sample_scores(part, out, static_cast<double>(kPairs) / tokens, generator);
-      parts_.push_back(std::move(part));
-    }
+      sample_scores(i, out, static_cast<double>(kPairs) / pairs);
+    });
   }
 
   // Some of the pairs of real tokens of a batch, the same for all heads.
-  void sample_scores(const Part& part, const Output& out, double share, at::Generator& generator) {
-    const Tensor& mask = part.batch.mask;
+  void sample_scores(std::size_t part, const Output& out, double share) {
+    auto generator = at::detail::createCPUGenerator(o_.seed * 1000003 + part);
+    const Tensor& mask = parts_[part].batch.mask;
     const std::int64_t length = mask.size(1), d = m_.config.head_dim();
     const Tensor real = (mask.unsqueeze(2) * mask.unsqueeze(1)).reshape({-1});
     const Tensor drawn = at::rand(real.sizes(), generator, torch::kFloat32).to(m_.device).lt(share) * real.gt(0);
@@ -181,11 +198,11 @@ class DeepStart {
         const Tensor s = (t.u.select(1, h).reshape({-1}).index_select(0, pairs) - 1) * 2;
         const Tensor p = t.probabilities.select(1, h).reshape({-1}).index_select(0, pairs);
         const Tensor value = rows_of(t.value, key_rows).square().mean(1);
-        samples_[l * static_cast<std::size_t>(m_.config.heads) + static_cast<std::size_t>(h)].push_back(
-            {at::cat({s.unsqueeze(1), rows_of(t.query, query_rows), rows_of(t.key, key_rows),
-                      at::ones({s.size(0), 1}, s.options())},
-                     1),
-             p * n, value / (n * n)});
+        samples_[l * static_cast<std::size_t>(m_.config.heads) + static_cast<std::size_t>(h)][part] = {
+            at::cat({s.unsqueeze(1), rows_of(t.query, query_rows), rows_of(t.key, key_rows),
+                     at::ones({s.size(0), 1}, s.options())},
+                    1),
+            p * n, value / (n * n)};
       }
     }
   }
@@ -194,13 +211,17 @@ class DeepStart {
   void start_scores(int layer) {
     const std::int64_t d = m_.config.head_dim();
     const double root = std::sqrt(static_cast<double>(d));
-    for (std::int64_t h = 0; h < m_.config.heads; ++h) {
-      auto& list = samples_[static_cast<std::size_t>(layer * m_.config.heads + h)];
+    std::vector<ScoreFit> fits(static_cast<std::size_t>(m_.config.heads));
+    in_parallel(fits.size(), m_.device, [&](std::size_t h) {
+      auto& list = samples_[static_cast<std::size_t>(layer * m_.config.heads) + h];
       std::vector<Tensor> features, target, weight;
       for (const ScoreSample& s : list)
         features.push_back(s.features), target.push_back(s.target), weight.push_back(s.weight);
-      ScoreFit fit = fit_scores({at::cat(features), at::cat(target), at::cat(weight)}, d);
+      fits[h] = fit_scores({at::cat(features), at::cat(target), at::cat(weight)}, d);
       list.clear();
+    });
+    for (std::int64_t h = 0; h < m_.config.heads; ++h) {
+      ScoreFit fit = fits[static_cast<std::size_t>(h)];
       if (std::abs(fit.scale) < 1e-3) fit.scale = fit.scale < 0 ? -1e-3 : 1e-3;
       // scale (q + a) (k + c) / sqrt(d) has the terms in q and k alone.
       const Tensor a = fit.key * (root / fit.scale), c = fit.query * (root / fit.scale);
@@ -224,12 +245,12 @@ class DeepStart {
     const std::size_t state = 2 * static_cast<std::size_t>(layer);
     const std::string norm = norm_prefix(2 * layer);
     const Tensor x = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
-    std::vector<Tensor> contexts;  // of each part, [B, L, H]
-    for (const Part& part : parts_) {
+    std::vector<Tensor> contexts(parts_.size());  // of each part, [B, L, H]
+    in_parallel(parts_.size(), m_.device, [&](std::size_t i) {
       LayerTrace trace;
-      m_.attention(layer_prefix(layer), part.student, part.student, part.batch.mask, trace);
-      contexts.push_back(trace.context);
-    }
+      m_.attention(layer_prefix(layer), parts_[i].student, parts_[i].student, parts_[i].batch.mask, trace);
+      contexts[i] = trace.context;
+    });
     std::vector<Tensor> context_rows;
     for (std::size_t i = 0; i < parts_.size(); ++i) context_rows.push_back(take_rows(parts_[i], contexts[i]));
     const Tensor c = at::cat(context_rows);

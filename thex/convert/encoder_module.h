@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ using Parameters = std::map<std::string, torch::Tensor>;
 // from the same input, for distillation (THE-X, stage 5). mean_square: affine, of the input times 1 + slope * the mean
 // of its squares (model::Norm::mean_square).
 enum class NormMode { exact, shadow, affine, mean_square };
+
+// What a student of the same shape is drawn to.
+struct Wanted {
+  std::vector<torch::Tensor> states;  // after every norm, [B, L, H] each
+  torch::Tensor logits;               // as Output::logits
+};
 
 // Padded examples. B examples, L the longest of them.
 struct Batch {
@@ -41,6 +48,8 @@ struct Batch {
   torch::Tensor tags;         // [W] int64; -1: none
   torch::Tensor word_weight;  // [W] float: the weight of the word's example
   torch::Tensor word_count;   // [B] int64: words of each example
+
+  std::shared_ptr<const Wanted> wanted;  // where a teacher runs beside
 };
 
 // What a forward pass leaves behind for losses and calibration. Rows of padded tokens hold junk: use the masks.

@@ -56,17 +56,23 @@ Loss label_loss(const Objective& o) {
   };
 }
 
-Loss distillation_loss(const Objective& o, Tensor teacher, const DataSet& train, double hard, double temperature) {
-  const bool words = o.task == model::Task::token_classification;
+Targets targets_of(model::Task task, Tensor table, const DataSet& train) {
+  const bool words = by_token(task);
   const std::vector<std::int64_t> offsets = words ? word_offsets(train) : std::vector<std::int64_t>{};
   const std::int64_t expected = words ? offsets.back() : static_cast<std::int64_t>(train.size());
-  if (teacher.size(0) != expected)
-    throw Error(ErrorCode::internal, "the teacher's table has " + std::to_string(teacher.size(0)) + " rows, not " +
-                                         std::to_string(expected));
+  if (table.size(0) != expected)
+    throw Error(ErrorCode::internal,
+                "the teacher's table has " + std::to_string(table.size(0)) + " rows, not " + std::to_string(expected));
+  return [=](const Batch& batch) {
+    return table.index_select(0, words ? word_rows(offsets, batch) : batch.index.to(torch::kCPU));
+  };
+}
+
+Loss distillation_loss(const Objective& o, Targets teacher, double hard, double temperature) {
+  const bool words = by_token(o.task);
   const Loss labels = label_loss(o);
   return [=](const Output& out, const Batch& batch) {
-    const Tensor rows = words ? word_rows(offsets, batch) : batch.index.to(torch::kCPU);
-    const Tensor target = teacher.index_select(0, rows).to(out.logits.device());
+    const Tensor target = teacher(batch).to(out.logits.device());
     const Tensor weight = words ? batch.word_weight : batch.weight;
     Tensor soft;
     if (o.task == model::Task::regression) {
@@ -101,6 +107,10 @@ Loss with_hidden_states(Loss task, const EncoderModule& teacher, double weight) 
     }
     return loss;
   };
+}
+
+Tensor by_root_beyond(const Tensor& values, double limit) {
+  return at::where(values.lt(limit), values, 2 * (limit * values.clamp_min(limit)).sqrt() - limit);
 }
 
 Loss norm_distillation_loss() {

@@ -25,16 +25,23 @@ Objective objective_of(model::Task task, const DataSet& train);
 // value_scale. What has no label does not count.
 Loss label_loss(const Objective& objective);
 
+// A teacher's outputs for a batch: as Output::logits.
+using Targets = std::function<torch::Tensor(const Batch&)>;
+// From predict's table for `train`, [N, labels] or [words, labels]. Throws Error(internal) for another number of rows.
+Targets targets_of(model::Task task, torch::Tensor table, const DataSet& train);
+
 // hard * label_loss + (1 - hard) * the teacher's part: T^2 * KL(teacher || student) at temperature T of the logits
 // (token classification: of the words' logits), or the squared difference of the values in units of value_scale.
-// `teacher`: predict's table for `train`, [N, labels] or [words, labels].
-Loss distillation_loss(const Objective& objective, torch::Tensor teacher, const DataSet& train, double hard,
-                       double temperature);
+Loss distillation_loss(const Objective& objective, Targets teacher, double hard, double temperature);
 
 // `task` + weight * the mean over layers of the squared difference of both models' layer outputs relative to the
 // teacher's mean square, at the rows that the student computed. The teacher has the student's shape and runs beside it,
 // without dropout.
 Loss with_hidden_states(Loss task, const EncoderModule& teacher, double weight);
+
+// Values above `limit` by their root: with slope 1 up to there and slowly growing beyond, so that what is far off does
+// not outweigh all else.
+torch::Tensor by_root_beyond(const torch::Tensor& values, double limit);
 
 // Sum over the affine norms of the mean squared difference to the exact norms beside them (NormMode::shadow): the loss
 // of THE-X's stage 5.

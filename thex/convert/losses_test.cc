@@ -55,10 +55,10 @@ TEST(Losses, DistillationVanishesForTheTeacherItself) {
     const EncoderModule a(testing::config_for(spec), 5, torch::kCPU), b(testing::config_for(spec), 6, torch::kCPU);
     const Objective o = objective_of(spec.kind, data);
     const Batch batch = collate(data, {7, 3, 21}, torch::kCPU);
-    const Loss loss = with_hidden_states(distillation_loss(o, predict(a, data), data, 0, 2), a, 1);
+    const Loss loss = with_hidden_states(distillation_loss(o, targets_of(o.task, predict(a, data), data), 0, 2), a, 1);
     EXPECT_NEAR(loss(a.forward(batch, {}), batch).item<double>(), 0, 1e-5) << spec.name;
     EXPECT_GT(loss(b.forward(batch, {}), batch).item<double>(), 1e-2) << spec.name;
-    EXPECT_THROW(distillation_loss(o, at::zeros({3, 2}), data, 0, 2), Error);
+    EXPECT_THROW(targets_of(o.task, at::zeros({3, 2}), data), Error);
   }
 }
 

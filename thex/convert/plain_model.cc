@@ -151,8 +151,10 @@ Score train_student(EncoderModule& student, const TaskData& data, Tensor logits,
   t.forward.word_dropout = o.word_dropout;
   t.store = store;
   const Objective objective = objective_of(data.spec.kind, data.split.train);
-  const Loss loss = logits.defined() ? distillation_loss(objective, logits, data.split.train, o.hard, o.temperature)
-                                     : label_loss(objective);
+  const Loss loss =
+      logits.defined()
+          ? distillation_loss(objective, targets_of(objective.task, logits, data.split.train), o.hard, o.temperature)
+          : label_loss(objective);
   return train(
       student, data, t, loss, [](const std::string&) { return true; }, log);
 }

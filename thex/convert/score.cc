@@ -4,10 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <mutex>
 #include <random>
 #include <span>
 
+#include "thex/base/clock.h"
 #include "thex/base/error.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 
@@ -22,14 +25,20 @@ Tensor predict(const EncoderModule& module, const DataSet& data, const Log& log)
   const std::int64_t rows = words ? offsets.back() : static_cast<std::int64_t>(data.size());
   Tensor out = at::zeros({rows, static_cast<std::int64_t>(module.config.labels.size())});
   const auto batches = sorted_batches(data, 64);
-  for (std::size_t i = 0; i < batches.size(); ++i) {
+  std::mutex mutex;
+  std::size_t done = 0;
+  Time told = Clock::now();
+  in_parallel(batches.size(), module.device, [&](std::size_t i) {
     const Batch batch = collate(data, batches[i], module.device);
-    if (words && !batch.first.defined()) continue;  // no word in any of these examples
+    if (words && !batch.first.defined()) return;  // no word in any of these examples
     const Tensor logits = module.forward(batch, {}).logits.to(torch::kCPU);
+    const std::lock_guard lock(mutex);
     out.index_copy_(0, words ? word_rows(offsets, batch) : batch.index.to(torch::kCPU), logits);
-    if (log && i % 200 == 0 && batches.size() > 200)
-      log("predictions: batch " + std::to_string(i) + " of " + std::to_string(batches.size()));
-  }
+    ++done;
+    if (!log || seconds_since(told) < 10) return;
+    log("predictions: batch " + std::to_string(done) + " of " + std::to_string(batches.size()));
+    told = Clock::now();
+  });
   return out;
 }
 
@@ -157,23 +166,40 @@ Score evaluate(const EncoderModule& module, const data::TaskSpec& spec, const Da
   return score_of(spec, data, predict(module, data), n_long);
 }
 
-double standard_error(const data::TaskSpec& spec, const data::Outcomes& all, int draws, std::uint64_t seed) {
-  const std::size_t n = std::max({all.gold.size(), all.gold_value.size(), all.gold_tags.size()});
+namespace {
+
+std::size_t size_of(const data::Outcomes& o) {
+  return std::max({o.gold.size(), o.gold_value.size(), o.gold_tags.size()});
+}
+
+// The examples of those numbers.
+data::Outcomes chosen(const data::Outcomes& all, const std::vector<std::size_t>& numbers) {
+  data::Outcomes part;
+  for (const std::size_t i : numbers) {
+    if (!all.gold.empty()) part.predicted.push_back(all.predicted[i]), part.gold.push_back(all.gold[i]);
+    if (!all.gold_value.empty())
+      part.predicted_value.push_back(all.predicted_value[i]), part.gold_value.push_back(all.gold_value[i]);
+    if (!all.gold_tags.empty())
+      part.predicted_tags.push_back(all.predicted_tags[i]), part.gold_tags.push_back(all.gold_tags[i]);
+  }
+  return part;
+}
+
+}  // namespace
+
+double standard_error_of_change(const data::TaskSpec& spec, const data::Outcomes& before, const data::Outcomes& after,
+                                int draws, std::uint64_t seed) {
+  const std::size_t n = size_of(after);
+  if (size_of(before) != n) throw Error(ErrorCode::internal, "outcomes of different examples");
   if (n < 2 || draws < 2) return 0;
+  const auto score = [&](const data::Outcomes& o) { return 100 * data::task_score(spec.metrics.front(), o, spec); };
   std::mt19937_64 rng(seed);
   double sum = 0, squares = 0;
   for (int d = 0; d < draws; ++d) {
-    data::Outcomes part;
-    for (std::size_t k = 0; k < n; ++k) {
-      const std::size_t i = rng() % n;
-      if (!all.gold.empty()) part.predicted.push_back(all.predicted[i]), part.gold.push_back(all.gold[i]);
-      if (!all.gold_value.empty())
-        part.predicted_value.push_back(all.predicted_value[i]), part.gold_value.push_back(all.gold_value[i]);
-      if (!all.gold_tags.empty())
-        part.predicted_tags.push_back(all.predicted_tags[i]), part.gold_tags.push_back(all.gold_tags[i]);
-    }
-    const double value = 100 * data::task_score(spec.metrics.front(), part, spec);
-    sum += value, squares += value * value;
+    std::vector<std::size_t> numbers(n);
+    for (std::size_t& i : numbers) i = rng() % n;
+    const double change = score(chosen(after, numbers)) - score(chosen(before, numbers));
+    sum += change, squares += change * change;
   }
   const double mean = sum / draws;
   return std::sqrt(std::max(0.0, squares / draws - mean * mean) * draws / (draws - 1));

@@ -39,8 +39,10 @@ Score score_of(const data::TaskSpec& spec, const DataSet& data, const torch::Ten
                std::size_t n_long = 0);
 Score evaluate(const EncoderModule& module, const data::TaskSpec& spec, const DataSet& data, std::size_t n_long = 0);
 
-// The standard error of the first metric, times 100, over `draws` resamplings of the examples (bootstrap).
-double standard_error(const data::TaskSpec& spec, const data::Outcomes& outcomes, int draws, std::uint64_t seed);
+// The standard error of what two models' first metrics differ by on the same examples, times 100, over `draws`
+// resamplings of the examples (paired bootstrap).
+double standard_error_of_change(const data::TaskSpec& spec, const data::Outcomes& before, const data::Outcomes& after,
+                                int draws, std::uint64_t seed);
 
 // "accuracy 84.17, f1 83.90 of 872"
 std::string score_text(const Score& score);

@@ -7,8 +7,8 @@
 
 #include "thex/base/error.h"
 #include "thex/convert/deep_start.h"
+#include "thex/convert/deep_training.h"
 #include "thex/convert/polynomial_start.h"
-#include "thex/convert/state_teacher.h"
 
 namespace thex::convert {
 namespace {
@@ -53,18 +53,21 @@ void set_estimation(EncoderModule& m, const Parameters& t) {
 
 class Workflow {
  public:
-  Workflow(const EncoderModule& plain, Tensor teacher, const TaskData& data, const WorkflowOptions& o,
-           const CheckpointStore& store, const Log& log)
+  Workflow(const EncoderModule& plain, Tensor teacher, const EncoderModule* larger, const TaskData& data,
+           const WorkflowOptions& o, const CheckpointStore& store, const Log& log)
       : data_(data),
         o_(o),
         log_(log),
         some_(evenly_spaced(data.split.train, 6000)),
         plain_(plain.clone()),
+        larger_(larger),
         run_(plain.clone(), data, store.with(describe(o)), o.seed, log) {
     const Objective objective = objective_of(data.spec.kind, data.split.train);
     task_ = label_loss(objective);
     if (o.profile == Profile::standard) {
-      task_ = distillation_loss(objective, teacher, data.split.train, o.hard, o.temperature);
+      const Targets targets = takes_states(o.protocol) ? [](const Batch& batch) { return batch.wanted->logits; }
+                                                       : targets_of(objective.task, teacher, data.split.train);
+      task_ = distillation_loss(objective, targets, o.hard, o.temperature);
       if (o.hidden > 0) task_ = with_hidden_states(task_, plain, o.hidden);
     }
   }
@@ -72,7 +75,7 @@ class Workflow {
   WorkflowResult run() {
     run_.stage("plain", "the model as given", [](EncoderModule&) {});
     const model::ProtocolRow& wanted = row_of(o_.protocol);
-    const bool deep = wanted.norm == model::Norm::mean_square;
+    const bool deep = takes_states(o_.protocol);
     if (run_.module.config.pooler)
       run_.stage("no-pooler", deep ? "pooler dropped, classifier fitted" : "pooler dropped, fine-tuned",
                  [&](EncoderModule& m) {
@@ -112,8 +115,8 @@ class Workflow {
             run_.rows,
             estimation_,
             estimation_report_,
-            measure_ranges(run_.module, calibration),
-            measure_ranges(run_.module, unseen)};
+            measure_ranges(run_.module, calibration, log_),
+            measure_ranges(run_.module, unseen, log_)};
   }
 
  private:
@@ -161,17 +164,16 @@ class Workflow {
     run_.stage("polynomials", "all polynomials at once in closed form, layer by layer, not fine-tuned",
                [&](EncoderModule& m) { start_deep_polynomial(m, some_, {.seed = o_.seed}, log_); });
     run_.stage("states", "fine-tuned on the plain model's states and outputs", [&](EncoderModule& m) {
-      const auto teacher = std::make_shared<const StateTeacher>(plain_, evenly_spaced(some_, 500));
-      TrainOptions t = options("states", o_.final_epochs, o_.final_steps);
+      const StateTeacher teacher(plain_, evenly_spaced(some_, 500), larger_);
+      TrainOptions t = options("states", 1, o_.final_steps);
       t.learning_rate = o_.learning_rate;
       t.embedding_rate = o_.embedding_rate;
       t.start_counts = true;
-      t.forward.guard = [teacher](const Batch& batch, std::size_t norm, const Tensor& output) {
-        return teacher->guarded(batch, norm, output);
-      };
-      train(
-          m, data_, t, with_states(task_, teacher, o_.states),
-          [&](const std::string& n) { return o_.embedding_rate > 0 || n.rfind("embeddings.", 0) != 0; }, log_);
+      t.warmup = 0.05;
+      t.patience = 0;
+      const long steps = o_.max_steps > 0 ? std::min(o_.final_steps, o_.max_steps) : o_.final_steps;
+      train_deep_polynomial(m, teacher, evenly_spaced(some_, 1000), data_, task_,
+                            {.steps = steps, .states = o_.states, .seed = t.seed}, t, log_);
     });
   }
 
@@ -284,6 +286,7 @@ class Workflow {
   const Log& log_;
   const DataSet some_;
   const EncoderModule plain_;
+  const EncoderModule* const larger_;
   StageRunner run_;
   Loss task_;
   EstimationOptions estimation_;
@@ -292,13 +295,16 @@ class Workflow {
 
 }  // namespace
 
+bool takes_states(model::Protocol protocol) { return row_of(protocol).norm == model::Norm::mean_square; }
+
 WorkflowResult run_workflow(const EncoderModule& plain, Tensor teacher_table, const TaskData& data,
-                            const WorkflowOptions& o, const CheckpointStore& store, const Log& log) {
+                            const WorkflowOptions& o, const CheckpointStore& store, const Log& log,
+                            const EncoderModule* larger) {
   if (o.profile == Profile::paper && o.protocol != model::Protocol::the_x)
     throw Error(ErrorCode::usage, "the paper's profile is for the protocol the-x");
-  if (o.profile == Profile::standard && !teacher_table.defined())
+  if (o.profile == Profile::standard && !takes_states(o.protocol) && !teacher_table.defined())
     throw Error(ErrorCode::usage, "this profile needs a teacher's outputs");
-  return Workflow(plain, teacher_table, data, o, store, log).run();
+  return Workflow(plain, teacher_table, larger, data, o, store, log).run();
 }
 
 }  // namespace thex::convert

@@ -22,9 +22,14 @@ struct WorkflowResult {
   Ranges unseen;  // over held-out and dev examples
 };
 
+// Whether the student is drawn to the plain model's states (deep_training.h), which then runs beside it.
+bool takes_states(model::Protocol protocol);
+
 // `teacher_table`: predict's table for data.split.train (the plain model's own, or a larger model's); undefined and
-// not used under Profile::paper.
+// not used under Profile::paper and where takes_states; there `larger`, if any, says the outputs in place of the plain
+// model.
 WorkflowResult run_workflow(const EncoderModule& plain, torch::Tensor teacher_table, const TaskData& data,
-                            const WorkflowOptions& options, const CheckpointStore& store, const Log& log);
+                            const WorkflowOptions& options, const CheckpointStore& store, const Log& log,
+                            const EncoderModule* larger = nullptr);
 
 }  // namespace thex::convert

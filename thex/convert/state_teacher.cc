@@ -1,8 +1,7 @@
 #include "thex/convert/state_teacher.h"
 
-#include <utility>
-
 #include "thex/base/error.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 namespace {
@@ -11,6 +10,12 @@ using torch::Tensor;
 
 constexpr double kLarge = 2;      // squared differences from here on count by their root
 constexpr double kClsWeight = 3;  // of [CLS], which the head of a classifier reads
+
+ForwardOptions all_rows() {
+  ForwardOptions options;
+  options.cls_only_last = false;
+  return options;
+}
 
 std::vector<Tensor> norm_outputs(const Output& out) {
   std::vector<Tensor> states;
@@ -21,43 +26,40 @@ std::vector<Tensor> norm_outputs(const Output& out) {
 
 }  // namespace
 
-StateTeacher::StateTeacher(const EncoderModule& plain, const DataSet& data) : plain_(plain.clone()) {
+StateTeacher::StateTeacher(const EncoderModule& plain, const DataSet& data, const EncoderModule* outputs)
+    : plain_(plain), outputs_(outputs) {
   if (data.empty()) throw Error(ErrorCode::input, "no examples to learn states from");
   at::NoGradGuard no_grad;
-  ForwardOptions full;
-  full.cls_only_last = false;
-  std::vector<std::vector<Tensor>> rows(2 * static_cast<std::size_t>(plain.config.layers));
-  for (const auto& indices : sorted_batches(data, 32)) {
-    const Batch batch = collate(data, indices, plain_.device);
-    const std::vector<Tensor> states = norm_outputs(plain_.forward(batch, full));
+  const auto batches = sorted_batches(data, 32);
+  std::vector<std::vector<Tensor>> rows(2 * static_cast<std::size_t>(plain.config.layers),
+                                        std::vector<Tensor>(batches.size()));
+  in_parallel(batches.size(), plain.device, [&](std::size_t b) {
+    const Batch batch = collate(data, batches[b], plain_.device);
+    const std::vector<Tensor> states = norm_outputs(plain_.forward(batch, all_rows()));
     const Tensor real = batch.mask.reshape({-1}).nonzero().squeeze(1);
     for (std::size_t i = 0; i < states.size(); ++i)
-      rows[i].push_back(states[i].reshape({-1, plain.config.hidden}).index_select(0, real));
-  }
+      rows[i][b] = states[i].reshape({-1, plain.config.hidden}).index_select(0, real);
+  });
   for (const auto& of_sublayer : rows) {
     const Tensor variance = at::cat(of_sublayer).var(0, false);
     weights_.push_back(2 / (variance + variance.mean()));
   }
 }
 
-const std::vector<Tensor>& StateTeacher::states(const Batch& batch) const {
-  if (!of_.defined() || !of_.is_same(batch.index)) {
-    at::NoGradGuard no_grad;
-    ForwardOptions full;
-    full.cls_only_last = false;
-    states_ = norm_outputs(plain_.forward(batch, full));
-    of_ = batch.index;
-  }
-  return states_;
+std::shared_ptr<const Wanted> StateTeacher::of(const Batch& batch) const {
+  at::NoGradGuard no_grad;
+  const Output out = plain_.forward(batch, all_rows());
+  return std::make_shared<const Wanted>(
+      Wanted{norm_outputs(out), outputs_ != nullptr ? outputs_->forward(batch, {}).logits : out.logits});
 }
 
 Tensor StateTeacher::difference(const Batch& batch, std::size_t sublayer, const Tensor& state) const {
-  const Tensor wanted = states(batch)[sublayer].slice(1, 0, state.size(1));
+  const Tensor wanted = batch.wanted->states[sublayer].slice(1, 0, state.size(1));
   return ((state - wanted).square() * weights_[sublayer]).mean(-1);
 }
 
 Tensor StateTeacher::guarded(const Batch& batch, std::size_t sublayer, const Tensor& state, double limit) const {
-  const Tensor wanted = states(batch)[sublayer].slice(1, 0, state.size(1));
+  const Tensor wanted = batch.wanted->states[sublayer].slice(1, 0, state.size(1));
   Tensor share, finite;
   {
     at::NoGradGuard no_grad;
@@ -75,8 +77,7 @@ Tensor StateTeacher::loss(const Output& out, const Batch& batch) const {
   double all = 0;
   for (std::size_t i = 0; i < states.size(); ++i) {
     const Tensor squared = difference(batch, i, states[i]);
-    const Tensor counted =
-        at::where(squared.lt(kLarge), squared, 2 * (kLarge * squared.clamp_min(kLarge)).sqrt() - kLarge);
+    const Tensor counted = by_root_beyond(squared, kLarge);
     Tensor weight = batch.mask.slice(1, 0, squared.size(1)).clone();
     weight.select(1, 0).mul_(kClsWeight);
     const double share = i + 1 == states.size() ? 2 : 1;
@@ -85,12 +86,6 @@ Tensor StateTeacher::loss(const Output& out, const Batch& batch) const {
     all += share;
   }
   return sum / all;
-}
-
-Loss with_states(Loss task, std::shared_ptr<const StateTeacher> teacher, double weight) {
-  return [task = std::move(task), teacher = std::move(teacher), weight](const Output& out, const Batch& batch) {
-    return task(out, batch) + teacher->loss(out, batch) * weight;
-  };
 }
 
 }  // namespace thex::convert

@@ -10,11 +10,12 @@ namespace thex::convert {
 
 class StateTeacher {
  public:
-  // Differences count in units of each feature's deviation over `data`.
-  StateTeacher(const EncoderModule& plain, const DataSet& data);
+  // Differences count in units of each feature's deviation over `data`. `outputs`: the model whose outputs are wanted,
+  // where it is another one. The references must outlive the teacher.
+  StateTeacher(const EncoderModule& plain, const DataSet& data, const EncoderModule* outputs = nullptr);
 
-  // The plain model's states for a batch, [B, Lq, H] each; those of the last batch are kept.
-  const std::vector<torch::Tensor>& states(const Batch& batch) const;
+  // For Batch::wanted; what follows needs it there.
+  std::shared_ptr<const Wanted> of(const Batch& batch) const;
 
   // What the next sublayer gets of a student's state in training: no farther from the plain model's than `limit`
   // deviations (root mean square over the features of a token), so that a token that is lost in one layer does not lose
@@ -28,13 +29,9 @@ class StateTeacher {
  private:
   torch::Tensor difference(const Batch& batch, std::size_t sublayer, const torch::Tensor& state) const;  // [B, Lq]
 
-  const EncoderModule plain_;
+  const EncoderModule& plain_;
+  const EncoderModule* const outputs_;
   std::vector<torch::Tensor> weights_;  // per sublayer: of a feature's squared difference
-  mutable torch::Tensor of_;            // Batch::index whose states are kept
-  mutable std::vector<torch::Tensor> states_;
 };
-
-// task + weight * the teacher's loss.
-Loss with_states(Loss task, std::shared_ptr<const StateTeacher> teacher, double weight);
 
 }  // namespace thex::convert

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstdio>
 #include <new>
+#include <utility>
 
 #include "thex/base/clock.h"
 #include "thex/base/error.h"
 #include "thex/convert/adam.h"
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 namespace {
@@ -52,6 +54,10 @@ class Training {
       value.set_requires_grad(true);
       moving_[name] = value;
     }
+    parts_ = o_.forward.dropout > 0 || o_.forward.word_dropout > 0 ? 1 : workers(module_.device);
+    if (parts_ > 1) replicas_.assign(parts_, module_);
+    for (EncoderModule& replica : replicas_)
+      for (const auto& [name, value] : moving_) replica.params.at(name) = value.detach().set_requires_grad(true);
     per_epoch_ = steps_per_epoch(data.split.train.size(), o_.batch_size, o_.epoch_examples);
     total_ = per_epoch_ * o_.epochs;
     if (o_.max_steps > 0) total_ = std::min(total_, o_.max_steps);
@@ -78,26 +84,87 @@ class Training {
   }
 
  private:
+  // What one thread does of a step.
+  struct Part {
+    std::vector<std::size_t> indices;
+    double share = 1;  // of the batch
+    double loss = 0;   // times share
+    Tensor rows, row_gradient;
+
+    void pass(const EncoderModule& module, const DataSet& examples, const Training& t) {
+      Batch batch = collate(examples, indices, module.device, t.o_.length_power, t.mean_);
+      if (t.o_.wanted) batch.wanted = t.o_.wanted(batch);
+      ForwardOptions forward = t.o_.forward;
+      forward.train = true;
+      forward.word_gradients = t.words_;
+      const Output out = module.forward(batch, forward);
+      const Tensor value = t.loss_(out, batch) * share;
+      loss = value.item<double>();
+      if (!std::isfinite(loss)) return;
+      value.backward();
+      if (!t.words_) return;
+      rows = batch.unique;
+      row_gradient = out.word_rows.grad();
+    }
+  };
+
+  // Every so many of a batch, which is sorted by length.
+  std::vector<Part> parts_of(const std::vector<std::size_t>& indices) const {
+    std::vector<Part> parts(std::min(parts_, indices.size()));
+    for (std::size_t i = 0; i < indices.size(); ++i) parts[i % parts.size()].indices.push_back(indices[i]);
+    for (Part& part : parts)
+      part.share = static_cast<double>(part.indices.size()) / static_cast<double>(indices.size());
+    return parts;
+  }
+
+  // Those of all replicas, in one order whatever thread was first, as the module's.
+  void add_gradients(std::size_t parts) {
+    if (replicas_.empty()) return;
+    for (auto& [name, value] : moving_)
+      for (std::size_t i = 0; i < parts; ++i) {
+        Tensor& of_part = replicas_[i].params.at(name).mutable_grad();
+        if (!of_part.defined()) continue;
+        Tensor& gradient = value.mutable_grad();
+        gradient = gradient.defined() ? gradient.add_(of_part) : of_part;
+        of_part.reset();
+      }
+  }
+
+  // Of the word table: its rows in the batch, each once, and their gradients.
+  std::pair<Tensor, Tensor> row_gradients(const std::vector<Part>& parts) const {
+    std::vector<Tensor> rows, gradients;
+    for (const Part& part : parts)
+      if (part.row_gradient.defined()) rows.push_back(part.rows), gradients.push_back(part.row_gradient);
+    if (rows.empty()) return {};
+    if (rows.size() == 1) return {rows[0], gradients[0]};
+    const auto [distinct, place] = at::_unique(at::cat(rows), true, true);
+    const Tensor all = at::cat(gradients);
+    return {distinct, at::zeros({distinct.size(0), all.size(1)}, all.options()).index_add_(0, place, all)};
+  }
+
   void one_epoch() {
-    ForwardOptions forward = o_.forward;
-    forward.train = true;
-    forward.word_gradients = words_;
     double sum = 0, all = 0;
     long count = 0, steps = 0;
-    for (const auto& indices : shuffled_batches(data_.split.train, o_.batch_size, o_.seed, epoch_)) {
+    const DataSet drawn = o_.examples ? o_.examples(epoch_, module_) : DataSet();
+    const DataSet& examples = o_.examples ? drawn : data_.split.train;
+    for (const auto& indices : shuffled_batches(examples, o_.batch_size, o_.seed, epoch_)) {
       if (step_ >= total_ || steps == per_epoch_) break;
-      const Batch batch = collate(data_.split.train, indices, module_.device, o_.length_power, mean_);
-      const Output out = module_.forward(batch, forward);
-      const Tensor value = loss_(out, batch);
-      const double v = value.item<double>();
+      if (o_.before_step) o_.before_step(static_cast<double>(step_) / static_cast<double>(total_));
+      std::vector<Part> parts = parts_of(indices);
+      in_parallel(parts.size(), module_.device,
+                  [&](std::size_t i) { parts[i].pass(replicas_.empty() ? module_ : replicas_[i], examples, *this); });
+      double v = 0;
+      for (const Part& part : parts) v += part.loss;
       if (!std::isfinite(v))
         throw Error(ErrorCode::usage, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
                                           ": its loss is no finite number; lower " + o_.rate_option + " (now " +
                                           note_text(o_.learning_rate) + ")");
-      value.backward();
+      add_gradients(parts.size());
       const double factor = rate_factor(step_, total_, o_.warmup);
-      adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), out.word_rows, batch.unique,
+      const auto [rows, row_gradient] = row_gradients(parts);
+      adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), row_gradient, rows,
                  words_ ? o_.embedding_rate * factor : 0);
+      if (o_.after_step) o_.after_step(module_);
       sum += v, all += v;
       ++count, ++steps;
       ++step_;
@@ -213,6 +280,8 @@ class Training {
   Adam adam_;
   const double mean_;
   Parameters moving_, kept_;
+  std::size_t parts_ = 1;
+  std::vector<EncoderModule> replicas_;  // share the module's values, have gradients of their own
   long per_epoch_ = 0, total_ = 0, step_ = 0, steps_here_ = 0;
   int epoch_ = 0, stale_ = 0;
   bool done_ = false;

@@ -1,9 +1,11 @@
-// One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches, an evaluation after
+// One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches whose parts go forward
+// and backward on a thread each (without dropout, whose random numbers have one order), an evaluation after
 // each epoch on the held-out split, the best epoch kept, a checkpoint after each epoch, and an early end when nothing
 // gets better.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,14 @@ struct TrainOptions {
   double checkpoint_seconds = 15;
   Curve* curve = nullptr;  // receives every epoch, those before a resumption included
   ForwardOptions forward;
+  // Where given: the examples of an epoch in place of the training split, as many as `epoch_examples` says; from the
+  // epoch's number and the module as it is.
+  std::function<DataSet(int epoch, const EncoderModule& now)> examples = nullptr;
+  // Where given: what goes with a batch as Batch::wanted.
+  std::function<std::shared_ptr<const Wanted>(const Batch&)> wanted = nullptr;
+  // Called before every step with the share of all steps that is done, and after it.
+  std::function<void(double share)> before_step = nullptr;
+  std::function<void(EncoderModule&)> after_step = nullptr;
 };
 
 // How many steps of `batch_size` an epoch has, see TrainOptions::epoch_examples.

@@ -1,6 +1,7 @@
 #include "thex/convert/training_data.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "thex/base/error.h"
@@ -8,6 +9,7 @@
 #include "thex/convert/augment.h"
 #include "thex/convert/calibrate.h"
 #include "thex/convert/checkpoint.h"
+#include "thex/data/texts.h"
 
 namespace thex::convert {
 
@@ -41,7 +43,11 @@ TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tok
     data.counts.skipped_empty += counts.skipped_empty;
     return set;
   };
-  DataSet train = load(a.train);
+  const bool texts = data::is_texts(a.train, task.spec.kind);
+  if (texts && !task.spec.columns.pair.empty())
+    throw Error(ErrorCode::usage,
+                a.train.string() + " has one text a line, the task two: name a file with both columns");
+  DataSet train = texts ? load_texts({a.train}, task.spec.kind, tokenizer, a.max_length) : load(a.train);
   require_examples(task.spec, train, learned, a.train.string());
   if (a.held_out == 0) a.held_out = std::clamp<std::size_t>(train.size() / 10, 1, 2000);
   const bool phrases = task.spec.kind == model::Task::classification && task.spec.columns.pair.empty();
@@ -61,6 +67,28 @@ TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tok
   return data;
 }
 
+DataSet load_texts(const std::vector<std::filesystem::path>& files, model::Task kind, const text::Tokenizer& tokenizer,
+                   int max_length) {
+  DataSet out;
+  for (const std::filesystem::path& file : files) {
+    DataSet set = tokenize(data::read_texts(file, kind), kind, tokenizer, max_length);
+    out.insert(out.end(), std::make_move_iterator(set.begin()), std::make_move_iterator(set.end()));
+  }
+  return out;
+}
+
+void label_by(const EncoderModule& teacher, DataSet& data, const Log& log) {
+  if (by_token(teacher.config.task)) throw Error(ErrorCode::usage, "words have no label each from a text alone");
+  const torch::Tensor table = predict(teacher, data, log), best = table.argmax(-1).contiguous();
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    if (teacher.config.task == model::Task::regression) {
+      data[i].value = table[static_cast<std::int64_t>(i)][0].item<double>();
+    } else {
+      data[i].label = static_cast<int>(best.data_ptr<std::int64_t>()[i]);
+    }
+  }
+}
+
 void require_segments(const TaskData& data, const model::ModelConfig& config, const std::string& folder) {
   if (config.type_vocab == 0) return;
   for (const DataSet* set : {&data.split.train, &data.split.held_out, &data.dev})
@@ -77,7 +105,8 @@ std::string data_fingerprint(const CommonArguments& a, const ResolvedTask& task)
                      task.file.columns.text + "/" + task.file.columns.pair + "/" + task.file.columns.label + "/" +
                      std::to_string(static_cast<int>(task.file.format)) + "/" + std::to_string(a.held_out) + "/" +
                      std::to_string(a.max_length) + "/" + std::to_string(a.seed) +
-                     (task.file.skip_empty ? "/without empty texts" : "");
+                     (task.file.skip_empty ? "/without empty texts" : "") +
+                     (data::is_texts(a.train, task.spec.kind) ? "/texts" : "");
   for (int label : task.to_model) text += "," + std::to_string(label);
   return fingerprint_of_text(text);
 }

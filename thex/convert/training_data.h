@@ -22,11 +22,18 @@ inline constexpr std::size_t kEnoughExamples = 25000, kEnoughForPolynomials = 10
 // with fewer than kLeastOfLabel of them. `file` is for the message.
 void require_examples(const data::TaskSpec& spec, const DataSet& train, bool learned, const std::string& file);
 
-// Reads and tokenizes both files and holds out some of the training examples. Whole sentences are drawn apart from
-// phrases only where the training texts are single (see hold_out). `learned`: see require_examples. Throws Error(input)
-// or Error(file).
+// Reads and tokenizes both files (training texts may have no labels, see data::is_texts) and holds out some of the
+// training examples. Whole sentences are drawn apart from phrases only where the training texts are single (see
+// hold_out). `learned`: see require_examples. Throws Error(input) or Error(file).
 TaskData load_task(CommonArguments& arguments, const ResolvedTask& task, const text::Tokenizer& tokenizer, bool learned,
                    const Log& log);
+
+// Texts without labels, one a line, as a model of that configuration takes them.
+DataSet load_texts(const std::vector<std::filesystem::path>& files, model::Task kind, const text::Tokenizer& tokenizer,
+                   int max_length);
+
+// Gives examples without labels the teacher's answers as their labels or values.
+void label_by(const EncoderModule& teacher, DataSet& data, const Log& log);
 
 // Throws Error(model) when examples have a second text and the model has embeddings for one only. A model without token
 // types tells texts of a pair apart by [SEP] alone.

@@ -16,7 +16,7 @@
 
 namespace thex::encoder {
 
-inline constexpr int kBuckets[] = {16, 32, 64, 128};
+inline constexpr int kBuckets[] = {16, 32, 64, 128, 256, 512};
 
 // Parameters are chosen for values so many times as large as the calibrated ones; the lowest prime then has room for
 // twice as much, or 1.4 times where answers hold two copies (InferencePlan::largest_value).
@@ -30,11 +30,11 @@ struct Network {
 
 // What a plan is asked for. Client and server must ask for the same, as the keys depend on it.
 struct PlanRequest {
-  int max_tokens = 128;                     // largest bucket wanted: keys and memory grow with it
+  int max_tokens = 0;  // largest bucket wanted, keys and memory grow with it; 0: what the model was converted for
   std::optional<model::Protocol> protocol;  // none: of those that can evaluate the model the one that takes least
   Network network;
 
-  PlanRequest(int tokens = 128) : max_tokens(tokens) {}  // NOLINT: often all that is asked for
+  PlanRequest(int tokens = 0) : max_tokens(tokens) {}  // NOLINT: often all that is asked for
 };
 
 // What one way to serve a model takes, or why it cannot.

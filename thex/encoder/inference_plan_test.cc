@@ -29,9 +29,11 @@ model::ModelConfig config_for(model::Protocol protocol, int labels = 2, int laye
 class Fingerprint : public ::testing::TestWithParam<model::Protocol> {};
 
 TEST_P(Fingerprint, IsTheSameOnBothSidesWhateverTheWeights) {
-  const model::ModelConfig config = config_for(GetParam());
+  model::ModelConfig config = config_for(GetParam());
   const std::string client = plan_inference(config, 16).fingerprint;
   EXPECT_EQ(client.size(), 32u);
+  config.thex->max_tokens = 16;  // what it is asked for by default
+  EXPECT_EQ(plan_inference(config).fingerprint, client);
   EXPECT_EQ(plan_inference(config, 16).fingerprint, client);
   for (const unsigned seed : {1U, 2U}) {
     const auto model = std::make_shared<const model::Model>(support::random_model(config, seed));

@@ -47,8 +47,7 @@ std::string masked_values(const InferencePlan& plan) {
 std::string seen_by_cheat(const InferencePlan& plan) {
   if (plan.statistical_bits() && plan.hides_answers())
     return "by answering with other values than those under masks: what the layers that follow make of them, in the "
-           "logits and in later masked values that are too large for their masks; nothing limits it but the rate of "
-           "queries";
+           "logits; nothing limits it but the rate of queries";
   if (!plan.hides_answers())
     return "what it can make of those values by encrypting other things than sentences: nothing limits it but the rate "
            "of queries";

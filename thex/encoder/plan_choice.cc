@@ -232,7 +232,8 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
   const std::vector<model::Protocol> possible = config.protocols();
   check_config(config, possible, request);
   const std::vector<model::Protocol> tried = request.protocol ? std::vector{*request.protocol} : possible;
-  const std::vector<QueryShape> buckets = buckets_of(config, request.max_tokens);
+  const std::vector<QueryShape> buckets =
+      buckets_of(config, request.max_tokens > 0 ? request.max_tokens : config.thex->max_tokens);
   std::vector<Candidate> candidates;
   std::vector<PlanPrice> prices;
   std::exception_ptr failed;

@@ -88,7 +88,7 @@ TEST(PredictedPrecisionOfDeepModels, DoesNotFallWithEveryLayer) {
     const InferencePlan plan = plan_inference(model_of(deep).config, request_of(masked_rounds, 16));
     bits.push_back(plan.circuits.program_plans.front().result_bits.value());
   }
-  EXPECT_NEAR(bits[1], bits[0], 2);
+  EXPECT_GT(bits[1], bits[0] - 2);
 }
 
 // A plan that would lose too many bits is refused, with what its user can do.

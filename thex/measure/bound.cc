@@ -100,6 +100,20 @@ Work WorkOf::rescale() const { return of(rows_.rescale()) + limbs_moved(4 * rows
 Work WorkOf::multiply_plain() const {
   return Work{.products = 2 * rows_.limbs() * n_} + limbs_moved(5 * rows_.limbs());
 }
+Work WorkOf::level(const circuit::LevelWork& w) const {
+  return w.decompositions * decompose() + w.key_products * key_product() + (w.divisions / 2) * mod_down() +
+         w.rescales * of(rows_.rescale()) + w.transform_products * transform_product() +
+         Work{.products = w.products * n_, .sums = w.sums * n_};
+}
+
 Work WorkOf::add() const { return Work{.sums = 2 * rows_.limbs() * n_} + limbs_moved(6 * rows_.limbs()); }
+
+Work circuit_work(const circuit::Program& program, const circuit::ProgramPlan& plan, const ckks::Context& context) {
+  ckks::KeyRequirements keys;
+  Work sum{.bytes = static_cast<double>(circuit::plaintext_bytes(program, plan, context.spec()))};
+  for (const auto& [level, work] : circuit::account(program, plan, keys).work)
+    sum = sum + WorkOf(context, level.limbs()).level(work);
+  return sum;
+}
 
 }  // namespace thex::measure

@@ -19,6 +19,8 @@
 // bytes: an operation that finds part of them in a nearer cache can beat a bound by bytes.
 #pragma once
 
+#include "thex/circuit/accounting.h"
+#include "thex/circuit/cost_model.h"
 #include "thex/circuit/operation_work.h"
 #include "thex/ckks/context.h"
 #include "thex/measure/machine.h"
@@ -55,6 +57,8 @@ class WorkOf {
   Work rescale() const;
   Work multiply_plain() const;
   Work add() const;
+  // What a circuit does at this level, with the bytes of its switching keys; ciphertexts and plaintexts are left out.
+  Work level(const circuit::LevelWork& work) const;
   double limb_bytes() const { return 8 * n_; }
 
  private:
@@ -63,5 +67,8 @@ class WorkOf {
   double n_, log_n_;
   circuit::OperationWork rows_;
 };
+
+// A whole circuit, with the bytes of its encoded weights, each read once.
+Work circuit_work(const circuit::Program& program, const circuit::ProgramPlan& plan, const ckks::Context& context);
 
 }  // namespace thex::measure

@@ -291,6 +291,7 @@ ModelConfig parse_config(const std::string& config_json, const std::string& toke
     parsed.norm = static_cast<Norm>(he.choice("layer_norm", norm_names(), 0));
     parsed.max_relu_input = he.number("max_relu_input", 0, 1e30, 0);
     parsed.max_logit = he.number("max_logit", 0, 1e30, 0);
+    parsed.max_tokens = static_cast<int>(he.integer("max_tokens", 1, 512, parsed.max_tokens));
     parsed.embedding_rms = he.number("embedding_rms", 0, 1e30, 0);
     parsed.layers = parse_layer_ranges(he, config.layers, parsed.norm);
     config.pooler = he.boolean("pooler", config.pooler);
@@ -352,6 +353,7 @@ std::string config_to_json(const ModelConfig& config) {
                    {"pooler", config.pooler},
                    {"max_relu_input", config.thex->max_relu_input},
                    {"max_logit", config.thex->max_logit}};
+    if (config.thex->max_tokens != HeSection{}.max_tokens) out["thex"]["max_tokens"] = config.thex->max_tokens;
     if (config.thex->embedding_rms > 0) out["thex"]["embedding_rms"] = config.thex->embedding_rms;
     for (const LayerRanges& layer : config.thex->layers) {
       nlohmann::ordered_json entry;

@@ -54,8 +54,8 @@ struct LayerRanges {
 
 // What the workflow replaced and what it measured on the way; stored in config.json under "thex" with the keys
 // "version", "softmax" ("exact" | "estimation" | "power"), "layer_norm" ("exact" | "affine" | "mean_square"),
-// "pooler" (bool),
-// "max_relu_input", "max_logit" and, when they were measured, "embedding_rms" and "layers".
+// "pooler" (bool), "max_relu_input", "max_logit", "max_tokens" and, when they were measured, "embedding_rms" and
+// "layers".
 struct HeSection {
   int version = 1;
   Softmax softmax = Softmax::exact;
@@ -64,6 +64,7 @@ struct HeSection {
   // FFN pre-activations; logits), over the calibration set. The planner sizes the lowest modulus from it, with margin.
   double max_relu_input = 0;
   double max_logit = 0;
+  int max_tokens = 128;  // of the longest texts that it was converted for; plans are made for these unless asked else
   // Root mean square of what the client encrypts; 0: not measured, taken to be 1.
   double embedding_rms = 0;
   // One entry for each layer, or none: then predictions of precision assume that norms leave values near 1.

@@ -67,7 +67,7 @@ TEST(Config, RoundTripsEveryField) {
   config.labels.assign(12, "");
   for (int i = 0; i < 12; ++i) config.labels[static_cast<std::size_t>(i)] = "läbel " + std::to_string(i);
   config.do_lower_case = false;
-  config.thex = HeSection{1, Softmax::estimation, Norm::affine, 12.625, 3.1};
+  config.thex = HeSection{1, Softmax::estimation, Norm::affine, 12.625, 3.1, 256};
   const ModelConfig back = parse_config(config_to_json(config), tokenizer_config_to_json(config));
   EXPECT_EQ(back.layers, 3);
   EXPECT_EQ(back.hidden, 96);
@@ -86,6 +86,7 @@ TEST(Config, RoundTripsEveryField) {
   EXPECT_EQ(back.thex->norm, Norm::affine);
   EXPECT_EQ(back.thex->max_relu_input, 12.625);
   EXPECT_EQ(back.thex->max_logit, 3.1);
+  EXPECT_EQ(back.thex->max_tokens, 256);
   EXPECT_TRUE(back.he_friendly());
 }
 
@@ -120,6 +121,7 @@ TEST(Config, ReadsModelsOfVersion010) {
   EXPECT_TRUE(read.thex->layers.empty());
   EXPECT_EQ(read.thex->max_relu_input, 62);
   EXPECT_EQ(read.thex->max_logit, 4);
+  EXPECT_EQ(read.thex->max_tokens, 128);
 }
 
 TEST(ProtocolTable, EveryRowIsFoundByNameAndByItsNonlinearities) {
@@ -371,6 +373,8 @@ TEST(Config, ErrorsNameFieldAndValue) {
   he_rejection("pooler", 1);
   he_rejection("max_relu_input", -1);
   he_rejection("max_logit", "big");
+  he_rejection("max_tokens", 513);
+  he_rejection("max_tokens", 0);
   json config = minimal();
   config["thex"] = 1;
   error_of(ErrorCode::model, [&] { parse_config(config.dump()); });

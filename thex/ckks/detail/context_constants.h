@@ -45,6 +45,8 @@ struct Context::Constants {
   // Filled on first use; entries never move or change afterwards.
   mutable std::shared_mutex permutations_mutex;
   mutable std::map<std::uint64_t, std::vector<std::uint32_t>> permutations;
+  mutable std::mutex tables_mutex;
+  mutable std::vector<std::unique_ptr<const ring::NttTable>> tables;  // in the order of their first use
   mutable std::shared_mutex small_tables_mutex;
   mutable std::map<std::pair<LimbIndex, int>, std::unique_ptr<const ring::NttTable>> small_tables;
 

@@ -91,7 +91,7 @@ struct Verdict {
   std::string set;                 // "dev", or "held-out" when there is no dev set
   double before = 0, after = 0;    // the plain model and the converted one
   double drop = 0;                 // before - after; negative: the converted model is better
-  double standard_error = 0;       // of a single score on this set; 0: unknown
+  double standard_error = 0;       // of the drop, paired by example, where it was measured; else of a single score
   std::string summary;             // one sentence
   std::vector<std::string> steps;  // what to do next, in the order to try
 };
@@ -124,7 +124,7 @@ struct ConversionReport {
   // The exported model computed in double precision by thex::model: its first metric on the dev set, and the largest
   // difference of a logit from libtorch's.
   std::optional<double> reference_metric, reference_difference;
-  double dev_standard_error = 0;  // of the first metric, when it was measured (bootstrap); 0: judge() estimates it
+  double dev_standard_error = 0;  // of the first metric's change, paired by example; 0: judge() estimates a score's
   double seconds = 0;             // the whole conversion
   std::optional<PlanBudget> plan;
   std::string no_plan;  // why there is none

@@ -26,7 +26,7 @@ TEST(RequiredPlan, TwoLayersFitIntoOneRound) {
 }
 
 TEST(RequiredPlan, DeepModelsAreRefusedWithTheOtherProtocol) {
-  for (const int layers : {6, 12}) {
+  for (const int layers : {8, 12}) {
     try {
       require_plan(plain_config(layers, 128), model::Protocol::one_round, 32, [](const std::string&) {});
       ADD_FAILURE() << layers << " layers";

@@ -76,21 +76,38 @@ INSTANTIATE_TEST_SUITE_P(
                       std::make_tuple(Shape{2, 64, 2, 192, 9, model::Task::token_classification}, 4096u),
                       std::make_tuple(Shape{3, 96, 6, 200, 5, model::Task::token_classification}, 2048u)));
 
+// Longer texts than a ciphertext has rows of all features: a head in each.
+TEST(LongTexts, EqualTheReference) {
+  for (const int bucket : {256, 512})
+    for (const model::Task task : {model::Task::classification, model::Task::token_classification}) {
+      const auto model = polynomial_model({2, 64, 2, 96, 3, task}, 11, model::Norm::mean_square);
+      const PolynomialLayout layout(model->config, static_cast<std::size_t>(bucket),
+                                    static_cast<std::size_t>(32 * bucket));
+      expect_equals_reference(*model, PolynomialBuilder(layout, EncoderWeights(model), {1, true}).build(), bucket);
+    }
+}
+
 // Sentences of a batch do not see each other, and an empty place gives no output.
 TEST(OneRoundBatch, EqualsTheReferenceForEverySentence) {
   struct Case {
     Shape shape;
     std::size_t slots, bucket, sentences;
+    model::Norm norm = model::Norm::affine;
+    Segments segments = {};
   };
-  for (const Case& c : {Case{{2, 64, 2, 128, 2}, 1024, 16, 1}, Case{{2, 64, 2, 128, 2}, 1024, 8, 2},
-                        Case{{2, 64, 2, 128, 2}, 2048, 8, 4}, Case{{2, 96, 3, 200, 5}, 4096, 16, 2},
-                        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{2, 128, 2, 512, 2}, 16384, 32, 4},
-                        Case{{2, 128, 2, 512, 2}, 16384, 64, 2}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
-                        Case{{2, 64, 2, 192, 9, model::Task::token_classification}, 4096, 16, 4}}) {
-    const auto model = polynomial_model(c.shape, 11);
+  const model::Norm deep = model::Norm::mean_square;
+  for (const Case& c :
+       {Case{{2, 64, 2, 128, 2}, 1024, 16, 1}, Case{{2, 64, 2, 128, 2}, 1024, 8, 2},
+        Case{{2, 64, 2, 128, 2}, 2048, 8, 4}, Case{{2, 96, 3, 200, 5}, 4096, 16, 2},
+        Case{{2, 128, 2, 512, 2}, 16384, 16, 8}, Case{{2, 128, 2, 512, 2}, 16384, 32, 4},
+        Case{{2, 128, 2, 512, 2}, 16384, 64, 2}, Case{{1, 64, 2, 128, 3}, 2048, 16, 2},
+        Case{{2, 64, 2, 192, 9, model::Task::token_classification}, 4096, 16, 4},
+        Case{{3, 64, 2, 128, 2}, 2048, 16, 4, deep, {1, true}}, Case{{3, 96, 3, 128, 2}, 4096, 32, 4, deep, {2, false}},
+        Case{{2, 64, 2, 128, 9, model::Task::token_classification}, 4096, 16, 8, deep, {1, true}}}) {
+    const auto model = polynomial_model(c.shape, 11, c.norm);
     const PolynomialLayout layout(model->config, c.bucket, c.slots, c.sentences);
     EXPECT_EQ(layout.copies, 1u);
-    const circuit::Program program = PolynomialBuilder(layout, EncoderWeights(model)).build();
+    const circuit::Program program = PolynomialBuilder(layout, EncoderWeights(model), c.segments).build();
     std::vector<double> embeddings(c.sentences * c.bucket * static_cast<std::size_t>(c.shape.hidden), 0.0), expected;
     std::vector<int> lengths;
     for (std::size_t s = 0; s < c.sentences; ++s) {
