@@ -14,6 +14,8 @@ using torch::Tensor;
 
 namespace {
 
+constexpr double kLost = 20;  // rows of so many times the median mean square
+
 // Collects what a Magnitude says. Percentiles come from a histogram of log2 |value|.
 class Meter {
  public:
@@ -281,26 +283,39 @@ void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vec
   }
 }
 
-void drop_pooler(EncoderModule& module, const DataSet& data) {
-  if (!module.config.pooler) throw Error(ErrorCode::usage, "the model has no pooler");
+void fit_head(EncoderModule& module, const EncoderModule& wanted, const DataSet& data) {
   if (data.empty()) throw Error(ErrorCode::input, "no examples to fit the head on");
   at::NoGradGuard no_grad;
   const auto options = module.params.at("classifier.weight").options().dtype(torch::kFloat64);
   const std::int64_t features = module.config.hidden + 1;  // and a one for the bias
-  Tensor square = at::zeros({features, features}, options);
-  Tensor product = at::zeros({features, module.params.at("classifier.weight").size(0)}, options);
-  for (const auto& indices : sorted_batches(data, 64)) {
-    const Output out = module.forward(collate(data, indices, module.device), {});
-    const Tensor cls = out.layers.back().norm_out[1].select(1, 0).to(torch::kFloat64);
-    const Tensor x = at::cat({cls, at::ones({cls.size(0), 1}, options)}, 1);
-    square += at::matmul(x.t(), x);
-    product += at::matmul(x.t(), out.logits.to(torch::kFloat64));
-  }
+  const auto batches = sorted_batches(data, 64);
+  std::vector<Tensor> squares(batches.size()), products(batches.size());
+  in_parallel(batches.size(), module.device, [&](std::size_t i) {
+    const Batch batch = collate(data, batches[i], module.device);
+    const Tensor states = module.forward(batch, {}).layers.back().norm_out[1];
+    const Tensor read = by_token(module.config.task)
+                            ? states.reshape({-1, module.config.hidden}).index_select(0, batch.first)
+                            : states.select(1, 0);
+    const Tensor logits = wanted.forward(batch, {}).logits;
+    // Rows that a polynomial lost say nothing about the others.
+    const Tensor size = read.square().mean(1);
+    const Tensor kept = at::logical_and(at::isfinite(size), size.le(kLost * size.nanmedian())).nonzero().squeeze(1);
+    const Tensor rows = read.index_select(0, kept).to(torch::kFloat64);
+    const Tensor x = at::cat({rows, at::ones({rows.size(0), 1}, options)}, 1);
+    squares[i] = at::matmul(x.t(), x);
+    products[i] = at::matmul(x.t(), logits.index_select(0, kept).to(torch::kFloat64));
+  });
+  const Tensor square = at::stack(squares).sum(0), product = at::stack(products).sum(0);
   Tensor ridge = at::full({features}, 1e-4 * square.diagonal().mean().item<double>(), options);
   ridge[features - 1] = 0;
   const Tensor fit = at::linalg_solve(square + at::diag(ridge), product);
   module.params["classifier.weight"] = fit.slice(0, 0, features - 1).t().contiguous().to(torch::kFloat32);
   module.params["classifier.bias"] = fit[features - 1].contiguous().to(torch::kFloat32);
+}
+
+void drop_pooler(EncoderModule& module, const DataSet& data) {
+  if (!module.config.pooler) throw Error(ErrorCode::usage, "the model has no pooler");
+  fit_head(module, module.clone(), data);
   module.remove_pooler();
 }
 

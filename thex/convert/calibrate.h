@@ -74,6 +74,8 @@ void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vec
 
 // Takes the pooler away: the classifier becomes the ridge regression of the logits on the [CLS] rows over `data`, so
 // that fine-tuning starts from nearly the same outputs. Throws Error(usage) for a model without a pooler.
+// The classifier becomes the ridge regression of `wanted`'s outputs on what it reads of `module`.
+void fit_head(EncoderModule& module, const EncoderModule& wanted, const DataSet& data);
 void drop_pooler(EncoderModule& module, const DataSet& data);
 
 }  // namespace thex::convert

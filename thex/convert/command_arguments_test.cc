@@ -97,6 +97,11 @@ TEST(Options, DefaultsSuitTheProfile) {
   EXPECT_EQ(wide.learning_rate, 5e-5);
   EXPECT_EQ(wide.affine_rate, 0.75);
   EXPECT_EQ(wide.batch_size, 64u);
+  typed.protocol = model::Protocol::masked_rounds;
+  const WorkflowOptions deep = suited_options(typed, {}, {.hidden = 384, .examples = 3000, .tokens = 53});
+  EXPECT_EQ(deep.learning_rate, 1e-4);
+  EXPECT_EQ(deep.embedding_rate, 0);
+  EXPECT_EQ(deep.batch_size, 9u);
   typed.protocol = model::Protocol::the_x, typed.profile = Profile::paper;
   typed.learning_rate = 1e-3;
   const WorkflowOptions paper = suited_options(typed, {"rate"}, {.hidden = 768, .examples = 100});

@@ -24,17 +24,15 @@ torch::Device prepare(const CommonArguments& a) {
   return torch::Device(torch::kCPU);
 }
 
-void tell_resources(const model::ModelConfig& config, std::size_t batch, int length, bool runs_teacher,
-                    const std::filesystem::path& work, std::size_t stages, const Log& log) {
-  const MemoryEstimate need = training_memory(config, batch, static_cast<std::uint64_t>(length), runs_teacher);
+void tell_resources(const MemoryEstimate& need, std::size_t batch, const std::filesystem::path& work,
+                    std::size_t stages, const Log& log) {
   const std::uint64_t there = available_memory();
   auto mib = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
   log("memory: at most about " + mib(need.total()) + " for batches of " + std::to_string(batch) + " (" +
       mib(need.parameters) + " for parameters)" + (there ? ", " + mib(there) + " are available" : ""));
   if (there && need.total() > there) log("warning: this may not fit; lower --batch or --max-length");
   // One copy a stage; the state between two epochs is four, and two of it exist while it is replaced.
-  const std::uint64_t copy = need.parameters / (runs_teacher ? 6 : 5);
-  const std::uint64_t room = copy * (stages + 8);
+  const std::uint64_t room = need.weights * (stages + 8);
   std::error_code error;
   const auto space = std::filesystem::space(work, error);
   if (error) return;

@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "thex/convert/command_arguments.h"
+#include "thex/convert/memory.h"
 
 namespace thex::convert {
 
@@ -13,8 +14,8 @@ namespace thex::convert {
 torch::Device prepare(const CommonArguments& arguments);
 
 // Says what a training needs beside what there is: memory, and room for `stages` checkpoints in `work`.
-void tell_resources(const model::ModelConfig& config, std::size_t batch, int length, bool runs_teacher,
-                    const std::filesystem::path& work, std::size_t stages, const Log& log);
+void tell_resources(const MemoryEstimate& need, std::size_t batch, const std::filesystem::path& work,
+                    std::size_t stages, const Log& log);
 
 nlohmann::ordered_json score_json(const Score& score);
 

@@ -8,6 +8,7 @@
 #include "thex/convert/augment.h"
 #include "thex/convert/conversion_report.h"
 #include "thex/convert/convert_cli.h"
+#include "thex/convert/deep_start.h"
 #include "thex/convert/plain_model.h"
 #include "thex/convert/report/required_plan.h"
 #include "thex/convert/training_data.h"
@@ -130,8 +131,14 @@ class Conversion {
     }
     if (plan)
       for (const std::string& line : costs_of(*plan)) log_(line);
-    o_ = suited_options(a_.workflow, a_.given, {model_.config.hidden, data_.split.train.size()});
-    tell_resources(model_.config, o_.batch_size, a_.max_length, o_.hidden > 0, a_.work, 12, log_);
+    o_ = suited_options(a_.workflow, a_.given,
+                        {model_.config.hidden, data_.split.train.size(), mean_length(data_.split.train)});
+    const auto length = static_cast<std::uint64_t>(a_.max_length);
+    const MemoryEstimate need =
+        takes_states(o_.protocol)
+            ? deep_training_memory(model_.config, o_.batch_size, length, deep_start_tokens(model_.config))
+            : training_memory(model_.config, o_.batch_size, length, o_.hidden > 0);
+    tell_resources(need, o_.batch_size, a_.work, 12, log_);
   }
 
   // The model as given, or the backbone fine-tuned on the task, which is kept beside the checkpoints.

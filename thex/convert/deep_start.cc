@@ -17,6 +17,7 @@ using torch::Tensor;
 
 constexpr std::size_t kPairs = 30000;  // of queries and keys that a head's fit looks at
 constexpr int kIterations = 6;
+constexpr std::int64_t kUnits = 128;
 // A head's constant nearer to zero would need a huge scale to become one.
 constexpr double kLeastConstant = 0.3;
 
@@ -291,13 +292,24 @@ class DeepStart {
     return relative_error(all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); }), wanted);
   }
 
+  // Of each column of pre-activations, some at once: in double precision all would fill the memory.
+  Tensor parabolas(const Tensor& z) const {
+    std::vector<Tensor> found(static_cast<std::size_t>((z.size(1) + kUnits - 1) / kUnits));
+    in_parallel(found.size(), m_.device, [&](std::size_t i) {
+      const auto first = static_cast<std::int64_t>(i) * kUnits;
+      const Tensor some = z.slice(1, first, std::min(z.size(1), first + kUnits));
+      found[i] = parabolas_near(some, activate(m_.config.activation, some));
+    });
+    return at::cat(found);
+  }
+
   double start_feed_forward(int layer) {
     const std::size_t state = 2 * static_cast<std::size_t>(layer);
     const std::string norm = norm_prefix(2 * layer + 1);
     const Tensor h = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
     const Tensor wanted = all_rows(parts_, [&](const Part& p) { return p.plain[state + 2]; });
     const Tensor z = dense(layer, "intermediate.dense", h);
-    square_units(m_, layer, parabolas_near(z, activate(m_.config.activation, z)));
+    square_units(m_, layer, parabolas(z));
     const auto units = [&](const Tensor& x) { return dense(layer, "intermediate.dense", x).square(); };
     const Regression fit = regress(units(h), h, wanted, o_.ridge);
     param(layer, "output.dense.weight") = (fit.matrix / fit.factors.unsqueeze(1)).contiguous();
@@ -317,6 +329,8 @@ class DeepStart {
 };
 
 }  // namespace
+
+std::size_t deep_start_tokens(const model::ModelConfig& config) { return config.hidden <= 384 ? 50000 : 26000; }
 
 void start_deep_polynomial(EncoderModule& module, const DataSet& data, const DeepStartOptions& options,
                            const std::function<void(const std::string&)>& log) {

@@ -15,6 +15,10 @@
 
 namespace thex::convert {
 
+// How many tokens are worth looking at: twice as many make the states of texts not seen a little better and take twice
+// the time and memory.
+std::size_t deep_start_tokens(const model::ModelConfig& config);
+
 struct DeepStartOptions {
   std::size_t tokens = 26000;  // of `data` that are looked at
   double ridge = 1e-3;         // of the regressions, relative to the mean square of the inputs

@@ -13,6 +13,7 @@ constexpr double kLimits = 10;  // weight of the penalty
 // The share of all steps after which hard texts are sought and the penalty begins, and after which it counts in full:
 // in the beginning everything is far from its limits, and what draws it there would spoil what the closed form found.
 constexpr double kLimitsFrom = 0.4, kLimitsWhole = 0.6;
+constexpr double kTaskWhole = 0.3;  // of all steps: the task's loss counts in full from here on
 constexpr long kEpochSteps = 150, kLeastEpochs = 6;
 
 void tell_distances(std::vector<double> distances, const std::string& name, const Log& log) {
@@ -58,7 +59,7 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   };
   double task_share = 0, limits_share = 0;
   t.before_step = [&](double done) {
-    task_share = std::min(1.0, 2 * done);
+    task_share = std::min(1.0, done / kTaskWhole);
     limits_share = std::clamp((done - kLimitsFrom) / (kLimitsWhole - kLimitsFrom), 0.0, 1.0);
   };
   t.after_step = [&](EncoderModule& m) { limits.hold(m); };

@@ -9,7 +9,7 @@ namespace thex::convert {
 
 struct DeepTrainingOptions {
   long steps = 1200;
-  double states = 30;  // weight of the states beside the task's loss, which grows from zero over the first half
+  double states = 30;  // weight of the states beside the task's loss, which grows from zero in the beginning
   std::uint64_t seed = 1;
 };
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/support/training.h"
 #include "thex/base/error.h"
 #include "thex/convert/calibrate.h"
@@ -171,6 +174,24 @@ TEST(Calibrate, AHeadWithoutPoolerStartsAtTheSameOutputs) {
   const double spread = (before - before.mean(0)).square().mean().item<double>();
   EXPECT_LT((after - before).square().mean().item<double>(), 0.1 * spread);
   EXPECT_THROW(drop_pooler(m, data), Error);
+}
+
+// Texts whose states are no numbers, as polynomials may leave them, do not count.
+TEST(Calibrate, AHeadIsFittedToAnotherModelsOutputs) {
+  EncoderModule wanted(small_config(), 3, torch::kCPU);
+  const DataSet data = vote_data(300, wanted.config.vocab, 15, 2);
+  drop_pooler(wanted, data);
+  const std::int64_t lost = data[0].ids[1];
+  DataSet others = vote_data(50, wanted.config.vocab, 15, 5);
+  std::erase_if(others, [&](const Sentence& s) { return std::ranges::count(s.ids, lost) > 0; });
+  ASSERT_GT(others.size(), 10u);
+  EncoderModule student = wanted.clone();
+  student.params.at("classifier.weight").fill_(0.1);
+  student.params.at("embeddings.word_embeddings.weight")[lost].fill_(std::nan(""));
+  const torch::Tensor before = predict(wanted, others);
+  fit_head(student, wanted, data);
+  EXPECT_LT((predict(student, others) - before).abs().max().item<double>(), 0.02 * before.abs().max().item<double>());
+  EXPECT_THROW(fit_head(student, wanted, {}), Error);
 }
 
 }  // namespace

@@ -108,11 +108,15 @@ class PlainRun {
     return key;
   }
 
+  MemoryEstimate memory_for(const model::ModelConfig& config, std::size_t batch) const {
+    return training_memory(config, batch, static_cast<std::uint64_t>(a_.max_length), false);
+  }
+
   // The teacher's outputs for the training data, which are filled up with the variants that were asked for.
   torch::Tensor teach() {
     model::ModelConfig large = backbone_.config;
     large.labels = task_.spec.labels;
-    tell_resources(large, o_.teacher.batch, a_.max_length, false, a_.work, 2, log_);
+    tell_resources(memory_for(large, o_.teacher.batch), o_.teacher.batch, a_.work, 2, log_);
     const EncoderModule teacher =
         teacher_ ? EncoderModule(*teacher_, device_)
                  : fine_tune_backbone(backbone_, "teacher", data_, o_.teacher, *store_, device_, log_);
@@ -136,7 +140,7 @@ class PlainRun {
     EncoderModule student = start_ ? with_fresh_head(*start_, o_.student, a_.seed, device_)
                                    : start_student(o_.student, backbone_, data_.split.train, a_.seed, device_);
     start_head(student, data_.split.train);
-    tell_resources(student.config, o_.batch, a_.max_length, false, a_.work, 0, log_);
+    tell_resources(memory_for(student.config, o_.batch), o_.batch, a_.work, 0, log_);
     store_ = store_->with(describe(o_) + (a_.labels_only ? "labels only" : ""));
     return student;
   }

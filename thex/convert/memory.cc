@@ -1,5 +1,6 @@
 #include "thex/convert/memory.h"
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -22,8 +23,21 @@ MemoryEstimate training_memory(const model::ModelConfig& config, std::uint64_t b
   const std::uint64_t token = layers * (16 * hidden + 3 * ffn);
   const std::uint64_t pair = layers * heads * 8;
   MemoryEstimate out;
-  out.parameters = values * 4 * (runs_teacher ? 6 : 5);
+  out.weights = values * 4;
+  out.parameters = out.weights * (runs_teacher ? 6 : 5);
   out.activations = 4 * batch * length * (token + pair * length);
+  return out;
+}
+
+MemoryEstimate deep_training_memory(const model::ModelConfig& config, std::uint64_t batch, std::uint64_t length,
+                                    std::uint64_t tokens) {
+  MemoryEstimate out = training_memory(config, batch, length, true);
+  out.parameters += out.weights;
+  // Of every token the plain states, the student's few and their differences, and the squared units with what the
+  // regression makes of them.
+  const auto hidden = static_cast<std::uint64_t>(config.hidden), ffn = static_cast<std::uint64_t>(config.ffn);
+  const std::uint64_t token = (2 * static_cast<std::uint64_t>(config.layers) + 1 + 8) * hidden + 4 * ffn;
+  out.activations = std::max(out.activations, 4 * tokens * token);
   return out;
 }
 

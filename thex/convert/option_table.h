@@ -20,6 +20,7 @@ namespace thex::convert {
 struct Circumstances {
   int hidden = 0;            // the model's width
   std::size_t examples = 0;  // of training, without variants
+  double tokens = 0;         // of an example, on average
 };
 
 // A lower bound that excludes zero.

@@ -15,6 +15,9 @@ namespace {
 
 using torch::Tensor;
 
+constexpr std::size_t kLeastForHead = 2000;  // examples, and
+constexpr double kHeadTokens = 70000;        // tokens that a deep model's head is fitted to, where there are as many
+
 // Squared excess of |value| over `limit`, averaged over the real entries.
 Tensor excess(const Tensor& value, double limit, const Tensor& mask) {
   const Tensor over = at::relu(value.abs() - limit) * mask;
@@ -162,7 +165,11 @@ class Workflow {
   // unstable over many layers.
   void become_deep_polynomial() {
     run_.stage("polynomials", "all polynomials at once in closed form, layer by layer, not fine-tuned",
-               [&](EncoderModule& m) { start_deep_polynomial(m, some_, {.seed = o_.seed}, log_); });
+               [&](EncoderModule& m) {
+                 start_deep_polynomial(m, some_, {.tokens = deep_start_tokens(m.config), .seed = o_.seed}, log_);
+                 const auto many = static_cast<std::size_t>(kHeadTokens / std::max(1.0, mean_length(some_)));
+                 fit_head(m, plain_, evenly_spaced(some_, std::max(kLeastForHead, many)));
+               });
     run_.stage("states", "fine-tuned on the plain model's states and outputs", [&](EncoderModule& m) {
       const StateTeacher teacher(plain_, evenly_spaced(some_, 500), larger_);
       TrainOptions t = options("states", 1, o_.final_steps);

@@ -38,7 +38,7 @@ TextMixture::TextMixture(const DataSet& task, const DataSet& others, std::vector
   if (task.empty()) throw Error(ErrorCode::input, "no texts to learn from");
 }
 
-Sentence TextMixture::vary(Sentence s, std::mt19937_64& rng) const {
+Sentence TextMixture::vary(Sentence s, double joined, std::mt19937_64& rng) const {
   s.text.clear();
   s.label = -1;
   s.value = std::numeric_limits<double>::quiet_NaN();
@@ -46,7 +46,7 @@ Sentence TextMixture::vary(Sentence s, std::mt19937_64& rng) const {
   const std::int64_t begin = s.ids.front(), end = s.ids.back();  // [CLS] and [SEP]
   const bool single = s.first.empty() && s.types.back() == 0 && std::ranges::count(s.ids, end) == 1;
   const std::size_t inner = s.ids.size() - 2;
-  if (single && s.ids.size() < o_.longest && uniform(rng) < o_.joined) {
+  if (single && s.ids.size() < o_.longest && uniform(rng) < joined) {
     const std::size_t wanted = s.ids.size() + rng() % (o_.longest - s.ids.size()) + 1;
     for (int tries = 0; s.ids.size() < wanted && tries < 200; ++tries) {
       const Sentence& more = task_[rng() % task_.size()];
@@ -90,15 +90,15 @@ DataSet TextMixture::epoch(int epoch, const Distance& distance) const {
   append_stream(out, task_, o_.count - varied - hard - others, o_.seed, epoch);
   if (others > 0) append_stream(out, others_, others, o_.seed + 1, epoch);
   std::mt19937_64 rng((o_.seed + 2) * 1000003 + static_cast<std::uint64_t>(epoch));
-  const auto variant = [&] {
+  const auto variant = [&](double joined) {
     const DataSet& from = !others_.empty() && uniform(rng) < 0.5 ? others_ : task_;
-    return vary(from[rng() % from.size()], rng);
+    return vary(from[rng() % from.size()], joined, rng);
   };
-  for (std::size_t i = 0; i < varied; ++i) out.push_back(variant());
+  for (std::size_t i = 0; i < varied; ++i) out.push_back(variant(0));
   if (hard == 0) return out;
   DataSet candidates;
   const auto wanted = static_cast<std::size_t>(static_cast<double>(hard) / o_.kept);
-  for (std::size_t i = 0; i < std::max(hard, wanted); ++i) candidates.push_back(variant());
+  for (std::size_t i = 0; i < std::max(hard, wanted); ++i) candidates.push_back(variant(o_.joined));
   const std::vector<double> distances = distance(candidates);
   std::vector<std::size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -15,7 +15,8 @@ struct TextMixtureOptions {
   std::size_t count = 0;                          // texts of an epoch
   double others = 0.3, varied = 0.1, hard = 0.1;  // shares of them; the rest is the task's own
   double kept = 0.2;                              // the hard ones are this share of as many more variants
-  double cropped = 0.15, joined = 0.1;            // of the variants
+  double cropped = 0.15;                          // of the variants
+  double joined = 0.1;                            // of those that are looked at for hard ones
   std::size_t longest = 128;                      // tokens of joined ones
   std::uint64_t seed = 1;
 };
@@ -32,9 +33,10 @@ class TextMixture {
   DataSet epoch(int epoch, const Distance& distance) const;
 
   // One text with a tenth to two fifths of its words replaced by others, or cropped to at most eight tokens, or joined
-  // with others to any length up to the longest; pairs and sentences of words are not cropped and not joined. Without
-  // label.
-  Sentence vary(Sentence text, std::mt19937_64& rng) const;
+  // with others to any length up to the longest, as many as `joined` says: they are far from what a model of short
+  // texts has learnt, and drawn to their states it unlearns it. Pairs and sentences of words are not cropped and not
+  // joined. Without label.
+  Sentence vary(Sentence text, double joined, std::mt19937_64& rng) const;
 
  private:
   const DataSet& task_;

@@ -69,7 +69,7 @@ TEST(TextMixture, VariantsAreWholeTextsWithoutLabels) {
   int shorter = 0, longer = 0, same = 0;
   for (int i = 0; i < 400; ++i) {
     const Sentence& from = task[static_cast<std::size_t>(i % 300)];
-    const Sentence s = mixture.vary(from, rng);
+    const Sentence s = mixture.vary(from, 0.1, rng);
     EXPECT_EQ(s.ids.front(), from.ids.front());
     EXPECT_EQ(s.ids.back(), from.ids.back());
     EXPECT_EQ(std::ranges::count(s.ids, from.ids.back()), 1);
@@ -97,7 +97,7 @@ TEST(TextMixture, PairsAndSentencesOfWordsKeepTheirPlaces) {
   std::mt19937_64 rng(5);
   for (int i = 0; i < 200; ++i)
     for (const Sentence& from : task) {
-      const Sentence s = mixture.vary(from, rng);
+      const Sentence s = mixture.vary(from, 0.1, rng);
       ASSERT_EQ(s.ids.size(), 10U);
       EXPECT_EQ(s.ids[5], 3);
       EXPECT_EQ(s.types, from.types);

@@ -241,6 +241,8 @@ TEST(Memory, GrowsWithWhatItDependsOn) {
   EXPECT_EQ(training_memory(c, 64, 24, false).activations, 2 * one.activations);
   EXPECT_GT(training_memory(c, 32, 48, false).activations, 2 * one.activations);
   EXPECT_GT(training_memory(c, 32, 24, true).parameters, one.parameters);
+  EXPECT_EQ(deep_training_memory(c, 32, 24, 0).activations, one.activations);
+  EXPECT_GT(deep_training_memory(c, 32, 24, 100000).activations, one.activations);
 }
 
 }  // namespace

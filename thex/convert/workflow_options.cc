@@ -1,6 +1,7 @@
 #include "thex/convert/workflow_options.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace thex::convert {
 namespace {
@@ -11,15 +12,22 @@ using C = Circumstances;
 bool polynomial(const O& o) { return row_of(o.protocol).polynomial(); }
 bool deep(const O& o) { return row_of(o.protocol).norm == model::Norm::mean_square; }
 
-// Attention by a power has more to learn anew. States that every layer is drawn to allow more.
+// Attention by a power has more to learn anew. States that every layer is drawn to allow more; at 2e-4 and more a deep
+// model unlearns its closed form before it learns.
 double suited_rate(const O& o, const C& c) {
-  if (deep(o) && c.hidden > 128) return c.hidden <= 384 ? 3e-4 : 1.5e-4;
+  if (deep(o) && c.hidden > 128) return c.hidden <= 384 ? 1e-4 : 5e-5;
   if (c.hidden <= 128) return polynomial(o) ? 6e-4 : 2e-4;
   return c.hidden <= 384 ? 5e-5 : 3e-5;
 }
 
 // Without LayerNorms nothing holds polynomials back: at 4.5e-4 one batch in a few hundred threw them off.
 double suited_affine_rate(const O& o, const C& c) { return polynomial(o) && c.hidden <= 128 ? 0.3 : 0.75; }
+
+// Where states are learnt every token teaches.
+double suited_batch(const O& o, const C& c) {
+  if (deep(o)) return std::clamp(std::round(500 / std::max(1.0, c.tokens)), 8.0, 64.0);
+  return c.examples >= 20000 ? 64 : 32;
+}
 
 // A square tells scores less apart than a cube.
 double suited_score_limit(const O& o, const C&) { return polynomial(o) ? 6 : 3; }
@@ -33,8 +41,8 @@ constexpr OptionRow<O> kRows[] = {
     {"patience", &O::patience, 0, 1000, "Epochs without a better held-out score that end a stage; 0: none do"},
     {"norm_group", &O::norm_group, 1, 512, "LayerNorms replaced together: more are faster, but scores may overflow"},
     {"rate", &O::learning_rate, kAboveZero, 10,
-     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above; masked-rounds 3e-4 "
-     "and 1.5e-4)",
+     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above; masked-rounds 1e-4 "
+     "and 5e-5)",
      suited_rate},
     {"embedding_rate", &O::embedding_rate, 0, 10,
      "Of the word embeddings; 0 freezes them (default: --rate; 0 for masked-rounds)",
@@ -43,8 +51,8 @@ constexpr OptionRow<O> kRows[] = {
      "Share of both rates once LayerNorms are affine (default: 0.75; 0.3 for one-round up to hidden size 128)",
      suited_affine_rate},
     {"weight_decay", &O::weight_decay, 0, 10, "AdamW's"},
-    {"batch", &O::batch_size, 1, 4096, "Examples a step (default: 64, 32 below 20,000 examples)",
-     [](const O&, const C& c) { return c.examples >= 20000 ? 64.0 : 32.0; }},
+    {"batch", &O::batch_size, 1, 4096,
+     "Examples a step (default: 64, 32 below 20,000 examples; masked-rounds 8 to 64, about 500 tokens)", suited_batch},
     {"epoch_examples", &O::epoch_examples, 0, 1e9, nullptr},
     {"hard", &O::hard, 0, 1, "Share of the labels in the loss, the rest is the teacher's"},
     {"hidden", &O::hidden, 0, 1e6, "Weight of the distillation of the plain model's layer outputs"},
