@@ -72,10 +72,12 @@ std::vector<double> sum_quantiles(const EncoderModule& module, const DataSet& da
 // depend on count. Writes "...AffineNorm.*" of the module.
 void fit_affine_norms(EncoderModule& module, const DataSet& data, const std::vector<int>& norms);
 
+// The classifier becomes the ridge regression of `wanted`'s outputs, over `data`, on the states that it reads in
+// `module`; states that are no numbers or far from the others do not count.
+void fit_head(EncoderModule& module, const EncoderModule& wanted, const DataSet& data);
+
 // Takes the pooler away: the classifier becomes the ridge regression of the logits on the [CLS] rows over `data`, so
 // that fine-tuning starts from nearly the same outputs. Throws Error(usage) for a model without a pooler.
-// The classifier becomes the ridge regression of `wanted`'s outputs on what it reads of `module`.
-void fit_head(EncoderModule& module, const EncoderModule& wanted, const DataSet& data);
 void drop_pooler(EncoderModule& module, const DataSet& data);
 
 }  // namespace thex::convert
