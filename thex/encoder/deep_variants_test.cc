@@ -1,4 +1,4 @@
-// Masked rounds for what a single classified sentence is not: tags for every word, and batches.
+// Masked rounds for what a single classified sentence is not: tags for every word, batches, and long texts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,20 +10,20 @@
 namespace thex::encoder {
 namespace {
 
-std::shared_ptr<model::Model> calibrated_model(const support::Shape& shape) {
+std::shared_ptr<model::Model> calibrated_model(const support::Shape& shape, int tokens = 16) {
   model::ModelConfig config = support::config_of(shape);
   config.activation = model::Activation::square;
   config.thex = model::HeSection{
       .softmax = model::Softmax::power, .norm = model::Norm::mean_square, .max_relu_input = 10, .max_logit = 10};
   const auto model = std::make_shared<model::Model>(support::calm_polynomial_model(config, 5));
-  const auto ids = support::random_ids(16, 9);
+  const auto ids = support::random_ids(tokens, 9);
   const std::vector<double> text = embed(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
   calibrate(*model, std::span(&text, 1));
   return model;
 }
 
-InferencePlan masked_plan(const std::shared_ptr<model::Model>& model) {
-  PlanRequest request(16);
+InferencePlan masked_plan(const std::shared_ptr<model::Model>& model, int tokens = 16) {
+  PlanRequest request(tokens);
   request.protocol = model::Protocol::masked_rounds;
   return plan_inference(std::shared_ptr<const model::Model>(model), request);
 }
@@ -58,6 +58,16 @@ TEST(DeepVariants, ABatchWithAnEmptyPlace) {
   ASSERT_GE(plan.shapes[program].sentences, 4);
   expect_as_in_clear(plan, *model, {support::random_ids(16, 3), support::random_ids(5, 4), support::random_ids(9, 6)},
                      program);
+}
+
+TEST(DeepVariants, LongTexts) {
+  const auto model = calibrated_model({2, 32, 2, 48, 2}, 512);
+  const InferencePlan plan = masked_plan(model, 512);
+  for (const int length : {200, 403}) {
+    const std::size_t program = plan.program_for(length);
+    EXPECT_EQ(plan.shapes[program].tokens, length < 256 ? 256 : 512);
+    expect_as_in_clear(plan, *model, {support::random_ids(length, 3)}, program);
+  }
 }
 
 }  // namespace
