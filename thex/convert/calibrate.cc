@@ -210,15 +210,7 @@ DataSet join_to_length(const DataSet& data, std::size_t count, std::size_t max_l
   if (data.empty()) return out;
   for (std::size_t i = 0; i < count; ++i) {
     Sentence s = data[rng() % data.size()];
-    for (int tries = 0; s.ids.size() < max_length && tries < 200; ++tries) {
-      const Sentence& more = data[rng() % data.size()];
-      const std::size_t inner = more.ids.size() - 2;
-      const std::size_t room = std::min(inner, max_length - s.ids.size());
-      s.ids.insert(s.ids.end() - 1, more.ids.begin() + 1, more.ids.begin() + 1 + static_cast<std::ptrdiff_t>(room));
-      s.types.resize(s.ids.size(), s.types.back());
-      s.tags.clear();
-      s.text += " " + more.text;
-    }
+    join(s, data, max_length, rng);
     out.push_back(std::move(s));
   }
   return out;

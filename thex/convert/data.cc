@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 #include <sstream>
 #include <unordered_map>
 #include <unordered_set>
@@ -226,6 +225,17 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
                            &b.tags, &b.word_weight, &b.word_count})
     if (t->defined()) *t = t->to(device);
   return b;
+}
+
+void join(Sentence& s, const DataSet& data, std::size_t length, std::mt19937_64& rng) {
+  for (int tries = 0; s.ids.size() < length && tries < 200; ++tries) {
+    const Sentence& more = data[rng() % data.size()];
+    const std::size_t room = std::min(more.ids.size() - 2, length - s.ids.size());
+    s.ids.insert(s.ids.end() - 1, more.ids.begin() + 1, more.ids.begin() + 1 + static_cast<std::ptrdiff_t>(room));
+    s.types.resize(s.ids.size(), s.types.back());
+    s.tags.clear();
+    s.text += " " + more.text;
+  }
 }
 
 std::vector<std::int64_t> word_offsets(const DataSet& data) {

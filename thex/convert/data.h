@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,10 @@ struct TaskData {
 
 // Every k-th example, k the largest that leaves `count` of them, or all.
 DataSet evenly_spaced(const DataSet& data, std::size_t count);
+
+// Appends inner tokens of random others of `data` to a text, or to the second of a pair, until it has `length` tokens;
+// its tags are gone then.
+void join(Sentence& text, const DataSet& data, std::size_t length, std::mt19937_64& rng);
 
 // Indices into `data`, shuffled by (seed, epoch), of examples of similar length; the order of batches is random too.
 std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,

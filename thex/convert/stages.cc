@@ -61,7 +61,7 @@ class Workflow {
       : data_(data),
         o_(o),
         log_(log),
-        some_(evenly_spaced(data.split.train, 6000)),
+        some_(evenly_spaced(data.split.train, o.sample)),
         plain_(plain.clone()),
         larger_(larger),
         run_(plain.clone(), data, store.with(describe(o)), o.seed, log) {
@@ -110,7 +110,8 @@ class Workflow {
       }
     });
     DataSet calibration = some_;
-    const DataSet joined = join_to_length(data_.split.train, 300, static_cast<std::size_t>(data_.max_length), o_.seed);
+    const DataSet joined =
+        join_to_length(data_.split.train, o_.sample / 20, static_cast<std::size_t>(data_.max_length), o_.seed);
     calibration.insert(calibration.end(), joined.begin(), joined.end());
     DataSet unseen = data_.split.held_out;
     unseen.insert(unseen.end(), data_.dev.begin(), data_.dev.end());

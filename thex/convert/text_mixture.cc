@@ -10,6 +10,7 @@ namespace thex::convert {
 namespace {
 
 constexpr std::size_t kLongestCrop = 8;
+constexpr std::uint64_t kFullOfJoined = 3;  // one in so many is as long as any, or no text had the last positions
 
 double uniform(std::mt19937_64& rng) { return static_cast<double>(rng() >> 11) * 0x1p-53; }
 
@@ -46,14 +47,9 @@ Sentence TextMixture::vary(Sentence s, double joined, std::mt19937_64& rng) cons
   const std::int64_t begin = s.ids.front(), end = s.ids.back();  // [CLS] and [SEP]
   const bool single = s.first.empty() && s.types.back() == 0 && std::ranges::count(s.ids, end) == 1;
   const std::size_t inner = s.ids.size() - 2;
-  if (single && s.ids.size() < o_.longest && uniform(rng) < joined) {
-    const std::size_t wanted = s.ids.size() + rng() % (o_.longest - s.ids.size()) + 1;
-    for (int tries = 0; s.ids.size() < wanted && tries < 200; ++tries) {
-      const Sentence& more = task_[rng() % task_.size()];
-      const std::size_t room = std::min(more.ids.size() - 2, wanted - s.ids.size());
-      s.ids.insert(s.ids.end() - 1, more.ids.begin() + 1, more.ids.begin() + 1 + static_cast<std::ptrdiff_t>(room));
-    }
-    s.types.assign(s.ids.size(), 0);
+  if (s.ids.size() < o_.longest && uniform(rng) < joined) {
+    const std::size_t more = rng() % (o_.longest - s.ids.size()) + 1;
+    join(s, task_, rng() % kFullOfJoined == 0 ? o_.longest : s.ids.size() + more, rng);
     return s;
   }
   if (single && inner > 2 && uniform(rng) < o_.cropped) {

@@ -34,8 +34,8 @@ class TextMixture {
 
   // One text with a tenth to two fifths of its words replaced by others, or cropped to at most eight tokens, or joined
   // with others to any length up to the longest, as many as `joined` says: they are far from what a model of short
-  // texts has learnt, and drawn to their states it unlearns it. Pairs and sentences of words are not cropped and not
-  // joined. Without label.
+  // texts has learnt, and drawn to their states it unlearns it. Pairs and sentences of words are not cropped, their
+  // places stay. Without label.
   Sentence vary(Sentence text, double joined, std::mt19937_64& rng) const;
 
  private:

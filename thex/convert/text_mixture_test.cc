@@ -84,7 +84,7 @@ TEST(TextMixture, VariantsAreWholeTextsWithoutLabels) {
   EXPECT_GT(same, 200);
 }
 
-// The second text of a pair and the first pieces of words stay where they are.
+// The second text of a pair and the first pieces of words stay where they are; what is joined comes after them.
 TEST(TextMixture, PairsAndSentencesOfWordsKeepTheirPlaces) {
   Sentence pair = testing::vote_data(1, 40, 9, 3)[0];
   pair.ids = {2, 7, 8, 9, 10, 3, 11, 12, 13, 3};
@@ -95,14 +95,24 @@ TEST(TextMixture, PairsAndSentencesOfWordsKeepTheirPlaces) {
   const DataSet task = {pair, words};
   const TextMixture mixture(task, kNone, kWords, hundred());
   std::mt19937_64 rng(5);
-  for (int i = 0; i < 200; ++i)
+  int longest = 0;
+  for (int i = 0; i < 400; ++i)
     for (const Sentence& from : task) {
-      const Sentence s = mixture.vary(from, 0.1, rng);
-      ASSERT_EQ(s.ids.size(), 10U);
+      const Sentence s = mixture.vary(from, i < 200 ? 0 : 1, rng);
+      if (i < 200) {
+        ASSERT_EQ(s.ids.size(), 10U);
+      } else {
+        ASSERT_GT(s.ids.size(), 10U);
+      }
+      ASSERT_EQ(s.types.size(), s.ids.size());
       EXPECT_EQ(s.ids[5], 3);
-      EXPECT_EQ(s.types, from.types);
+      EXPECT_TRUE(std::equal(from.types.begin(), from.types.end(), s.types.begin()));
+      EXPECT_EQ(s.types.back(), from.types.back());
+      EXPECT_EQ(s.ids.back(), 3);
       EXPECT_EQ(s.first, from.first);
+      longest += s.ids.size() == 24;
     }
+  EXPECT_GT(longest, 100) << "a third";
   EXPECT_THROW(TextMixture(kNone, task, kWords, hundred()), Error);
 }
 

@@ -69,6 +69,7 @@ constexpr OptionRow<O> kRows[] = {
     {"range_weight", &O::range_weight, 0, 1e6, "Weight of the range penalties"},
     {"estimation_steps", &O::estimation_steps, 1, 1e6, "Steps of the network that estimates reciprocals, for the-x"},
     {"norm_rate", &O::norm_rate, kAboveZero, 10, "With --profile paper: learning rate of the affine norms"},
+    {"sample", &O::sample, 100, 1e7, "Training examples that closed forms and measurements look at"},
     {"max_steps", &O::max_steps, 0, 1e9, nullptr},
 };
 
@@ -89,6 +90,7 @@ void make_quick(WorkflowOptions& o, int layers) {
   o.final_steps = 120;
   o.max_steps = 150;
   o.estimation_steps = 400;
+  o.sample = std::min<std::size_t>(o.sample, 2000);
   o.patience = 0;
   o.norm_group = std::max(o.norm_group, (2 * layers + 3) / 4);
 }

@@ -48,6 +48,7 @@ struct WorkflowOptions {
   double range_weight = 0.05;
   int estimation_steps = 1500;  // of the network T, by the-x
   double norm_rate = 5e-3;      // of gamma' and beta' under Profile::paper
+  std::size_t sample = 6000;    // training examples that closed forms and measurements look at
   long max_steps = 0;           // 0: no limit; else each training stops there (--quick and tests)
   std::uint64_t seed = 1;
 };
