@@ -50,6 +50,7 @@ Sentence TextMixture::vary(Sentence s, double joined, std::mt19937_64& rng) cons
   if (s.ids.size() < o_.longest && uniform(rng) < joined) {
     const std::size_t more = rng() % (o_.longest - s.ids.size()) + 1;
     join(s, task_, rng() % kFullOfJoined == 0 ? o_.longest : s.ids.size() + more, rng);
+    s.text.clear();
     return s;
   }
   if (single && inner > 2 && uniform(rng) < o_.cropped) {
