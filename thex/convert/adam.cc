@@ -2,16 +2,76 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "thex/convert/workers.h"
 
 namespace thex::convert {
 
 using torch::Tensor;
 
+namespace {
+
+Tensor times(const Tensor& a, const Tensor& root) { return root.dim() == 1 ? a * root : at::matmul(a, root); }
+
+}  // namespace
+
+void Adam::whiten_gradients(std::map<std::string, Tensor>& params) const {
+  std::vector<std::string> layers;
+  for (const auto& [layer, input] : inputs_)
+    if (const auto weight = params.find(layer + ".weight"); weight != params.end() && weight->second.grad().defined())
+      layers.push_back(layer);
+  if (layers.empty()) return;
+  in_parallel(layers.size(), params.at(layers[0] + ".weight").device(), [&](std::size_t i) {
+    at::NoGradGuard no_grad;
+    const InputStatistics& input = inputs_.at(layers[i]);
+    Tensor& g = params.at(layers[i] + ".weight").mutable_grad();
+    g = times(g - at::outer(params.at(layers[i] + ".bias").grad(), input.mean), input.inverse_root);
+  });
+}
+
+// The moments take in a gradient; in units of the rate what it changes.
+Tensor Adam::direction(State& s, const Tensor& g, double factor) const {
+  const double c1 = 1 - std::pow(options_.beta1, steps_), c2 = 1 - std::pow(options_.beta2, steps_);
+  s.m.mul_(options_.beta1).add_(g, (1 - options_.beta1) * factor);
+  s.v.mul_(options_.beta2).addcmul_(g, g, (1 - options_.beta2) * factor * factor);
+  return (s.v / c2).sqrt_().add_(options_.eps).reciprocal_().mul_(s.m).mul_(-1 / c1);
+}
+
+void Adam::step_parameters(std::map<std::string, Tensor>& params, double rate, double factor) {
+  std::vector<std::string> names;
+  for (auto& [name, p] : params) {
+    if (!p.grad().defined()) continue;
+    State& s = state_[name];
+    if (!s.m.defined()) s = {at::zeros_like(p), at::zeros_like(p)};
+    names.push_back(name);
+  }
+  if (names.empty()) return;
+  std::map<std::string, Tensor> shifts;  // of biases, by what their matrices changed
+  for (const auto& [layer, input] : inputs_) shifts[layer + ".bias"] = Tensor();
+  in_parallel(names.size(), params.at(names[0]).device(), [&](std::size_t i) {
+    at::NoGradGuard no_grad;
+    Tensor& p = params.at(names[i]);
+    if (options_.weight_decay > 0 && p.dim() > 1) p.mul_(1 - rate * options_.weight_decay);
+    Tensor change = direction(state_.at(names[i]), p.grad(), factor).mul_(rate);
+    p.mutable_grad().reset();
+    const auto dot = names[i].rfind('.');
+    const auto input = p.dim() > 1 && dot != std::string::npos ? inputs_.find(names[i].substr(0, dot)) : inputs_.end();
+    if (input != inputs_.end()) {
+      change = times(change, input->second.inverse_root);
+      shifts.at(input->first + ".bias") = at::mv(change, input->second.mean);
+    }
+    p.add_(change);
+  });
+  for (const auto& [name, shift] : shifts)
+    if (shift.defined()) params.at(name).sub_(shift);
+}
+
 void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table, Tensor row_gradient, Tensor row_ids,
                 double table_rate) {
   at::NoGradGuard no_grad;
   ++steps_;
-  const double c1 = 1 - std::pow(options_.beta1, steps_), c2 = 1 - std::pow(options_.beta2, steps_);
+  whiten_gradients(params);
   const bool with_table = table.defined() && row_gradient.defined() && table_rate > 0;
   double factor = 1;
   if (options_.clip > 0) {
@@ -23,18 +83,9 @@ void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
     const double norm = total.defined() ? std::sqrt(total.item<double>()) : 0;
     factor = std::min(1.0, options_.clip / (norm + 1e-12));
   }
-  for (auto& [name, p] : params) {
-    Tensor g = p.grad();
-    if (!g.defined()) continue;
-    State& s = state_[name];
-    if (!s.m.defined()) s = {at::zeros_like(p), at::zeros_like(p)};
-    s.m.mul_(options_.beta1).add_(g, (1 - options_.beta1) * factor);
-    s.v.mul_(options_.beta2).addcmul_(g, g, (1 - options_.beta2) * factor * factor);
-    if (options_.weight_decay > 0 && p.dim() > 1) p.mul_(1 - rate * options_.weight_decay);
-    p.addcdiv_(s.m, (s.v / c2).sqrt_().add_(options_.eps), -rate / c1);
-    p.mutable_grad().reset();
-  }
+  step_parameters(params, rate, factor);
   if (with_table) {
+    const double c1 = 1 - std::pow(options_.beta1, steps_), c2 = 1 - std::pow(options_.beta2, steps_);
     if (!table_state_.m.defined()) table_state_ = {at::zeros_like(table), at::zeros_like(table)};
     const Tensor g = row_gradient * factor;
     const Tensor m = table_state_.m.index_select(0, row_ids).mul_(options_.beta1).add_(g, 1 - options_.beta1);

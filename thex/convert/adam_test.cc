@@ -26,6 +26,35 @@ TEST(Adam, FindsTheMinimumOfAQuadratic) {
   EXPECT_LT((p.at("x") - target).abs().max().item<double>(), 1e-2);
 }
 
+// Inputs of which one direction varies a hundred times as much as the other, about a mean far from zero: white steps
+// find the matrix that plain ones of the same rate are far from still.
+TEST(Adam, WhiteStepsFindMatricesOfUnevenInputs) {
+  auto generator = at::detail::createCPUGenerator(1);
+  const torch::Tensor mix = at::tensor({3.0F, 3.0F, 0.03F, -0.03F}).view({2, 2});
+  const torch::Tensor x = at::matmul(at::randn({400, 2}, generator, torch::kFloat32), mix) + 4;
+  const torch::Tensor wanted = at::matmul(x, at::tensor({1.0F, -1.0F}).view({2, 1})) + 0.5;
+  const torch::Tensor mean = x.mean(0), centred = x - mean;
+  torch::Tensor covariance = at::matmul(centred.t(), centred);
+  covariance = covariance / covariance.diagonal().mean();
+  const auto [values, vectors] = at::linalg_eigh(covariance);
+  const InputStatistics statistics{mean, at::matmul(vectors * values.rsqrt(), vectors.t())};
+  const auto error_after = [&](const InputStatisticsOf& inputs) {
+    std::map<std::string, torch::Tensor> p{{"dense.weight", at::zeros({1, 2}).set_requires_grad(true)},
+                                           {"dense.bias", at::zeros({1}).set_requires_grad(true)}};
+    Adam adam({.weight_decay = 0}, inputs);
+    const auto error = [&] {
+      return (at::linear(x, p.at("dense.weight"), p.at("dense.bias")) - wanted).square().mean();
+    };
+    for (int i = 0; i < 150; ++i) {
+      error().backward();
+      adam.step(p, 0.02 * (1 - i / 150.0));
+    }
+    return error().item<double>();
+  };
+  const double plain = error_after({}), white = error_after({{"dense", statistics}});
+  EXPECT_LT(white, 0.1 * plain);
+}
+
 TEST(Adam, RowStepsTouchOnlyTheRowsOfTheBatch) {
   std::map<std::string, torch::Tensor> none;
   torch::Tensor table = at::ones({5, 2});

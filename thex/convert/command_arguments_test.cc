@@ -99,7 +99,7 @@ TEST(Options, DefaultsSuitTheProfile) {
   EXPECT_EQ(wide.batch_size, 64u);
   typed.protocol = model::Protocol::masked_rounds;
   const WorkflowOptions deep = suited_options(typed, {}, {.hidden = 384, .examples = 3000, .tokens = 53});
-  EXPECT_EQ(deep.learning_rate, 1e-4);
+  EXPECT_EQ(deep.learning_rate, 5e-5);
   EXPECT_EQ(deep.embedding_rate, 0);
   EXPECT_EQ(deep.batch_size, 9u);
   typed.protocol = model::Protocol::the_x, typed.profile = Profile::paper;

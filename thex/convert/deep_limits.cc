@@ -17,8 +17,7 @@ using torch::Tensor;
 constexpr double kProbability = 1.2, kProbabilityWeight = 20;
 constexpr double kMeanSquare = 2.5;
 constexpr double kLarge = 4;
-// slope times the usual mean square: the factor is (1 + 5 slope usual) at five times the usual.
-constexpr double kSteepest = -0.2;
+constexpr double kSteepest = -1 / DeepLimits::kFarthest;  // slope times the usual mean square
 
 ForwardOptions all_rows() {
   ForwardOptions options;

@@ -11,6 +11,9 @@ namespace thex::convert {
 
 class DeepLimits {
  public:
+  // Units of the usual mean square at which a norm's factor may be zero: no text is to be so far.
+  static constexpr double kFarthest = 5;
+
   // The usual mean square before each norm by mean squares is that of half of the tokens of `data` in `start`: some may
   // be lost already. Throws Error(input) when half of them are.
   DeepLimits(const EncoderModule& start, const DataSet& data);

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "thex/convert/deep_limits.h"
+#include "thex/convert/input_statistics.h"
 #include "thex/convert/text_mixture.h"
 
 namespace thex::convert {
@@ -15,6 +16,9 @@ constexpr double kLimits = 10;  // weight of the penalty
 constexpr double kLimitsFrom = 0.4, kLimitsWhole = 0.6;
 constexpr double kTaskWhole = 0.3;  // of all steps: the task's loss counts in full from here on
 constexpr long kEpochSteps = 150, kLeastEpochs = 6;
+constexpr long kCureSteps = 40;
+constexpr int kMostCures = 6;
+constexpr double kCureRate = 0.5, kHardOfCure = 0.4;
 
 void tell_distances(std::vector<double> distances, const std::string& name, const Log& log) {
   std::ranges::sort(distances);
@@ -39,19 +43,24 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   const DeepLimits limits(module, usual);
   limits.hold(module);
   const long per_epoch = deep_epoch_steps(o.steps);
-  t.epoch_examples = static_cast<std::size_t>(per_epoch) * t.batch_size;
+  TextMixtureOptions shares{.count = static_cast<std::size_t>(per_epoch) * t.batch_size,
+                            .longest = static_cast<std::size_t>(data.max_length),
+                            .seed = o.seed};
+  t.epoch_examples = shares.count;
   t.epochs = static_cast<int>((o.steps + per_epoch - 1) / per_epoch);
-  const TextMixture mixture(
-      data.split.train, data.texts, data.words,
-      {.count = t.epoch_examples, .longest = static_cast<std::size_t>(data.max_length), .seed = o.seed});
-  t.examples = [&](int epoch, const EncoderModule& now) {
-    if (static_cast<double>(epoch * per_epoch) < kLimitsFrom * static_cast<double>(o.steps))
-      return mixture.epoch(epoch, nullptr);
-    return mixture.epoch(epoch, [&](const DataSet& texts) {
+  t.keep_last = true;  // the best by accuracy may be lost at other texts
+  t.inputs = input_statistics(module, usual);
+  const auto farthest = [&](const EncoderModule& now) {
+    return [&](const DataSet& texts) {
       std::vector<double> distances = limits.farthest(now, texts);
       tell_distances(distances, t.name, log);
       return distances;
-    });
+    };
+  };
+  const TextMixture mixture(data.split.train, data.texts, data.words, shares);
+  t.examples = [&](int epoch, const EncoderModule& now) {
+    const bool early = static_cast<double>(epoch * per_epoch) < kLimitsFrom * static_cast<double>(o.steps);
+    return mixture.epoch(epoch, early ? TextMixture::Distance() : farthest(now));
   };
   t.wanted = [&](const Batch& batch) { return teacher.of(batch); };
   t.forward.guard = [&](const Batch& batch, std::size_t norm, const torch::Tensor& output) {
@@ -68,8 +77,31 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
     return limits_share > 0 ? near + limits.penalty(out, batch) * (kLimits * limits_share) : near;
   };
   const bool words = t.embedding_rate > 0;
-  train(
-      module, data, t, loss, [&](const std::string& n) { return words || n.rfind("embeddings.", 0) != 0; }, log);
+  const auto trainable = [&](const std::string& n) { return words || n.rfind("embeddings.", 0) != 0; };
+  train(module, data, t, loss, trainable, log);
+
+  // Where texts are lost still, more that are hard, until none is.
+  shares.hard = kHardOfCure;
+  shares.count = static_cast<std::size_t>(kCureSteps) * t.batch_size;
+  t.before_step = [&](double) { task_share = limits_share = 1; };
+  t.learning_rate *= kCureRate;
+  t.epochs = 1;
+  t.epoch_examples = shares.count;
+  const std::string name = t.name;
+  for (int cure = 1; cure <= kMostCures; ++cure) {
+    shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
+    const TextMixture harder(data.split.train, data.texts, data.words, shares);
+    bool lost = false;
+    const DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
+      const std::vector<double> distances = farthest(module)(variants);
+      lost = std::ranges::any_of(distances, [](double d) { return !(d < DeepLimits::kFarthest); });
+      return distances;
+    });
+    if (!lost) break;
+    t.name = name + "-cure-" + std::to_string(cure);
+    t.examples = [&](int, const EncoderModule&) { return texts; };
+    train(module, data, t, loss, trainable, log);
+  }
 }
 
 }  // namespace thex::convert

@@ -46,7 +46,7 @@ class Training {
         loss_(loss),
         log_(log),
         words_(options.embedding_rate > 0),
-        adam_({.weight_decay = options.weight_decay, .clip = options.clip}),
+        adam_({.weight_decay = options.weight_decay, .clip = options.clip}, options.inputs),
         mean_(mean_length(data.split.train)) {
     for (auto& [name, value] : module_.params) {
       value = value.detach();

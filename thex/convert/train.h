@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/convert/adam.h"
 #include "thex/convert/checkpoint.h"
 #include "thex/convert/losses.h"
 #include "thex/convert/score.h"
@@ -55,6 +56,7 @@ struct TrainOptions {
   // Where given: the examples of an epoch in place of the training split, as many as `epoch_examples` says; from the
   // epoch's number and the module as it is.
   std::function<DataSet(int epoch, const EncoderModule& now)> examples = nullptr;
+  InputStatisticsOf inputs;  // see Adam
   // Where given: what goes with a batch as Batch::wanted.
   std::function<std::shared_ptr<const Wanted>(const Batch&)> wanted = nullptr;
   // Called before every step with the share of all steps that is done, and after it.

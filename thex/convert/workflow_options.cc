@@ -15,7 +15,7 @@ bool deep(const O& o) { return row_of(o.protocol).norm == model::Norm::mean_squa
 // Attention by a power has more to learn anew. States that every layer is drawn to allow more; at 2e-4 and more a deep
 // model unlearns its closed form before it learns.
 double suited_rate(const O& o, const C& c) {
-  if (deep(o) && c.hidden > 128) return c.hidden <= 384 ? 1e-4 : 5e-5;
+  if (deep(o) && c.hidden > 128) return c.hidden <= 384 ? 5e-5 : 2.5e-5;
   if (c.hidden <= 128) return polynomial(o) ? 6e-4 : 2e-4;
   return c.hidden <= 384 ? 5e-5 : 3e-5;
 }
@@ -41,8 +41,8 @@ constexpr OptionRow<O> kRows[] = {
     {"patience", &O::patience, 0, 1000, "Epochs without a better held-out score that end a stage; 0: none do"},
     {"norm_group", &O::norm_group, 1, 512, "LayerNorms replaced together: more are faster, but scores may overflow"},
     {"rate", &O::learning_rate, kAboveZero, 10,
-     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above; masked-rounds 1e-4 "
-     "and 5e-5)",
+     "Learning rate (default: 6e-4 up to hidden size 128, 2e-4 for the-x; 5e-5 to 384, 3e-5 above; masked-rounds 5e-5 "
+     "and 2.5e-5)",
      suited_rate},
     {"embedding_rate", &O::embedding_rate, 0, 10,
      "Of the word embeddings; 0 freezes them (default: --rate; 0 for masked-rounds)",
