@@ -87,6 +87,7 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   t.learning_rate *= kCureRate;
   t.epochs = 1;
   t.epoch_examples = shares.count;
+  t.curve = nullptr;
   const std::string name = t.name;
   for (int cure = 1; cure <= kMostCures; ++cure) {
     shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
