@@ -81,7 +81,7 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   train(module, data, t, loss, trainable, log);
 
   // Where texts are lost still, more that are hard, until none is.
-  shares.hard = shares.kept = kHardOfCure;
+  shares.hard = kHardOfCure;
   shares.count = static_cast<std::size_t>(kCureSteps) * t.batch_size;
   t.before_step = [&](double) { task_share = limits_share = 1; };
   t.learning_rate *= kCureRate;
