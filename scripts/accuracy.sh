@@ -7,17 +7,11 @@
 #   scripts/accuracy.sh --table   only writes the page, from the results that are there
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/accuracy_lib.sh"
 
 tasks="${TASKS:-sst2 stsb mrpc rte conll2003}" seeds="${SEEDS:-1 2 3}" profiles="${PROFILES:-paper default one-round}"
 large="${LARGE-sst2 stsb mrpc rte}" large_encrypted=20
-glue="sst2 stsb mrpc rte"
-encrypted="${ENCRYPTED:-200}" threads="${THREADS:-2}" work="${WORK:-$root/accuracy.work}"
-data="${THEX_DATA:-$root/../shared/data}"
-build="${THEX_BUILD:-$root/build}"
-[ -d "$data/glue" ] || fail "no $data/glue; set THEX_DATA"
-need_packages jq
-mkdir -p "$work"
+encrypted="${ENCRYPTED:-200}" work="${WORK:-$root/accuracy.work}"
+source "$(dirname "${BASH_SOURCE[0]}")/accuracy_lib.sh"
 
 # Options of the plain student: variants of training examples, labelled by the teacher, where there are few or short ones.
 plain_options() {

@@ -7,16 +7,10 @@
 #   scripts/accuracy_deep.sh --table   only writes the page, from the results that are there
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$(dirname "${BASH_SOURCE[0]}")/accuracy_lib.sh"
 
 tasks="${TASKS:-sst2 mrpc rte stsb conll2003}" seeds="${SEEDS:-1 2 3}" phrases="${PHRASES:-20000}"
-encrypted="${ENCRYPTED:-50}" threads="${THREADS:-2}" work="${WORK:-$root/accuracy_deep.work}"
-data="${THEX_DATA:-$root/../shared/data}"
-build="${THEX_BUILD:-$root/build}"
-glue="sst2 mrpc rte stsb"
-[ -d "$data/glue" ] || fail "no $data/glue; set THEX_DATA"
-need_packages jq
-mkdir -p "$work"
+encrypted="${ENCRYPTED:-50}" work="${WORK:-$root/accuracy_deep.work}"
+source "$(dirname "${BASH_SOURCE[0]}")/accuracy_lib.sh"
 
 seeds_of() {
   case "$1" in

@@ -1,6 +1,14 @@
-# shellcheck shell=bash disable=SC2154
-# Shared by the scripts that measure accuracy: the tasks' files, one evaluation, numbers for tables. Sourced after lib.sh, with $data, $work, $build
-# and $threads set.
+# shellcheck shell=bash disable=SC2154,SC2034
+# Shared by the scripts that measure accuracy: the tasks' files, one evaluation, numbers for tables. Sourced after lib.sh and with
+# $work set.
+
+threads="${THREADS:-2}"
+data="${THEX_DATA:-$root/../shared/data}"
+build="${THEX_BUILD:-$root/build}"
+glue="sst2 stsb mrpc rte"
+[ -d "$data/glue" ] || fail "no $data/glue; set THEX_DATA"
+need_packages jq
+mkdir -p "$work"
 
 files_of() {  # TASK: its training and dev files
   case "$1" in

@@ -23,7 +23,6 @@ void Adam::whiten_gradients(std::map<std::string, Tensor>& params) const {
       layers.push_back(layer);
   if (layers.empty()) return;
   in_parallel(layers.size(), params.at(layers[0] + ".weight").device(), [&](std::size_t i) {
-    at::NoGradGuard no_grad;
     const InputStatistics& input = inputs_.at(layers[i]);
     Tensor& g = params.at(layers[i] + ".weight").mutable_grad();
     g = times(g - at::outer(params.at(layers[i] + ".bias").grad(), input.mean), input.inverse_root);
@@ -50,7 +49,6 @@ void Adam::step_parameters(std::map<std::string, Tensor>& params, double rate, d
   std::map<std::string, Tensor> shifts;  // of biases, by what their matrices changed
   for (const auto& [layer, input] : inputs_) shifts[layer + ".bias"] = Tensor();
   in_parallel(names.size(), params.at(names[0]).device(), [&](std::size_t i) {
-    at::NoGradGuard no_grad;
     Tensor& p = params.at(names[i]);
     if (options_.weight_decay > 0 && p.dim() > 1) p.mul_(1 - rate * options_.weight_decay);
     Tensor change = direction(state_.at(names[i]), p.grad(), factor).mul_(rate);
@@ -85,15 +83,11 @@ void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
   }
   step_parameters(params, rate, factor);
   if (with_table) {
-    const double c1 = 1 - std::pow(options_.beta1, steps_), c2 = 1 - std::pow(options_.beta2, steps_);
     if (!table_state_.m.defined()) table_state_ = {at::zeros_like(table), at::zeros_like(table)};
-    const Tensor g = row_gradient * factor;
-    const Tensor m = table_state_.m.index_select(0, row_ids).mul_(options_.beta1).add_(g, 1 - options_.beta1);
-    const Tensor v = table_state_.v.index_select(0, row_ids).mul_(options_.beta2).addcmul_(g, g, 1 - options_.beta2);
-    table_state_.m.index_copy_(0, row_ids, m);
-    table_state_.v.index_copy_(0, row_ids, v);
-    const Tensor update = (m / c1) / ((v / c2).sqrt_().add_(options_.eps));
-    table.index_add_(0, row_ids, update * -table_rate);
+    State rows{table_state_.m.index_select(0, row_ids), table_state_.v.index_select(0, row_ids)};
+    table.index_add_(0, row_ids, direction(rows, row_gradient, factor).mul_(table_rate));
+    table_state_.m.index_copy_(0, row_ids, rows.m);
+    table_state_.v.index_copy_(0, row_ids, rows.v);
   }
 }
 

@@ -14,8 +14,6 @@ using torch::Tensor;
 
 namespace {
 
-constexpr double kLost = 20;  // rows of so many times the median mean square
-
 // Collects what a Magnitude says. Percentiles come from a histogram of log2 |value|.
 class Meter {
  public:
@@ -289,9 +287,7 @@ void fit_head(EncoderModule& module, const EncoderModule& wanted, const DataSet&
                             ? states.reshape({-1, module.config.hidden}).index_select(0, batch.first)
                             : states.select(1, 0);
     const Tensor logits = wanted.forward(batch, {}).logits;
-    // Rows that a polynomial lost say nothing about the others.
-    const Tensor size = read.square().mean(1);
-    const Tensor kept = at::logical_and(at::isfinite(size), size.le(kLost * size.nanmedian())).nonzero().squeeze(1);
+    const Tensor kept = usual_rows(read);
     const Tensor rows = read.index_select(0, kept).to(torch::kFloat64);
     const Tensor x = at::cat({rows, at::ones({rows.size(0), 1}, options)}, 1);
     squares[i] = at::matmul(x.t(), x);

@@ -78,7 +78,7 @@ Split hold_out(DataSet all, std::size_t count, std::uint64_t seed, double long_s
   shuffle(longest, rng);
   shuffle(rest, rng);
   const std::size_t n_long =
-      std::min(longest.size(), static_cast<std::size_t>(static_cast<double>(count) * long_share + 0.5));
+      std::min(longest.size(), static_cast<std::size_t>(std::lround(static_cast<double>(count) * long_share)));
   std::vector<char> held(all.size(), 0);
   Split split;
   std::unordered_set<std::string> parts;
@@ -225,6 +225,17 @@ Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torc
                            &b.tags, &b.word_weight, &b.word_count})
     if (t->defined()) *t = t->to(device);
   return b;
+}
+
+torch::Tensor real_rows(const Batch& batch, const torch::Tensor& values) {
+  const torch::Tensor rows = batch.mask.slice(1, 0, values.size(1)).reshape({-1}).nonzero().squeeze(1);
+  return values.reshape({-1, values.size(2)}).index_select(0, rows);
+}
+
+torch::Tensor usual_rows(const torch::Tensor& rows) {
+  constexpr double kFar = 20;
+  const torch::Tensor size = rows.square().mean(1);
+  return at::logical_and(at::isfinite(size), size.le(size.nanmedian() * kFar)).nonzero().squeeze(1);
 }
 
 void join(Sentence& s, const DataSet& data, std::size_t length, std::mt19937_64& rng) {

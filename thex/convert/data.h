@@ -74,6 +74,13 @@ std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::s
 Batch collate(const DataSet& data, const std::vector<std::size_t>& indices, torch::Device device,
               double length_power = 0, double mean_length = 1);
 
+// Of values [B, Lq, F] those of the batch's real tokens, [R, F].
+torch::Tensor real_rows(const Batch& batch, const torch::Tensor& values);
+
+// The numbers of those rows of [R, F] that are finite and whose mean square is at most twenty times the median's: what
+// a polynomial threw away says nothing about the others.
+torch::Tensor usual_rows(const torch::Tensor& rows);
+
 double mean_length(const DataSet& data);
 
 // Token classification: the number of kept words before each example, and the total at the end.

@@ -19,12 +19,6 @@ constexpr double kMeanSquare = 2.5;
 constexpr double kLarge = 4;
 constexpr double kSteepest = -1 / DeepLimits::kFarthest;  // slope times the usual mean square
 
-ForwardOptions all_rows() {
-  ForwardOptions options;
-  options.cls_only_last = false;
-  return options;
-}
-
 Tensor mean_squares(const LayerTrace& trace) { return trace.norm_in[0].square().mean(-1); }  // [B, Lq]
 
 }  // namespace
@@ -37,13 +31,11 @@ DeepLimits::DeepLimits(const EncoderModule& start, const DataSet& data) : usual_
   std::vector<std::vector<Tensor>> sums(usual_.size() / 2, std::vector<Tensor>(batches.size()));
   in_parallel(batches.size(), start.device, [&](std::size_t b) {
     const Batch batch = collate(data, batches[b], start.device);
-    const Output out = start.forward(batch, all_rows());
-    const Tensor real = batch.mask.reshape({-1}).nonzero().squeeze(1);
+    const Output out = start.forward(batch, every_row());
     for (std::size_t l = 0; l < out.layers.size(); ++l) {
       if (start.norms[2 * l] != NormMode::mean_square) continue;
       of_tokens[2 * l][b] = mean_squares(out.layers[l]).masked_select(batch.mask.gt(0));
-      sums[l][b] =
-          out.layers[l].sum.squeeze(-1).transpose(1, 2).reshape({-1, start.config.heads}).index_select(0, real);
+      sums[l][b] = real_rows(batch, out.layers[l].sum.squeeze(-1).transpose(1, 2));
     }
   });
   usual_sums_.resize(sums.size());
@@ -86,7 +78,7 @@ std::vector<double> DeepLimits::farthest(const EncoderModule& module, const Data
   const auto batches = sorted_batches(texts, 64);
   in_parallel(batches.size(), module.device, [&](std::size_t b) {
     const Batch batch = collate(texts, batches[b], module.device);
-    const Output traces = module.forward(batch, all_rows());
+    const Output traces = module.forward(batch, every_row());
     for (std::size_t l = 0; l < traces.layers.size(); ++l) {
       if (usual_[2 * l] == 0) continue;
       const double none = std::numeric_limits<double>::infinity();

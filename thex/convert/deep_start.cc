@@ -24,12 +24,9 @@ constexpr double kLeastConstant = 0.3;
 // Some sentences with the states of both models at the layer that is fitted. Rows are those of real tokens.
 struct Part {
   Batch batch;
-  Tensor rows;                // [R] places of real tokens among B L
   std::vector<Tensor> plain;  // per sublayer, from the embeddings on: [R, H]
   Tensor student;             // [B, L, H]
 };
-
-Tensor take_rows(const Part& part, const Tensor& x) { return x.reshape({-1, x.size(-1)}).index_select(0, part.rows); }
 
 Tensor all_rows(const std::vector<Part>& parts, const std::function<Tensor(const Part&)>& of) {
   std::vector<Tensor> list;
@@ -166,14 +163,11 @@ class DeepStart {
     in_parallel(batches.size(), m_.device, [&](std::size_t i) {
       Part& part = parts_[i];
       part.batch = collate(some, batches[i], m_.device);
-      part.rows = part.batch.mask.reshape({-1}).nonzero().squeeze(1);
-      ForwardOptions full;
-      full.cls_only_last = false;
-      const Output out = m_.forward(part.batch, full);
+      const Output out = m_.forward(part.batch, every_row());
       part.student = out.embedded;
-      part.plain.push_back(take_rows(part, out.embedded));
+      part.plain.push_back(real_rows(part.batch, out.embedded));
       for (const LayerTrace& t : out.layers)
-        for (const Tensor& state : t.norm_out) part.plain.push_back(take_rows(part, state));
+        for (const Tensor& state : t.norm_out) part.plain.push_back(real_rows(part.batch, state));
       sample_scores(i, out, static_cast<double>(kPairs) / pairs);
     });
   }
@@ -245,7 +239,7 @@ class DeepStart {
   double start_attention(int layer) {
     const std::size_t state = 2 * static_cast<std::size_t>(layer);
     const std::string norm = norm_prefix(2 * layer);
-    const Tensor x = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
+    const Tensor x = all_rows(parts_, [&](const Part& p) { return real_rows(p.batch, p.student); });
     std::vector<Tensor> contexts(parts_.size());  // of each part, [B, L, H]
     in_parallel(parts_.size(), m_.device, [&](std::size_t i) {
       LayerTrace trace;
@@ -253,7 +247,7 @@ class DeepStart {
       contexts[i] = trace.context;
     });
     std::vector<Tensor> context_rows;
-    for (std::size_t i = 0; i < parts_.size(); ++i) context_rows.push_back(take_rows(parts_[i], contexts[i]));
+    for (std::size_t i = 0; i < parts_.size(); ++i) context_rows.push_back(real_rows(parts_[i].batch, contexts[i]));
     const Tensor c = at::cat(context_rows);
     const Tensor wanted = all_rows(parts_, [&](const Part& p) { return p.plain[state + 1]; });
     Tensor gamma = m_.params.at(norm + "LayerNorm.weight");
@@ -289,7 +283,7 @@ class DeepStart {
       const Tensor sum_of_part = parts_[i].student + dense(layer, "attention.output.dense", contexts[i]);
       parts_[i].student = m_.norm(2 * layer, norm, sum_of_part, trace);
     }
-    return relative_error(all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); }), wanted);
+    return relative_error(all_rows(parts_, [&](const Part& p) { return real_rows(p.batch, p.student); }), wanted);
   }
 
   // Of each column of pre-activations, some at once: in double precision all would fill the memory.
@@ -306,7 +300,7 @@ class DeepStart {
   double start_feed_forward(int layer) {
     const std::size_t state = 2 * static_cast<std::size_t>(layer);
     const std::string norm = norm_prefix(2 * layer + 1);
-    const Tensor h = all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); });
+    const Tensor h = all_rows(parts_, [&](const Part& p) { return real_rows(p.batch, p.student); });
     const Tensor wanted = all_rows(parts_, [&](const Part& p) { return p.plain[state + 2]; });
     const Tensor z = dense(layer, "intermediate.dense", h);
     square_units(m_, layer, parabolas(z));
@@ -318,7 +312,7 @@ class DeepStart {
     m_.params[norm + "AffineNorm.bias"] = fit.constants.contiguous();
     m_.norms[state + 1] = NormMode::affine;
     for (Part& part : parts_) part.student = fit.of(units(part.student), part.student);
-    return relative_error(all_rows(parts_, [&](const Part& p) { return take_rows(p, p.student); }), wanted);
+    return relative_error(all_rows(parts_, [&](const Part& p) { return real_rows(p.batch, p.student); }), wanted);
   }
 
   EncoderModule& m_;

@@ -86,6 +86,13 @@ struct ForwardOptions {
   std::function<torch::Tensor(const Batch& batch, std::size_t norm, const torch::Tensor& output)> guard = nullptr;
 };
 
+// Every query of the last layer too: what states are compared by.
+inline ForwardOptions every_row() {
+  ForwardOptions options;
+  options.cls_only_last = false;
+  return options;
+}
+
 class EncoderModule {
  public:
   // Random start: normal weights of deviation 0.6/sqrt(fan_in), zero biases, unit norms.

@@ -12,12 +12,10 @@ using torch::Tensor;
 
 // Directions in which inputs vary less than this, relative to the mean variance, count as if they varied so much.
 constexpr double kLeastVariance = 0.03;
-constexpr double kFar = 20;  // times the median mean square
 enum Place : std::size_t { to_attention, context, to_ffn, units, places };
 
 InputStatistics statistics_of(const Tensor& all, bool diagonal) {
-  const Tensor size = all.square().mean(1);
-  const Tensor near = at::logical_and(at::isfinite(size), size.le(size.nanmedian() * kFar)).nonzero().squeeze(1);
+  const Tensor near = usual_rows(all);
   if (near.numel() == 0) throw Error(ErrorCode::input, "the model's values are no numbers: add training examples");
   const Tensor rows = all.index_select(0, near), mean = rows.mean(0), centred = rows - mean;
   if (diagonal) {
@@ -36,17 +34,14 @@ InputStatistics statistics_of(const Tensor& all, bool diagonal) {
 InputStatisticsOf input_statistics(const EncoderModule& module, const DataSet& data) {
   if (data.empty()) throw Error(ErrorCode::input, "no examples to measure inputs on");
   at::NoGradGuard no_grad;
-  ForwardOptions every_row;
-  every_row.cls_only_last = false;
   const auto layers = static_cast<std::size_t>(module.config.layers);
   const auto batches = sorted_batches(data, 32);
   std::vector<std::vector<Tensor>> rows(places * layers, std::vector<Tensor>(batches.size()));
   in_parallel(batches.size(), module.device, [&](std::size_t b) {
     const Batch batch = collate(data, batches[b], module.device);
-    const Output out = module.forward(batch, every_row);
-    const Tensor real = batch.mask.reshape({-1}).nonzero().squeeze(1);
+    const Output out = module.forward(batch, every_row());
     const auto put = [&](std::size_t layer, Place place, const Tensor& x) {
-      rows[places * layer + place][b] = x.reshape({-1, x.size(-1)}).index_select(0, real);
+      rows[places * layer + place][b] = real_rows(batch, x);
     };
     for (std::size_t l = 0; l < layers; ++l) {
       const LayerTrace& trace = out.layers[l];

@@ -15,12 +15,6 @@ constexpr double kLeastCurvature = 0.02;
 // Factors of the scores that are tried.
 constexpr double kTempers[] = {0.5, 0.7, 1.0, 1.4, 2.0, 2.8};
 
-// The real rows of `values` [B, Lq, F]: [R, F].
-Tensor real_rows(const Batch& batch, const Tensor& values) {
-  const Tensor rows = batch.mask.slice(1, 0, values.size(1)).reshape({-1}).nonzero().squeeze(1);
-  return values.reshape({-1, values.size(2)}).index_select(0, rows);
-}
-
 Tensor single(const Tensor& t) { return t.to(torch::kFloat32).contiguous(); }
 
 void add(Tensor& into, const Tensor& value) { into = into.defined() ? into + value : value; }

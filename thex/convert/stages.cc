@@ -176,9 +176,7 @@ class Workflow {
       TrainOptions t = options("states", 1, o_.final_steps);
       t.learning_rate = o_.learning_rate;
       t.embedding_rate = o_.embedding_rate;
-      t.start_counts = true;
       t.warmup = 0.05;
-      t.patience = 0;
       const long steps = o_.max_steps > 0 ? std::min(o_.final_steps, o_.max_steps) : o_.final_steps;
       train_deep_polynomial(m, teacher, evenly_spaced(some_, 1000), data_, task_,
                             {.steps = steps, .states = o_.states, .seed = t.seed}, t, log_);

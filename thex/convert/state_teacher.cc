@@ -11,12 +11,6 @@ using torch::Tensor;
 constexpr double kLarge = 2;      // squared differences from here on count by their root
 constexpr double kClsWeight = 3;  // of [CLS], which the head of a classifier reads
 
-ForwardOptions all_rows() {
-  ForwardOptions options;
-  options.cls_only_last = false;
-  return options;
-}
-
 std::vector<Tensor> norm_outputs(const Output& out) {
   std::vector<Tensor> states;
   for (const LayerTrace& layer : out.layers)
@@ -35,10 +29,8 @@ StateTeacher::StateTeacher(const EncoderModule& plain, const DataSet& data, cons
                                         std::vector<Tensor>(batches.size()));
   in_parallel(batches.size(), plain.device, [&](std::size_t b) {
     const Batch batch = collate(data, batches[b], plain_.device);
-    const std::vector<Tensor> states = norm_outputs(plain_.forward(batch, all_rows()));
-    const Tensor real = batch.mask.reshape({-1}).nonzero().squeeze(1);
-    for (std::size_t i = 0; i < states.size(); ++i)
-      rows[i][b] = states[i].reshape({-1, plain.config.hidden}).index_select(0, real);
+    const std::vector<Tensor> states = norm_outputs(plain_.forward(batch, every_row()));
+    for (std::size_t i = 0; i < states.size(); ++i) rows[i][b] = real_rows(batch, states[i]);
   });
   for (const auto& of_sublayer : rows) {
     const Tensor variance = at::cat(of_sublayer).var(0, false);
@@ -48,7 +40,7 @@ StateTeacher::StateTeacher(const EncoderModule& plain, const DataSet& data, cons
 
 std::shared_ptr<const Wanted> StateTeacher::of(const Batch& batch) const {
   at::NoGradGuard no_grad;
-  const Output out = plain_.forward(batch, all_rows());
+  const Output out = plain_.forward(batch, every_row());
   return std::make_shared<const Wanted>(
       Wanted{norm_outputs(out), outputs_ != nullptr ? outputs_->forward(batch, {}).logits : out.logits});
 }

@@ -5,13 +5,19 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
-#include <vector>
+
+#include "thex/base/parallel.h"
 
 namespace thex::convert {
+namespace {
+
+// The calling thread's number of threads is again what it was.
+struct OwnThreads {
+  const int count = at::get_num_threads();
+  ~OwnThreads() { at::set_num_threads(count); }
+};
+
+}  // namespace
 
 std::size_t workers(torch::Device device) {
   return device.is_cpu() ? static_cast<std::size_t>(std::max(1, at::get_num_threads())) : 1;
@@ -24,28 +30,12 @@ void in_parallel(std::size_t count, torch::Device device, const std::function<vo
     return;
   }
   const bool gradients = at::GradMode::is_enabled();
-  const int before = at::get_num_threads();
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex failure_mutex;
-  const auto run = [&] {
+  const OwnThreads restored;
+  parallel_for(count, static_cast<int>(threads), [&](std::size_t i) {
     at::set_num_threads(1);
     const at::AutoGradMode mode(gradients);
-    for (std::size_t i = next++; i < count; i = next++) try {
-        work(i);
-      } catch (...) {
-        const std::lock_guard lock(failure_mutex);
-        if (!failure) failure = std::current_exception();
-        next = count;
-      }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (std::size_t t = 1; t < threads; ++t) others.emplace_back(run);
-    run();
-  }
-  at::set_num_threads(before);
-  if (failure) std::rethrow_exception(failure);
+    work(i);
+  });
 }
 
 }  // namespace thex::convert
