@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # scripts/accuracy_deep.sh: what `thex convert` for masked rounds costs a six-layer model on SST-2, MRPC, RTE, STS-B and CoNLL-2003, in clear and encrypted; writes
 # docs/ACCURACY_DEEP.md. Each model is the MiniLM-L6 encoder, fine-tuned on the task ("plain") and converted. Takes hours; a re-run goes on where the last
-# one ended. The data is $THEX_DATA, or shared/data beside the repository.
+# one ended. The data is $THEX_DATA, or shared/data beside the repository. What is measured is put into docs/accuracy_deep, one record a task and seed, so that tasks can be
+# measured at different times; the page shows all records.
 #
 #   TASKS="sst2 mrpc rte stsb conll2003"  SEEDS="1 2 3" (of MRPC, RTE and STS-B; the others take the first)  PHRASES=20000 (of SST-2)  ENCRYPTED=50  THREADS=2  WORK=accuracy_deep.work
-#   scripts/accuracy_deep.sh --table   only writes the page, from the results that are there
+#   scripts/accuracy_deep.sh --table   only writes the page, from the records
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tasks="${TASKS:-sst2 mrpc rte stsb conll2003}" seeds="${SEEDS:-1 2 3}" phrases="${PHRASES:-20000}"
 encrypted="${ENCRYPTED:-50}" work="${WORK:-$root/accuracy_deep.work}"
+records="$root/docs/accuracy_deep"
 source "$(dirname "${BASH_SOURCE[0]}")/accuracy_lib.sh"
 
 seeds_of() {
@@ -45,22 +47,41 @@ run_task() {
   done
 }
 
+# What the page shows of a report and of evaluations, into the records.
+record() {
+  local task="$1" seed mode
+  mkdir -p "$records"
+  for seed in $(seeds_of "$task"); do
+    local out="$work/$task/seed-$seed" kept="$records/$task-$seed"
+    jq '{task, metrics, seed, examples, stages: [.stages[] | {name, dev, held_out, seconds}], verdict: {standard_error: .verdict.standard_error}, seconds, model_digest}' \
+      "$out/report.json" >"$kept.report.json"
+    for mode in plain simulate encrypted; do
+      if [ -s "$out.$mode.json" ]; then jq 'del(.protocol_version)' "$out.$mode.json" >"$kept.$mode.json"; fi
+    done
+  done
+}
+
+reports_of() { find "$records" -name "$1-*.report.json" | sort; }
+
 # STAGE of every report of a task: its first metric.
 stage_scores() {
-  local seed
-  for seed in $(seeds_of "$1"); do
-    [ -f "$work/$1/seed-$seed/report.json" ] || continue
-    jq -r --arg stage "$2" '.metrics[0] as $m | .stages[] | select(.name == $stage) | .dev[$m]' "$work/$1/seed-$seed/report.json"
+  local report
+  for report in $(reports_of "$1"); do
+    jq -r --arg stage "$2" '.metrics[0] as $m | .stages[] | select(.name == $stage) | .dev[$m]' "$report"
   done
 }
 drops() { paste <(stage_scores "$1" plain) <(stage_scores "$1" half-precision) | awk 'NF == 2 { print $1 - $2 }'; }
 
 # The standard error of the mean drop: that of the examples, which all seeds share, by the paired bootstrap of each report.
 paired_error() {
-  local seed
-  for seed in $(seeds_of "$1"); do
-    if [ -f "$work/$1/seed-$seed/report.json" ]; then jq -r .verdict.standard_error "$work/$1/seed-$seed/report.json"; fi
-  done | awk '{ n++; s += $1 } END { if (n) printf "%.2f\n", s / n; else print "-" }'
+  local report
+  for report in $(reports_of "$1"); do jq -r .verdict.standard_error "$report"; done |
+    awk '{ n++; s += $1 } END { if (n) printf "%.2f\n", s / n; else print "-" }'
+}
+
+minutes() {
+  local report
+  for report in $(reports_of "$1"); do jq -r '.seconds / 60' "$report"; done | awk '{ n++; s += $1 } END { if (n) printf "%.0f\n", s / n; else print "-" }'
 }
 
 table() {
@@ -71,20 +92,21 @@ table() {
 Made by \`scripts/accuracy_deep.sh\`: the MiniLM-L6 encoder (6 layers, hidden 384), fine-tuned on the task and converted for masked rounds (squares, a power of scores, one norm in two by
 mean squares). First metric of each task on the full dev set, in per cent; mean and standard deviation over seeds, each with its own plain model. SST-2 learns from the first
 $phrases training phrases, the others from all examples. Choices are made on examples held out from the training file, never on the dev set. "error" is the standard error of the drop, by the
-bootstrap over dev examples, paired.
+bootstrap over dev examples, paired; "minutes" are those of a whole conversion, the plain model's training included, on two cores.
 
-| task | metric | seeds | plain | closed form | converted | drop | error |
-|---|---|---|---|---|---|---|---|
+| task | metric | seeds | plain | closed form | converted | drop | error | minutes |
+|---|---|---|---|---|---|---|---|---|
 END
   for task in $tasks; do
-    local first="$work/$task/seed-${seeds%% *}"
-    [ -f "$first/report.json" ] || continue
-    printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first/report.json")" "$(drops "$task" | wc -l)" \
+    local first
+    first="$(reports_of "$task" | head -n 1)"
+    [ -n "$first" ] || continue
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(drops "$task" | wc -l)" \
       "$(stage_scores "$task" plain | mean_spread)" "$(stage_scores "$task" polynomials | mean_spread)" "$(stage_scores "$task" half-precision | mean_spread)" \
-      "$(drops "$task" | mean_spread)" "$(paired_error "$task")"
+      "$(drops "$task" | mean_spread)" "$(paired_error "$task")" "$(minutes "$task")"
   done
   for task in $glue; do drops "$task" | awk '{ n++; s += $1 } END { if (n) print s / n }'; done |
-    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | %.2f | |\n", n, s / n }'
+    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | %.2f | | |\n", n, s / n }'
   cat <<END
 
 ## Encrypted
@@ -94,15 +116,19 @@ largest difference of a value. Seconds of one example in batches, without key ge
 | task | metric, clear | simulated noise | encrypted | agreement simulated | agreement encrypted | largest logit error | seconds an example |
 |---|---|---|---|---|---|---|---|
 END
-  for task in $tasks; do encrypted_row "$work/$task/seed-${seeds%% *}" "$task"; done
+  for task in $tasks; do encrypted_row "$records/$task-${seeds%% *}" "$task"; done
 }
 
 if [ "${1:-}" != --table ]; then
   [ -x "$build/thex-convert" ] || fail "no $build/thex-convert; run scripts/test.sh first"
-  for task in $tasks; do run_task "$task"; done
+  for task in $tasks; do
+    run_task "$task"
+    record "$task"
+  done
   for task in $tasks; do
     read -r _ dev <<<"$(files_of "$task")"
     evaluate "$work/$task/seed-${seeds%% *}" "$task" "$data/$dev" "$encrypted"
+    record "$task"
   done
 fi
 table >"$work/ACCURACY_DEEP.md"

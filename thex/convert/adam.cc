@@ -65,22 +65,24 @@ void Adam::step_parameters(std::map<std::string, Tensor>& params, double rate, d
     if (shift.defined()) params.at(name).sub_(shift);
 }
 
-void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table, Tensor row_gradient, Tensor row_ids,
+bool Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table, Tensor row_gradient, Tensor row_ids,
                 double table_rate) {
   at::NoGradGuard no_grad;
-  ++steps_;
   whiten_gradients(params);
   const bool with_table = table.defined() && row_gradient.defined() && table_rate > 0;
-  double factor = 1;
-  if (options_.clip > 0) {
-    Tensor total;
-    auto add = [&](const Tensor& g) { total = total.defined() ? total + g.square().sum() : g.square().sum(); };
+  Tensor total;
+  auto add = [&](const Tensor& g) { total = total.defined() ? total + g.square().sum() : g.square().sum(); };
+  for (auto& [name, p] : params)
+    if (p.grad().defined()) add(p.grad());
+  if (with_table) add(row_gradient);
+  const double norm = total.defined() ? std::sqrt(total.item<double>()) : 0;
+  if (!std::isfinite(norm)) {
     for (auto& [name, p] : params)
-      if (p.grad().defined()) add(p.grad());
-    if (with_table) add(row_gradient);
-    const double norm = total.defined() ? std::sqrt(total.item<double>()) : 0;
-    factor = std::min(1.0, options_.clip / (norm + 1e-12));
+      if (p.grad().defined()) p.mutable_grad().reset();
+    return false;
   }
+  ++steps_;
+  const double factor = options_.clip > 0 ? std::min(1.0, options_.clip / (norm + 1e-12)) : 1;
   step_parameters(params, rate, factor);
   if (with_table) {
     if (!table_state_.m.defined()) table_state_ = {at::zeros_like(table), at::zeros_like(table)};
@@ -89,6 +91,15 @@ void Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
     table_state_.m.index_copy_(0, row_ids, rows.m);
     table_state_.v.index_copy_(0, row_ids, rows.v);
   }
+  return true;
+}
+
+AdamState AdamState::clone() const {
+  AdamState copy;
+  copy.steps = steps;
+  for (const auto& [name, value] : m) copy.m[name] = value.clone();
+  for (const auto& [name, value] : v) copy.v[name] = value.clone();
+  return copy;
 }
 
 AdamState Adam::state() const {

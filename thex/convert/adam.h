@@ -21,6 +21,8 @@ struct AdamOptions {
 struct AdamState {
   std::map<std::string, torch::Tensor> m, v;
   long steps = 0;
+
+  AdamState clone() const;
 };
 
 // What goes into a matrix.
@@ -40,10 +42,11 @@ class Adam {
 
   // One step for every tensor of `params` that has a gradient; clears the gradients. `table`, when not empty, is an
   // embedding table and `row_gradient` the gradient of its rows `row_ids`, each once, which takes part in the clipping.
-  void step(std::map<std::string, torch::Tensor>& params, double rate, torch::Tensor table = {},
+  // Returns false, and changes nothing else, where a gradient is not finite.
+  bool step(std::map<std::string, torch::Tensor>& params, double rate, torch::Tensor table = {},
             torch::Tensor row_gradient = {}, torch::Tensor row_ids = {}, double table_rate = 0);
 
-  // The moments are shared, not copied.
+  // The moments are shared, not copied, by both.
   AdamState state() const;
   void restore(const AdamState& state);
 

@@ -63,7 +63,7 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
   for (const StageRow& s : r.stages) {
     report.stages.push_back({s.name, s.what, s.held_out.metrics, s.dev.metrics, with_long ? s.held_out.metric_long : 0,
                              s.seconds, s.held_out.one_answer, s.dev.one_answer});
-    for (const EpochPoint& p : s.curve) report.curves.push_back({s.name, p.epoch, p.loss, p.held_out});
+    for (const EpochPoint& p : s.curve) report.curves.push_back({s.name, p.epoch, p.loss, p.held_out, p.restarts});
   }
   for (std::size_t l = 0; l < r.ranges.layers.size(); ++l)
     for (const auto& [name, m] : named(r.ranges.layers[l], r.module.softmax))

@@ -16,34 +16,41 @@
 
 namespace {
 
+// Sets a variable of the environment unless the user did; whether it did.
+bool set_default(const char* name, const char* value) {
+  return std::getenv(name) == nullptr && setenv(name, value, 0) == 0;
+}
+
 // OpenBLAS chooses its kernels when it is loaded, by the processor's model, and takes slow generic ones for models
-// newer than itself (4 times slower matrix products were measured). Name the kernels by instruction set instead and
-// start again; a choice of the user's stands. Its own threads would stand in the way of ours (workers.h), and OpenMP's
-// are to sleep rather than spin between two operations.
-void choose_blas_kernels(char** argv) {
+// newer than itself (4 times slower matrix products were measured).
+const char* blas_kernels() {
 #if defined(__x86_64__)
-  if (std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
-  const char* kernels = nullptr;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
-    kernels = "SkylakeX";
-  } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    kernels = "Haswell";
-  }
-  if (kernels == nullptr) return;
-  setenv("OPENBLAS_CORETYPE", kernels, 1);
-  setenv("OPENBLAS_NUM_THREADS", "1", 0);
-  setenv("OMP_WAIT_POLICY", "PASSIVE", 0);
-  execv("/proc/self/exe", argv);  // on failure: go on as we are
-#else
-  (void)argv;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    return "SkylakeX";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
 #endif
+  return nullptr;
+}
+
+// What the libraries below read when they are loaded, so the program sets it and starts again: OpenBLAS's kernels, by
+// instruction set; no threads of its own, which would stand in the way of ours (workers.h); OpenMP's sleep between two
+// operations rather than spin; and large tensors come from memory that stays the program's, since fetching it from the
+// system and clearing it for every tensor took half of a training's time.
+void prepare_libraries(char** argv) {
+  bool again = set_default("OPENBLAS_NUM_THREADS", "1");
+  again |= set_default("OMP_WAIT_POLICY", "PASSIVE");
+  again |= set_default("MALLOC_MMAP_THRESHOLD_", "33554432");
+  again |= set_default("MALLOC_TRIM_THRESHOLD_", "1073741824");
+  again |= set_default("MALLOC_TOP_PAD_", "33554432");
+  if (const char* kernels = blas_kernels(); kernels != nullptr) again |= set_default("OPENBLAS_CORETYPE", kernels);
+  if (again) execv("/proc/self/exe", argv);  // on failure: go on as we are
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   thex::cli::start_process();
-  choose_blas_kernels(argv);
+  prepare_libraries(argv);
   try {
     const bool plain = argc > 1 && std::strcmp(argv[1], "make-plain") == 0;
     const int status =

@@ -19,6 +19,8 @@ constexpr long kEpochSteps = 150, kLeastEpochs = 6;
 constexpr long kCureSteps = 40;
 constexpr int kMostCures = 6;
 constexpr double kCureRate = 0.5, kHardOfCure = 0.4;
+// Hard texts are long ones mostly: a cure takes so many times fewer of them a step, from as many variants.
+constexpr std::size_t kBatchOfCure = 3, kLeastBatch = 8;
 
 void tell_distances(std::vector<double> distances, const std::string& name, const Log& log) {
   std::ranges::sort(distances);
@@ -81,13 +83,18 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   train(module, data, t, loss, trainable, log);
 
   // Where texts are lost still, more that are hard, until none is.
+  const std::size_t batch = t.batch_size;
+  t.batch_size = std::max(std::min(batch, kLeastBatch), batch / kBatchOfCure);
   shares.hard = kHardOfCure;
+  shares.kept *= static_cast<double>(t.batch_size) / static_cast<double>(batch);
   shares.count = static_cast<std::size_t>(kCureSteps) * t.batch_size;
   t.before_step = [&](double) { task_share = limits_share = 1; };
   t.learning_rate *= kCureRate;
   t.epochs = 1;
   t.epoch_examples = shares.count;
-  t.curve = nullptr;
+  Curve* const curve = t.curve;
+  Curve of_cure;
+  t.curve = &of_cure;
   const std::string name = t.name;
   for (int cure = 1; cure <= kMostCures; ++cure) {
     shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
@@ -102,6 +109,11 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
     t.name = name + "-cure-" + std::to_string(cure);
     t.examples = [&](int, const EncoderModule&) { return texts; };
     train(module, data, t, loss, trainable, log);
+    if (curve == nullptr) continue;
+    for (EpochPoint p : of_cure) {
+      p.epoch = static_cast<int>(curve->size()) + 1;
+      curve->push_back(p);
+    }
   }
 }
 

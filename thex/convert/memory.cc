@@ -24,7 +24,7 @@ MemoryEstimate training_memory(const model::ModelConfig& config, std::uint64_t b
   const std::uint64_t pair = layers * heads * 8;
   MemoryEstimate out;
   out.weights = values * 4;
-  out.parameters = out.weights * (runs_teacher ? 6 : 5);
+  out.parameters = out.weights * (runs_teacher ? 9 : 8);
   out.activations = 4 * batch * length * (token + pair * length);
   return out;
 }

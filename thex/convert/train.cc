@@ -17,6 +17,7 @@ namespace thex::convert {
 namespace {
 
 using torch::Tensor;
+constexpr int kMostRestarts = 4;  // of one training
 constexpr const char* kWords = "embeddings.word_embeddings.weight";
 
 std::string format(const char* pattern, auto... values) {
@@ -71,8 +72,9 @@ class Training {
       keep();
     }
     for (; epoch_ < o_.epochs && step_ < total_ && !done_; ++epoch_) {
-      at::manual_seed(o_.seed * 1000003 + static_cast<std::uint64_t>(epoch_));
-      one_epoch();
+      remember();
+      restarts_ = 0;
+      while (!one_epoch()) go_back();
       judge();
       const bool last = epoch_ + 1 >= o_.epochs || step_ >= total_ || done_;
       if (o_.store != nullptr && !last && seconds_since(saved_at_) >= o_.checkpoint_seconds) save();
@@ -142,7 +144,33 @@ class Training {
     return {distinct, at::zeros({distinct.size(0), all.size(1)}, all.options()).index_add_(0, place, all)};
   }
 
-  void one_epoch() {
+  // The state before an epoch.
+  void remember() {
+    begin_.values.clear();
+    for (const auto& [name, value] : moving_) begin_.values[name] = value.detach().clone();
+    if (words_) begin_.values[kWords] = module_.params.at(kWords).clone();
+    begin_.adam = adam_.state().clone();
+    begin_.step = step_;
+  }
+
+  void go_back() {
+    if (all_restarts_ == kMostRestarts)
+      throw Error(ErrorCode::usage, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
+                                        ", at a rate lowered " + std::to_string(kMostRestarts) +
+                                        " times: its loss is no finite number; lower " + o_.rate_option + " (now " +
+                                        note_text(o_.learning_rate) + ")");
+    ++restarts_, ++all_restarts_;
+    log_(format("%s: diverged at step %ld, its loss is no finite number: epoch %d begins again at half the rate",
+                o_.name.c_str(), step_, epoch_ + 1));
+    at::NoGradGuard no_grad;
+    for (const auto& [name, value] : begin_.values) module_.params.at(name).copy_(value);
+    adam_.restore(begin_.adam.clone());
+    step_ = begin_.step;
+  }
+
+  // Whether all went well: else the loss or a gradient was no finite number.
+  bool one_epoch() {
+    at::manual_seed(o_.seed * 1000003 + static_cast<std::uint64_t>(epoch_));
     double sum = 0, all = 0;
     long count = 0, steps = 0;
     const DataSet drawn = o_.examples ? o_.examples(epoch_, module_) : DataSet();
@@ -155,15 +183,14 @@ class Training {
                   [&](std::size_t i) { parts[i].pass(replicas_.empty() ? module_ : replicas_[i], examples, *this); });
       double v = 0;
       for (const Part& part : parts) v += part.loss;
-      if (!std::isfinite(v))
-        throw Error(ErrorCode::usage, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
-                                          ": its loss is no finite number; lower " + o_.rate_option + " (now " +
-                                          note_text(o_.learning_rate) + ")");
       add_gradients(parts.size());
-      const double factor = rate_factor(step_, total_, o_.warmup);
+      const double factor = std::ldexp(rate_factor(step_, total_, o_.warmup), -all_restarts_);
       const auto [rows, row_gradient] = row_gradients(parts);
-      adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), row_gradient, rows,
-                 words_ ? o_.embedding_rate * factor : 0);
+      if (!std::isfinite(v) || !adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), row_gradient,
+                                           rows, words_ ? o_.embedding_rate * factor : 0)) {
+        for (auto& [name, value] : moving_) value.mutable_grad().reset();
+        return false;
+      }
       if (o_.after_step) o_.after_step(module_);
       sum += v, all += v;
       ++count, ++steps;
@@ -180,11 +207,12 @@ class Training {
       }
     }
     mean_loss_ = steps > 0 ? all / static_cast<double>(steps) : 0;
+    return true;
   }
 
   void judge() {
     const Score score = evaluate(module_, data_.spec, data_.split.held_out, data_.split.held_out_long);
-    curve_.push_back({epoch_ + 1, mean_loss_, score.metric});
+    curve_.push_back({epoch_ + 1, mean_loss_, score.metric, restarts_});
     const bool with_long = data_.split.held_out_long > 1;
     log_(format("%s: epoch %d of %d, held-out %s %.2f%s, loss %.4f", o_.name.c_str(), epoch_ + 1, o_.epochs,
                 data::name(data_.spec.metrics.front()), score.metric,
@@ -267,6 +295,7 @@ class Training {
       if (key.rfind("metric.", 0) == 0) best_.metrics[key.substr(7)] = number(key.c_str());
     best_selection_ = selection(best_);
     if (const auto curve = saved->notes.find("curve"); curve != saved->notes.end()) curve_ = curve_from(curve->second);
+    for (const EpochPoint& p : curve_) all_restarts_ += p.restarts;
     adam_.restore(adam);
     log_(format("%s: resumed after epoch %d of %d", o_.name.c_str(), epoch_, o_.epochs));
   }
@@ -280,10 +309,15 @@ class Training {
   Adam adam_;
   const double mean_;
   Parameters moving_, kept_;
+  struct {
+    Parameters values;
+    AdamState adam;
+    long step = 0;
+  } begin_;
   std::size_t parts_ = 1;
   std::vector<EncoderModule> replicas_;  // share the module's values, have gradients of their own
   long per_epoch_ = 0, total_ = 0, step_ = 0, steps_here_ = 0;
-  int epoch_ = 0, stale_ = 0;
+  int epoch_ = 0, stale_ = 0, restarts_ = 0, all_restarts_ = 0;
   bool done_ = false;
   double mean_loss_ = 0;
   Curve curve_;
@@ -298,7 +332,8 @@ class Training {
 std::string curve_text(const Curve& curve) {
   std::string out;
   for (const EpochPoint& p : curve)
-    out += std::to_string(p.epoch) + "," + note_text(p.loss) + "," + note_text(p.held_out) + ";";
+    out += std::to_string(p.epoch) + "," + note_text(p.loss) + "," + note_text(p.held_out) + "," +
+           std::to_string(p.restarts) + ";";
   return out;
 }
 
@@ -311,7 +346,7 @@ Curve curve_from(const std::string& text) {
     int used = -1;
     const std::string part = text.substr(begin, end - begin);
     if (end == std::string::npos ||
-        std::sscanf(part.c_str(), "%d,%lf,%lf%n", &p.epoch, &p.loss, &p.held_out, &used) != 3 ||
+        std::sscanf(part.c_str(), "%d,%lf,%lf,%d%n", &p.epoch, &p.loss, &p.held_out, &p.restarts, &used) != 4 ||
         used != static_cast<int>(part.size()))
       throw Error(ErrorCode::model, "a damaged checkpoint has the curve \"" + part + "\": delete the checkpoints");
     out.push_back(p);

@@ -1,7 +1,7 @@
 // One training loop for every stage: AdamW with linear warm-up and decay, length-sorted batches whose parts go forward
 // and backward on a thread each (without dropout, whose random numbers have one order), an evaluation after
 // each epoch on the held-out split, the best epoch kept, a checkpoint after each epoch, and an early end when nothing
-// gets better.
+// gets better. An epoch that diverges is begun again, from where it began, at half the rate.
 #pragma once
 
 #include <functional>
@@ -20,6 +20,7 @@ namespace thex::convert {
 struct EpochPoint {
   int epoch = 0;  // from 1
   double loss = 0, held_out = 0;
+  int restarts = 0;  // times that it diverged and was begun again
 };
 using Curve = std::vector<EpochPoint>;
 // As a note of a checkpoint, and back. Throws Error(model) for a text that is none.
@@ -74,8 +75,8 @@ int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_
 std::string training_state_name(const std::string& training);
 
 // Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
-// the best epoch, whose parameters the module then has. Throws Error(usage) when the loss is no longer finite or memory
-// runs out, Error(file) when a checkpoint cannot be written.
+// the best epoch, whose parameters the module then has. Throws Error(usage) when it diverges again and again or memory runs
+// out, Error(file) when a checkpoint cannot be written.
 Score train(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log);
 

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <cmath>
 #include <csignal>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -165,6 +167,51 @@ TEST(Train, NeverEndsWorseThanItBegan) {
   EXPECT_EQ(back[0].held_out, curve[0].held_out);
   EXPECT_THROW(curve_from("1,2"), Error);
   EXPECT_THROW(curve_from("1,2,x;"), Error);
+}
+
+// In the second epoch the loss is once no number, and a gradient once: the epoch begins again where it began, each time
+// at half the rate.
+TEST(Train, BeginsADivergedEpochAgain) {
+  for (const bool by_gradient : {false, true}) {
+    const TaskData data = testing::task_data(testing::vote_task(), testing::vote_data(450, 40, 13, 1), {}, 50);
+    EncoderModule m(testing::small_config(), 5, torch::kCPU);
+    TrainOptions o = quick(3);
+    Curve curve;
+    o.curve = &curve;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    int steps = 0, said = 0;
+    std::vector<Parameters> before_step;
+    o.before_step = [&](double) { before_step.push_back(m.clone().params); };
+    const Loss once_bad = [&](const Output& out, const Batch& batch) {
+      const torch::Tensor loss = label_loss({})(out, batch);
+      if (++steps != 13 + 3 && steps != 13 + 3 + 5) return loss;
+      if (!by_gradient) return loss * nan;
+      out.logits.register_hook([nan](const torch::Tensor& gradient) { return gradient * nan; });
+      return loss;
+    };
+    at::set_num_threads(1);
+    train(m, data, o, once_bad, kAll,
+          [&](const std::string& line) { said += line.find("epoch 2 begins again at half the rate") != line.npos; });
+    EXPECT_EQ(said, 2);
+    ASSERT_EQ(curve.size(), 3U);
+    EXPECT_EQ(curve[0].restarts + curve[2].restarts, 0);
+    EXPECT_EQ(curve[1].restarts, 2);
+    EXPECT_EQ(curve_from(curve_text(curve))[1].restarts, 2);
+    ASSERT_EQ(before_step.size(), 3U * 13 + 3 + 5);
+    const auto distance = [&](std::size_t from) {
+      double sum = 0;
+      for (const auto& [name, value] : before_step[from])
+        sum += (before_step[from + 1].at(name) - value).square().sum().item<double>();
+      return std::sqrt(sum);
+    };
+    for (const auto& [name, value] : before_step[13]) {
+      EXPECT_TRUE(at::equal(value, before_step[13 + 3].at(name))) << name;
+      EXPECT_TRUE(at::equal(value, before_step[13 + 3 + 5].at(name))) << name;
+      EXPECT_TRUE(at::isfinite(m.params.at(name)).all().item<bool>()) << name;
+    }
+    EXPECT_NEAR(distance(13 + 3), distance(13) / 2, 1e-3 * distance(13));
+    EXPECT_NEAR(distance(13 + 3 + 5), distance(13) / 4, 1e-3 * distance(13));
+  }
 }
 
 TEST(Train, SaysThatItDiverged) {

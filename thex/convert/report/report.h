@@ -46,6 +46,7 @@ struct CurvePoint {
   int epoch = 0;        // from 1 in each stage
   double loss = 0;      // mean training loss
   double held_out = 0;  // the first metric
+  int restarts = 0;     // times that it diverged and was begun again, at half the rate
 };
 
 // The numbers at one point of one layer over the calibration data: root mean square, largest absolute value, and the

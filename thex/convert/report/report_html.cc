@@ -192,6 +192,10 @@ void curves_section(Markup& page, const ConversionReport& r) {
   page.leaf("h2", "Learning curves");
   draw_curve(page, r, false);
   draw_curve(page, r, true);
+  for (const CurvePoint& p : r.curves)
+    if (p.restarts > 0)
+      page.leaf("p", fmt::format("{}: epoch {} diverged and was begun again at half the rate{}.", p.stage, p.epoch,
+                                 p.restarts > 1 ? fmt::format(", {} times", p.restarts) : ""));
 }
 
 void ranges_section(Markup& page, const ConversionReport& r) {

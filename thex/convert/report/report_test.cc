@@ -55,7 +55,7 @@ ConversionReport sample(const std::string& text = "sst2") {
   };
   stage("plain", 84.0, 86.0), stage("relu " + text, 83.5, 85.8), stage("norms", 82.9, 84.0);
   for (int i = 0; i < 6; ++i)
-    r.curves.push_back({i < 3 ? "relu " + text : "norms", i % 3 + 1, 0.5 / (i + 1), 80.0 + i});
+    r.curves.push_back({i < 3 ? "relu " + text : "norms", i % 3 + 1, 0.5 / (i + 1), 80.0 + i, i == 4 ? 2 : 0});
   for (int layer = 0; layer < 2; ++layer) {
     for (const std::string& point : {std::string("score u"), std::string("FFN"), text})
       r.ranges.push_back({layer, point, 1.5, 20, 0.9, 4, 9});
@@ -134,6 +134,7 @@ TEST(ReportHtml, IsWellFormedAndSelfContained) {
                               "Under encryption", "Who learns what", "How it was made"})
     EXPECT_NE(html.find(section), std::string::npos) << section;
   EXPECT_EQ(count(html, "<svg"), 4u);  // two curves, two layers
+  EXPECT_EQ(count(html, "norms: epoch 2 diverged and was begun again at half the rate, 2 times."), 1u);
   EXPECT_EQ(count(html, "class=\"dot\""), 12u);
   for (const encoder::LedgerEntry& entry : r.plan->ledger)
     EXPECT_NE(html.find(escaped(entry.what)), std::string::npos) << entry.what;
@@ -219,6 +220,7 @@ TEST(ReportJson, HoldsEveryField) {
   EXPECT_EQ(j["stages"][2]["seconds"], 12.5);
   ASSERT_EQ(j["learning_curves"].size(), 6u);
   EXPECT_EQ(j["learning_curves"][4]["epoch"], 2);
+  EXPECT_EQ(j["learning_curves"][4]["restarts"], 2);
   ASSERT_EQ(j["ranges"].size(), 6u);
   EXPECT_EQ(j["ranges"][5]["p999"], 9);
   EXPECT_EQ(j["unseen_ranges"]["examples"], 1872);
