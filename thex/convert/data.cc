@@ -12,6 +12,8 @@
 namespace thex::convert {
 namespace {
 
+constexpr std::size_t kBatchTokens = 2048;  // of a sorted batch, with padding
+
 std::vector<std::string> words_of(const std::string& text) {
   std::istringstream in(text);
   std::vector<std::string> words;
@@ -139,9 +141,12 @@ std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::s
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return data[a].ids.size() < data[b].ids.size(); });
   std::vector<std::vector<std::size_t>> batches;
-  for (std::size_t b = 0; b < order.size(); b += batch_size)
-    batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(b),
-                         order.begin() + static_cast<std::ptrdiff_t>(std::min(order.size(), b + batch_size)));
+  for (const std::size_t i : order) {
+    const std::size_t length = data[i].ids.size();
+    if (batches.empty() || batches.back().size() == batch_size || (batches.back().size() + 1) * length > kBatchTokens)
+      batches.emplace_back();
+    batches.back().push_back(i);
+  }
   return batches;
 }
 

@@ -67,7 +67,8 @@ void join(Sentence& text, const DataSet& data, std::size_t length, std::mt19937_
 // Indices into `data`, shuffled by (seed, epoch), of examples of similar length; the order of batches is random too.
 std::vector<std::vector<std::size_t>> shuffled_batches(const DataSet& data, std::size_t batch_size, std::uint64_t seed,
                                                        int epoch);
-// All of `data`, sorted by length, for evaluation.
+// All of `data`, sorted by length, for evaluation: fewer than `batch_size` in a batch where texts are long, since all
+// states of a batch are kept at once.
 std::vector<std::vector<std::size_t>> sorted_batches(const DataSet& data, std::size_t batch_size);
 
 // Pads to the longest. Weights are (length / mean length)^length_power within [1/2, 4], see `mean_length`.

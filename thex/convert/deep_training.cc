@@ -17,7 +17,7 @@ constexpr double kLimitsFrom = 0.4, kLimitsWhole = 0.6;
 constexpr double kTaskWhole = 0.3;  // of all steps: the task's loss counts in full from here on
 constexpr long kEpochSteps = 150, kLeastEpochs = 6;
 constexpr long kCureSteps = 40;
-constexpr int kMostCures = 6;
+constexpr int kMostCures = 10;
 constexpr double kCureRate = 0.5, kHardOfCure = 0.4;
 // Hard texts are long ones mostly: a cure takes so many times fewer of them a step, from as many variants.
 constexpr std::size_t kBatchOfCure = 3, kLeastBatch = 8;
@@ -33,6 +33,14 @@ void tell_distances(std::vector<double> distances, const std::string& name, cons
                 "largest %.3g",
                 name.c_str(), at(0.5), at(0.99), distances.back());
   log(line);
+}
+
+// Those of some texts whose distances are too large.
+DataSet lost_of(const DataSet& texts, const std::vector<double>& distances) {
+  DataSet lost;
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (!(distances[i] < DeepLimits::kFarthest)) lost.push_back(texts[i]);
+  return lost;
 }
 
 }  // namespace
@@ -91,7 +99,6 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   t.before_step = [&](double) { task_share = limits_share = 1; };
   t.learning_rate *= kCureRate;
   t.epochs = 1;
-  t.epoch_examples = shares.count;
   Curve* const curve = t.curve;
   Curve of_cure;
   t.curve = &of_cure;
@@ -99,13 +106,18 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   for (int cure = 1; cure <= kMostCures; ++cure) {
     shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
     const TextMixture harder(data.split.train, data.texts, data.words, shares);
-    bool lost = false;
-    const DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
+    DataSet lost = lost_of(o.measured, limits.farthest(module, o.measured));
+    bool any = !lost.empty();
+    DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
       const std::vector<double> distances = farthest(module)(variants);
-      lost = std::ranges::any_of(distances, [](double d) { return !(d < DeepLimits::kFarthest); });
+      any |= !lost_of(variants, distances).empty();
       return distances;
     });
-    if (!lost) break;
+    if (!any) break;
+    if (!lost.empty()) log(t.name + ": " + std::to_string(lost.size()) + " texts that are measured later are lost");
+    lost.resize(std::min(lost.size(), texts.size()));
+    texts.insert(texts.end(), lost.begin(), lost.end());
+    t.epoch_examples = texts.size();
     t.name = name + "-cure-" + std::to_string(cure);
     t.examples = [&](int, const EncoderModule&) { return texts; };
     train(module, data, t, loss, trainable, log);

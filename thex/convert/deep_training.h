@@ -11,6 +11,7 @@ struct DeepTrainingOptions {
   long steps = 1200;
   double states = 30;  // weight of the states beside the task's loss, which grows from zero in the beginning
   std::uint64_t seed = 1;
+  DataSet measured;  // whose values are measured afterwards: none may be lost
 };
 
 // The steps of an epoch, after each of which the held-out examples are looked at and hard texts are sought anew.

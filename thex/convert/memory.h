@@ -8,8 +8,8 @@
 namespace thex::convert {
 
 struct MemoryEstimate {
-  std::uint64_t weights = 0;      // one copy
-  std::uint64_t parameters = 0;   // weights, gradients, two moments, the best epoch's copy, and what an epoch began with
+  std::uint64_t weights = 0;     // one copy
+  std::uint64_t parameters = 0;  // weights, gradients, two moments, the best epoch's copy, and what an epoch began with
   std::uint64_t activations = 0;  // of one batch of examples at full length, kept for the backward pass
   std::uint64_t total() const { return parameters + activations; }
 };

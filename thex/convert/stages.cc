@@ -109,21 +109,26 @@ class Workflow {
                                             "lower --rate");
       }
     });
-    DataSet calibration = some_;
-    const DataSet joined =
-        join_to_length(data_.split.train, o_.sample / 20, static_cast<std::size_t>(data_.max_length), o_.seed);
-    calibration.insert(calibration.end(), joined.begin(), joined.end());
     DataSet unseen = data_.split.held_out;
     unseen.insert(unseen.end(), data_.dev.begin(), data_.dev.end());
     return {run_.module,
             run_.rows,
             estimation_,
             estimation_report_,
-            measure_ranges(run_.module, calibration, log_),
+            measure_ranges(run_.module, measured_texts(), log_),
             measure_ranges(run_.module, unseen, log_)};
   }
 
  private:
+  // Those that the ranges of values come from: some of the training texts, and some as long as any.
+  DataSet measured_texts() const {
+    DataSet texts = some_;
+    const DataSet joined =
+        join_to_length(data_.split.train, o_.sample / 20, static_cast<std::size_t>(data_.max_length), o_.seed);
+    texts.insert(texts.end(), joined.begin(), joined.end());
+    return texts;
+  }
+
   void become(model::Activation wanted) {
     switch (wanted) {
       case model::Activation::square:
@@ -179,7 +184,8 @@ class Workflow {
       t.warmup = 0.05;
       const long steps = o_.max_steps > 0 ? std::min(o_.final_steps, o_.max_steps) : o_.final_steps;
       train_deep_polynomial(m, teacher, evenly_spaced(some_, 1000), data_, task_,
-                            {.steps = steps, .states = o_.states, .seed = t.seed}, t, log_);
+                            {.steps = steps, .states = o_.states, .seed = t.seed, .measured = measured_texts()}, t,
+                            log_);
     });
   }
 

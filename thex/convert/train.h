@@ -75,8 +75,8 @@ int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_
 std::string training_state_name(const std::string& training);
 
 // Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
-// the best epoch, whose parameters the module then has. Throws Error(usage) when it diverges again and again or memory runs
-// out, Error(file) when a checkpoint cannot be written.
+// the best epoch, whose parameters the module then has. Throws Error(usage) when it diverges again and again or memory
+// runs out, Error(file) when a checkpoint cannot be written.
 Score train(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log);
 

@@ -87,8 +87,8 @@ WorkflowOptions suited_options(const WorkflowOptions& typed, const std::set<std:
 void make_quick(WorkflowOptions& o, int layers) {
   o.epochs = o.norm_epochs = o.final_epochs = 1;
   o.min_steps = 60;
-  o.final_steps = 120;
-  o.max_steps = 150;
+  o.final_steps = deep(o) ? 240 : 120;
+  o.max_steps = std::max(150L, o.final_steps);
   o.estimation_steps = 400;
   o.sample = std::min<std::size_t>(o.sample, 2000);
   o.patience = 0;

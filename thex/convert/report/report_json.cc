@@ -67,11 +67,8 @@ Json stages_json(const ConversionReport& r) {
 Json curves_json(const ConversionReport& r) {
   Json rows = Json::array();
   for (const CurvePoint& p : r.curves)
-    rows.push_back({{"stage", p.stage},
-                    {"epoch", p.epoch},
-                    {"loss", p.loss},
-                    {"held_out", p.held_out},
-                    {"restarts", p.restarts}});
+    rows.push_back(
+        {{"stage", p.stage}, {"epoch", p.epoch}, {"loss", p.loss}, {"held_out", p.held_out}, {"restarts", p.restarts}});
   return rows;
 }
 
