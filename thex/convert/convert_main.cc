@@ -39,7 +39,7 @@ const char* blas_kernels() {
 void prepare_libraries(char** argv) {
   bool again = set_default("OPENBLAS_NUM_THREADS", "1");
   again |= set_default("OMP_WAIT_POLICY", "PASSIVE");
-  again |= set_default("MALLOC_MMAP_MAX_", "0");
+  again |= set_default("MALLOC_MMAP_THRESHOLD_", "33554432");
   again |= set_default("MALLOC_TRIM_THRESHOLD_", "1073741824");
   again |= set_default("MALLOC_TOP_PAD_", "33554432");
   if (const char* kernels = blas_kernels(); kernels != nullptr) again |= set_default("OPENBLAS_CORETYPE", kernels);

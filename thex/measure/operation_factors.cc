@@ -13,7 +13,7 @@ namespace thex::measure {
 namespace {
 
 constexpr std::pair<int, int> kSizes[] = {{14, 7}, {15, 12}};  // log2 N, limbs
-constexpr int kFactors = 48;                                   // of a transform without rotations
+constexpr std::size_t kInputs = 16, kTransforms = 32;          // without rotations
 constexpr std::size_t kPeriod = 256;
 
 // The processor time of `run`, which other programs do not lengthen, over its price.
@@ -21,17 +21,23 @@ double ratio(const std::function<void()>& run, double price, double budget) {
   return measure(run, budget).processor_minimum / price;
 }
 
-// A transform of products alone. It ends in a division by the last prime.
+// Transforms of products alone, of as many ciphertexts and factors as a layer's: the one come from the second-level
+// cache then, the other from memory. Each ends in a division by the last prime.
 double transform_ratio(const Fixture& f, const circuit::CostModel& model, double budget) {
   const std::vector<double> values(kPeriod, 0.25);
   std::vector<ckks::Plaintext> factors;
-  ckks::LinearTransform transform;
-  for (int i = 0; i < kFactors; ++i)
+  for (std::size_t i = 0; i < kInputs * kTransforms; ++i)
     factors.push_back(f.encoder.encode_extended(values, f.top(), f.context->scale(f.top())));
-  for (const ckks::Plaintext& factor : factors) transform.at[0].push_back({0, 0, &factor});
-  const ckks::Ciphertext* const input = &f.a;
-  return ratio([&] { ckks::linear_transforms(*f.context, std::span(&input, 1), std::span(&transform, 1), f.keys); },
-               kFactors * model.cached_products(f.top()) + model.rescale(f.top()), budget);
+  const std::vector<ckks::Ciphertext> inputs(kInputs, f.a);
+  std::vector<const ckks::Ciphertext*> of_inputs;
+  for (const ckks::Ciphertext& input : inputs) of_inputs.push_back(&input);
+  std::vector<ckks::LinearTransform> transforms(kTransforms);
+  for (std::size_t i = 0; i < factors.size(); ++i)
+    transforms[i / kInputs].at[0].push_back({i % kInputs, 0, &factors[i]});
+  return ratio([&] { ckks::linear_transforms(*f.context, of_inputs, transforms, f.keys); },
+               static_cast<double>(factors.size()) * model.cached_products(f.top()) +
+                   static_cast<double>(kTransforms) * model.rescale(f.top()),
+               budget);
 }
 
 circuit::OperationFactors factors_at(int log_n, int limbs, double budget) {

@@ -74,7 +74,10 @@ const std::vector<Lie>& lies() {
   return all;
 }
 
-// An honest client with keys of its own asks all the time; the liar's keys are the world's.
+constexpr std::size_t kMostLies = 200;
+
+// An honest client with keys of its own asks all the time; the liar's keys are the world's. The lies are told again
+// until the other has two answers, since its keys take longer to arrive than all of them.
 TEST(LyingClients, GetAnswersAndTouchNobodyElse) {
   ASSERT_EQ(world().client->plan.protocol, model::Protocol::masked_rounds);
   const auto service = world().make_service();
@@ -98,7 +101,9 @@ TEST(LyingClients, GetAnswersAndTouchNobodyElse) {
   testing::greet(*connection, model, *world().keys);
   const auto encoding = model.encode(text);
   const std::vector<double> embeddings = model::embed(model.model, encoding.ids, encoding.type_ids);
-  for (const Lie& lie : lies()) {
+  const std::vector<Lie> all = lies();
+  for (std::size_t k = 0; k < all.size() || (answered < 2 && k < kMostLies); ++k) {
+    const Lie& lie = all[k % all.size()];
     SCOPED_TRACE(lie.name);
     LyingClient liar(model, *world().keys, 0, static_cast<int>(encoding.ids.size()), embeddings, lie.change);
     EXPECT_NO_THROW(testing::play(*connection, liar));
