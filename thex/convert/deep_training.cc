@@ -43,6 +43,14 @@ DataSet lost_of(const DataSet& texts, const std::vector<double>& distances) {
   return lost;
 }
 
+// The epochs go on counting.
+void append(Curve& curve, const Curve& more) {
+  for (EpochPoint p : more) {
+    p.epoch = static_cast<int>(curve.size()) + 1;
+    curve.push_back(p);
+  }
+}
+
 }  // namespace
 
 long deep_epoch_steps(long steps) { return std::clamp(steps / kLeastEpochs, 1L, kEpochSteps); }
@@ -121,11 +129,7 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
     t.name = name + "-cure-" + std::to_string(cure);
     t.examples = [&](int, const EncoderModule&) { return texts; };
     train(module, data, t, loss, trainable, log);
-    if (curve == nullptr) continue;
-    for (EpochPoint p : of_cure) {
-      p.epoch = static_cast<int>(curve->size()) + 1;
-      curve->push_back(p);
-    }
+    if (curve != nullptr) append(*curve, of_cure);
   }
 }
 

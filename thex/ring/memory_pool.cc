@@ -22,6 +22,9 @@ namespace thex::ring {
 namespace {
 
 constexpr std::size_t kSlab = 4 * kHugePage;  // small blocks are cut from slabs of this size
+// Blocks lie a cache line apart: sizes are multiples of a page mostly, and the same places of many blocks (the factors
+// of a sum) would otherwise fall into one set of the first cache.
+constexpr std::size_t kLine = 64;
 
 void* system_allocate(std::size_t bytes, std::size_t alignment) {
   void* memory = std::aligned_alloc(alignment, bytes);
@@ -123,13 +126,13 @@ class Pool {
     }
     if (!lists.cold.empty()) return lists.cold.pop();
     if (block >= kHugePage) return fresh(block);
-    if (slab_left_ < block) {
+    if (slab_left_ < block + kLine) {
       slab_ = static_cast<char*>(fresh(kSlab));
       slab_left_ = kSlab;
     }
     void* memory = slab_;
-    slab_ += block;
-    slab_left_ -= block;
+    slab_ += block + kLine;
+    slab_left_ -= block + kLine;
     return memory;
   }
 
