@@ -91,7 +91,7 @@ table() {
 
 Made by \`scripts/accuracy_deep.sh\`: the MiniLM-L6 encoder (6 layers, hidden 384), fine-tuned on the task and converted for masked rounds (squares, a power of scores, one norm in two by
 mean squares). First metric of each task on the full dev set, in per cent; mean and standard deviation over seeds, each with its own plain model. "examples" are those
-that the training files give, the first of them for SST-2. Choices are made on examples held out from the training file, never on the dev set. "error" is the standard error of the drop, by the
+of the training file without overlapping ones (of SST-2 the first of them), held-out ones included. Choices are made on examples held out from the training file, never on the dev set. "error" is the standard error of the drop, by the
 bootstrap over dev examples, paired; "minutes" are those of a whole conversion, the plain model's training included, on two cores.
 
 | task | metric | examples | seeds | plain | closed form | converted | drop | error | minutes |
