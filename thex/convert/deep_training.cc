@@ -111,10 +111,11 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   Curve of_cure;
   t.curve = &of_cure;
   const std::string name = t.name;
+  DataSet ever_lost;  // of those measured: what is cured is not to fall ill again
   for (int cure = 1; cure <= kMostCures; ++cure) {
     shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
     const TextMixture harder(data.split.train, data.texts, data.words, shares);
-    DataSet lost = lost_of(o.measured, limits.farthest(module, o.measured));
+    const DataSet lost = lost_of(o.measured, limits.farthest(module, o.measured));
     bool any = !lost.empty();
     DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
       const std::vector<double> distances = farthest(module)(variants);
@@ -123,8 +124,9 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
     });
     if (!any) break;
     if (!lost.empty()) log(t.name + ": " + std::to_string(lost.size()) + " texts that are measured later are lost");
-    lost.resize(std::min(lost.size(), texts.size()));
-    texts.insert(texts.end(), lost.begin(), lost.end());
+    ever_lost.insert(ever_lost.end(), lost.begin(), lost.end());
+    texts.insert(texts.end(), ever_lost.begin(),
+                 ever_lost.begin() + static_cast<std::ptrdiff_t>(std::min(ever_lost.size(), texts.size())));
     t.epoch_examples = texts.size();
     t.name = name + "-cure-" + std::to_string(cure);
     t.examples = [&](int, const EncoderModule&) { return texts; };

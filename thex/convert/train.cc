@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <new>
@@ -338,19 +339,31 @@ std::string curve_text(const Curve& curve) {
 }
 
 Curve curve_from(const std::string& text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto damaged = [&] {
+    return Error(ErrorCode::model, "a damaged checkpoint has the curve \"" + text + "\": delete the checkpoints");
+  };
+  const auto number = [&](char after) {
+    double value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc{} || next == end || *next != after) throw damaged();
+    at = next + 1;
+    return value;
+  };
+  const auto count = [&](char after) {
+    const double value = number(after);
+    if (!(value >= 0 && value < 1e9)) throw damaged();
+    return static_cast<int>(value);
+  };
   Curve out;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = text.find(';', begin);
+  while (at != end) {
     EpochPoint p;
-    int used = -1;
-    const std::string part = text.substr(begin, end - begin);
-    if (end == std::string::npos ||
-        std::sscanf(part.c_str(), "%d,%lf,%lf,%d%n", &p.epoch, &p.loss, &p.held_out, &p.restarts, &used) != 4 ||
-        used != static_cast<int>(part.size()))
-      throw Error(ErrorCode::model, "a damaged checkpoint has the curve \"" + part + "\": delete the checkpoints");
+    p.epoch = count(',');
+    p.loss = number(',');
+    p.held_out = number(',');
+    p.restarts = count(';');
     out.push_back(p);
-    begin = end + 1;
   }
   return out;
 }

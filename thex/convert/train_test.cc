@@ -166,7 +166,8 @@ TEST(Train, NeverEndsWorseThanItBegan) {
   EXPECT_EQ(back[0].loss, curve[0].loss);
   EXPECT_EQ(back[0].held_out, curve[0].held_out);
   EXPECT_THROW(curve_from("1,2"), Error);
-  EXPECT_THROW(curve_from("1,2,x;"), Error);
+  for (const char* damaged : {"1,2,x;", "1,2,3;", "1,2,3,4", "1,2,3,-1;", "1,2,3,4;5", "9e99,1,1,0;"})
+    EXPECT_THROW(curve_from(damaged), Error) << damaged;
 }
 
 // In the second epoch the loss is once no number, and a gradient once: the epoch begins again where it began, each time
