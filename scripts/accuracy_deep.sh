@@ -79,11 +79,6 @@ paired_error() {
     awk '{ n++; s += $1 } END { if (n) printf "%.2f\n", s / n; else print "-" }'
 }
 
-minutes() {
-  local report
-  for report in $(reports_of "$1"); do jq -r '.seconds / 60' "$report"; done | awk '{ n++; s += $1 } END { if (n) printf "%.0f\n", s / n; else print "-" }'
-}
-
 table() {
   local task
   cat <<END
@@ -92,21 +87,21 @@ table() {
 Made by \`scripts/accuracy_deep.sh\`: the MiniLM-L6 encoder (6 layers, hidden 384), fine-tuned on the task and converted for masked rounds (squares, a power of scores, one norm in two by
 mean squares). First metric of each task on the full dev set, in per cent; mean and standard deviation over seeds, each with its own plain model. "examples" are those
 of the training file without overlapping ones (of SST-2 the first of them), held-out ones included. Choices are made on examples held out from the training file, never on the dev set. "error" is the standard error of the drop, by the
-bootstrap over dev examples, paired; "minutes" are those of a whole conversion, the plain model's training included, on two cores.
+bootstrap over dev examples, paired.
 
-| task | metric | examples | seeds | plain | closed form | converted | drop | error | minutes |
-|---|---|---|---|---|---|---|---|---|---|
+| task | metric | examples | seeds | plain | closed form | converted | drop | error |
+|---|---|---|---|---|---|---|---|---|
 END
   for task in $tasks; do
     local first
     first="$(reports_of "$task" | head -n 1)"
     [ -n "$first" ] || continue
-    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(jq -r '.examples | .train + .held_out' "$first")" "$(drops "$task" | wc -l)" \
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(jq -r '.examples | .train + .held_out' "$first")" "$(drops "$task" | wc -l)" \
       "$(stage_scores "$task" plain | mean_spread)" "$(stage_scores "$task" polynomials | mean_spread)" "$(stage_scores "$task" half-precision | mean_spread)" \
-      "$(drops "$task" | mean_spread)" "$(paired_error "$task")" "$(minutes "$task")"
+      "$(drops "$task" | mean_spread)" "$(paired_error "$task")"
   done
   for task in $glue; do drops "$task" | awk '{ n++; s += $1 } END { if (n) print s / n }'; done |
-    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | | %.2f | | |\n", n, s / n }'
+    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | | %.2f | |\n", n, s / n }'
   cat <<END
 
 ## Encrypted

@@ -101,7 +101,7 @@ TEST(LyingClients, GetAnswersAndTouchNobodyElse) {
   testing::greet(*connection, model, *world().keys);
   const auto encoding = model.encode(text);
   const std::vector<double> embeddings = model::embed(model.model, encoding.ids, encoding.type_ids);
-  const std::vector<Lie> all = lies();
+  const std::vector<Lie>& all = lies();
   for (std::size_t k = 0; k < all.size() || (answered < 2 && k < kMostLies); ++k) {
     const Lie& lie = all[k % all.size()];
     SCOPED_TRACE(lie.name);
