@@ -41,6 +41,7 @@ void prepare_libraries(char** argv) {
   again |= set_default("OMP_WAIT_POLICY", "PASSIVE");
   again |= set_default("MALLOC_MMAP_THRESHOLD_", "33554432");
   again |= set_default("MALLOC_TRIM_THRESHOLD_", "1073741824");
+  again |= set_default("MALLOC_ARENA_MAX", "1");  // or every thread keeps some
   again |= set_default("MALLOC_TOP_PAD_", "33554432");
   if (const char* kernels = blas_kernels(); kernels != nullptr) again |= set_default("OPENBLAS_CORETYPE", kernels);
   if (again) execv("/proc/self/exe", argv);  // on failure: go on as we are

@@ -34,10 +34,10 @@ MemoryEstimate deep_training_memory(const model::ModelConfig& config, std::uint6
   MemoryEstimate out = training_memory(config, batch, length, true);
   out.parameters += out.weights;
   // Of every token the plain states, the student's few and their differences, and the squared units with what the
-  // regression makes of them.
+  // regression makes of them; as much again for its copies and what malloc keeps (measured).
   const auto hidden = static_cast<std::uint64_t>(config.hidden), ffn = static_cast<std::uint64_t>(config.ffn);
   const std::uint64_t token = (2 * static_cast<std::uint64_t>(config.layers) + 1 + 8) * hidden + 4 * ffn;
-  out.activations = std::max(out.activations, 4 * tokens * token);
+  out.activations = std::max(out.activations, 2 * 4 * tokens * token);
   return out;
 }
 
