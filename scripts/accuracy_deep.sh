@@ -53,10 +53,10 @@ record() {
   mkdir -p "$records"
   for seed in $(seeds_of "$task"); do
     local out="$work/$task/seed-$seed" kept="$records/$task-$seed"
-    jq '{task, metrics, seed, examples, stages: [.stages[] | {name, dev, held_out, seconds}], verdict: {standard_error: .verdict.standard_error}, seconds, model_digest}' \
+    jq '{task, metrics, seed, examples, stages: [.stages[] | {name, dev, held_out}], verdict: {standard_error: .verdict.standard_error}, model_digest}' \
       "$out/report.json" >"$kept.report.json"
     for mode in plain simulate encrypted; do
-      if [ -s "$out.$mode.json" ]; then jq 'del(.protocol_version)' "$out.$mode.json" >"$kept.$mode.json"; fi
+      if [ -s "$out.$mode.json" ]; then cp "$out.$mode.json" "$kept.$mode.json"; fi
     done
   done
 }

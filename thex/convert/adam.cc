@@ -76,11 +76,7 @@ bool Adam::step(std::map<std::string, Tensor>& params, double rate, Tensor table
     if (p.grad().defined()) add(p.grad());
   if (with_table) add(row_gradient);
   const double norm = total.defined() ? std::sqrt(total.item<double>()) : 0;
-  if (!std::isfinite(norm)) {
-    for (auto& [name, p] : params)
-      if (p.grad().defined()) p.mutable_grad().reset();
-    return false;
-  }
+  if (!std::isfinite(norm)) return false;
   ++steps_;
   const double factor = options_.clip > 0 ? std::min(1.0, options_.clip / (norm + 1e-12)) : 1;
   step_parameters(params, rate, factor);

@@ -42,7 +42,7 @@ class Adam {
 
   // One step for every tensor of `params` that has a gradient; clears the gradients. `table`, when not empty, is an
   // embedding table and `row_gradient` the gradient of its rows `row_ids`, each once, which takes part in the clipping.
-  // Returns false, and changes nothing else, where a gradient is not finite.
+  // Returns false, and changes no parameter, where a gradient is not finite.
   bool step(std::map<std::string, torch::Tensor>& params, double rate, torch::Tensor table = {},
             torch::Tensor row_gradient = {}, torch::Tensor row_ids = {}, double table_rate = 0);
 

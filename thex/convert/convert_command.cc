@@ -89,10 +89,6 @@ class Conversion {
   }
 
   void read_data() {
-    if (a_.quick) {
-      make_quick(a_.workflow, model_.config.layers);
-      a_.plain.max_steps = a_.workflow.max_steps;
-    }
     a_.max_length = std::min(a_.max_length, model_.config.max_positions);
     const bool learned = a_.backbone || a_.workflow.profile == Profile::paper || a_.workflow.hard > 0;
     data_ = load_task(a_, task_, tokenizer_, learned, log_);
@@ -131,6 +127,10 @@ class Conversion {
     }
     if (plan)
       for (const std::string& line : costs_of(*plan)) log_(line);
+    if (a_.quick) {  // in as many steps as the protocol takes
+      make_quick(a_.workflow, model_.config.layers);
+      a_.plain.max_steps = a_.workflow.max_steps;
+    }
     o_ = suited_options(a_.workflow, a_.given,
                         {model_.config.hidden, data_.split.train.size(), mean_length(data_.split.train)});
     const auto length = static_cast<std::uint64_t>(a_.max_length);

@@ -163,6 +163,7 @@ class Training {
     ++restarts_, ++all_restarts_;
     log_(format("%s: diverged at step %ld, its loss is no finite number: epoch %d begins again at half the rate",
                 o_.name.c_str(), step_, epoch_ + 1));
+    for (auto& [name, value] : moving_) value.mutable_grad().reset();
     at::NoGradGuard no_grad;
     for (const auto& [name, value] : begin_.values) module_.params.at(name).copy_(value);
     adam_.restore(begin_.adam.clone());
@@ -188,10 +189,8 @@ class Training {
       const double factor = std::ldexp(rate_factor(step_, total_, o_.warmup), -all_restarts_);
       const auto [rows, row_gradient] = row_gradients(parts);
       if (!std::isfinite(v) || !adam_.step(moving_, o_.learning_rate * factor, module_.params.at(kWords), row_gradient,
-                                           rows, words_ ? o_.embedding_rate * factor : 0)) {
-        for (auto& [name, value] : moving_) value.mutable_grad().reset();
+                                           rows, words_ ? o_.embedding_rate * factor : 0))
         return false;
-      }
       if (o_.after_step) o_.after_step(module_);
       sum += v, all += v;
       ++count, ++steps;
