@@ -28,6 +28,32 @@ plain_options() {
   esac
 }
 
+# pairs_of TASK [dev]: its training pairs, or those of its dev set, a tab between both texts; nothing of other tasks.
+pairs_of() {
+  local train dev columns
+  read -r train dev <<<"$(files_of "$1")"
+  case "$1" in
+    mrpc) columns=4,5 ;;
+    rte) columns=2,3 ;;
+    stsb) columns=8,9 ;;
+    *) return 0 ;;
+  esac
+  cut -f "$columns" "$data/$([ "${2:-}" = dev ] && echo "$dev" || echo "$train")" | tail -n +2 | tr -d '\r'
+}
+
+# Into $work/TASK/texts.txt, for a task of pairs: the other tasks' training pairs without labels, but none that has a text of the task's dev set.
+other_pairs() {
+  local other
+  pairs_of "$1" dev | tr '\t' '\n' >"$work/$1/dev.txt"
+  [ -s "$work/$1/dev.txt" ] || return 0
+  for other in mrpc rte stsb; do
+    [ "$other" = "$1" ] || pairs_of "$other"
+  done | awk -F '\t' 'function key(text) { text = tolower(text); gsub(/[^a-z0-9]/, "", text); return text }
+    NR == FNR { seen[key($0)] = 1; next }
+    NF == 2 && $1 != "" && $2 != "" && !(key($1) in seen) && !(key($2) in seen)' "$work/$1/dev.txt" - >"$work/$1/texts.txt"
+  echo --texts "$work/$1/texts.txt"
+}
+
 run_task() {
   local task="$1" train dev seed
   read -r train dev <<<"$(files_of "$task")"
@@ -42,7 +68,7 @@ run_task() {
     [ -f "$out/config.json" ] && continue
     # shellcheck disable=SC2046
     step "$out.log" "$build/thex-convert" "$data/minilm-l6-v2" --backbone --protocol masked-rounds --task "$task" --train "$train" --dev "$dev" \
-      --threads "$threads" --seed "$seed" $(plain_options "$task") -o "$out"
+      --threads "$threads" --seed "$seed" $(plain_options "$task") $(other_pairs "$task") -o "$out"
     rm -rf "$out.work"
   done
 }

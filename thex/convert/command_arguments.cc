@@ -80,7 +80,8 @@ void add_convert_options(CLI::App& app, ConvertArguments& a) {
   app.add_option("--protocol", a.protocol, protocols + " (default: one-round; with --profile paper the-x)")
       ->check(CLI::IsMember(names));
   app.add_option("--texts", a.texts,
-                 "More texts without labels, one a line, for masked-rounds to learn the plain model's states from")
+                 "More texts without labels, one a line (pairs with a tab between), for masked-rounds to learn the "
+                 "plain model's states from")
       ->check(CLI::ExistingFile);
   app.add_flag("--backbone", a.backbone,
                "MODEL_DIR is an encoder without a head: fine-tune it on the task first (kept as WORK/plain)");

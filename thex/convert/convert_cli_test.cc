@@ -159,12 +159,15 @@ TEST_F(ConvertCli, ConvertsReportsAndReplacesOnRequest) {
 TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
   std::string texts;
   for (std::size_t i = 0; i < 60; ++i) texts += "the film was " + std::string(kWords[i % std::size(kWords)]) + "\n";
-  write_file_atomically(at("data/more.txt"), texts);
+  const std::string dev = text_of("data/dev.csv"), of_dev = dev.substr(dev.find('\n') + 1);
+  write_file_atomically(at("data/more.txt"), texts + of_dev.substr(0, of_dev.find(',')) + "\n");
   const testing::Finished first =
       convert("new", {"--protocol", "masked-rounds", "--texts", at("data/more.txt").string()});
   ASSERT_EQ(first.status, 0) << first.errors;
   EXPECT_NE(first.errors.find("rounds a query, keys of"), std::string::npos) << first.errors;
   EXPECT_NE(first.errors.find("MB sent"), std::string::npos) << first.errors;
+  EXPECT_NE(first.errors.find("more texts 60, left out as held out or in the dev set 1"), std::string::npos)
+      << first.errors;
   EXPECT_EQ(json::parse(text_of("new/report.json"))["options"]["protocol"], "masked-rounds");
   EXPECT_EQ(json::parse(text_of("new/config.json"))["thex"]["layer_norm"], "mean_square");
 
@@ -185,7 +188,7 @@ TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
   ASSERT_EQ(second.status, 0) << second.errors;
   EXPECT_NE(second.errors.find("the model's own answers stand for them"), std::string::npos) << second.errors;
   expect_refused(from_texts({"--force", "--hard", "0.5"}), ErrorCode::usage, "texts without labels");
-  expect_refused(from_texts({"--force", "--pair-column", "other"}), ErrorCode::usage, "has one text a line");
+  expect_refused(from_texts({"--force", "--pair-column", "other"}), ErrorCode::input, "the task has two texts");
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ class Conversion {
     const bool learned = a_.backbone || a_.workflow.profile == Profile::paper || a_.workflow.hard > 0;
     data_ = load_task(a_, task_, tokenizer_, learned, log_);
     require_segments(data_, model_.config, a_.model.string());
-    data_.texts = load_texts(a_.texts, data_.spec.kind, tokenizer_, a_.max_length);
+    add_texts(data_, a_.texts, tokenizer_, log_);
     const std::vector<char> replaceable = replaceable_words(tokenizer_);
     for (std::size_t id = 0; id < replaceable.size(); ++id)
       if (replaceable[id]) data_.words.push_back(static_cast<std::int64_t>(id));

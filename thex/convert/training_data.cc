@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <unordered_set>
 
 #include "thex/base/error.h"
 #include "thex/cli/layout_options.h"
@@ -43,11 +44,8 @@ TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tok
     data.counts.skipped_empty += counts.skipped_empty;
     return set;
   };
-  const bool texts = data::is_texts(a.train, task.spec.kind);
-  if (texts && !task.spec.columns.pair.empty())
-    throw Error(ErrorCode::usage,
-                a.train.string() + " has one text a line, the task two: name a file with both columns");
-  DataSet train = texts ? load_texts({a.train}, task.spec.kind, tokenizer, a.max_length) : load(a.train);
+  DataSet train = data::is_texts(a.train, task.spec.kind) ? load_texts({a.train}, task.spec, tokenizer, a.max_length)
+                                                          : load(a.train);
   require_examples(task.spec, train, learned, a.train.string());
   if (a.held_out == 0) a.held_out = std::clamp<std::size_t>(train.size() / 10, 1, 2000);
   const bool phrases = task.spec.kind == model::Task::classification && task.spec.columns.pair.empty();
@@ -67,14 +65,28 @@ TaskData load_task(CommonArguments& a, const ResolvedTask& task, const text::Tok
   return data;
 }
 
-DataSet load_texts(const std::vector<std::filesystem::path>& files, model::Task kind, const text::Tokenizer& tokenizer,
-                   int max_length) {
+DataSet load_texts(const std::vector<std::filesystem::path>& files, const data::TaskSpec& spec,
+                   const text::Tokenizer& tokenizer, int max_length) {
   DataSet out;
   for (const std::filesystem::path& file : files) {
-    DataSet set = tokenize(data::read_texts(file, kind), kind, tokenizer, max_length);
+    const auto texts = data::read_texts(file, spec.kind, !spec.columns.pair.empty());
+    DataSet set = tokenize(texts, spec.kind, tokenizer, max_length);
     out.insert(out.end(), std::make_move_iterator(set.begin()), std::make_move_iterator(set.end()));
   }
   return out;
+}
+
+void add_texts(TaskData& data, const std::vector<std::filesystem::path>& files, const text::Tokenizer& tokenizer,
+               const Log& log) {
+  std::unordered_set<std::string> judged;
+  for (const DataSet* set : {&data.split.held_out, &data.dev})
+    for (const Sentence& s : *set) judged.insert(s.text);
+  data.texts = load_texts(files, data.spec, tokenizer, data.max_length);
+  const std::size_t all = data.texts.size();
+  std::erase_if(data.texts, [&](const Sentence& s) { return judged.count(s.text) > 0; });
+  if (all > 0)
+    log("more texts " + std::to_string(data.texts.size()) + ", left out as held out or in the dev set " +
+        std::to_string(all - data.texts.size()));
 }
 
 void label_by(const EncoderModule& teacher, DataSet& data, const Log& log) {

@@ -28,9 +28,14 @@ void require_examples(const data::TaskSpec& spec, const DataSet& train, bool lea
 TaskData load_task(CommonArguments& arguments, const ResolvedTask& task, const text::Tokenizer& tokenizer, bool learned,
                    const Log& log);
 
-// Texts without labels, one a line, as a model of that configuration takes them.
-DataSet load_texts(const std::vector<std::filesystem::path>& files, model::Task kind, const text::Tokenizer& tokenizer,
-                   int max_length);
+// Texts without labels, one a line, or for a task of pairs two with a tab between them (see data::read_texts).
+DataSet load_texts(const std::vector<std::filesystem::path>& files, const data::TaskSpec& spec,
+                   const text::Tokenizer& tokenizer, int max_length);
+
+// Fills `data`.texts from the files, without those texts that are held out or in the dev set: scores would say too
+// much.
+void add_texts(TaskData& data, const std::vector<std::filesystem::path>& files, const text::Tokenizer& tokenizer,
+               const Log& log);
 
 // Gives examples without labels the teacher's answers as their labels or values.
 void label_by(const EncoderModule& teacher, DataSet& data, const Log& log);

@@ -11,7 +11,7 @@
 
 namespace thex::data {
 
-std::vector<Example> read_texts(const std::filesystem::path& file, model::Task kind) {
+std::vector<Example> read_texts(const std::filesystem::path& file, model::Task kind, bool pairs) {
   std::ifstream stream = open_data_file(file);
   LineReader lines(stream, file.string());
   std::vector<Example> out;
@@ -22,6 +22,12 @@ std::vector<Example> read_texts(const std::filesystem::path& file, model::Task k
     if (kind == model::Task::token_classification) {
       std::istringstream words(line);
       for (std::string word; words >> word;) example.words.push_back(word);
+    } else if (pairs) {
+      const std::size_t tab = line.find('\t');
+      if (tab == std::string::npos || is_blank(line.substr(0, tab)) || is_blank(line.substr(tab + 1)))
+        lines.fail("the task has two texts: write both on the line with a tab between them");
+      example.text = line.substr(0, tab);
+      example.pair = line.substr(tab + 1);
     } else {
       example.text = std::move(line);
     }

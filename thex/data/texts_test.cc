@@ -29,6 +29,17 @@ TEST(Texts, OneALineWithoutLabels) {
   EXPECT_EQ(read_texts(file, model::Task::token_classification)[1].words, (std::vector<std::string>{"bad", "one"}));
 }
 
+TEST(Texts, PairsHaveATabBetween) {
+  const TemporaryFolder folder;
+  const auto texts = read_texts(written(folder, "a man\ta\tman\n\nb\tc\n"), model::Task::classification, true);
+  ASSERT_EQ(texts.size(), 2U);
+  EXPECT_EQ(texts[0].text, "a man");
+  EXPECT_EQ(texts[0].pair, "a\tman");
+  EXPECT_EQ(texts[1].pair, "c");
+  for (const char* wrong : {"a\tb\nalone\n", "a\t \n", "\tb\n"})
+    EXPECT_THROW(read_texts(written(folder, wrong), model::Task::regression, true), Error) << wrong;
+}
+
 TEST(Texts, AFileWithoutAnyIsRefused) {
   const TemporaryFolder folder;
   EXPECT_THROW(read_texts(written(folder, "\n \n"), model::Task::classification), Error);
