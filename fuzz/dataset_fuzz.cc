@@ -10,6 +10,7 @@
 #include "thex/data/example_reader.h"
 #include "thex/data/metrics.h"
 #include "thex/data/tags.h"
+#include "thex/data/texts.h"
 #include "thex/text/unicode.h"
 
 namespace {
@@ -116,6 +117,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   text += thex::fuzz::text_of(data + 1, size - 1);
   const auto path = folder.write("data.tsv", text);
   std::vector<Example> examples;
+  allow_input_errors([&] {
+    const bool pairs = !task.columns.pair.empty() && task.kind != Task::token_classification;
+    const auto texts = thex::data::read_texts(path, task.kind, pairs);
+    require(!texts.empty());
+    for (const Example& e : texts) {
+      require(is_text(e.text) && e.pair.has_value() == pairs && (!pairs || is_text(*e.pair)));
+      require(e.text.empty() == (task.kind == Task::token_classification) && e.tags.empty());
+    }
+  });
   const bool read = allow_input_errors([&] { examples = thex::data::read_examples(path, task); });
   require(read == !examples.empty());
   thex::data::Outcomes right;

@@ -1,5 +1,6 @@
-// Any bytes from a peer: frames, messages, what a client may send to a server and a server to a client. Whatever
-// arrives ends in an Error of its documented kind or in a regular answer. The first byte chooses what is played.
+// Any bytes from a peer: frames, messages, what a client may send to a server and a server to a client, where the
+// client evaluates ReLUs and in masked rounds. Whatever arrives ends in an Error of its documented kind or in a regular
+// answer. The first byte chooses what is played.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -26,12 +27,18 @@ using namespace std::chrono_literals;
 
 using thex::fuzz::small_model;
 
+encoder::PlanRequest request_of(model::Protocol protocol) {
+  encoder::PlanRequest request(16);
+  request.protocol = protocol;
+  return request;
+}
+
 // A model, its client, keys that the service knows already.
 struct World {
-  World()
-      : client{small_model(),
+  World(const model::ModelConfig& config, model::Protocol protocol)
+      : client{small_model(config),
                text::Tokenizer::from_tokens({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e"}),
-               encoder::plan_inference(small_model().config, 16),
+               encoder::plan_inference(config, request_of(protocol)),
                {}} {
     const TemporaryFolder folder;
     keys = std::make_unique<client::ClientKeys>(client::generate_keys(client.plan, folder.path(), false));
@@ -39,7 +46,8 @@ struct World {
     server::ServiceOptions options;
     options.threads = 1;
     options.limits.key_memory = 2 * client.plan.circuits.key_bytes_memory;
-    service = std::make_unique<server::Service>(std::make_shared<const model::Model>(small_model()), 16, options);
+    service = std::make_unique<server::Service>(std::make_shared<const model::Model>(small_model(config)),
+                                                request_of(protocol), options);
     { transport::Session(transport::connect_in_process(*service, "first"), client, *keys, {.threads = 1}); }
     const auto view = std::as_bytes(std::span(sent.data(), sent.size()));
     uploaded.assign(view.begin(), view.end());
@@ -50,8 +58,12 @@ struct World {
   Bytes uploaded;  // the client's evaluation keys
 };
 
-World& world() {
-  static World instance;
+World& with_relus() {
+  static World instance(thex::fuzz::small_config(), model::Protocol::the_x);
+  return instance;
+}
+World& in_masked_rounds() {
+  static World instance(thex::fuzz::small_polynomial_config(), model::Protocol::masked_rounds);
   return instance;
 }
 
@@ -111,8 +123,8 @@ class Ear : public server::Carrier {
 };
 
 // A stream of bytes as a carrier hands it on.
-void feed(ByteView input) {
-  server::Service& service = *world().service;
+void feed(const World& w, ByteView input) {
+  server::Service& service = *w.service;
   const server::SessionId id = service.open("fuzzer", "the fuzzer", std::make_shared<Ear>());
   transport::FrameReader reader;
   bool open = true;
@@ -140,21 +152,22 @@ void feed(ByteView input) {
   if (s.open_sessions + s.queued + s.open_queries != 0 || s.memory != s.key_bytes + s.weight_bytes) std::abort();
 }
 
-void play_client(ByteView input, bool greet, bool query) {
-  World& w = world();
+void play_client(const World& w, ByteView input, bool greet, bool query) {
   Bytes bytes;
   if (greet) {
     append_frame(bytes, MessageType::hello, encode(Hello{fingerprint(w.client.plan), {}, w.keys->fingerprint}));
   }
-  if (query) append_frame(bytes, MessageType::query, sized(0, fresh_sizes(w.client.plan, 0, 0), input));
+  if (query) {
+    append_frame(bytes, MessageType::query, sized(0, fresh_sizes(w.client.plan, 0, 0), input));
+    append_frame(bytes, MessageType::step_reply, sized(1, fresh_sizes(w.client.plan, 0, 1), input));
+  }
   bytes.insert(bytes.end(), input.begin(), input.end());
-  feed(bytes);
+  feed(w, bytes);
 }
 
 // Keys of the announced fingerprint and of the right length, nearly all of them the client's own: `input` over their
 // start.
-void upload_keys(ByteView input) {
-  World& w = world();
+void upload_keys(const World& w, ByteView input) {
   Bytes keys = w.uploaded;
   std::copy_n(input.begin(), std::min(input.size(), keys.size()), keys.begin());
   Bytes bytes;
@@ -165,11 +178,10 @@ void upload_keys(ByteView input) {
     append_frame(bytes, MessageType::keys_chunk,
                  all.subspan(at, std::min<std::size_t>(kMaxChunkBytes, all.size() - at)));
   }
-  feed(bytes);
+  feed(w, bytes);
 }
 
-void play_server(ByteView input, bool greet, bool step) {
-  World& w = world();
+void play_server(const World& w, ByteView input, bool greet, bool step) {
   Bytes bytes;
   if (greet) append_frame(bytes, MessageType::server_info, encode(ServerInfo{true, {}, "{}"}));
   if (step) append_frame(bytes, MessageType::step, sized(1, step_sizes(w.client.plan, 0, 1), input));
@@ -200,7 +212,8 @@ void parse_messages(ByteView input) {
 
 // Before the clock of the first input starts.
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  world();
+  with_relus();
+  in_masked_rounds();
   return 0;
 }
 
@@ -208,18 +221,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const ByteView input = std::as_bytes(std::span(data + 1, size - 1));
   const int play = data[0] % 64;  // what takes longest is played least
+  const World& w = data[0] < 128 ? with_relus() : in_masked_rounds();
   if (play < 51) {
     parse_messages(input);
   } else if (play == 51) {
-    upload_keys(input);
+    upload_keys(w, input);
   } else if (play < 58) {
-    play_client(input, play >= 55, false);
+    play_client(w, input, play >= 55, false);
   } else if (play < 62) {
-    play_server(input, play >= 60, false);
+    play_server(w, input, play >= 60, false);
   } else if (play == 62) {
-    play_client(input, true, true);
+    play_client(w, input, true, true);
   } else {
-    play_server(input, true, true);
+    play_server(w, input, true, true);
   }
   return 0;
 }

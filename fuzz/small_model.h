@@ -14,8 +14,18 @@ inline model::ModelConfig small_config() {
   return c;
 }
 
-inline model::Model small_model() {
-  model::Model model{small_config(), {}};
+// Two layers of polynomials, for masked rounds.
+inline model::ModelConfig small_polynomial_config() {
+  model::ModelConfig c = small_config();
+  c.layers = 2, c.hidden = 32, c.ffn = 32;
+  c.activation = model::Activation::square;
+  c.thex = model::HeSection{
+      .softmax = model::Softmax::power, .norm = model::Norm::mean_square, .max_relu_input = 10, .max_logit = 10};
+  return c;
+}
+
+inline model::Model small_model(const model::ModelConfig& config = small_config()) {
+  model::Model model{config, {}};
   for (const auto& [name, shape] : model::expected_tensors(model.config)) {
     std::size_t count = 1;
     for (const auto d : shape) count *= static_cast<std::size_t>(d);

@@ -97,8 +97,8 @@ void update(Hasher& to, const std::vector<PlainSet>& factors) {
 
 void update(Hasher& to, const Transform& transform, SharedParts& shared) {
   const auto& [terms, factors] = transform;
-  shared.add(to, terms.get(), [&](Hasher& part) { update(part, *terms); });
-  shared.add(to, factors.get(), [&](Hasher& part) { update(part, *factors); });
+  shared.add(to, terms.get(), [&, &all = terms](Hasher& part) { update(part, *all); });
+  shared.add(to, factors.get(), [&, &all = factors](Hasher& part) { update(part, *all); });
 }
 
 void update(Hasher& to, const Program& program, SharedParts& shared) {

@@ -102,6 +102,7 @@ TEST(Options, DefaultsSuitTheProfile) {
   EXPECT_EQ(deep.learning_rate, 5e-5);
   EXPECT_EQ(deep.embedding_rate, 0);
   EXPECT_EQ(deep.batch_size, 9u);
+  EXPECT_EQ(deep.final_steps, 4000);
   typed.protocol = model::Protocol::the_x, typed.profile = Profile::paper;
   typed.learning_rate = 1e-3;
   const WorkflowOptions paper = suited_options(typed, {"rate"}, {.hidden = 768, .examples = 100});

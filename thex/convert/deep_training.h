@@ -8,7 +8,7 @@
 namespace thex::convert {
 
 struct DeepTrainingOptions {
-  long steps = 1200;
+  long steps = 4000;
   double states = 30;  // weight of the states beside the task's loss, which grows from zero in the beginning
   std::uint64_t seed = 1;
   DataSet measured;  // whose values are measured afterwards: none may be lost
