@@ -32,6 +32,10 @@ std::vector<ckks::Ciphertext> AnswerFinisher::finish(const ckks::Evaluator& eval
                                                      const ProgramPlan& plan, std::vector<ckks::Ciphertext> results,
                                                      const ckks::EvaluationKeys& keys,
                                                      const ckks::Binding& binding) const {
+  if (program.steps.size() > 1) {
+    ring::Prng fresh;
+    return finish_results(evaluator, program, plan, std::move(results), keys, binding, fresh);
+  }
   ring::Seed seed;
   crypto_generichash(seed.data(), seed.size(), binding.data(), binding.size(), secret_.data(), secret_.size());
   ring::Prng prng(seed);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -140,6 +141,27 @@ TEST_F(Answers, ToARepeatedQueryAreTheSame) {
   const AnswerFinisher another;
   EXPECT_NE(first_part(answer(result)),
             first_part(another.finish(evaluator, plan.programs[0], plan.program_plans[0], result, keys, kQuery)));
+}
+
+// A client that takes turns can send a query again and other values later: the difference of both answers is not to
+// show that of the results. The cover is the same where the result is, so what is zero there must not be here.
+TEST_F(Answers, ToARepeatedQueryWithTurnsHaveOtherCovers) {
+  const std::vector<Ciphertext> result = honest_result();
+  const auto difference = [&](const Program& program) {
+    const auto finish = [&] {
+      return finisher.finish(evaluator, program, plan.program_plans[0], result, keys, kQuery);
+    };
+    const Ciphertext d = evaluator.sub(finish()[0], finish()[0]);
+    std::array<std::size_t, 2> other{};
+    for (std::size_t part = 0; part < 2; ++part)
+      for (std::size_t i = 0; i < plan.context->n(); ++i) other[part] += d.parts[part].limb(0)[i] != 0 ? 1 : 0;
+    return other;
+  };
+  Program with_turns = plan.programs[0];
+  ASSERT_EQ(with_turns.steps.size(), 1u);
+  EXPECT_EQ(difference(with_turns), (std::array<std::size_t, 2>{0, 0}));
+  with_turns.steps.resize(2);
+  for (const std::size_t other : difference(with_turns)) EXPECT_GT(other, plan.context->n() * 9 / 10);
 }
 
 TEST_F(Answers, OfAnotherQueryOrTamperedWithAreRefused) {

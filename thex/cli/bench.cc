@@ -64,7 +64,8 @@ Row measure(measure::Case which, measure::Machine& machine, double budget, std::
   ring::reset_pool_peak();
   Row row{.which = std::move(which)};
   row.times = measure::measure(prepared.run, budget);
-  for (double* const time : {&row.times.minimum, &row.times.median, &row.times.processor_minimum}) {
+  for (double* const time :
+       {&row.times.minimum, &row.times.median, &row.times.processor_minimum, &row.times.processor_median}) {
     *time /= prepared.operations;
   }
   row.pool_bytes = ring::pool_statistics().bytes_in_use;

@@ -15,21 +15,23 @@ Times measure(const std::function<void()>& run, double budget) {
   run();
   const double first = wall_clock() - start;
   const auto group = static_cast<std::size_t>(std::clamp(std::ceil(kShortest / std::max(first, 1e-9)), 1.0, 1e4));
-  std::vector<double> samples;
-  Times times{.processor_minimum = 1e300};
+  std::vector<double> samples, of_processor;
   for (start = wall_clock();
        samples.size() < kLeastRuns || (wall_clock() - start < budget && samples.size() < kMostSamples);) {
     const double begin = wall_clock(), processor_begin = processor_clock();
     for (std::size_t i = 0; i < group; ++i) run();
     const double processor = processor_clock() - processor_begin, wall = wall_clock() - begin;
     samples.push_back(wall / static_cast<double>(group));
-    times.processor_minimum = std::min(times.processor_minimum, processor / static_cast<double>(group));
+    of_processor.push_back(processor / static_cast<double>(group));
   }
   std::sort(samples.begin(), samples.end());
-  times.minimum = samples.front();
-  times.median = samples[samples.size() / 2];
-  times.runs = samples.size() * group;
-  return times;
+  std::sort(of_processor.begin(), of_processor.end());
+  const std::size_t middle = samples.size() / 2;
+  return {.minimum = samples.front(),
+          .median = samples[middle],
+          .processor_minimum = of_processor.front(),
+          .processor_median = of_processor[middle],
+          .runs = samples.size() * group};
 }
 
 }  // namespace thex::measure

@@ -8,7 +8,8 @@ namespace thex::measure {
 
 struct Times {
   double minimum = 0, median = 0;  // wall-clock seconds of one run
-  double processor_minimum = 0;    // processor seconds of one run, all threads: what a busy machine disturbs least
+  // Processor seconds of one run, all threads: what a busy machine disturbs least.
+  double processor_minimum = 0, processor_median = 0;
   std::size_t runs = 0;
 };
 
