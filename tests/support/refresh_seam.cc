@@ -24,7 +24,7 @@ struct Inside {
   ~Inside() { inside_refresh = false; }
 };
 
-constexpr Wide kStart = Wide{1} << 64;  // of the masks' interval
+constexpr Wide kStart = Wide{1} << ckks::kLogMaskRoom;  // of the masks' interval
 
 // The mask, and what was masked with it, with another integer in the place of each.
 template <typename F>

@@ -21,9 +21,9 @@ void check_levels(const char* what, const Context& context, Level level, Level t
                                        to_string(context.max_level()));
 }
 
-constexpr Wide kStart = Wide{1} << 64;  // of the masks: no value below zero wraps
+constexpr Wide kStart = Wide{1} << kLogMaskRoom;  // of the masks: no value below zero wraps
 
-// How many masks there are: what q_0 q_1 leaves beside a room of 2^64 on either side.
+// How many masks there are: what q_0 q_1 leaves beside the room on either side.
 Wide mask_count(const Context& context) {
   const double log_modulus = context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[kRefreshLevel.top()];
   if (log_modulus < kLeastMaskBits + 1)

@@ -3,11 +3,12 @@
 // takes the mask off.
 //
 // The value must be at level 1: its integers m live modulo q_0 q_1 (2^96 for most plans), far above their size (a
-// coefficient is below 2^36 for slots near 1 at scale 2^37). The mask is 2^64 + uniform in [0, q_0 q_1 - 2^65): nothing
-// wraps while |m| < 2^64, and the masked integer is within statistical distance |m| / (q_0 q_1 - 2^65) of one that does
-// not depend on m, about 2^-59 a coefficient. Whatever m is, modulo q_0 q_1 it is within 2^65 / (q_0 q_1) of uniform.
-// The second half is re-randomised (rerandomise.h). The idea is that of collective refreshing in
-// multiparty CKKS (Mouchet and others, ePrint 2020/304, section 4), with one secret key.
+// coefficient is below 2^36 for slots near 1 at scale 2^37). The mask is 2^48 + uniform in [0, q_0 q_1 - 2^49): nothing
+// wraps while |m| < 2^48 (a larger one wraps with probability |m| / (q_0 q_1)), and the masked integer is within
+// statistical distance |m| / (q_0 q_1 - 2^49) of one that does not depend on m, about 2^-60 a coefficient. Whatever m
+// is, modulo q_0 q_1 it is within 2^49 / (q_0 q_1) of uniform. The second half is re-randomised (rerandomise.h). The
+// idea is that of collective refreshing in multiparty CKKS (Mouchet and others, ePrint 2020/304, section 4), with one
+// secret key.
 #pragma once
 
 #include "thex/ckks/ciphertext.h"
@@ -18,9 +19,10 @@
 namespace thex::ckks {
 
 inline constexpr Level kRefreshLevel = 1;  // at which a value is sent
-inline constexpr int kLeastMaskBits = 65;  // of values that fit, and more would not be hidden
+inline constexpr int kLogMaskRoom = 48;    // no mask is nearer to 0 or q_0 q_1 than two to this
+inline constexpr int kLeastMaskBits = 65;  // fewer would hide hardly anything
 
-// log2(q_0 q_1 - 2^65). Throws Error(crypto) when it is below kLeastMaskBits: such parameters are not for refreshing.
+// log2(q_0 q_1 - 2^49). Throws Error(crypto) when it is below kLeastMaskBits: such parameters are not for refreshing.
 double refresh_mask_bits(const Context& context);
 
 struct MaskedValue {

@@ -58,23 +58,20 @@ void run(const Options& o) {
   if (!model.config.he_friendly())
     throw Error(ErrorCode::model, "the model is not HE-friendly yet: run `thex convert` on it first");
   const std::vector<std::vector<double>> texts = read_texts(o, model);
-  const bool ranges = model.config.thex->layers.empty();
-  if (ranges) {
-    encoder::calibrate(model, texts);
-  } else {
-    encoder::measure_weights(model);
-    encoder::measure_errors(model, texts);
-  }
+  encoder::widen_sizes(model, texts);
+  encoder::measure_weights(model);
+  encoder::measure_errors(model, texts);
   write_file_atomically(std::filesystem::path(o.model) / "config.json", model::config_to_json(model.config));
-  std::cout << fmt::format("{}/config.json: {}sizes of weights and errors, on {} texts\n", printable(o.model),
-                           ranges ? "ranges of values, " : "", texts.size());
+  std::cout << fmt::format("{}/config.json: sizes of values, weights and errors, on {} texts\n", printable(o.model),
+                           texts.size());
 }
 
 }  // namespace
 
 void add_calibrate(CLI::App& app, Command& command) {
   auto o = std::make_shared<Options>();
-  CLI::App* sub = app.add_subcommand("calibrate", "Measure anew what a converted model's precision is predicted from");
+  CLI::App* sub = app.add_subcommand(
+      "calibrate", "Measure what a converted model's masks and precision are planned from; sizes of values only grow");
   sub->add_option("model", o->model, "A model folder; its config.json is rewritten, on the other side too")->required();
   sub->add_option("-i,--input", o->input, "A file of texts of the model's task, as for classify")->required();
   add_layout_options(*sub, o->task, false);

@@ -318,8 +318,8 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
   if (const std::optional<double> bits = plan->statistical_bits())
     std::cout << fmt::format(
         "masks     what the client sees of them is within 2^-{:.1f} of random (statistical distance "
-        "of a query)\n",
-        *bits);
+        "of a query{})\n",
+        *bits, c.thex->layers.empty() ? ", assuming values near 1: thex calibrate measures them" : "");
   std::cout << fmt::format("security  {} bits (classical): N = 2^{}, log2(QP) = {:.1f}\n", p.context->security_bits(),
                            p.spec.log_n, p.context->log_qp());
   std::cout << fmt::format("primes    {} | {} bits, scale 2^{}, {} levels, {} primes a digit\n", join(p.spec.q_bits),

@@ -127,12 +127,12 @@ class Conversion {
     }
     if (plan)
       for (const std::string& line : costs_of(*plan)) log_(line);
-    if (a_.quick) {  // in as many steps as the protocol takes
-      make_quick(a_.workflow, model_.config.layers);
-      a_.plain.max_steps = a_.workflow.max_steps;
-    }
     o_ = suited_options(a_.workflow, a_.given,
                         {model_.config.hidden, data_.split.train.size(), mean_length(data_.split.train)});
+    if (a_.quick) {  // in as many steps as the protocol takes
+      make_quick(o_, model_.config.layers);
+      a_.plain.max_steps = o_.max_steps;
+    }
     const auto length = static_cast<std::uint64_t>(a_.max_length);
     const MemoryEstimate need =
         takes_states(o_.protocol)
@@ -209,16 +209,17 @@ class Conversion {
     return out;
   }
 
-  // For predictions of precision.
+  // For predictions of precision; and sizes of padding, for masks.
   void measure_errors(model::Model& out) const {
     constexpr std::size_t kTexts = 6;
-    log_("measuring what errors of each layer's values make of the outputs");
+    log_("measuring what errors of each layer's values make of the outputs, and padding");
     std::vector<std::vector<double>> texts;
     for (const Sentence& s : evenly_spaced(data_.split.held_out, kTexts)) {
       const std::vector<std::int32_t> ids(s.ids.begin(), s.ids.end()), types(s.types.begin(), s.types.end());
       texts.push_back(model::embed(out, ids, types));
       if (texts.size() == kTexts) break;
     }
+    encoder::widen_sizes(out, texts);
     encoder::measure_errors(out, texts);
   }
 

@@ -53,13 +53,33 @@ void measure_errors(model::Model& model, std::span<const std::vector<double>> te
   model.config.thex->embedding_rms = root_mean_square(texts);
 }
 
-void calibrate(model::Model& model, std::span<const std::vector<double>> texts) {
+void widen_sizes(model::Model& model, std::span<const std::vector<double>> texts) {
+  using Ranges = model::LayerRanges;
   const model::ValueSizes sizes = model::measure_sizes(model, texts);
   if (!std::isfinite(sizes.max_logit)) throw Error(ErrorCode::model, "the model's logits are not finite");
   model::HeSection& section = model.config.thex.value();
-  section.layers = sizes.layers;
-  section.max_logit = sizes.max_logit;
-  section.max_relu_input = sizes.max_relu_input;
+  section.max_logit = std::max(section.max_logit, sizes.max_logit);
+  section.max_relu_input = std::max(section.max_relu_input, sizes.max_relu_input);
+  std::vector<Ranges>& layers = layers_of(model);
+  const auto widen = [&](const std::vector<Ranges>& by) {
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      for (model::Range Ranges::*point :
+           {&Ranges::score, &Ranges::cube, &Ranges::cube_sum, &Ranges::context, &Ranges::attention_sum,
+            &Ranges::attention_norm, &Ranges::ffn, &Ranges::output_norm}) {
+        if (!std::isfinite((by[i].*point).rms + (by[i].*point).max))
+          throw Error(ErrorCode::model, "values of layer " + std::to_string(i) + " are not finite");
+        (layers[i].*point).widen(by[i].*point);
+      }
+  };
+  widen(sizes.layers);
+  if (section.softmax == model::Softmax::power) widen(model::measure_padding(model, texts));
+}
+
+void calibrate(model::Model& model, std::span<const std::vector<double>> texts) {
+  model::HeSection& section = model.config.thex.value();
+  section.layers.clear();
+  section.max_logit = section.max_relu_input = 0;
+  widen_sizes(model, texts);
   measure_weights(model);
   if (!model.config.labels.empty()) measure_errors(model, texts);  // a backbone has no outputs
 }

@@ -12,6 +12,10 @@ namespace thex::encoder {
 // Error(model) when a value is not finite.
 void calibrate(model::Model& model, std::span<const std::vector<double>> texts);
 
+// The values' sizes that are there become as large as those over some more texts, and of a polynomial model as those of
+// padding (model::measure_padding), which masks hide as well. Throws Error(model) when a value is not finite.
+void widen_sizes(model::Model& model, std::span<const std::vector<double>> texts);
+
 // The weights' sizes alone, beside the values' that are there.
 void measure_weights(model::Model& model);
 

@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "tests/support/encoder_circuits.h"
+#include "thex/circuit/noise_model.h"
 #include "thex/encoder/calibration.h"
 
 namespace thex::encoder {
@@ -68,6 +70,48 @@ TEST(DeepVariants, LongTexts) {
     EXPECT_EQ(plan.shapes[program].tokens, length < 256 ? 256 : 512);
     expect_as_in_clear(plan, *model, {support::random_ids(length, 3)}, program);
   }
+}
+
+// Rows of padding are sent under masks like all others. Here they are far larger than tokens, which a constant brings
+// near zero: what masks are made for must be as large, beside a short text and in empty places of a batch.
+TEST(DeepVariants, MasksAreWideEnoughForPadding) {
+  constexpr float kConstant = 0.5;
+  constexpr int kLength = 5;
+  const auto model = calibrated_model({3, 32, 2, 48, 2});
+  for (float& bias : model->tensors.at("encoder.layer.0.attention.output.dense.bias").data) bias = kConstant;
+  const auto ids = support::random_ids(kLength, 4);
+  std::vector<double> text = embed(*model, ids, std::vector<std::int32_t>(ids.size(), 0));
+  for (double& x : text) x = 0.02 * x - kConstant;
+  calibrate(*model, std::span(&text, 1));
+  const double tokens = model::measure_sizes(*model, std::span(&text, 1)).layers[0].attention_sum.rms;
+  EXPECT_GT(model->config.thex->layers[0].attention_sum.rms, 2 * tokens);
+
+  const InferencePlan plan = masked_plan(model);
+  const std::size_t batch = plan.batch_program_for(4, 16);
+  std::vector<double> batched = text;
+  batched.resize(static_cast<std::size_t>(plan.shapes[batch].sentences * 16 * model->config.hidden));
+  std::vector<int> lengths(static_cast<std::size_t>(plan.shapes[batch].sentences), 0);
+  lengths[0] = kLength;
+  const auto expect_counted = [&](std::size_t number, const std::vector<double>& embeddings,
+                                  const circuit::Lengths& of) {
+    const circuit::Program& program = plan.circuits.programs[number];
+    const std::vector<double> squares = circuit::mean_squares(program);
+    const auto values = circuit::trace_clear(program, embeddings, of);
+    std::size_t refreshed = 0;
+    for (const circuit::ClientStep& step : program.steps)
+      for (const circuit::NodeId node : step.refreshed) {
+        const circuit::NodeId hidden = program.nodes[node].inputs[0];
+        double sum = 0;
+        for (const double x : values[hidden]) sum += x * x;
+        // Real and imaginary parts, where a value is a pair, are counted together.
+        EXPECT_LT(std::sqrt(sum / static_cast<double>(program.slots)), 1.2 * std::sqrt(squares[hidden]))
+            << "program " << number << ", value " << refreshed;
+        ++refreshed;
+      }
+    EXPECT_GE(refreshed, 3u);
+  };
+  expect_counted(0, text, kLength);
+  expect_counted(batch, batched, lengths);
 }
 
 }  // namespace

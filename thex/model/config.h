@@ -3,6 +3,7 @@
 // whose pooler ends in a ReLU; it is written as such, under BERT's field names.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -15,10 +16,15 @@
 
 namespace thex::model {
 
-// Root mean square and largest absolute value of the numbers at one point of a layer, over the calibration set (real
-// tokens only). In config.json: {"rms": .., "max": ..}; rms <= max.
+// Root mean square and largest absolute value of the numbers at one point of a layer, over the tokens of the
+// calibration set; of polynomial models, at points that masks hide, no less than those of padding. In config.json:
+// {"rms": .., "max": ..}; rms <= max.
 struct Range {
   double rms = 0, max = 0;
+  void widen(const Range& other) {
+    rms = std::max(rms, other.rms);
+    max = std::max(max, other.max);
+  }
 };
 
 // Root mean squares of a layer's weights as the encrypted encoder multiplies by them (encoder/rows/weights.h). Keys in

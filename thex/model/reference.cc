@@ -52,7 +52,7 @@ class PointSizes {
     max_ = std::max(max_, std::abs(x));
     ++count_;
   }
-  void add(const Matrix& values) {
+  void add(std::span<const double> values) {
     for (const double x : values) add(x);
   }
   Range range() const { return {count_ == 0 ? 0 : std::sqrt(square_ / static_cast<double>(count_)), max_}; }
@@ -68,11 +68,13 @@ struct LayerSizes {
 
 class Forward {
  public:
-  // `sizes`: of every layer, to be added to; or null.
-  Forward(const Model& model, std::size_t tokens, std::vector<LayerSizes>* sizes = nullptr)
+  // `sizes`: of every layer, to be added to; or null. `padding`: rows after the tokens, which attend to them and which
+  // nothing attends to; where there are some, theirs alone are the sizes of what is measured by rows.
+  Forward(const Model& model, std::size_t tokens, std::vector<LayerSizes>* sizes = nullptr, std::size_t padding = 0)
       : model_(model),
         config_(model.config),
         tokens_(tokens),
+        padding_(padding),
         hidden_(static_cast<std::size_t>(config_.hidden)),
         all_sizes_(sizes) {}
 
@@ -127,9 +129,12 @@ class Forward {
     return "encoder.layer." + std::to_string(index) + ".";
   }
 
-  template <typename Values>
-  void measure(PointSizes LayerSizes::*point, const Values& values) const {
-    if (sizes_) (sizes_->*point).add(values);
+  void measure(PointSizes LayerSizes::*point, double value) const {
+    if (sizes_) (sizes_->*point).add(value);
+  }
+  void measure(PointSizes LayerSizes::*point, const Matrix& rows) const {
+    const std::size_t unmeasured = padding_ > 0 ? tokens_ * (rows.size() / (tokens_ + padding_)) : 0;
+    if (sizes_) (sizes_->*point).add(std::span(rows).subspan(unmeasured));
   }
 
   Matrix linear(const Matrix& x, const std::string& name, int out, int in) const {
@@ -164,7 +169,7 @@ class Forward {
     return 0.5 * x * (1 + std::erf(x * M_SQRT1_2));
   }
 
-  // Per head P * V with P from the scores of all tokens; tokens x hidden.
+  // Per head P * V with P from the scores of all tokens; a row for each of x.
   Matrix attention(const Matrix& x, const std::string& name) {
     const Matrix q = linear(x, name + "query", config_.hidden, config_.hidden);
     const Matrix k = linear(x, name + "key", config_.hidden, config_.hidden);
@@ -174,7 +179,7 @@ class Forward {
     Matrix result(x.size());
     std::vector<double> p(tokens_);
     for (std::size_t column = 0; column < hidden_; column += d) {
-      for (std::size_t i = 0; i < tokens_; ++i) {
+      for (std::size_t i = 0; i < tokens_ + padding_; ++i) {
         const double* query = &q[i * hidden_ + column];
         for (std::size_t j = 0; j < tokens_; ++j) {
           const double* key = &k[j * hidden_ + column];
@@ -246,7 +251,7 @@ class Forward {
 
   const Model& model_;
   const ModelConfig& config_;
-  std::size_t tokens_, hidden_;
+  std::size_t tokens_, padding_, hidden_;
   std::vector<LayerSizes>* const all_sizes_;
   LayerSizes* sizes_ = nullptr;  // of the layer that is computed
   double max_relu_input_ = 0;
@@ -324,6 +329,31 @@ ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>
                           .attention_norm = s.attention_norm.range(),
                           .ffn = s.ffn.range(),
                           .output_norm = s.output_norm.range()});
+  return all;
+}
+
+std::vector<LayerRanges> measure_padding(const Model& model, std::span<const std::vector<double>> texts) {
+  const auto layers = static_cast<std::size_t>(model.config.layers),
+             hidden = static_cast<std::size_t>(model.config.hidden);
+  std::vector<LayerSizes> beside(layers), alone(layers);
+  const auto pass = [&](Matrix x, std::vector<LayerSizes>& sizes) {
+    Forward forward(model, x.size() / hidden, &sizes, 1);
+    x.resize(x.size() + hidden);
+    for (int i = 0; i < model.config.layers; ++i) x = forward.layer(x, i);
+  };
+  for (const std::vector<double>& embeddings : texts) pass(embeddings, beside);
+  pass({}, alone);
+  std::vector<LayerRanges> all(layers);
+  for (std::size_t i = 0; i < layers; ++i) {
+    const auto larger = [&](PointSizes LayerSizes::*point) {
+      Range range = (beside[i].*point).range();
+      range.widen((alone[i].*point).range());
+      return range;
+    };
+    all[i].attention_sum = larger(&LayerSizes::attention_sum);
+    all[i].attention_norm = larger(&LayerSizes::attention_norm);
+    all[i].output_norm = larger(&LayerSizes::output_norm);
+  }
   return all;
 }
 

@@ -42,6 +42,11 @@ struct ValueSizes {
 };
 ValueSizes measure_sizes(const Model& model, std::span<const std::vector<double>> texts);
 
+// The same of rows of padding, of polynomial models: the server computes with them as with tokens, from embeddings that
+// are zero, though no token attends to them. Sizes at attention_sum, attention_norm and output_norm, each the larger
+// one of padding beside those texts and of empty places of a batch, which have no tokens beside them.
+std::vector<LayerRanges> measure_padding(const Model& model, std::span<const std::vector<double>> texts);
+
 // How much small random errors of a layer's values change the outputs, over some embedded texts, likewise: a forward
 // pass for every layer, text and draw. `draws`: errors that are tried for each text.
 std::vector<LayerSensitivity> measure_sensitivity(const Model& model, std::span<const std::vector<double>> texts,
