@@ -19,9 +19,9 @@ std::vector<ckks::Ciphertext> finish_results(const ckks::Evaluator& evaluator, c
 
 // The same with randomness that follows from the query, where its result does: a keyed hash (BLAKE2b) of its binding
 // under a secret of this object, so that a query that is repeated to the letter gets the same answer to the letter, and
-// its flood cannot be averaged. Where the client takes turns the randomness is fresh: what it answers, and masks, change
-// the result, and two results of one query under the same cover would show their difference. For the same reason one
-// object serves one set of weights. Safe to share between threads.
+// its flood cannot be averaged. Where the client takes turns the randomness is fresh: what it answers, and masks,
+// change the result, and two results of one query under the same cover would show their difference. For the same reason
+// one object serves one set of weights. Safe to share between threads.
 class AnswerFinisher {
  public:
   AnswerFinisher();  // a fresh secret
