@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "thex/convert/deep_limits.h"
 #include "thex/convert/input_statistics.h"
@@ -51,6 +52,55 @@ void append(Curve& curve, const Curve& more) {
   }
 }
 
+// Where texts are lost still, more that are hard, until none is; else what loses fewest stays. `shares` and `t`: of the
+// training before.
+void cure(EncoderModule& module, const TaskData& data, const DeepLimits& limits, const DataSet& measured,
+          TextMixtureOptions shares, TrainOptions t, const Loss& loss,
+          const std::function<bool(const std::string&)>& trainable, const Log& log) {
+  const std::size_t batch = t.batch_size;
+  const std::uint64_t seed = shares.seed;
+  t.batch_size = std::max(std::min(batch, kLeastBatch), batch / kBatchOfCure);
+  shares.hard = kHardOfCure;
+  shares.kept *= static_cast<double>(t.batch_size) / static_cast<double>(batch);
+  shares.count = static_cast<std::size_t>(kCureSteps) * t.batch_size;
+  t.learning_rate *= kCureRate;
+  t.epochs = 1;
+  Curve* const curve = t.curve;
+  Curve of_cure;
+  t.curve = &of_cure;
+  const std::string name = t.name;
+  DataSet ever_lost;  // of those measured: what is cured is not to fall ill again
+  std::optional<EncoderModule> best;
+  std::size_t fewest = 0;
+  for (int number = 1;; ++number) {
+    shares.seed = seed + 100 * static_cast<std::uint64_t>(number);
+    const TextMixture harder(data.split.train, data.texts, data.words, shares);
+    const DataSet lost = lost_of(measured, limits.farthest(module, measured));
+    std::size_t count = lost.size();
+    DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
+      std::vector<double> distances = limits.farthest(module, variants);
+      tell_distances(distances, t.name, log);
+      count += lost_of(variants, distances).size();
+      return distances;
+    });
+    if (!lost.empty()) log(t.name + ": " + std::to_string(lost.size()) + " texts that are measured later are lost");
+    if (!best || count < fewest) {
+      best = module.clone();
+      fewest = count;
+    }
+    if (count == 0 || number > kMostCures) break;
+    ever_lost.insert(ever_lost.end(), lost.begin(), lost.end());
+    texts.insert(texts.end(), ever_lost.begin(),
+                 ever_lost.begin() + static_cast<std::ptrdiff_t>(std::min(ever_lost.size(), texts.size())));
+    t.epoch_examples = texts.size();
+    t.name = name + "-cure-" + std::to_string(number);
+    t.examples = [&](int, const EncoderModule&) { return texts; };
+    train(module, data, t, loss, trainable, log);
+    if (curve != nullptr) append(*curve, of_cure);
+  }
+  module = *best;
+}
+
 }  // namespace
 
 long deep_epoch_steps(long steps) { return std::clamp(steps / kLeastEpochs, 1L, kEpochSteps); }
@@ -98,41 +148,8 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   const auto trainable = [&](const std::string& n) { return words || n.rfind("embeddings.", 0) != 0; };
   train(module, data, t, loss, trainable, log);
 
-  // Where texts are lost still, more that are hard, until none is.
-  const std::size_t batch = t.batch_size;
-  t.batch_size = std::max(std::min(batch, kLeastBatch), batch / kBatchOfCure);
-  shares.hard = kHardOfCure;
-  shares.kept *= static_cast<double>(t.batch_size) / static_cast<double>(batch);
-  shares.count = static_cast<std::size_t>(kCureSteps) * t.batch_size;
   t.before_step = [&](double) { task_share = limits_share = 1; };
-  t.learning_rate *= kCureRate;
-  t.epochs = 1;
-  Curve* const curve = t.curve;
-  Curve of_cure;
-  t.curve = &of_cure;
-  const std::string name = t.name;
-  DataSet ever_lost;  // of those measured: what is cured is not to fall ill again
-  for (int cure = 1; cure <= kMostCures; ++cure) {
-    shares.seed = o.seed + 100 * static_cast<std::uint64_t>(cure);
-    const TextMixture harder(data.split.train, data.texts, data.words, shares);
-    const DataSet lost = lost_of(o.measured, limits.farthest(module, o.measured));
-    bool any = !lost.empty();
-    DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
-      const std::vector<double> distances = farthest(module)(variants);
-      any |= !lost_of(variants, distances).empty();
-      return distances;
-    });
-    if (!any) break;
-    if (!lost.empty()) log(t.name + ": " + std::to_string(lost.size()) + " texts that are measured later are lost");
-    ever_lost.insert(ever_lost.end(), lost.begin(), lost.end());
-    texts.insert(texts.end(), ever_lost.begin(),
-                 ever_lost.begin() + static_cast<std::ptrdiff_t>(std::min(ever_lost.size(), texts.size())));
-    t.epoch_examples = texts.size();
-    t.name = name + "-cure-" + std::to_string(cure);
-    t.examples = [&](int, const EncoderModule&) { return texts; };
-    train(module, data, t, loss, trainable, log);
-    if (curve != nullptr) append(*curve, of_cure);
-  }
+  cure(module, data, limits, o.measured, shares, t, loss, trainable, log);
 }
 
 }  // namespace thex::convert
