@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr const char* kProgram = THEX_BINARY_DIR "/thex-convert";
 constexpr const char* kWords[] = {"a",   "the",  "film", "movie", "is",  "was",  "good",
                                   "bad", "dull", "and",  "of",    "not", "very", "it"};
 
@@ -58,16 +59,9 @@ class ConvertCli : public ::testing::Test {
 
   testing::Finished convert(const std::string& out, const std::vector<std::string>& more = {},
                             const std::string& train = "data/train.csv") const {
-    std::vector<std::string> all = {THEX_BINARY_DIR "/thex-convert",
-                                    at("encoder").string(),
-                                    "--backbone",
-                                    "--quick",
-                                    "--train",
-                                    at(train).string(),
-                                    "--dev",
-                                    at("data/dev.csv").string(),
-                                    "-o",
-                                    at(out).string()};
+    std::vector<std::string> all = {kProgram,  at("encoder").string(), "--backbone", "--quick",
+                                    "--train", at(train).string(),     "--dev",      at("data/dev.csv").string(),
+                                    "-o",      at(out).string()};
     all.insert(all.end(), more.begin(), more.end());
     return testing::run(all);
   }
@@ -96,9 +90,9 @@ TEST_F(ConvertCli, NeverWritesOverWhatItReads) {
   expect_refused(convert("new", {"--work", at("encoder").string()}), ErrorCode::usage, "--work");
   EXPECT_EQ(text_of("encoder/model.safetensors"), weights);
   EXPECT_FALSE(fs::exists(at("encoder.work")));
-  const testing::Finished plain = testing::run({THEX_BINARY_DIR "/thex-convert", "make-plain", at("encoder").string(),
-                                                "--quick", "--train", at("data/train.csv").string(), "--dev",
-                                                at("data/dev.csv").string(), "-o", at("link").string(), "--force"});
+  const testing::Finished plain =
+      testing::run({kProgram, "make-plain", at("encoder").string(), "--quick", "--train", at("data/train.csv").string(),
+                    "--dev", at("data/dev.csv").string(), "-o", at("link").string(), "--force"});
   expect_refused(plain, ErrorCode::usage, "is the backbone");
 }
 
@@ -172,15 +166,9 @@ TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
   EXPECT_EQ(json::parse(text_of("new/config.json"))["thex"]["layer_norm"], "mean_square");
 
   const auto from_texts = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> all = {THEX_BINARY_DIR "/thex-convert",
-                                    at("new.work/plain").string(),
-                                    "--quick",
-                                    "--train",
-                                    at("data/more.txt").string(),
-                                    "--dev",
-                                    at("data/dev.csv").string(),
-                                    "-o",
-                                    at("texts").string()};
+    std::vector<std::string> all = {
+        kProgram, at("new.work/plain").string(), "--quick", "--train",           at("data/more.txt").string(),
+        "--dev",  at("data/dev.csv").string(),   "-o",      at("texts").string()};
     all.insert(all.end(), more.begin(), more.end());
     return testing::run(all);
   };
