@@ -92,6 +92,16 @@ data::Outcomes beginning(const data::Outcomes& all, std::size_t n) {
   return part;
 }
 
+// What is no number becomes the mean of the others: a text that a polynomial model has lost, early in its training
+// perhaps, says nothing of its value, and is no reason to end.
+void replace_lost(std::vector<double>& predicted) {
+  double sum = 0, count = 0;
+  for (const double value : predicted)
+    if (std::isfinite(value)) sum += value, ++count;
+  for (double& value : predicted)
+    if (!std::isfinite(value)) value = count > 0 ? sum / count : 0;
+}
+
 }  // namespace
 
 data::Outcomes outcomes_of(const data::TaskSpec& spec, const DataSet& data, const Tensor& table) {
@@ -103,6 +113,7 @@ data::Outcomes outcomes_of(const data::TaskSpec& spec, const DataSet& data, cons
       out.predicted_value.push_back(static_cast<double>(values.data_ptr<float>()[i]));
       out.gold_value.push_back(data[i].value);
     }
+    replace_lost(out.predicted_value);
     return out;
   }
   const std::vector<int> best = argmax_rows(table);

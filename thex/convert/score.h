@@ -32,7 +32,7 @@ torch::Tensor predict(const EncoderModule& module, const DataSet& data, const Lo
 
 // Examples without a label are left out. Token classification is counted over every word of the data, as conlleval
 // does with a system's full output: a word that truncation or clean-up removed counts as predicted "O" (or the first
-// label, where there is no "O").
+// label, where there is no "O"). A predicted value that is no number counts as the mean of the others.
 data::Outcomes outcomes_of(const data::TaskSpec& spec, const DataSet& data, const torch::Tensor& predictions);
 
 Score score_of(const data::TaskSpec& spec, const DataSet& data, const torch::Tensor& predictions,

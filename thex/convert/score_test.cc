@@ -30,5 +30,25 @@ TEST(StandardErrorOfChange, IsPairedByExample) {
   EXPECT_THROW(standard_error_of_change(spec, outcomes(1), {}, 200, 1), Error);
 }
 
+// A text that is lost in a polynomial model is a wrong answer among others.
+TEST(Score, ValuesThatAreNoNumbersAreTheMean) {
+  data::TaskSpec spec;
+  spec.kind = model::Task::regression;
+  spec.labels = {"score"};
+  spec.metrics = {data::Metric::pearson};
+  DataSet data(4);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i].value = static_cast<double>(i);
+  const auto predicted = [&](std::vector<float> values) {
+    return outcomes_of(spec, data, torch::tensor(values).unsqueeze(-1)).predicted_value;
+  };
+  EXPECT_EQ(predicted({1, NAN, 2, 6}), (std::vector<double>{1, 3, 2, 6}));
+  EXPECT_EQ(predicted({1, 5, INFINITY, -INFINITY}), (std::vector<double>{1, 5, 3, 3}));
+  EXPECT_EQ(predicted({NAN, NAN, NAN, NAN}), std::vector<double>(4, 0));
+  const double lost = score_of(spec, data, torch::tensor({0.0F, 1.0F, NAN, 3.0F}).unsqueeze(-1)).metric;
+  EXPECT_GT(lost, 80);
+  EXPECT_LT(lost, 99.9);
+  EXPECT_TRUE(std::isfinite(score_of(spec, data, torch::full({4, 1}, NAN)).metric));
+}
+
 }  // namespace
 }  // namespace thex::convert
