@@ -14,6 +14,7 @@
 #include "thex/client/keys.h"
 #include "thex/client/model.h"
 #include "thex/protocol/message_sizes.h"
+#include "thex/protocol/step_ciphertexts.h"
 #include "thex/transport/connection.h"
 
 namespace thex::testing {
@@ -40,10 +41,7 @@ class LyingClient {
   }
   // The reply to a step, nothing after the result.
   std::optional<protocol::Message> take(const protocol::Message& message) {
-    std::vector<ckks::Ciphertext> received;
-    for (const protocol::ByteView bytes :
-         protocol::split_ciphertexts(message.payload, protocol::step_sizes(model_.plan, program_, step_)))
-      received.push_back(ckks::parse_ciphertext(*plan().context, bytes));
+    std::vector<ckks::Ciphertext> received = protocol::read_step(model_.plan, program_, step_, message.payload, 1);
     received = circuit::unbind_from_query(*plan().context, plan().programs[program_], plan().program_plans[program_],
                                           step_, std::move(received), binding_);
     if (step_ == steps()) {

@@ -104,8 +104,8 @@ class Propagation {
   double refresh(RefreshMethod method) const {
     const double scale = noise_.scale(rule_of(method).input);
     switch (method) {
-      case RefreshMethod::masked_round:  // the client's encryption, and the re-randomisation of what it gets
-        return noise_.encryption(scale) + noise_.public_encryption(scale);
+      case RefreshMethod::masked_round:  // what the client gets is re-randomised and rounded, and encrypted by it
+        return noise_.public_encryption(scale) + noise_.rounded_sending(scale) + noise_.encryption(scale);
     }
     throw Error(ErrorCode::internal, "a way of refreshing without a noise model");
   }

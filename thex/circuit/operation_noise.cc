@@ -1,8 +1,10 @@
 #include "thex/circuit/operation_noise.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
+#include "thex/ckks/rounded_ciphertext.h"
 #include "thex/ring/random.h"
 
 namespace thex::circuit {
@@ -48,6 +50,11 @@ double OperationNoise::encoding(std::size_t period, double scale) const {
 
 double OperationNoise::rounding(double scale) const {
   return coefficients(kRounding * (1 + kTernaryVariance * n_), scale);
+}
+
+double OperationNoise::rounded_sending(double scale) const {
+  const ckks::RoundedBits bits = ckks::rounded_bits(std::countr_zero(static_cast<std::size_t>(n_)));
+  return coefficients(kRounding * (std::exp2(2 * bits.c0) + std::exp2(2 * bits.c1) * kTernaryVariance * n_), scale);
 }
 
 // Centred digits below D times N error coefficients, divided by P.

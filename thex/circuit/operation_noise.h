@@ -34,6 +34,8 @@ class OperationNoise {
   double encoding(std::size_t period, double scale) const;
   // Rounding of both parts in a division by a prime or by P; `scale`: of the result.
   double rounding(double scale) const;
+  // What the short form of a masked value leaves out (ckks/rounded_ciphertext.h).
+  double rounded_sending(double scale) const;
   // A rotation, conjugation or relinearisation at `level`: digits times errors over P, and the rounding of ModDown.
   double key_switch(ckks::Level level, double scale) const;
   // Relinearisation from level + 1 and rescaling to `level`, by one division.

@@ -8,6 +8,7 @@
 
 #include "tests/support/ckks.h"
 #include "tests/support/random_reals.h"
+#include "thex/ckks/rounded_ciphertext.h"
 
 namespace thex::circuit {
 namespace {
@@ -62,6 +63,11 @@ TEST_P(OperationNoiseOf, IsWhatCiphertextsShow) {
       expect_near(rms_difference(decrypt(p, p.evaluator.conjugate(a, p.keys)), da), noise.key_switch(level, scale),
                   0.75, "conjugation, " + at);
       if (level == 0) continue;
+
+      if (level == 1) {
+        const Ciphertext rounded = ckks::parse_rounded(*p.context, ckks::serialize_rounded(*p.context, a));
+        expect_near(rms_difference(decrypt(p, rounded), da), noise.rounded_sending(scale), 0.5, "short form, " + at);
+      }
 
       const double below = p.context->scale(level - 1);
       Reals product(slots), expected(slots);

@@ -1,6 +1,8 @@
 #include "thex/circuit/plan.h"
 
 #include "thex/circuit/refresh.h"
+#include "thex/ckks/rounded_ciphertext.h"
+#include "thex/ckks/serialization.h"
 
 namespace thex::circuit {
 std::vector<Travelling> to_client(const Program& program, const ProgramPlan& plan, std::size_t step) {
@@ -33,6 +35,14 @@ std::vector<Travelling> to_server(const Program& program, const ProgramPlan& pla
                      .scale_level = plan.scale_level[id],
                      .masked = nodes == &program.steps[step].refreshed});
   return all;
+}
+
+std::size_t bytes_to_client(const ckks::Context& context, const Travelling& ciphertext) {
+  return ciphertext.masked ? ckks::rounded_bytes(context) : ckks::ciphertext_bytes(context, ciphertext.level, false);
+}
+
+std::size_t bytes_to_server(const ckks::Context& context, const Travelling& ciphertext) {
+  return ckks::ciphertext_bytes(context, ciphertext.level, true);
 }
 
 }  // namespace thex::circuit

@@ -61,5 +61,8 @@ struct Travelling {
 std::vector<Travelling> to_client(const Program& program, const ProgramPlan& plan, std::size_t step);
 // Client to server after a step; always seeded.
 std::vector<Travelling> to_server(const Program& program, const ProgramPlan& plan, std::size_t step);
+// Bytes on the wire: masked values come to the client in short form (ckks/rounded_ciphertext.h), others in full.
+std::size_t bytes_to_client(const ckks::Context& context, const Travelling& ciphertext);
+std::size_t bytes_to_server(const ckks::Context& context, const Travelling& ciphertext);
 
 }  // namespace thex::circuit

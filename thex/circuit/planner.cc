@@ -41,10 +41,8 @@ std::vector<ckks::ContextSpec> candidate_chains(int log_n, ckks::Level depth, in
 // What a run sends, and the memory that it takes.
 void account_run(const Program& program, ProgramPlan& plan, const ckks::Context& context) {
   for (std::size_t step = 0; step <= program.steps.size(); ++step) {
-    for (const Travelling& t : to_client(program, plan, step))
-      plan.bytes_to_client += ckks::ciphertext_bytes(context, t.level, false);
-    for (const Travelling& t : to_server(program, plan, step))
-      plan.bytes_to_server += ckks::ciphertext_bytes(context, t.level, true);
+    for (const Travelling& t : to_client(program, plan, step)) plan.bytes_to_client += bytes_to_client(context, t);
+    for (const Travelling& t : to_server(program, plan, step)) plan.bytes_to_server += bytes_to_server(context, t);
   }
   const WorkingMemory memory = working_memory(program, make_task_graph(program, plan), context.spec());
   plan.working_bytes = memory.bytes;

@@ -5,6 +5,7 @@
 
 #include "thex/base/error.h"
 #include "thex/ckks/detail/context_constants.h"
+#include "thex/ckks/detail/lowest_primes.h"
 #include "thex/ckks/rerandomise.h"
 #include "thex/ring/kernels.h"
 
@@ -12,7 +13,6 @@ namespace thex::ckks {
 namespace {
 
 using ring::kernels;
-__extension__ using Wide = unsigned __int128;
 
 void check_levels(const char* what, const Context& context, Level level, Level target) {
   if (level != kRefreshLevel || target < kRefreshLevel || target > context.max_level())
@@ -30,8 +30,7 @@ Wide mask_count(const Context& context) {
     throw Error(ErrorCode::crypto, "a refresh needs two lowest primes of together " +
                                        std::to_string(kLeastMaskBits + 1) + " bits to mask values in; these have " +
                                        std::to_string(log_modulus) + ": use a larger scale");
-  const LimbIndex first(0), second(1);
-  return static_cast<Wide>(context.prime(first).value()) * context.prime(second).value() - 2 * kStart;
+  return LowestPrimes(context).product() - 2 * kStart;
 }
 
 // Uniform below `count` < 2^120, up to a statistical distance of count / 2^192 and without a branch: 192 random bits
@@ -86,18 +85,14 @@ Plaintext lift(const Context& context, const Plaintext& decrypted, Level level) 
   const std::size_t n = context.n();
   if (decrypted.poly.n() != n || decrypted.poly.limbs() != kRefreshLevel.limbs())
     throw Error(ErrorCode::crypto, "lift: a compact plaintext is not a decryption");
-  const LimbIndex first(0), second(1);
-  const ring::Modulus &q0 = context.prime(first), &q1 = context.prime(second);
+  const LowestPrimes primes(context);
   ring::Poly source = decrypted.poly;
   source.mark_secret();
-  for (const LimbIndex l : {first, second}) kernels().ntt_inverse(source.limb(l), context.ntt(l));
+  for (const LimbIndex l : kRefreshLevel.primes()) kernels().ntt_inverse(source.limb(l), context.ntt(l));
   Plaintext result{ring::Poly(n, level.limbs()), level, decrypted.scale};
   result.poly.mark_secret();
-  const std::uint64_t inverse = q1.inverse(q1.reduce(q0.value()));
   for (std::size_t i = 0; i < n; ++i) {
-    // Garner: the integer below q_0 q_1 with these two residues.
-    const std::uint64_t x0 = source.limb(0)[i], x1 = source.limb(1)[i];
-    const Wide integer = static_cast<Wide>(q1.mul(q1.sub(x1, q1.reduce(x0)), inverse)) * q0.value() + x0;
+    const Wide integer = primes.integer(source.limb(0)[i], source.limb(1)[i]);
     for (const LimbIndex l : level.primes()) result.poly.limb(l)[i] = context.prime(l).reduce128(integer);
   }
   for (const LimbIndex l : level.primes()) kernels().ntt_forward(result.poly.limb(l), context.ntt(l));

@@ -12,6 +12,7 @@
 #include "thex/ckks/serialization.h"
 #include "thex/model/reference.h"
 #include "thex/protocol/message_sizes.h"
+#include "thex/protocol/step_ciphertexts.h"
 
 namespace thex::client {
 
@@ -84,13 +85,10 @@ std::optional<Message> ClientQuery::take(const Message& message) {
   if (step_ > steps) throw Error(ErrorCode::usage, "the query has been answered already");
   const protocol::Expected wanted = expected();
   protocol::check_expected(message.type, message.payload.size(), std::span(&wanted, 1));
-  const auto views = protocol::split_ciphertexts(message.payload, protocol::step_sizes(model_.plan, program_, step_));
   const protocol::CiphertextsHead head = protocol::parse_head(message.payload);
   if (head.index != step_)
     throw Error(ErrorCode::protocol, fmt::format("the server sent step {}, expected {}", head.index, step_));
-  std::vector<ckks::Ciphertext> received(views.size());
-  parallel_for(views.size(), threads_,
-               [&](std::size_t i) { received[i] = ckks::parse_ciphertext(*model_.plan.circuits.context, views[i]); });
+  std::vector<ckks::Ciphertext> received = protocol::read_step(model_.plan, program_, step_, message.payload, threads_);
   received =
       circuit::unbind_from_query(*model_.plan.circuits.context, model_.plan.circuits.programs[program_],
                                  model_.plan.circuits.program_plans[program_], step_, std::move(received), binding_);

@@ -23,17 +23,22 @@ constexpr double kCureRate = 0.5, kHardOfCure = 0.4;
 // Hard texts are long ones mostly: a cure takes so many times fewer of them a step, from as many variants.
 constexpr std::size_t kBatchOfCure = 3, kLeastBatch = 8;
 
-void tell_distances(std::vector<double> distances, const std::string& name, const Log& log) {
-  std::ranges::sort(distances);
+// Of variants of texts, and says how they are spread.
+std::vector<double> told_distances(const DeepLimits& limits, const EncoderModule& module, const DataSet& variants,
+                                   const std::string& name, const Log& log) {
+  std::vector<double> distances = limits.farthest(module, variants);
+  std::vector<double> sorted = distances;
+  std::ranges::sort(sorted);
   const auto at = [&](double share) {
-    return distances[static_cast<std::size_t>(share * static_cast<double>(distances.size() - 1))];
+    return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
   };
   char line[160];
   std::snprintf(line, sizeof line,
                 "%s: mean squares in variants of texts, in units of the usual: half below %.2f, 99 %% below %.2f, "
                 "largest %.3g",
-                name.c_str(), at(0.5), at(0.99), distances.back());
+                name.c_str(), at(0.5), at(0.99), sorted.back());
   log(line);
+  return distances;
 }
 
 // Those of some texts whose distances are too large.
@@ -78,8 +83,7 @@ void cure(EncoderModule& module, const TaskData& data, const DeepLimits& limits,
     const DataSet lost = lost_of(measured, limits.farthest(module, measured));
     std::size_t count = lost.size();
     DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
-      std::vector<double> distances = limits.farthest(module, variants);
-      tell_distances(distances, t.name, log);
+      std::vector<double> distances = told_distances(limits, module, variants, t.name, log);
       count += lost_of(variants, distances).size();
       return distances;
     });
@@ -118,17 +122,12 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   t.epochs = static_cast<int>((o.steps + per_epoch - 1) / per_epoch);
   t.keep_last = true;  // the best by accuracy may be lost at other texts
   t.inputs = input_statistics(module, usual);
-  const auto farthest = [&](const EncoderModule& now) {
-    return [&](const DataSet& texts) {
-      std::vector<double> distances = limits.farthest(now, texts);
-      tell_distances(distances, t.name, log);
-      return distances;
-    };
-  };
   const TextMixture mixture(data.split.train, data.texts, data.words, shares);
   t.examples = [&](int epoch, const EncoderModule& now) {
     const bool early = static_cast<double>(epoch * per_epoch) < kLimitsFrom * static_cast<double>(o.steps);
-    return mixture.epoch(epoch, early ? TextMixture::Distance() : farthest(now));
+    if (early) return mixture.epoch(epoch, {});
+    return mixture.epoch(epoch,
+                         [&](const DataSet& variants) { return told_distances(limits, now, variants, t.name, log); });
   };
   t.wanted = [&](const Batch& batch) { return teacher.of(batch); };
   t.forward.guard = [&](const Batch& batch, std::size_t norm, const torch::Tensor& output) {

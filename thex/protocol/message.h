@@ -13,7 +13,7 @@ using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
 
 // Raised whenever a message changes. Both sides must speak the same version; a carrier tells it with every message.
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 
 enum class MessageType : std::uint16_t {
   hello = 1,         // client: which model, which keys

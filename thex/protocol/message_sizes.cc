@@ -11,9 +11,9 @@ namespace thex::protocol {
 namespace {
 
 std::vector<std::size_t> sizes_of(const ckks::Context& context, const std::vector<circuit::Travelling>& ciphertexts,
-                                  bool seeded) {
+                                  std::size_t (*bytes)(const ckks::Context&, const circuit::Travelling&)) {
   std::vector<std::size_t> sizes;
-  for (const circuit::Travelling& c : ciphertexts) sizes.push_back(ckks::ciphertext_bytes(context, c.level, seeded));
+  for (const circuit::Travelling& c : ciphertexts) sizes.push_back(bytes(context, c));
   return sizes;
 }
 
@@ -21,12 +21,14 @@ std::vector<std::size_t> sizes_of(const ckks::Context& context, const std::vecto
 
 std::vector<std::size_t> fresh_sizes(const encoder::InferencePlan& plan, std::size_t program, std::size_t step) {
   const circuit::Plan& p = plan.circuits;
-  return sizes_of(*p.context, circuit::to_server(p.programs.at(program), p.program_plans.at(program), step), true);
+  return sizes_of(*p.context, circuit::to_server(p.programs.at(program), p.program_plans.at(program), step),
+                  circuit::bytes_to_server);
 }
 
 std::vector<std::size_t> step_sizes(const encoder::InferencePlan& plan, std::size_t program, std::size_t step) {
   const circuit::Plan& p = plan.circuits;
-  return sizes_of(*p.context, circuit::to_client(p.programs.at(program), p.program_plans.at(program), step), false);
+  return sizes_of(*p.context, circuit::to_client(p.programs.at(program), p.program_plans.at(program), step),
+                  circuit::bytes_to_client);
 }
 
 std::size_t message_bytes(const std::vector<std::size_t>& sizes) {

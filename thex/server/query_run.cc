@@ -9,6 +9,7 @@
 #include "thex/base/parallel.h"
 #include "thex/ckks/serialization.h"
 #include "thex/protocol/message_sizes.h"
+#include "thex/protocol/step_ciphertexts.h"
 
 namespace thex::server {
 
@@ -49,12 +50,10 @@ void QueryRun::supply(std::size_t step, ByteView message, int threads) {
   run_.supply(step, std::move(ciphertexts));
 }
 
-Message QueryRun::pack(MessageType type, std::size_t index, const std::vector<Ciphertext>& ciphertexts,
+Message QueryRun::pack(MessageType type, std::size_t step, const std::vector<Ciphertext>& ciphertexts,
                        int threads) const {
-  std::vector<Bytes> bytes(ciphertexts.size());
-  parallel_for(bytes.size(), threads,
-               [&](std::size_t i) { bytes[i] = ckks::serialize(*circuits_.plan().circuits.context, ciphertexts[i]); });
-  const protocol::CiphertextsHead head{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(bytes.size()),
+  const std::vector<Bytes> bytes = protocol::write_step(circuits_.plan(), program_, step, ciphertexts, threads);
+  const protocol::CiphertextsHead head{static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(bytes.size()),
                                        seconds_since(turn_began_)};
   return {type, encode(head, bytes)};
 }

@@ -36,8 +36,8 @@ class QueryRun {
   std::optional<protocol::Message> advance(int threads, const Emit& emit, std::stop_token stop);
 
  private:
-  protocol::Message pack(protocol::MessageType type, std::size_t index,
-                         const std::vector<ckks::Ciphertext>& ciphertexts, int threads) const;
+  protocol::Message pack(protocol::MessageType type, std::size_t step, const std::vector<ckks::Ciphertext>& ciphertexts,
+                         int threads) const;
 
   Circuits& circuits_;
   const std::size_t program_;

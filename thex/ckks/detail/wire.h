@@ -21,7 +21,8 @@ enum class Type : std::uint16_t {
   seeded_ciphertext = 2,
   switching_key = 3,
   evaluation_keys = 4,
-  public_key = 5
+  public_key = 5,
+  rounded_ciphertext = 6
 };
 
 inline constexpr char kMagic[4] = {'T', 'H', 'E', 'X'};
@@ -40,6 +41,8 @@ inline const char* name_of(Type type) {
       return "evaluation keys";
     case Type::public_key:
       return "public key";
+    case Type::rounded_ciphertext:
+      return "rounded ciphertext";
   }
   return "object";
 }
@@ -84,6 +87,9 @@ class Writer {
   void scale(double value) { number(std::bit_cast<std::uint64_t>(value), 8); }
   void seed(const ring::Seed& seed) { raw(seed.data(), seed.size()); }
 
+  void packed(const std::uint64_t* values, std::size_t count, int bits) {
+    pack_bits(take(packed_bytes(count, static_cast<std::size_t>(bits))), values, count, static_cast<std::size_t>(bits));
+  }
   // The limbs of `poly`, for an object at `level` (switching keys: with special primes behind).
   void poly(const Context& context, const ring::Poly& poly, Level level, std::size_t limbs) {
     if (poly.n() != context.n() || poly.limbs() != limbs) {
@@ -93,7 +99,7 @@ class Writer {
     }
     for (std::size_t position = 0; position < limbs; ++position) {
       const LimbIndex index = limb_prime(context, level, position);
-      pack_bits(take(limb_bytes(context, index)), poly.limb(position), context.n(), context.prime(index).bits());
+      packed(poly.limb(position), context.n(), context.prime(index).bits());
     }
   }
 
@@ -195,6 +201,12 @@ class Reader {
     return seed;
   }
 
+  // Returns the largest value read.
+  std::uint64_t packed(std::uint64_t* values, std::size_t count, int bits) {
+    return unpack_bits(values, raw(packed_bytes(count, static_cast<std::size_t>(bits))), count,
+                       static_cast<std::size_t>(bits));
+  }
+
   ring::Poly poly(Level level, bool with_special) {
     expect_at_least(poly_bytes(context_, level, with_special));
     const std::size_t limbs = level.limbs() + (with_special ? context_.special_count() : 0);
@@ -202,8 +214,7 @@ class Reader {
     for (std::size_t position = 0; position < limbs; ++position) {
       const LimbIndex index = limb_prime(context_, level, position);
       const ring::Modulus& q = context_.prime(index);
-      const std::byte* const packed = raw(limb_bytes(context_, index));
-      const std::uint64_t largest = unpack_bits(poly.limb(position), packed, context_.n(), q.bits());
+      const std::uint64_t largest = packed(poly.limb(position), context_.n(), q.bits());
       if (largest >= q.value()) {
         refuse(what_, "residue " + std::to_string(largest) + " of limb " + std::to_string(position) +
                           " is not below its prime " + std::to_string(q.value()));
