@@ -31,6 +31,13 @@ class Sizes {
   // Digits of a value at that level, and a value times P before it is divided.
   std::size_t digits(ckks::Level level) const { return (level.limbs() + alpha_ - 1) / alpha_ * extended(level); }
 
+  // The masks of what the client refreshes in a step: the server holds them from sending to receiving.
+  std::size_t masks(std::size_t step) const {
+    std::size_t sum = 0;
+    for (const NodeId id : program_.steps[step].refreshed) sum += limbs(graph_.value_level[id]);
+    return sum;
+  }
+
   // What a task needs beside what it reads and writes, while it runs.
   std::size_t inside(const Task& task) const {
     switch (task.kind) {
@@ -133,9 +140,11 @@ class Walk {
   void run(const Task& task) {
     for (const std::size_t v : task.writes) alive_ += sizes_.value(v);
     if (task.kind == Kind::decompose) alive_ += digits_size_[task.index] = sizes_.digits(task.level);
+    if (task.kind == Kind::to_client) alive_ += sizes_.masks(task.index);
     peak_ = std::max(peak_, alive_ + sizes_.inside(task));
     for (const std::size_t v : task.reads)
       if (--uses_[v] == 0) alive_ -= sizes_.value(v);
+    if (task.kind == Kind::from_client) alive_ -= sizes_.masks(task.index);
     if (task.digits != TaskGraph::kNone && --digit_uses_[task.digits] == 0) alive_ -= digits_size_[task.digits];
   }
 
