@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # scripts/check_encrypted.sh [LIMIT]: the first LIMIT (100) sentences of the SST-2 dev set through client and server, encrypted, against
 # the clear HE-friendly model: logits within 1e-2, the same label wherever the clear margin exceeds 0.05.
-# The data is $THEX_DATA/glue/SST-2/dev.tsv, or shared/data beside the repository.
+# By the protocol THEX_PROTOCOL, or what thex takes by itself. The data is $THEX_DATA/glue/SST-2/dev.tsv, or shared/data beside the repository.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,7 +12,9 @@ build="${THEX_BUILD:-$root/build}"
 [ -x "$build/thex" ] || fail "no $build/thex; run scripts/demo.sh or scripts/test.sh first"
 export THEX_HOME="${THEX_HOME:-$root/.thex}"
 
-result="$("$build/thex" eval --mode encrypted --limit "$limit" --data "$data" --json)"
+protocol=()
+if [ -n "${THEX_PROTOCOL:-}" ]; then protocol=(--protocol "$THEX_PROTOCOL"); fi
+result="$("$build/thex" eval "${protocol[@]}" --mode encrypted --limit "$limit" --data "$data" --json)"
 printf '%s\n' "$result"
 field() { printf '%s' "$result" | sed -n "s/.*\"$1\":\([-+.0-9e]*\).*/\1/p"; }
 awk -v examples="$(field examples)" -v wanted="$limit" -v error="$(field max_logit_error)" -v flips="$(field confident_disagreements)" 'BEGIN {

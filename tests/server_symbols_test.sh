@@ -15,7 +15,8 @@ echo "thex: $found secret-key symbols, as it should"
 status=0
 for file in "$build/thex-server" "$build"/obj/server/libthex_server.a "$build"/obj/transport/libthex_transport.a "$build"/obj/transport/libthex_transport_server.a "$build"/obj/protocol/libthex_protocol.a \
   "$build"/obj/circuit/libthex_circuit.a "$build"/obj/circuit/libthex_circuit_library.a \
-  "$build"/obj/circuit/libthex_circuit_run.a "$build"/obj/encoder/libthex_encoder.a "$build"/obj/encoder/rows/libthex_encoder_rows.a "$build"/obj/model/libthex_model.a \
+  "$build"/obj/circuit/libthex_circuit_run.a "$build"/obj/encoder/libthex_encoder.a "$build"/obj/encoder/rows/libthex_encoder_rows.a \
+  "$build"/obj/encoder/polynomial/libthex_encoder_polynomial.a "$build"/obj/encoder/the_x/libthex_encoder_the_x.a "$build"/obj/model/libthex_model.a "$build"/obj/checkpoint/libthex_checkpoint.a \
   "$build"/obj/ckks/libthex_ckks.a "$build"/obj/ring/libthex_ring.a "$build"/obj/base/libthex_base.a; do
   [ -s "$file" ] || { echo "no $file" >&2; exit 1; }
   total="$(symbols "$file" | wc -l)"

@@ -223,7 +223,7 @@ TEST_F(Answers, OfSeveralRoundsBelongToTheirQuery) {
   const ClientTurn asking(turns, 0, secret, 1);
   const ckks::Encoder encoder(turns.context);
   const auto sent = [&](std::size_t step) {
-    const Travelling t = to_client(program, plan.program_plans[0], step)[0];
+    const Travelling t = to_client(program, of, step)[0];
     const std::vector<double> values(program.slots, 0.5);
     return std::vector<Ciphertext>{
         ckks::Evaluator(turns.context)

@@ -22,8 +22,6 @@
 namespace thex::cli {
 namespace {
 
-constexpr int kMaxTokens = 128;
-
 struct Options {
   std::string model, input;
   data::Layout task;
@@ -39,7 +37,7 @@ text::Encoding encode(const Text& text, const text::Tokenizer& tokenizer, int ma
 // The first texts of the file, as the encoder gets them.
 std::vector<std::vector<double>> read_texts(const Options& o, const model::Model& model) {
   const text::Tokenizer tokenizer = model::load_tokenizer(o.model, model.config);
-  const int max_length = std::min(kMaxTokens, model.config.max_positions);
+  const int max_length = std::min(model.config.thex->max_tokens, model.config.max_positions);
   data::ReadCounts counts;
   const std::unique_ptr<TextSource> source = texts_from_file(
       o.input, layout_of(o.task, o.input, model.config), [](const Text&) {}, counts);
@@ -72,7 +70,9 @@ void add_calibrate(CLI::App& app, Command& command) {
   auto o = std::make_shared<Options>();
   CLI::App* sub = app.add_subcommand(
       "calibrate", "Measure what a converted model's masks and precision are planned from; sizes of values only grow");
-  sub->add_option("model", o->model, "A model folder; its config.json is rewritten, on the other side too")->required();
+  sub->add_option("model", o->model,
+                  "A model folder; its config.json is rewritten: copy it to the other side, plans and keys may change")
+      ->required();
   sub->add_option("-i,--input", o->input, "A file of texts of the model's task, as for classify")->required();
   add_layout_options(*sub, o->task, false);
   sub->add_option("--limit", o->limit, "Texts to measure on: the first ones of the file")

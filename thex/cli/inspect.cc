@@ -380,8 +380,9 @@ void add_inspect(CLI::App& app, Command& command) {
   auto o = std::make_shared<Options>();
   CLI::App* sub = app.add_subcommand("inspect", "Parameters, keys, cost and leakage of a model");
   sub->add_flag("--json", o->json, "One JSON object on stdout");
-  sub->add_flag("--simulate", o->simulate,
-                "Predict the precision by simulated runs with the model's weights, instead of from assumed sizes");
+  sub->add_flag(
+      "--simulate", o->simulate,
+      "Predict the precision by simulated runs with the model's weights, instead of from measured or assumed sizes");
   sub->add_flag("--steps", o->steps, "Also what each step of the circuits costs");
   sub->add_flag("--bounds", o->bounds, "Also the least time that each circuit's work can take on this machine");
   add_model_options(*sub, o->model);

@@ -109,8 +109,9 @@ void check_secret_file(const fs::path& path) {
 }
 
 std::string how_to_replace_keys(const fs::path& folder) {
-  return fmt::format("make new keys with 'thex keygen --force -o {}' and the same --model and --max-tokens",
-                     folder.string());
+  return fmt::format(
+      "make new keys with 'thex keygen --force -o {}' and the same --model, --max-tokens, --protocol and --network",
+      folder.string());
 }
 
 bool is_there(const fs::path& path) {

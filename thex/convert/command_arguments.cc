@@ -61,12 +61,13 @@ void settle_outputs(CommonArguments& a, std::vector<InputPath> inputs) {
 }  // namespace
 
 void add_convert_options(CLI::App& app, ConvertArguments& a) {
-  app.add_option("MODEL_DIR", a.model, "Plain model: config.json, model.safetensors, vocab.txt")->required();
-  add_common_options(app, a, "A larger fine-tuned model with the same vocabulary to distil from (default: MODEL_DIR)",
-                     "Variants of training examples for the teacher to label (default: as many as make " +
-                         std::to_string(kEnoughExamples) + " examples; for one-round " +
-                         std::to_string(kEnoughForPolynomials) + ", of which an epoch sees " +
-                         std::to_string(kEnoughExamples) + ")");
+  app.add_option("MODEL_DIR", a.model, "Plain model: config.json, model.safetensors or pytorch_model.bin, vocab.txt")
+      ->required();
+  add_common_options(
+      app, a, "A larger fine-tuned model with the same vocabulary to distil from (default: MODEL_DIR)",
+      "Variants of training examples for the teacher to label (default: as many as make " +
+          std::to_string(kEnoughExamples) + " examples, none for masked-rounds, which makes its own; for one-round " +
+          std::to_string(kEnoughForPolynomials) + ", of which an epoch sees " + std::to_string(kEnoughExamples) + ")");
   app.add_option("--profile", a.profile, "paper: THE-X as published, without a teacher; default: what loses least")
       ->check(CLI::IsMember({"paper", "default"}))
       ->capture_default_str();
@@ -77,7 +78,10 @@ void add_convert_options(CLI::App& app, ConvertArguments& a) {
     protocols += std::string(row.name) + ": " + row.summary + "; ";
   }
   protocols.resize(protocols.size() - 2);
-  app.add_option("--protocol", a.protocol, protocols + " (default: one-round; with --profile paper the-x)")
+  app.add_option(
+         "--protocol", a.protocol,
+         protocols +
+             " (default: one-round up to three layers that fit, else masked-rounds; with --profile paper the-x)")
       ->check(CLI::IsMember(names));
   app.add_option("--texts", a.texts,
                  "More texts without labels, one a line (pairs with a tab between), for masked-rounds to learn the "

@@ -113,7 +113,7 @@ std::string stage_table(const WorkflowResult& r, const data::TaskSpec& spec) {
   return text + "\n";
 }
 
-void require_agreement(const Agreement& agreement, const WorkflowResult& r, std::size_t examples, bool quick) {
+void require_agreement(const Agreement& agreement, const WorkflowResult& r, std::size_t examples, const char* longer) {
   const double difference = agreement.largest_difference;
   if (difference < kAgreement) return;
   const Excess excess = largest_excess(r.ranges, r.unseen);
@@ -129,7 +129,7 @@ void require_agreement(const Agreement& agreement, const WorkflowResult& r, std:
                      largest, excess.where.c_str(), excess.ratio) +
                   format("It has learned too little: add training examples (%zu are there), train longer (%s), or "
                          "lower --rate",
-                         examples, quick ? "without --quick" : "--min-steps, --final-steps"));
+                         examples, longer));
 }
 
 }  // namespace thex::convert

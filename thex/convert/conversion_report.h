@@ -23,7 +23,8 @@ std::string stage_table(const WorkflowResult& result, const data::TaskSpec& spec
 
 // Throws Error(input) when values have left the range in which the outputs can be relied on (single precision no longer
 // agrees with double precision there), with what to do about it; Error(internal) when the exported model differs from
-// the trained one though its values are small.
-void require_agreement(const Agreement& agreement, const WorkflowResult& result, std::size_t examples, bool quick);
+// the trained one though its values are small. `longer`: the options that make a training longer.
+void require_agreement(const Agreement& agreement, const WorkflowResult& result, std::size_t examples,
+                       const char* longer);
 
 }  // namespace thex::convert

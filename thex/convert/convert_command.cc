@@ -104,6 +104,16 @@ class Conversion {
     store_.emplace(a_.work, fingerprint_of_text(key));
   }
 
+  // What was given is to count, whatever protocol was chosen.
+  void require_used(const WorkflowOptions& o) const {
+    require_read(o, a_.given);
+    if (takes_states(o.protocol) && a_.variants.value_or(0) > 0)
+      throw Error(ErrorCode::usage,
+                  "for masked-rounds variants of the texts are made anew in each epoch: leave out --augment");
+    if (!takes_states(o.protocol) && !a_.texts.empty())
+      throw Error(ErrorCode::usage, "--texts are for masked-rounds: add --protocol masked-rounds, or leave them out");
+  }
+
   // Also finds out, before anything is trained, whether the result can be served and what the training needs.
   void choose_options() {
     model::ModelConfig wanted = model_.config;
@@ -125,6 +135,7 @@ class Conversion {
       a_.workflow.protocol = model::Protocol::masked_rounds;
       require();
     }
+    require_used(a_.workflow);
     if (plan)
       for (const std::string& line : costs_of(*plan)) log_(line);
     o_ = suited_options(a_.workflow, a_.given,
@@ -235,7 +246,10 @@ class Conversion {
                   agreement.count, data::name(data_.spec.metrics.front()), agreement.metric,
                   agreement.largest_difference);
     log_(line);
-    require_agreement(agreement, result, data_.split.train.size() - variants_, a_.quick);
+    require_agreement(agreement, result, data_.split.train.size() - variants_,
+                      a_.quick                    ? "without --quick"
+                      : takes_states(o_.protocol) ? "--final-steps"
+                                                  : "--min-steps, --final-steps");
     return agreement;
   }
 

@@ -41,12 +41,14 @@ std::vector<double> told_distances(const DeepLimits& limits, const EncoderModule
   return distances;
 }
 
-// Those of some texts whose distances are too large.
-DataSet lost_of(const DataSet& texts, const std::vector<double>& distances) {
-  DataSet lost;
-  for (std::size_t i = 0; i < texts.size(); ++i)
-    if (!(distances[i] < DeepLimits::kFarthest)) lost.push_back(texts[i]);
+// Which of some texts have distances that are too large.
+std::vector<char> lost_of(const std::vector<double>& distances) {
+  std::vector<char> lost;
+  for (const double distance : distances) lost.push_back(!(distance < DeepLimits::kFarthest));
   return lost;
+}
+std::size_t count_of(const std::vector<char>& lost) {
+  return static_cast<std::size_t>(std::ranges::count(lost, char{1}));
 }
 
 // The epochs go on counting.
@@ -74,32 +76,40 @@ void cure(EncoderModule& module, const TaskData& data, const DeepLimits& limits,
   Curve of_cure;
   t.curve = &of_cure;
   const std::string name = t.name;
-  DataSet ever_lost;  // of those measured: what is cured is not to fall ill again
+  std::vector<char> ever_lost(measured.size());  // what is cured is not to fall ill again
   std::optional<EncoderModule> best;
   std::size_t fewest = 0;
   for (int number = 1;; ++number) {
     shares.seed = seed + 100 * static_cast<std::uint64_t>(number);
     const TextMixture harder(data.split.train, data.texts, data.words, shares);
-    const DataSet lost = lost_of(measured, limits.farthest(module, measured));
-    std::size_t count = lost.size();
+    const std::vector<char> lost = lost_of(limits.farthest(module, measured));
+    std::size_t count = count_of(lost);
+    if (count > 0) log(t.name + ": " + std::to_string(count) + " texts that are measured later are lost");
     DataSet texts = harder.epoch(0, [&](const DataSet& variants) {
       std::vector<double> distances = told_distances(limits, module, variants, t.name, log);
-      count += lost_of(variants, distances).size();
+      count += count_of(lost_of(distances));
       return distances;
     });
-    if (!lost.empty()) log(t.name + ": " + std::to_string(lost.size()) + " texts that are measured later are lost");
     if (!best || count < fewest) {
       best = module.clone();
       fewest = count;
     }
     if (count == 0 || number > kMostCures) break;
-    ever_lost.insert(ever_lost.end(), lost.begin(), lost.end());
-    texts.insert(texts.end(), ever_lost.begin(),
-                 ever_lost.begin() + static_cast<std::ptrdiff_t>(std::min(ever_lost.size(), texts.size())));
+    // As many again at most, those that are lost now first.
+    const std::size_t most = 2 * texts.size();
+    for (const bool now : {true, false})
+      for (std::size_t i = 0; i < measured.size() && texts.size() < most; ++i)
+        if (now ? lost[i] : ever_lost[i] && !lost[i]) texts.push_back(measured[i]);
+    for (std::size_t i = 0; i < measured.size(); ++i) ever_lost[i] = ever_lost[i] || lost[i];
     t.epoch_examples = texts.size();
     t.name = name + "-cure-" + std::to_string(number);
     t.examples = [&](int, const EncoderModule&) { return texts; };
-    train(module, data, t, loss, trainable, log);
+    try {
+      train(module, data, t, loss, trainable, log);
+    } catch (const Diverged& e) {
+      log(std::string(e.what()) + "; what loses fewest texts stays");
+      break;
+    }
     if (curve != nullptr) append(*curve, of_cure);
   }
   module = *best;

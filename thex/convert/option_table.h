@@ -35,6 +35,8 @@ struct OptionRow {
   const char* help;
   // The default where it is not the member's own initial value. `so_far` has the rows above this one.
   double (*suited)(const Options& so_far, const Circumstances& circumstances) = nullptr;
+  // Of stages that replace one part after another: not read where all are replaced at once, for masked rounds.
+  bool staged = false;
 };
 
 // The shortest of two usual notations that gives exactly `value` when it is read again.
@@ -86,8 +88,9 @@ void add_options(CLI::App& app, std::span<const OptionRow<Options>> rows, Option
                  const std::string& prefix = "") {
   for (const OptionRow<Options>& row : rows) {
     if (row.help == nullptr) continue;
+    const std::string help = row.help + std::string(row.staged ? "; not for masked-rounds" : "");
     CLI::Option* const option = std::visit(
-        [&](auto member) { return app.add_option(flag_of(row.name, prefix), into.*member, row.help); }, row.member);
+        [&](auto member) { return app.add_option(flag_of(row.name, prefix), into.*member, help); }, row.member);
     const bool whole = !std::holds_alternative<double Options::*>(row.member);
     const double least = row.least, most = row.most;
     option->check([=](const std::string& text) { return bounds_message(text, whole, least, most); }, "", "bounds");

@@ -156,10 +156,9 @@ class Training {
 
   void go_back() {
     if (all_restarts_ == kMostRestarts)
-      throw Error(ErrorCode::usage, "training '" + o_.name + "' diverged at step " + std::to_string(step_) +
-                                        ", at a rate lowered " + std::to_string(kMostRestarts) +
-                                        " times: its loss is no finite number; lower " + o_.rate_option + " (now " +
-                                        note_text(o_.learning_rate) + ")");
+      throw Diverged("training '" + o_.name + "' diverged at step " + std::to_string(step_) + ", at a rate lowered " +
+                     std::to_string(kMostRestarts) + " times: its loss is no finite number; lower " + o_.rate_option +
+                     " (now " + note_text(o_.learning_rate) + ")");
     ++restarts_, ++all_restarts_;
     log_(format("%s: diverged at step %ld, its loss is no finite number: epoch %d begins again at half the rate",
                 o_.name.c_str(), step_, epoch_ + 1));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "thex/base/error.h"
 #include "thex/convert/adam.h"
 #include "thex/convert/checkpoint.h"
 #include "thex/convert/losses.h"
@@ -74,9 +75,14 @@ int epochs_for(std::size_t examples, std::size_t batch_size, long steps, int at_
 // The name of that checkpoint; the caller removes it once the result is safe.
 std::string training_state_name(const std::string& training);
 
+// Thrown by train() when a training diverges again and again.
+struct Diverged : Error {
+  explicit Diverged(const std::string& what) : Error(ErrorCode::usage, what) {}
+};
+
 // Trains the parameters for which `trainable` holds (the word table by embedding_rate), returns the held-out score of
-// the best epoch, whose parameters the module then has. Throws Error(usage) when it diverges again and again or memory
-// runs out, Error(file) when a checkpoint cannot be written.
+// the best epoch, whose parameters the module then has. Throws Diverged, Error(usage) when memory runs out, Error(file)
+// when a checkpoint cannot be written.
 Score train(EncoderModule& module, const TaskData& data, const TrainOptions& options, const Loss& loss,
             const std::function<bool(const std::string&)>& trainable, const Log& log);
 

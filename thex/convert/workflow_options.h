@@ -60,6 +60,10 @@ std::span<const OptionRow<WorkflowOptions>> workflow_option_rows();
 WorkflowOptions suited_options(const WorkflowOptions& typed, const std::set<std::string>& given,
                                const Circumstances& circumstances);
 
+// Throws Error(usage) where an option was given that a conversion for the protocol does not read. `given`: names of
+// rows.
+void require_read(const WorkflowOptions& options, const std::set<std::string>& given);
+
 // A first impression in minutes: few steps in every stage, whatever else was asked for.
 void make_quick(WorkflowOptions& options, int layers);
 

@@ -170,7 +170,7 @@ class ClientView : public ::testing::Test {
     View view;
     view.against_circuit = difference(refreshed.sent, refreshed.computed);
     for (std::size_t k = 0; k < seen.size(); ++k) {
-      view.masked.push_back((static_cast<double>(seen[k]) - 0x1p64) / interval);
+      view.masked.push_back((static_cast<double>(seen[k]) - std::ldexp(1.0, ckks::kLogMaskRoom)) / interval);
       view.values.push_back(static_cast<double>(support::centred(under[k], modulus)));
       view.noise.push_back(static_cast<double>(less(under[k], clear[k])));
       const SignedWide window = ((less(seen[k], clear[k]) + kWindow / 2) % kWindow + kWindow) % kWindow - kWindow / 2;

@@ -203,12 +203,12 @@ std::string others(const std::vector<model::Protocol>& tried, const std::vector<
   const bool measured = !layers.empty() && std::ranges::all_of(layers, [](const model::LayerRanges& l) {
     return l.sensitivity && l.weights;
   });
-  throw circuit::ImprecisePlan(
-      error.what() +
-      std::string(measured
-                      ? "; `thex convert` with a smaller --score-limit or --ffn-limit makes a model of smaller values"
-                      : "; it is predicted from sizes that are assumed: `thex calibrate` measures the model's") +
-      others(tried, possible, "which keeps more bits"));
+  std::string advice = "; it is predicted from sizes that are assumed: `thex calibrate` measures the model's";
+  if (measured && config.thex->norm == model::Norm::mean_square)
+    advice = "; `thex convert` with more --final-steps or more --texts may make a model of smaller values";
+  else if (measured)
+    advice = "; `thex convert` with a smaller --score-limit or --ffn-limit makes a model of smaller values";
+  throw circuit::ImprecisePlan(error.what() + advice + others(tried, possible, "which keeps more bits"));
 }
 
 void check_config(const model::ModelConfig& config, const std::vector<model::Protocol>& possible,

@@ -23,7 +23,7 @@ std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t
     else
       one.encoding_bytes = circuit::largest_group_bytes(program, levels, circuits.spec);
     one.working_bytes = levels.working_bytes + one.encoding_bytes;
-    one.thread_bytes = levels.thread_bytes;
+    one.thread_bytes = levels.thread_bytes + one.encoding_bytes;
     all.push_back(one);
   }
   return all;

@@ -29,9 +29,10 @@ std::shared_ptr<const circuit::CkksCircuit> Circuits::prepared(std::size_t index
     entry.circuit = std::make_shared<const circuit::CkksCircuit>(
         plan_.circuits.context, plan_.circuits.programs[index], plan_.circuits.program_plans[index], weights_,
         circuit_memory_[index].keeps_weights ? circuit::Encoding::ahead : circuit::Encoding::while_running);
-    const std::size_t bytes = weights_->bytes();
+    std::size_t bytes;
     {
       const std::lock_guard memory_lock(memory_mutex_);
+      bytes = weights_->bytes();
       memory_.settle(bytes);
     }
     if (log_) {
@@ -60,6 +61,12 @@ std::vector<ckks::Ciphertext> Circuits::bind_to_query(std::size_t index, std::si
 
 std::size_t Circuits::working_bytes(std::size_t index, int threads) const {
   return circuit_memory_.at(index).run_bytes(threads);
+}
+
+std::size_t Circuits::kept_weight_bytes() const {
+  std::size_t sum = 0;
+  for (const encoder::CircuitMemory& one : circuit_memory_) sum += one.keeps_weights ? one.weight_bytes : 0;
+  return sum;
 }
 
 std::size_t Circuits::weight_bytes() const { return weights_->bytes(); }

@@ -41,6 +41,8 @@ class Circuits {
   const protocol::PlanFingerprint& plan_fingerprint() const { return plan_fingerprint_; }
   // The most memory that a query of program `index` takes while it runs on so many threads.
   std::size_t working_bytes(std::size_t index, int threads) const;
+  // Memory of all weights that circuits keep, once they are encoded.
+  std::size_t kept_weight_bytes() const;
   // Memory of the weights that have been encoded so far.
   std::size_t weight_bytes() const;
 

@@ -47,11 +47,12 @@ void Service::check_limits() const {
   for (std::size_t i = 0; i < p.shapes.size(); ++i)
     query = std::max(query, circuits_.working_bytes(i, options_.threads));
   query += protocol::max_query_bytes(p);
-  const std::size_t least = std::max(key_bytes_, query) + keys;
+  const std::size_t kept = circuits_.kept_weight_bytes();
+  const std::size_t least = std::max(key_bytes_, query) + keys + kept;
   if (limits.memory < least) {
-    throw Error(ErrorCode::usage,
-                fmt::format("--memory {} is too little: one client of this model takes {}, besides the weights",
-                            limits.memory >> 20, megabytes(least)));
+    throw Error(ErrorCode::usage, fmt::format("--memory {} is too little: one client of this model takes {}, {} of it "
+                                              "for encoded weights",
+                                              limits.memory >> 20, megabytes(least), megabytes(kept)));
   }
 }
 
@@ -120,6 +121,7 @@ Deadline Service::tick() {
     Session* const session = find(id);
     if (!session) continue;
     const Session::Limit limit = session->limit(options_.limits, room_is_short());
+    if (limit.at > now) continue;  // the end of one before it has made room
     if (limit.ends_session) {
       fail(*session, Error(ErrorCode::network, fmt::format("the server ended the connection: {}", limit.what)));
     } else {
@@ -132,6 +134,8 @@ Deadline Service::tick() {
     trim_wanted_ = true;
     changed();
   }
+  // Time passes and answers leave: what waits for room is looked at again.
+  if (queue_.size() > 0) changed();
   return next;
 }
 

@@ -154,7 +154,7 @@ void Service::greet(Session& session, ByteView payload) {
     throw Error(
         ErrorCode::keys,
         fmt::format("this server runs plan {} ({}, up to {} tokens), the client asked for plan "
-                    "{}: use the same model, --max-tokens and version of thex on both sides",
+                    "{}: use the same model, --max-tokens, --protocol, --network and version of thex on both sides",
                     hex(circuits_.plan_fingerprint()), options_.model_name, plan().max_tokens(), hex(hello.plan)));
   }
   if (const auto differ = protocol::mismatch(hello.parts, options_.parts)) throw Error(ErrorCode::model, *differ);

@@ -112,6 +112,7 @@ void Service::check_keys(Lock& lock, SessionId id) {
   guarded(lock, id, [&] {
     if (protocol::fingerprint(bytes) != announced)
       throw Error(ErrorCode::keys, "the evaluation keys that arrived are not those that were announced");
+    if (keys_.contains(announced)) return;  // another connection of the client has brought them meanwhile
     const circuit::Plan& p = plan().circuits;
     auto space = keys_.free_room(p.key_bytes_memory);
     if (!space) {
@@ -151,7 +152,9 @@ void Service::begin_query(Lock& lock, SessionId id) {
   session->query = {};
   session->enter(SessionState::ready, options_.now());
   if (!keys) return send(*session, MessageType::keys_missing, {});
-  auto running = std::make_shared<Running>();
+  std::shared_ptr<Running> running;
+  guarded(lock, id, [&] { running = std::make_shared<Running>(); });
+  if (!running || find(id) != session) return;
   running->memory = std::move(memory);
   running->working = true;
   session->running = running;

@@ -1,8 +1,12 @@
 // What is held in memory for clients: runs, uploads and keys, within one budget.
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "tests/support/service_peer.h"
+#include "thex/base/clock.h"
 #include "thex/base/sanitizers.h"
 #include "thex/ring/memory_pool.h"
 #include "thex/server/service.h"
@@ -78,6 +82,43 @@ TEST_F(ServiceTest, WhoThinksGivesMemoryBackWhenOthersNeedIt) {
   for (Peer& peer : stalled) EXPECT_NE(peer.said().find("while others waited"), std::string::npos);
   work(*service);
   EXPECT_EQ(honest.said(), "step");
+}
+
+// The same where nothing happens but that time passes: a thread that waits for work looks again.
+TEST_F(ServiceTest, TimeAloneFindsWhoWaitsForMemory) {
+  const encoder::InferencePlan& plan = the_x_world().client->plan;
+  ServiceOptions options;
+  options.limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
+  options.limits.memory = options.limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
+  options.limits.open_each = 1000;
+  options.threads = 1;
+  std::atomic<std::int64_t> passed = 0;
+  options.now = [&] { return Time(1h) + std::chrono::milliseconds(passed); };
+  const auto service = the_x_world().make_service(options);
+  Peer first(*service, "the first");
+  EXPECT_EQ(first.greet(*the_x_world().keys), "server_info");
+  EXPECT_EQ(first.upload(*the_x_world().keys), "keys_ready");
+  std::vector<Peer> peers;
+  do {
+    peers.push_back(client(*service, "client" + std::to_string(peers.size())));
+    peers.back().send(question());
+    work(*service);
+  } while (peers.back().said() == "step" && peers.size() < 1000);
+  ASSERT_GT(peers.size(), 1u);
+  std::thread worker([&] {
+    while (service->work_or_wait()) {
+    }
+  });
+  const std::size_t sessions = service->statistics().open_sessions;
+  passed += (options.limits.short_turns + options.limits.patience) / 1ms + 1;
+  const auto end = Clock::now() + 20s;
+  while (service->statistics().open_sessions == sessions && Clock::now() < end) {
+    service->tick();
+    std::this_thread::sleep_for(1ms);
+  }
+  service->shut_down();
+  worker.join();
+  EXPECT_NE(peers.front().said().find("while others waited"), std::string::npos);
 }
 
 TEST_F(ServiceTest, ASlowUploadEndsWhateverItsPieces) {

@@ -3,12 +3,20 @@
 #include <algorithm>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "thex/base/error.h"
 
 namespace thex::circuit {
 
-Scheduler::Scheduler(const TaskOrder& order) : order_(order), waits_for_(order.size()), left_(order.size()) {
+Scheduler::Scheduler(const TaskOrder& order)
+    : order_(order),
+      waits_for_(order.size()),
+      left_(order.size()),
+      cancelled_(std::make_exception_ptr(Error(ErrorCode::cancelled, "the computation was cancelled"))) {
+  std::vector<Entry> room;
+  room.reserve(order.size());
+  ready_ = decltype(ready_)(std::greater<>(), std::move(room));
   for (std::size_t task = 0; task < order.size(); ++task) {
     waits_for_[task] = order[task].waits_for;
     if (waits_for_[task] == 0) ready_.push({order[task].urgency, task});
@@ -43,7 +51,7 @@ Scheduler::State Scheduler::advance(int threads, const Body& body, std::stop_tok
   {
     const std::stop_callback cancel(stop, [this] {
       const Lock cancel_lock(mutex_);
-      if (left_ > 0) fail(std::make_exception_ptr(Error(ErrorCode::cancelled, "the computation was cancelled")));
+      if (left_ > 0) fail(cancelled_);
     });
     lock.lock();
     do {

@@ -74,6 +74,7 @@ class Scheduler {
   bool advancing_ = false;
   bool resting_ = false;  // nothing is left to do for now: every thread of this advance() leaves
   std::exception_ptr error_;
+  const std::exception_ptr cancelled_;  // made early: a run is cancelled without memory too
 };
 
 }  // namespace thex::circuit

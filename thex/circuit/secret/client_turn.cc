@@ -124,13 +124,13 @@ std::vector<double> ClientTurn::read_hidden(const ckks::Ciphertext& received, co
   std::vector<std::complex<double>> copies = ckks::read_answer(context_, encoder_, decrypted, plan_.hiding->period);
   const WipeLater wipe_copies(copies);
   const double bound = agreement_bound(context_, plan_);
-  std::vector<double> values;
-  values.reserve(copies.size());
   for (const std::complex<double>& copy : copies) {
-    values.push_back((copy.real() + copy.imag()) / 2);
     const double difference = std::abs(copy.real() - copy.imag()) / 2;
     if (!(difference <= bound)) disbelieve("two copies of a value differ", difference, bound);
   }
+  std::vector<double> values;
+  values.reserve(copies.size());
+  for (const std::complex<double>& copy : copies) values.push_back((copy.real() + copy.imag()) / 2);
   return values;
 }
 
@@ -148,7 +148,10 @@ std::vector<double> ClientTurn::read_plain(const ckks::Ciphertext& received, std
   values.reserve(slots.size());
   for (const std::complex<double>& slot : slots) values.push_back(slot.real());
   const double size = root_mean_square(values), limit = kStrayFactor * largest_result(context_, plan_);
-  if (!(size <= limit)) disbelieve("a result is out of range", size, limit);
+  if (!(size <= limit)) {
+    const WipeLater wipe_values(values);
+    disbelieve("a result is out of range", size, limit);
+  }
   return values;
 }
 
