@@ -2,8 +2,8 @@
 //
 // Two runs are followed on one thread, value by value, in the order in which the scheduler takes tasks: one whose
 // client answers at once, and one whose client answers only when nothing else is left to do. Blocks are counted as the
-// memory pool hands them out (ring/block_size.h), masks of a refresh until the client has answered. Keys and plaintexts,
-// which runs share, are not counted.
+// memory pool hands them out (ring/block_size.h), masks of a refresh until the client has answered. Keys and
+// plaintexts, which runs share, are not counted.
 #pragma once
 
 #include <cstddef>

@@ -17,6 +17,7 @@ constexpr double kLimits = 10;  // weight of the penalty
 constexpr double kLimitsFrom = 0.4, kLimitsWhole = 0.6;
 constexpr double kTaskWhole = 0.3;  // of all steps: the task's loss counts in full from here on
 constexpr long kEpochSteps = 150, kLeastEpochs = 6;
+constexpr double kTokensForInputs = 30000;  // all that goes into every matrix is held for them at once
 constexpr long kCureSteps = 40;
 constexpr int kMostCures = 10;
 constexpr double kCureRate = 0.5, kHardOfCure = 0.4;
@@ -131,7 +132,8 @@ void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, c
   t.epoch_examples = shares.count;
   t.epochs = static_cast<int>((o.steps + per_epoch - 1) / per_epoch);
   t.keep_last = true;  // the best by accuracy may be lost at other texts
-  t.inputs = input_statistics(module, usual);
+  const auto few = static_cast<std::size_t>(kTokensForInputs / std::max(1.0, mean_length(usual)));
+  t.inputs = input_statistics(module, evenly_spaced(usual, std::max<std::size_t>(few, 1)));
   const TextMixture mixture(data.split.train, data.texts, data.words, shares);
   t.examples = [&](int epoch, const EncoderModule& now) {
     const bool early = static_cast<double>(epoch * per_epoch) < kLimitsFrom * static_cast<double>(o.steps);
