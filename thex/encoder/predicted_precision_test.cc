@@ -101,7 +101,7 @@ TEST(PredictedPrecisionOfDeepModels, RefusesPlans) {
     return support::error_of(ErrorCode::crypto, [&] { plan_inference(model.config, request); });
   };
   for (model::LayerRanges& layer : model.config.thex->layers) layer.sensitivity->attention_sum = 1e6;
-  EXPECT_NE(refusal().find("--score-limit"), std::string::npos) << refusal();
+  EXPECT_NE(refusal().find("--final-steps"), std::string::npos) << refusal();
   for (model::LayerRanges& layer : model.config.thex->layers) layer.sensitivity.reset(), layer.ffn = {1e5, 1e6};
   EXPECT_NE(refusal().find("thex calibrate"), std::string::npos) << refusal();
 }

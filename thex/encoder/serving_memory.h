@@ -15,7 +15,7 @@ struct CircuitMemory {
   std::size_t weight_bytes = 0;    // encoded, kept or not
   std::size_t encoding_bytes = 0;  // the most that is encoded at once while it runs; 0 if they are kept
   std::size_t working_bytes = 0;   // ciphertexts of a run on one thread, and encoding_bytes
-  std::size_t thread_bytes = 0;    // what every further thread may add
+  std::size_t thread_bytes = 0;    // what every further thread may add, what it encodes included
 
   std::size_t run_bytes(int threads) const {
     return working_bytes + static_cast<std::size_t>(std::max(threads, 1) - 1) * thread_bytes;
