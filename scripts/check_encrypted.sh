@@ -12,9 +12,7 @@ build="${THEX_BUILD:-$root/build}"
 [ -x "$build/thex" ] || fail "no $build/thex; run scripts/demo.sh or scripts/test.sh first"
 export THEX_HOME="${THEX_HOME:-$root/.thex}"
 
-protocol=()
-if [ -n "${THEX_PROTOCOL:-}" ]; then protocol=(--protocol "$THEX_PROTOCOL"); fi
-result="$("$build/thex" eval "${protocol[@]}" --mode encrypted --limit "$limit" --data "$data" --json)"
+result="$("$build/thex" eval "${protocol_option[@]}" --mode encrypted --limit "$limit" --data "$data" --json)"
 printf '%s\n' "$result"
 field() { printf '%s' "$result" | sed -n "s/.*\"$1\":\([-+.0-9e]*\).*/\1/p"; }
 awk -v examples="$(field examples)" -v wanted="$limit" -v error="$(field max_logit_error)" -v flips="$(field confident_disagreements)" 'BEGIN {

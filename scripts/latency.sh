@@ -11,19 +11,17 @@ build="${THEX_BUILD:-$root/build}"
 [ -x "$build/thex" ] || fail "no $build/thex; run scripts/demo.sh or scripts/test.sh first"
 export THEX_HOME="${THEX_HOME:-$root/.thex}"
 work="$(mktemp -d)"
-protocol=()
-if [ -n "${THEX_PROTOCOL:-}" ]; then protocol=(--protocol "$THEX_PROTOCOL"); fi
 server=
 cleanup() {
   stop_server "$server"
   rm -rf "$work"
 }
 trap cleanup EXIT
-start_server "$work/server" "$build/thex" serve "${protocol[@]}" --listen 127.0.0.1:0 --json --log-level warning
+start_server "$work/server" "$build/thex" serve "${protocol_option[@]}" --listen 127.0.0.1:0 --json --log-level warning
 
 field() { sed -n "s/.*\"$1\":\([0-9.e-]*\)[,}].*/\1/p"; }
 printf '%9s %7s %7s %9s %9s %9s %9s %9s %11s %11s\n' sentences tokens bucket total encrypt turns server network 'MB sent' 'MB received'
-"$build/thex" inspect "${protocol[@]}" --json | tr '{' '\n' | sed -n 's/^"tokens":\([0-9]*\),"sentences":\([0-9]*\),.*/\1 \2/p' >"$work/shapes"
+"$build/thex" inspect "${protocol_option[@]}" --json | tr '{' '\n' | sed -n 's/^"tokens":\([0-9]*\),"sentences":\([0-9]*\),.*/\1 \2/p' >"$work/shapes"
 while read -r bucket sentences; do
   text="$(printf 'film %.0s' $(seq "$((bucket - 4))"))"
   # One unmeasured query first: the server prepares a circuit's weights when it is first asked for.
@@ -31,7 +29,7 @@ while read -r bucket sentences; do
   alone=
   if [ "$sentences" = 1 ]; then alone=--one-by-one; fi
   # shellcheck disable=SC2086
-  "$build/thex" classify "${protocol[@]}" --server "$address" --input "$work/texts" --json $alone 2>/dev/null | awk -v n="$sentences" 'NR > n && NR % n == 0' |
+  "$build/thex" classify "${protocol_option[@]}" --server "$address" --input "$work/texts" --json $alone 2>/dev/null | awk -v n="$sentences" 'NR > n && NR % n == 0' |
     awk '{ t = $0; sub(/.*"total":/, "", t); sub(/[,}].*/, "", t); print t "\t" $0 }' | sort -g | sed -n "$(((runs + 1) / 2))p" | cut -f2- >"$work/median"
   line="$(cat "$work/median")"
   get() { printf '%s' "$line" | field "$1"; }

@@ -11,6 +11,10 @@ packages_bench="libbenchmark-dev"
 packages_fuzz="clang-14 libclang-rt-14-dev"
 packages_lint="clang-format-14 clang-tidy-14 shellcheck universal-ctags"
 
+# The protocol that THEX_PROTOCOL names as an option of thex, or none.
+protocol_option=()
+if [ -n "${THEX_PROTOCOL:-}" ]; then protocol_option=(--protocol "$THEX_PROTOCOL"); fi
+
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$(basename "$0"): $*"; exit 1; }
 

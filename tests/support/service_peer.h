@@ -101,11 +101,11 @@ class Peer {
 class ServiceTest : public ::testing::Test {
  protected:
   // One that holds the world's keys already.
-  std::unique_ptr<Service> make(Limits limits = {}, const ServiceWorld& world = the_x_world()) {
+  std::unique_ptr<Service> make(Limits limits = {}, const ServiceWorld& world = the_x_world(), TimeSource now = {}) {
     ServiceOptions options;
     options.limits = limits;
     options.threads = 1;
-    options.now = clock_.source();
+    options.now = now ? std::move(now) : clock_.source();
     auto service = world.make_service(options);
     Peer first(*service, "the first");
     EXPECT_EQ(first.greet(*world.keys), "server_info");
@@ -129,6 +129,13 @@ class ServiceTest : public ::testing::Test {
   }
   static std::size_t run_bytes(const encoder::InferencePlan& plan) {
     return plan.circuits.program_plans.at(0).working_bytes;
+  }
+  // Room for one client's keys, an upload of others, and little more than two runs.
+  static Limits limits_of_few_runs(const encoder::InferencePlan& plan) {
+    Limits limits;
+    limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
+    limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
+    return limits;
   }
   static void work(Service& service) {
     while (service.work()) {

@@ -13,6 +13,7 @@ namespace thex::ckks {
 namespace {
 
 using ring::kernels;
+using ring::Uint128;
 
 void check_levels(const char* what, const Context& context, Level level, Level target) {
   if (level != kRefreshLevel || target < kRefreshLevel || target > context.max_level())
@@ -21,10 +22,10 @@ void check_levels(const char* what, const Context& context, Level level, Level t
                                        to_string(context.max_level()));
 }
 
-constexpr Wide kStart = Wide{1} << kLogMaskRoom;  // of the masks: no value below zero wraps
+constexpr Uint128 kStart = Uint128{1} << kLogMaskRoom;  // of the masks: no value below zero wraps
 
 // How many masks there are: what q_0 q_1 leaves beside the room on either side.
-Wide mask_count(const Context& context) {
+Uint128 mask_count(const Context& context) {
   const double log_modulus = context.max_level() < kRefreshLevel ? 0 : context.constants().log_q[kRefreshLevel.top()];
   if (log_modulus < kLeastMaskBits + 1)
     throw Error(ErrorCode::crypto, "a refresh needs two lowest primes of together " +
@@ -35,11 +36,11 @@ Wide mask_count(const Context& context) {
 
 // Uniform below `count` < 2^120, up to a statistical distance of count / 2^192 and without a branch: 192 random bits
 // times count, less the lowest 192 bits of the product.
-Wide uniform_below(Wide count, ring::Prng& prng) {
+Uint128 uniform_below(Uint128 count, ring::Prng& prng) {
   const auto low = static_cast<std::uint64_t>(count), high = static_cast<std::uint64_t>(count >> 64);
-  Wide result = 0;
+  Uint128 result = 0;
   for (int word = 0; word < 3; ++word) {
-    const Wide random = prng.next();
+    const Uint128 random = prng.next();
     result = high * random + (result >> 64) + ((low * random + static_cast<std::uint64_t>(result)) >> 64);
   }
   return result;
@@ -54,15 +55,11 @@ MaskedValue mask_for_refresh(const Context& context, const Ciphertext& value, Le
   check_levels("mask_for_refresh", context, value.level, target);
   if (value.parts.size() != 2) throw Error(ErrorCode::crypto, "mask_for_refresh: relinearise the value first");
   const std::size_t n = context.n();
-  const Wide count = mask_count(context);
+  const Uint128 count = mask_count(context);
   MaskedValue result{value, ring::Poly(n, target.limbs())};
   rerandomise(context, result.masked, keys, 1, prng);
   result.mask.mark_secret();
-  for (std::size_t i = 0; i < n; ++i) {
-    const Wide integer = kStart + uniform_below(count, prng);
-    for (const LimbIndex l : target.primes()) result.mask.limb(l)[i] = context.prime(l).reduce128(integer);
-  }
-  for (const LimbIndex l : target.primes()) kernels().ntt_forward(result.mask.limb(l), context.ntt(l));
+  set_coefficients(context, result.mask, target, [&](std::size_t) { return kStart + uniform_below(count, prng); });
   ring::Poly& c0 = result.masked.parts[0];
   for (const LimbIndex l : value.level.primes())
     kernels().add(c0.limb(l), c0.limb(l), result.mask.limb(l), n, context.prime(l));
@@ -88,14 +85,11 @@ Plaintext lift(const Context& context, const Plaintext& decrypted, Level level) 
   const LowestPrimes primes(context);
   ring::Poly source = decrypted.poly;
   source.mark_secret();
-  for (const LimbIndex l : kRefreshLevel.primes()) kernels().ntt_inverse(source.limb(l), context.ntt(l));
+  to_coefficients(context, source);
   Plaintext result{ring::Poly(n, level.limbs()), level, decrypted.scale};
   result.poly.mark_secret();
-  for (std::size_t i = 0; i < n; ++i) {
-    const Wide integer = primes.integer(source.limb(0)[i], source.limb(1)[i]);
-    for (const LimbIndex l : level.primes()) result.poly.limb(l)[i] = context.prime(l).reduce128(integer);
-  }
-  for (const LimbIndex l : level.primes()) kernels().ntt_forward(result.poly.limb(l), context.ntt(l));
+  set_coefficients(context, result.poly, level,
+                   [&](std::size_t i) { return primes.integer(source.limb(0)[i], source.limb(1)[i]); });
   return result;
 }
 

@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "tests/support/ckks.h"
-#include "thex/ckks/detail/lowest_primes.h"
+#include "tests/support/coefficients.h"
 #include "thex/ckks/masked_refresh.h"
 #include "thex/ring/kernels.h"
 
@@ -13,6 +13,7 @@ namespace {
 
 using support::expect_error;
 using support::Party;
+using support::Wide;
 
 constexpr std::size_t kHeader = 32, kFields = 8;
 
@@ -21,14 +22,6 @@ class RoundedCiphertext : public ::testing::Test {
   Ciphertext masked() {
     const Ciphertext c = p.encrypt(support::random_slots(p.context->slots(), 3), kRefreshLevel);
     return mask_for_refresh(context, c, p.top(), p.keys, p.prng).masked;
-  }
-  // Modulo q_0 q_1, coefficient by coefficient.
-  std::vector<Wide> integers(ring::Poly poly) const {
-    const LowestPrimes primes(context);
-    for (const LimbIndex l : kRefreshLevel.primes()) ring::kernels().ntt_inverse(poly.limb(l), context.ntt(l));
-    std::vector<Wide> all(context.n());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = primes.integer(poly.limb(0)[i], poly.limb(1)[i]);
-    return all;
   }
   static ring::Poly poly_of(const Context& context, const std::vector<Wide>& integers) {
     ring::Poly poly(context.n(), kRefreshLevel.limbs());
@@ -41,7 +34,7 @@ class RoundedCiphertext : public ::testing::Test {
   // |a - b| modulo q_0 q_1.
   Wide distance(Wide a, Wide b) const {
     const Wide d = a > b ? a - b : b - a;
-    return std::min(d, LowestPrimes(context).product() - d);
+    return std::min(d, support::lowest_modulus(context) - d);
   }
 
   Party& p = support::party("n13_alpha2");
@@ -58,7 +51,8 @@ TEST_F(RoundedCiphertext, LosesItsLowestBitsAndNothingElse) {
   ASSERT_EQ(read.parts.size(), 2u);
   const RoundedBits bits = rounded_bits(context.log_n());
   for (const auto& [part, dropped] : {std::pair{0, bits.c0}, {1, bits.c1}}) {
-    const std::vector<Wide> before = integers(sent.parts[part]), after = integers(read.parts[part]);
+    const std::vector<Wide> before = support::coefficients(context, sent.parts[part]),
+                            after = support::coefficients(context, read.parts[part]);
     Wide most = 0;
     for (std::size_t i = 0; i < before.size(); ++i) most = std::max(most, distance(before[i], after[i]));
     EXPECT_EQ(static_cast<std::uint64_t>(most), std::uint64_t{1} << (dropped - 1)) << "part " << part;
@@ -77,7 +71,7 @@ TEST_F(RoundedCiphertext, IsShorterByTheBitsThatItLeavesOut) {
 
 // Near zero and q_0 q_1, where rounding wraps around.
 TEST_F(RoundedCiphertext, WrapsAround) {
-  const Wide product = LowestPrimes(context).product();
+  const Wide product = support::lowest_modulus(context);
   std::vector<Wide> edges(context.n(), 0);
   for (std::size_t i = 0; i < edges.size(); ++i) edges[i] = i % 2 == 0 ? Wide{i / 2} : product - 1 - Wide{i / 2};
   Ciphertext c{.parts = {poly_of(context, edges), poly_of(context, edges)},
@@ -86,7 +80,7 @@ TEST_F(RoundedCiphertext, WrapsAround) {
   const Ciphertext read = parse_rounded(context, serialize_rounded(context, c));
   const RoundedBits bits = rounded_bits(context.log_n());
   for (const auto& [part, dropped] : {std::pair{0, bits.c0}, {1, bits.c1}}) {
-    const std::vector<Wide> after = integers(read.parts[part]);
+    const std::vector<Wide> after = support::coefficients(context, read.parts[part]);
     for (std::size_t i = 0; i < edges.size(); ++i)
       ASSERT_LE(distance(edges[i], after[i]), Wide{1} << (dropped - 1)) << "part " << part << ", " << i;
   }

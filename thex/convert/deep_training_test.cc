@@ -116,6 +116,22 @@ TEST(StateTeacher, GuardsWhatIsFarAndLeavesWhatIsNear) {
   EXPECT_TRUE(at::equal(StateTeacher(plain, data, &other).of(batch)->logits, other.forward(batch, {}).logits));
 }
 
+// From the closed form on.
+EncoderModule trained_on_states(const EncoderModule& plain, const StateTeacher& teacher, const TaskData& data,
+                                const DeepTrainingOptions& options, const Log& log = kSilent, Curve* curve = nullptr) {
+  EncoderModule module = started(plain, data.split.train);
+  TrainOptions t;
+  t.name = "states";
+  t.learning_rate = 2e-3;
+  t.embedding_rate = 0;
+  t.batch_size = 16;
+  t.curve = curve;
+  const Loss outputs = distillation_loss(
+      {}, [](const Batch& batch) { return batch.wanted->logits; }, 0, 2);
+  train_deep_polynomial(module, teacher, data.split.train, data, outputs, options, t, log);
+  return module;
+}
+
 // The loss of the states falls, and two runs end alike whatever thread was first.
 TEST(DeepTraining, DrawsTheStudentToThePlainModel) {
   const TaskData data =
@@ -124,17 +140,7 @@ TEST(DeepTraining, DrawsTheStudentToThePlainModel) {
   const StateTeacher teacher(plain, data.split.train);
   const auto trained = [&](int threads) {
     at::set_num_threads(threads);
-    EncoderModule module = started(plain, data.split.train);
-    TrainOptions t;
-    t.name = "states";
-    t.learning_rate = 2e-3;
-    t.embedding_rate = 0;
-    t.batch_size = 16;
-    t.keep_last = true;
-    train_deep_polynomial(module, teacher, data.split.train, data,
-                          distillation_loss(
-                              {}, [](const Batch& batch) { return batch.wanted->logits; }, 0, 2),
-                          {.steps = 40}, t, kSilent);
+    EncoderModule module = trained_on_states(plain, teacher, data, {.steps = 40});
     at::set_num_threads(1);
     return module;
   };
@@ -167,18 +173,7 @@ TEST(DeepTraining, ACureThatDivergesLeavesTheModuleAsItWas) {
     given_up += line.find("what loses fewest texts stays") != std::string::npos;
   };
   const auto trained = [&](const DataSet& measured, Curve& curve) {
-    EncoderModule module = started(plain, data.split.train);
-    TrainOptions t;
-    t.name = "states";
-    t.learning_rate = 2e-3;
-    t.embedding_rate = 0;
-    t.batch_size = 16;
-    t.curve = &curve;
-    train_deep_polynomial(module, teacher, data.split.train, data,
-                          distillation_loss(
-                              {}, [](const Batch& batch) { return batch.wanted->logits; }, 0, 2),
-                          {.steps = 30, .measured = measured}, t, count);
-    return module;
+    return trained_on_states(plain, teacher, data, {.steps = 30, .measured = measured}, count, &curve);
   };
   Curve before, after;
   const EncoderModule a = trained({data.split.train[0]}, before);

@@ -16,9 +16,7 @@ namespace {
 
 TEST_F(ServiceTest, RunsAreAdmittedByMemory) {
   const encoder::InferencePlan& plan = the_x_world().client->plan;
-  Limits limits;
-  limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
-  limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
+  Limits limits = limits_of_few_runs(plan);
   if (run_bytes(plan) == 0) GTEST_SKIP() << "the plan has no estimate of a run's memory";
   const auto service = make(limits);
   std::vector<Peer> open;
@@ -50,9 +48,7 @@ TEST_F(ServiceTest, RunsAreAdmittedByMemory) {
 // Clients that think, or send slowly, hold the memory of their queries: not for ever while others wait for it.
 TEST_F(ServiceTest, WhoThinksGivesMemoryBackWhenOthersNeedIt) {
   const encoder::InferencePlan& plan = the_x_world().client->plan;
-  Limits limits;
-  limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
-  limits.memory = limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
+  Limits limits = limits_of_few_runs(plan);
   limits.open_each = 1000;
   limits.transfer_grace = 1h;
   ASSERT_LT(limits.short_turns, limits.turn_timeout);
@@ -86,18 +82,10 @@ TEST_F(ServiceTest, WhoThinksGivesMemoryBackWhenOthersNeedIt) {
 
 // The same where nothing happens but that time passes: a thread that waits for work looks again.
 TEST_F(ServiceTest, TimeAloneFindsWhoWaitsForMemory) {
-  const encoder::InferencePlan& plan = the_x_world().client->plan;
-  ServiceOptions options;
-  options.limits.key_memory = plan.circuits.key_bytes_memory * 11 / 10;
-  options.limits.memory = options.limits.key_memory + protocol::key_bytes(plan) * 6 / 5 + 2 * run_bytes(plan);
-  options.limits.open_each = 1000;
-  options.threads = 1;
+  Limits limits = limits_of_few_runs(the_x_world().client->plan);
+  limits.open_each = 1000;
   std::atomic<std::int64_t> passed = 0;
-  options.now = [&] { return Time(1h) + std::chrono::milliseconds(passed); };
-  const auto service = the_x_world().make_service(options);
-  Peer first(*service, "the first");
-  EXPECT_EQ(first.greet(*the_x_world().keys), "server_info");
-  EXPECT_EQ(first.upload(*the_x_world().keys), "keys_ready");
+  const auto service = make(limits, the_x_world(), [&] { return Time(1h) + std::chrono::milliseconds(passed); });
   std::vector<Peer> peers;
   do {
     peers.push_back(client(*service, "client" + std::to_string(peers.size())));
@@ -110,7 +98,7 @@ TEST_F(ServiceTest, TimeAloneFindsWhoWaitsForMemory) {
     }
   });
   const std::size_t sessions = service->statistics().open_sessions;
-  passed += (options.limits.short_turns + options.limits.patience) / 1ms + 1;
+  passed += (limits.short_turns + limits.patience) / 1ms + 1;
   const auto end = Clock::now() + 20s;
   while (service->statistics().open_sessions == sessions && Clock::now() < end) {
     service->tick();

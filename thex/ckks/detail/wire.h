@@ -87,8 +87,8 @@ class Writer {
   void scale(double value) { number(std::bit_cast<std::uint64_t>(value), 8); }
   void seed(const ring::Seed& seed) { raw(seed.data(), seed.size()); }
 
-  void packed(const std::uint64_t* values, std::size_t count, int bits) {
-    pack_bits(take(packed_bytes(count, static_cast<std::size_t>(bits))), values, count, static_cast<std::size_t>(bits));
+  void packed(const std::uint64_t* values, std::size_t count, std::size_t bits) {
+    pack_bits(take(packed_bytes(count, bits)), values, count, bits);
   }
   // The limbs of `poly`, for an object at `level` (switching keys: with special primes behind).
   void poly(const Context& context, const ring::Poly& poly, Level level, std::size_t limbs) {
@@ -202,9 +202,8 @@ class Reader {
   }
 
   // Returns the largest value read.
-  std::uint64_t packed(std::uint64_t* values, std::size_t count, int bits) {
-    return unpack_bits(values, raw(packed_bytes(count, static_cast<std::size_t>(bits))), count,
-                       static_cast<std::size_t>(bits));
+  std::uint64_t packed(std::uint64_t* values, std::size_t count, std::size_t bits) {
+    return unpack_bits(values, raw(packed_bytes(count, bits)), count, bits);
   }
 
   ring::Poly poly(Level level, bool with_special) {

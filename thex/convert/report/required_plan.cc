@@ -59,7 +59,7 @@ std::vector<std::string> costs_of(const encoder::InferencePlan& plan) {
   const std::size_t memory = encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), 1);
   lines.push_back(fmt::format(
       "the converted model {} served by {}: {} {} a query, keys of {:.0f} MB once, a server with {:.1f} GB of memory",
-      plan.rounds == 1 ? "can be" : "is", model::name_of(plan.protocol), rounds, rounds == 1 ? "round" : "rounds",
+      rounds == 1 ? "can be" : "is", model::name_of(plan.protocol), rounds, rounds == 1 ? "round" : "rounds",
       static_cast<double>(plan.circuits.key_bytes_wire) / 1e6, static_cast<double>(memory) / 1e9));
   for (std::size_t i = 0; i < plan.bucket_count(); ++i) {
     const circuit::ProgramPlan& program = plan.circuits.program_plans[i];
