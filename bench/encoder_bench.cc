@@ -1,8 +1,9 @@
 // One sentence through the encrypted encoder: the server's work, the client's work, and where the server's time goes.
 //
-// The embedded models (times do not depend on values). Arguments: tokens and sentences of a query,
-// server threads. THEX_PROFILE=1 prints the time of each step and operation of the last run to stderr, beside the least
-// time that the step's counted work could take on this machine (thex/measure/bound.h).
+// The embedded models, or the folder THEX_MODEL for the protocols that it has (times do not depend on values).
+// Arguments: tokens and sentences of a query, server threads. THEX_PROFILE=1 prints the time of each step and operation
+// of the last run to stderr, beside the least time that the step's counted work could take on this machine
+// (thex/measure/bound.h).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -25,7 +26,9 @@ namespace {
 
 using namespace thex;
 
-std::shared_ptr<const model::Model> embedded_model(model::Protocol protocol) {
+std::shared_ptr<const model::Model> model_for(model::Protocol protocol) {
+  if (const char* const folder = std::getenv("THEX_MODEL"))
+    return std::make_shared<const model::Model>(model::load_model(folder, model::Part::server));
   const char* const folder = row_of(protocol).polynomial() ? "bert-tiny-sst2" : "bert-tiny-sst2-the-x";
   return std::make_shared<const model::Model>(
       model::load_model(std::filesystem::path(THEX_SOURCE_DIR) / "models" / folder, model::Part::server));
@@ -35,17 +38,19 @@ struct Session {
   encoder::InferencePlan inference;
   ckks::secret::SecretKey key;
   std::shared_ptr<const ckks::EvaluationKeys> keys;
+  std::size_t hidden;
 };
 
 Session make_session(model::Protocol protocol) {
   encoder::PlanRequest request(128);
   request.protocol = protocol;
-  encoder::InferencePlan inference = encoder::plan_inference(embedded_model(protocol), request);
+  const std::shared_ptr<const model::Model> model = model_for(protocol);
+  encoder::InferencePlan inference = encoder::plan_inference(model, request);
   ring::Prng prng;
   auto key = ckks::secret::SecretKey::generate(inference.circuits.context, prng);
   auto keys = std::make_shared<const ckks::EvaluationKeys>(
       ckks::secret::make_evaluation_keys(key, inference.circuits.keys, prng));
-  return Session{std::move(inference), std::move(key), std::move(keys)};
+  return Session{std::move(inference), std::move(key), std::move(keys), static_cast<std::size_t>(model->config.hidden)};
 }
 
 template <model::Protocol protocol>
@@ -155,7 +160,7 @@ void encoder(benchmark::State& state) {
   const auto exchange = [&](std::size_t step, std::vector<ckks::Ciphertext> inputs) {
     return timed([&] { return client.answer(step, inputs); });
   };
-  std::vector<double> embeddings(sentences * static_cast<std::size_t>(shape.tokens) * 128);
+  std::vector<double> embeddings(sentences * static_cast<std::size_t>(shape.tokens) * s.hidden);
   for (std::size_t i = 0; i < embeddings.size(); ++i) embeddings[i] = std::sin(static_cast<double>(i));
   circuit::run_with_client(prepared, s.keys, timed([&] { return client.first(embeddings); }), exchange, 2);
   client_seconds = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "thex/ckks/context.h"
+
 namespace thex::circuit {
 
 RowWork operator+(const RowWork& a, const RowWork& b) {
@@ -17,7 +19,7 @@ RowWork operator*(double count, const RowWork& a) {
 OperationWork::OperationWork(std::size_t limbs, std::size_t digit_limbs, std::size_t special)
     : limbs_(static_cast<double>(limbs)),
       special_(static_cast<double>(special)),
-      digits_(static_cast<double>((limbs + digit_limbs - 1) / digit_limbs)),
+      digits_(static_cast<double>(ckks::digits_of(limbs, digit_limbs))),
       alpha_(static_cast<double>(std::min(limbs, digit_limbs))) {}
 
 RowWork OperationWork::decompose() const {

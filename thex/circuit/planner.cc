@@ -87,7 +87,7 @@ ckks::Level level_of_sent(const std::vector<Program>& programs, const std::vecto
 // that one of the keys does.
 bool require_zero(const ckks::ContextSpec& chain, ckks::Level level, ckks::KeyRequirements& keys) {
   if (level < 0) return true;
-  const std::size_t digits = (level.limbs() + chain.digit_limbs - 1) / chain.digit_limbs;
+  const std::size_t digits = ckks::digits_of(level.limbs(), chain.digit_limbs);
   const ckks::Level needed = ckks::Level::of_limbs(digits * chain.digit_limbs + 1);
   if (needed.limbs() > chain.q_bits.size()) return false;
   ckks::Level highest = std::max(keys.relinearization_level, keys.conjugation_level);

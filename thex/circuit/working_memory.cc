@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <queue>
 #include <set>
@@ -17,74 +18,118 @@ namespace {
 using Kind = TaskGraph::Kind;
 using Task = TaskGraph::Task;
 
-// What ciphertexts and the inner values of operations take.
-class Sizes {
+// Bytes in use, now and at most, of blocks of each size. The pool keeps a free block for its size, so what a run makes
+// it hold is the sum of what was in use of every size at most, at whatever time.
+class Blocks {
  public:
-  Sizes(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec)
-      : program_(program),
-        graph_(graph),
-        n_(std::size_t{1} << spec.log_n),
-        alpha_(spec.digit_limbs),
-        special_(spec.p_bits.size()) {}
+  explicit Blocks(std::size_t n) : row_bytes_(n * sizeof(std::uint64_t)) {}
 
-  std::size_t value(std::size_t v) const { return 2 * limbs(graph_.value_level[v]); }
-  // Digits of a value at that level, and a value times P before it is divided.
-  std::size_t digits(ckks::Level level) const { return (level.limbs() + alpha_ - 1) / alpha_ * extended(level); }
-
-  // The masks of what the client refreshes in a step: the server holds them from sending to receiving.
-  std::size_t masks(std::size_t step) const {
+  // Blocks of so many limbs.
+  void take(std::size_t limbs, std::size_t count) {
+    Size& size = of(limbs);
+    size.in_use += count * size.block;
+    size.most = std::max(size.most, size.in_use);
+  }
+  void give(std::size_t limbs, std::size_t count) {
+    Size& size = of(limbs);
+    size.in_use -= count * size.block;
+  }
+  std::size_t most() const {
     std::size_t sum = 0;
-    for (const NodeId id : program_.steps[step].refreshed) sum += limbs(graph_.value_level[id]);
+    for (const Size& size : sizes_) sum += size.most;
     return sum;
   }
 
+ private:
+  struct Size {
+    std::size_t block = 0, in_use = 0, most = 0;
+  };
+  // Few sizes are ever in use: limbs next to each other may share one.
+  Size& of(std::size_t limbs) {
+    if (number_.size() <= limbs) number_.resize(limbs + 1, kNone);
+    if (number_[limbs] == kNone) {
+      const std::size_t block = ring::block_bytes(limbs * row_bytes_);
+      std::size_t i = 0;
+      while (i < sizes_.size() && sizes_[i].block != block) ++i;
+      if (i == sizes_.size()) sizes_.push_back({.block = block});
+      number_[limbs] = i;
+    }
+    return sizes_[number_[limbs]];
+  }
+
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  std::size_t row_bytes_;
+  std::vector<std::size_t> number_;
+  std::vector<Size> sizes_;
+};
+
+// What ciphertexts and the inner values of operations take: each function calls `add` with limbs and how many blocks of
+// them.
+template <typename Add>
+class Sizes {
+ public:
+  Sizes(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec, Add add)
+      : program_(program), graph_(graph), alpha_(spec.digit_limbs), special_(spec.p_bits.size()), add_(add) {}
+
+  void value(std::size_t v, std::size_t count = 1) const { add_(graph_.value_level[v].limbs(), 2 * count); }
+  // Digits of a value at that level, each with the special primes.
+  void digits(ckks::Level level, std::size_t count = 1) const {
+    extended(level, count * ckks::digits_of(level.limbs(), alpha_));
+  }
+  // The masks of what the client refreshes in a step: the server holds them from sending to receiving.
+  void masks(std::size_t step) const {
+    for (const NodeId id : program_.steps[step].refreshed) add_(graph_.value_level[id].limbs(), 1);
+  }
+
   // What a task needs beside what it reads and writes, while it runs.
-  std::size_t inside(const Task& task) const {
+  void inside(const Task& task) const {
     switch (task.kind) {
       case Kind::node:
         return inside_node(program_.nodes[task.index], task);
       case Kind::align:
-        return 2 * limbs(task.level + 1);
+        return limbs(task.level + 1, 2);
       case Kind::transform:
         return inside_group(graph_.fusion.groups[task.index]);
-      case Kind::to_client: {  // copies for the client
-        std::size_t copies = 0;
-        for (const std::size_t v : task.reads) copies += 2 * value(v);
-        return copies;
-      }
+      case Kind::to_client:  // copies for the client
+        for (const std::size_t v : task.reads) value(v, 2);
+        return;
       case Kind::drop:
       case Kind::decompose:
       case Kind::from_client:
         break;
     }
-    return scratch();
+    scratch();
   }
 
  private:
-  std::size_t block(std::size_t limbs) const { return ring::block_bytes(n_ * limbs * sizeof(std::uint64_t)); }
-  std::size_t limbs(ckks::Level level) const { return block(level.limbs()); }
-  std::size_t extended(ckks::Level level) const { return block(level.limbs() + special_); }
-  std::size_t scratch() const { return block(12); }
+  void limbs(ckks::Level level, std::size_t count) const { add_(level.limbs(), count); }
+  void extended(ckks::Level level, std::size_t count) const { add_(level.limbs() + special_, count); }
+  void scratch() const { add_(12, 1); }
 
-  std::size_t inside_node(const Node& node, const Task& task) const {
+  void inside_node(const Node& node, const Task& task) const {
     const ckks::Level level = task.level + consumed_levels(node.op);
+    scratch();
     switch (node.op) {
       case Op::rotate:
       case Op::conjugate:
-        return (task.digits == TaskGraph::kNone ? digits(level) : 0) + 2 * extended(level) + scratch();
+        if (task.digits == TaskGraph::kNone) digits(level);
+        return extended(level, 2);
       case Op::rotation_sum: {
         const std::set<std::size_t> sources(task.reads.begin(), task.reads.end());
-        return sources.size() * digits(level) + 3 * extended(level) + scratch();
+        digits(level, sources.size());
+        return extended(level, 3);
       }
       case Op::product_sum:
-        return 3 * limbs(level) + digits(level) + 2 * extended(level) + scratch();
+        limbs(level, 3);
+        digits(level);
+        return extended(level, 2);
       default:
-        return 2 * limbs(level) + scratch();
+        return limbs(level, 2);
     }
   }
 
   // Digits of the rotated inputs, all inner sums, and one giant step.
-  std::size_t inside_group(const TransformGroup& group) const {
+  void inside_group(const TransformGroup& group) const {
     std::set<std::size_t> rotated;
     std::size_t sums = 0;
     bool giants = false;
@@ -94,20 +139,29 @@ class Sizes {
       giants = giants || terms.at.size() > 1;
       for (const auto& [input, steps] : terms.rotations) rotated.insert(input);
     }
-    const std::size_t giant_step = giants ? digits(group.level) + limbs(group.level) + extended(group.level) : 0;
-    return rotated.size() * digits(group.level) + sums * 2 * extended(group.level) + giant_step + scratch();
+    digits(group.level, rotated.size() + (giants ? 1 : 0));
+    limbs(group.level, giants ? 1 : 0);
+    extended(group.level, 2 * sums + (giants ? 1 : 0));
+    scratch();
   }
 
   const Program& program_;
   const TaskGraph& graph_;
-  std::size_t n_, alpha_, special_;
+  std::size_t alpha_, special_;
+  Add add_;
 };
 
 // One run on one thread.
 class Walk {
  public:
-  Walk(const TaskGraph& graph, const Sizes& sizes, bool client_is_slow)
-      : graph_(graph), sizes_(sizes), slow_(client_is_slow), uses_(graph.value_uses), digit_uses_(graph.digit_uses) {
+  Walk(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec, bool client_is_slow)
+      : graph_(graph),
+        blocks_(std::size_t{1} << spec.log_n),
+        take_(program, graph, spec, Take{&blocks_}),
+        give_(program, graph, spec, Give{&blocks_}),
+        slow_(client_is_slow),
+        uses_(graph.value_uses),
+        digit_uses_(graph.digit_uses) {
     for (std::size_t t = 0; t < graph.order.size(); ++t) {
       waits_for_.push_back(graph.order[t].waits_for);
       if (graph.tasks[t].kind == Kind::from_client) {
@@ -118,7 +172,7 @@ class Walk {
     }
   }
 
-  std::size_t peak() {
+  std::size_t most() {
     while (!ready_.empty() || !client_.empty()) {
       if (ready_.empty()) {
         push(client_.front());
@@ -130,46 +184,70 @@ class Walk {
       for (const std::size_t next : graph_.order[t].successors)
         if (--waits_for_[next] == 0) graph_.tasks[next].kind == Kind::from_client ? answer(next) : push(next);
     }
-    return peak_;
+    return blocks_.most();
   }
 
  private:
+  struct Take {
+    Blocks* blocks;
+    void operator()(std::size_t limbs, std::size_t count) const { blocks->take(limbs, count); }
+  };
+  struct Give {
+    Blocks* blocks;
+    void operator()(std::size_t limbs, std::size_t count) const { blocks->give(limbs, count); }
+  };
+
   void push(std::size_t t) { ready_.push({graph_.order[t].urgency, t}); }
   void answer(std::size_t t) { slow_ ? client_.push_back(t) : push(t); }
 
   void run(const Task& task) {
-    for (const std::size_t v : task.writes) alive_ += sizes_.value(v);
-    if (task.kind == Kind::decompose) alive_ += digits_size_[task.index] = sizes_.digits(task.level);
-    if (task.kind == Kind::to_client) alive_ += sizes_.masks(task.index);
-    peak_ = std::max(peak_, alive_ + sizes_.inside(task));
+    for (const std::size_t v : task.writes) take_.value(v);
+    if (task.kind == Kind::decompose) {
+      take_.digits(task.level);
+      digits_level_[task.index] = task.level;
+    }
+    if (task.kind == Kind::to_client) take_.masks(task.index);
+    take_.inside(task);
+    give_.inside(task);
     for (const std::size_t v : task.reads)
-      if (--uses_[v] == 0) alive_ -= sizes_.value(v);
-    if (task.kind == Kind::from_client) alive_ -= sizes_.masks(task.index);
-    if (task.digits != TaskGraph::kNone && --digit_uses_[task.digits] == 0) alive_ -= digits_size_[task.digits];
+      if (--uses_[v] == 0) give_.value(v);
+    if (task.kind == Kind::from_client) give_.masks(task.index);
+    if (task.digits != TaskGraph::kNone && --digit_uses_[task.digits] == 0) give_.digits(digits_level_[task.digits]);
   }
 
   const TaskGraph& graph_;
-  const Sizes& sizes_;
+  Blocks blocks_;
+  Sizes<Take> take_;
+  Sizes<Give> give_;
   const bool slow_;
   std::vector<int> uses_, digit_uses_;
   std::vector<std::size_t> waits_for_, client_;
-  std::map<std::size_t, std::size_t> digits_size_;
+  std::map<std::size_t, ckks::Level> digits_level_;
   using Entry = std::pair<int, std::size_t>;  // as the scheduler's
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready_;
-  std::size_t alive_ = 0, peak_ = 0;
 };
+
+// Of all tasks, one at a time.
+std::size_t most_of_one_task(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec) {
+  Blocks blocks(std::size_t{1} << spec.log_n);
+  const auto take = [&](std::size_t limbs, std::size_t count) { blocks.take(limbs, count); };
+  const auto give = [&](std::size_t limbs, std::size_t count) { blocks.give(limbs, count); };
+  const Sizes taken(program, graph, spec, take);
+  const Sizes given(program, graph, spec, give);
+  for (const Task& task : graph.tasks) {
+    for (const std::size_t v : task.writes) taken.value(v);
+    taken.inside(task);
+    given.inside(task);
+    for (const std::size_t v : task.writes) given.value(v);
+  }
+  return blocks.most();
+}
 
 }  // namespace
 
 WorkingMemory working_memory(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec) {
-  const Sizes sizes(program, graph, spec);
-  WorkingMemory memory;
-  for (const bool slow : {false, true}) memory.bytes = std::max(memory.bytes, Walk(graph, sizes, slow).peak());
-  for (const Task& task : graph.tasks) {
-    std::size_t bytes = sizes.inside(task);
-    for (const std::size_t v : task.writes) bytes += sizes.value(v);
-    memory.thread_bytes = std::max(memory.thread_bytes, bytes);
-  }
+  WorkingMemory memory{.thread_bytes = most_of_one_task(program, graph, spec)};
+  for (const bool slow : {false, true}) memory.bytes = std::max(memory.bytes, Walk(program, graph, spec, slow).most());
   return memory;
 }
 

@@ -26,6 +26,11 @@
 
 namespace thex::ckks {
 
+// Digits of at most `digit_limbs` primes in so many limbs.
+constexpr std::size_t digits_of(std::size_t limbs, std::size_t digit_limbs) {
+  return (limbs + digit_limbs - 1) / digit_limbs;
+}
+
 struct ContextSpec {
   int log_n = 14;               // ring dimension N = 2^log_n, 12..16
   std::vector<int> q_bits;      // sizes of q_0 .. q_L, at most ring::kMaxPrimeBits
@@ -61,7 +66,7 @@ class Context {
   std::size_t prime_count() const { return spec_.q_bits.size() + spec_.p_bits.size(); }
   std::size_t digit_limbs() const { return spec_.digit_limbs; }
   // Digits of a ciphertext at `level`.
-  std::size_t digit_count(Level level) const { return (level.limbs() + digit_limbs() - 1) / digit_limbs(); }
+  std::size_t digit_count(Level level) const { return digits_of(level.limbs(), digit_limbs()); }
 
   // The number of p_j.
   LimbIndex special_index(std::size_t j) const { return LimbIndex(max_level().limbs() + j); }

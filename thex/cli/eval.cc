@@ -95,6 +95,10 @@ void run(const Options& o) {
   const auto scores = evaluation.scores(result);
   Json json;
   json["mode"] = o.mode;
+  if (result.protocol) {
+    json["protocol"] = model::name_of(*result.protocol);
+    json["rounds"] = result.rounds;
+  }
   json["task"] = task.name;
   json["kind"] = model::name_of(task.kind);
   json["metric"] = data::name(task.metrics.front());

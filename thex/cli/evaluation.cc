@@ -135,6 +135,7 @@ EvaluationRun Evaluation::plain() const {
 EvaluationRun Evaluation::simulate() const {
   const encoder::InferencePlan plan = encoder::plan_inference(model_, options_.model.plan_request());
   EvaluationRun run = empty();
+  run.protocol = plan.protocol, run.rounds = plan.rounds;
   Progress progress(examples_.size());
   parallel_for(examples_.size(), threads_, [&](std::size_t i) {
     const text::Encoding& e = encodings_[i].tokens;
@@ -158,6 +159,7 @@ EvaluationRun Evaluation::encrypted() const {
   ClientSetup setup(options_.model);
   transport::Session& session = setup.connect(options_.server);
   EvaluationRun run = empty();
+  run.protocol = setup.model().plan.protocol, run.rounds = setup.model().plan.rounds;
   Progress progress(examples_.size());
   std::vector<text::Encoding> sentences;
   for (const Encoded& e : encodings_) sentences.push_back(e.tokens);

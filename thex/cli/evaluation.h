@@ -36,6 +36,8 @@ struct EvaluationRun {
   std::vector<std::vector<double>> logits;  // labels; tokens x labels, row-major; or one value
   std::vector<double> seconds;              // encrypted: of each query, from the text to the answer
   std::uint64_t bytes_sent = 0, bytes_received = 0;
+  std::optional<model::Protocol> protocol;  // none: the clear model
+  int rounds = 0;
 };
 
 // Another run beside the clear one. Decisions are the classes of texts or words; a regression has none.

@@ -161,8 +161,8 @@ void simulate_precision(encoder::InferencePlan& plan, const model::Model& model)
 }
 
 // Of a server on this machine with thex serve's defaults, one client, all lengths in use.
-std::size_t peak_memory_here(const encoder::InferencePlan& plan) {
-  return encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), thread_count(0));
+std::size_t peak_memory_here(const model::ModelConfig& config, const encoder::InferencePlan& plan) {
+  return encoder::peak_memory(config, plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), thread_count(0));
 }
 
 // "every half layer", "every 2 layers"; empty where nothing is refreshed.
@@ -190,7 +190,9 @@ Json prices_json(const encoder::InferencePlan& plan) {
   return all;
 }
 
-Json plan_json(const encoder::InferencePlan& plan, const Clocks& clocks, bool simulated, bool calibrated) {
+Json plan_json(const model::ModelConfig& config, const encoder::InferencePlan& plan, const Clocks& clocks,
+               bool simulated) {
+  const bool calibrated = !config.thex->layers.empty();
   const circuit::Plan& p = plan.circuits;
   Json json;
   json["protocol"] = name_of(plan.protocol);
@@ -241,7 +243,7 @@ Json plan_json(const encoder::InferencePlan& plan, const Clocks& clocks, bool si
                                           {"encryptions_of_zero", b.hiding->zeros}};
   }
   json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_largest_bucket", weights}};
-  json["peak_memory_bytes"] = peak_memory_here(plan);
+  json["peak_memory_bytes"] = peak_memory_here(config, plan);
   json["ledger"] = ledger_json(plan);
   return json;
 }
@@ -328,7 +330,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));
   std::cout << fmt::format("memory    {} at most, a server on this machine with one client\n",
-                           megabytes(static_cast<double>(peak_memory_here(*plan))));
+                           megabytes(static_cast<double>(peak_memory_here(c, *plan))));
   std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
   for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];
@@ -370,7 +372,7 @@ void run(const Options& o) {
   json["model"] = model_json(config, folder);
   json["model"]["digests"] = digests_json(digests);
   if (plan) json["model_digest"] = hex_or_null(whole_digest(plan.get(), digests));
-  if (plan) json.update(plan_json(*plan, clocks, o.simulate, !config.thex->layers.empty()));
+  if (plan) json.update(plan_json(config, *plan, clocks, o.simulate));
   std::cout << json_line(json) << '\n';
 }
 

@@ -70,18 +70,29 @@ TEST(Options, EveryAdviceFitsItsProfile) {
   r.stages = {{"plain", "", {{"accuracy", 90}}, {{"accuracy", 90}}},
               {"final", "", {{"accuracy", 50}}, {{"accuracy", 50}}}};
   const std::set<std::string> known = known_options();
-  for (const char* profile : {"default", "paper"})
-    for (const char* backbone : {"no", "yes"}) {
-      r.options = {{"profile", profile}, {"backbone", backbone}, {"quick", "yes"}};
-      std::string advice;
-      for (const std::string& step : judge(r).steps) advice += step + "\n";
-      for (const std::string& option : options_in(advice)) EXPECT_TRUE(known.count(option)) << option;
-      EXPECT_NE(advice.find("--quick"), std::string::npos);
-      // What the command line refuses together is not advised.
-      const bool paper = std::string(profile) == "paper";
-      EXPECT_EQ(advice.find("--augment") == std::string::npos, paper) << advice;
-      EXPECT_EQ(advice.find("--teacher") == std::string::npos, paper || std::string(backbone) == "yes") << advice;
-    }
+  for (const model::ProtocolRow& row : model::protocols())
+    for (const char* profile : {"default", "paper"})
+      for (const char* backbone : {"no", "yes"}) {
+        if (profile == std::string("paper") && row.protocol != model::Protocol::the_x) continue;
+        r.options = {{"profile", profile}, {"protocol", row.name}, {"backbone", backbone}, {"quick", "yes"}};
+        std::string advice;
+        for (const std::string& step : judge(r).steps) advice += step + "\n";
+        WorkflowOptions o;
+        o.protocol = row.protocol;
+        o.profile = profile == std::string("paper") ? Profile::paper : Profile::standard;
+        for (const std::string& option : options_in(advice)) {
+          EXPECT_TRUE(known.count(option)) << option;
+          for (const auto& one : workflow_option_rows())
+            if (flag_of(one.name) == option) EXPECT_NO_THROW(require_read(o, {one.name})) << advice;
+        }
+        EXPECT_NE(advice.find("--quick"), std::string::npos);
+        // What the command line refuses together is not advised.
+        const bool paper = std::string(profile) == "paper";
+        const bool deep = row.protocol == model::Protocol::masked_rounds;
+        EXPECT_EQ(advice.find("--augment") == std::string::npos, paper || deep) << advice;
+        EXPECT_EQ(advice.find("--texts") == std::string::npos, !deep) << advice;
+        EXPECT_EQ(advice.find("--teacher") == std::string::npos, paper || std::string(backbone) == "yes") << advice;
+      }
 }
 
 TEST(Options, DefaultsSuitTheProfile) {
@@ -110,6 +121,34 @@ TEST(Options, DefaultsSuitTheProfile) {
   EXPECT_EQ(paper.embedding_rate, 1e-3) << "follows the rate";
   EXPECT_EQ(paper.dropout, 0.1);
   EXPECT_EQ(paper.score_limit, 3);
+}
+
+// What was given is read or refused; "--sample" is read by all.
+TEST(Options, AreRefusedWhereTheyAreNotRead) {
+  const auto refused = [](model::Protocol protocol, Profile profile) {
+    WorkflowOptions o;
+    o.protocol = protocol;
+    o.profile = profile;
+    std::set<std::string> unread;
+    for (const auto& row : workflow_option_rows()) {
+      try {
+        require_read(o, {row.name, "sample"});
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::usage);
+        EXPECT_NE(std::string(e.what()).find(flag_of(row.name)), std::string::npos) << e.what();
+        unread.insert(row.name);
+      }
+    }
+    return unread;
+  };
+  using Names = std::set<std::string>;
+  EXPECT_EQ(refused(model::Protocol::the_x, Profile::paper), (Names{"states"}));
+  EXPECT_EQ(refused(model::Protocol::the_x, Profile::standard), (Names{"states", "norm_rate"}));
+  EXPECT_EQ(refused(model::Protocol::one_round, Profile::standard), (Names{"states", "norm_rate", "estimation_steps"}));
+  const Names deep = refused(model::Protocol::masked_rounds, Profile::standard);
+  for (const char* name : {"min_steps", "norm_rate", "estimation_steps", "dropout", "range_weight"})
+    EXPECT_TRUE(deep.count(name)) << name;
+  for (const char* name : {"states", "final_steps", "rate", "hard", "batch"}) EXPECT_FALSE(deep.count(name)) << name;
 }
 
 TEST(Options, ThereIsARowForEveryMember) {

@@ -79,8 +79,8 @@ ConversionReport report_of(const WorkflowResult& r, const ConvertArguments& a, c
   return report;
 }
 
-void add_plan(ConversionReport& report, const model::Model& model, const text::Tokenizer& tokenizer,
-              model::Protocol protocol, int max_length, const Log& log) {
+void add_plan(ConversionReport& report, const model::Model& model, const text::Tokenizer& tokenizer, int max_length,
+              const Log& log) {
   report.config = model.config;
   const model::ModelDigests digests = model::model_digests(model, &tokenizer, {});  // all is in memory
   for (const model::ModelPart part : kParts)
@@ -89,7 +89,7 @@ void add_plan(ConversionReport& report, const model::Model& model, const text::T
     const encoder::InferencePlan plan = encoder::plan_inference(model.config, max_length);
     report.plan = budget_of(plan);
     report.model_digest = hex(model::model_digest(plan.fingerprint, digests));
-    report.unseen->room = plan.largest_value() / model.config.thex->largest_decrypted(protocol);
+    report.unseen->room = plan.largest_value() / model.config.thex->largest_decrypted(plan.protocol);
     log(format("held-out and dev examples reach %.2f times the ranges (%s); decrypted values have room for %.1f times",
                report.unseen->ratio, report.unseen->where.c_str(), report.unseen->room));
   } catch (const Error& e) {

@@ -15,8 +15,8 @@ ConversionReport report_of(const WorkflowResult& result, const ConvertArguments&
                            const WorkflowOptions& options, const TaskData& data, std::size_t variants);
 
 // Adds what serving will cost, where a plan can be made, or why none can, and the digests of the model that is written.
-void add_plan(ConversionReport& report, const model::Model& model, const text::Tokenizer& tokenizer,
-              model::Protocol protocol, int max_length, const Log& log);
+void add_plan(ConversionReport& report, const model::Model& model, const text::Tokenizer& tokenizer, int max_length,
+              const Log& log);
 
 // The stages with their metrics and the ranges of the result, some lines of text.
 std::string stage_table(const WorkflowResult& result, const data::TaskSpec& spec);

@@ -119,8 +119,8 @@ class Conversion {
     model::ModelConfig wanted = model_.config;
     wanted.task = data_.spec.kind;
     wanted.labels = !row_of(data_.spec.kind).classes ? std::vector<std::string>{"value"} : data_.spec.labels;
-    std::optional<encoder::InferencePlan> plan;
-    const auto require = [&] { plan = require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
+    std::optional<ExpectedModel> expected;
+    const auto require = [&] { expected = require_plan(wanted, a_.workflow.protocol, plan_length(), log_); };
     if (!a_.protocol && a_.workflow.protocol == model::Protocol::one_round && wanted.layers > kMostLayersInOneRound) {
       log_("a model of " + std::to_string(wanted.layers) +
            " layers is made for masked rounds: in one round it takes more time than in many, and over so many layers "
@@ -136,8 +136,8 @@ class Conversion {
       require();
     }
     require_used(a_.workflow);
-    if (plan)
-      for (const std::string& line : costs_of(*plan)) log_(line);
+    if (expected)
+      for (const std::string& line : costs_of(*expected, a_.threads)) log_(line);
     o_ = suited_options(a_.workflow, a_.given,
                         {model_.config.hidden, data_.split.train.size(), mean_length(data_.split.train)});
     if (a_.quick) {  // in as many steps as the protocol takes
@@ -261,9 +261,10 @@ class Conversion {
     const auto outcomes = [&](const EncoderModule& m) {
       return outcomes_of(data_.spec, data_.dev, predict(m, data_.dev));
     };
-    report.dev_standard_error =
-        standard_error_of_change(data_.spec, outcomes(plain), outcomes(result.module), 200, a_.seed);
-    add_plan(report, out, tokenizer_, o_.protocol, plan_length(), log_);
+    const data::Outcomes before = outcomes(plain), after = outcomes(result.module);
+    report.dev_standard_error = standard_error_of_change(data_.spec, before, after, 200, a_.seed);
+    if (!data_.dev.empty()) report.dev_agreement = agreement_of(data_.spec, before, after);
+    add_plan(report, out, tokenizer_, plan_length(), log_);
     report.seconds = seconds_since(started_);
     report.verdict = judge(report);
     log_("verdict: " + report.verdict.summary);

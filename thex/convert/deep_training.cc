@@ -109,6 +109,7 @@ void cure(EncoderModule& module, const TaskData& data, const DeepLimits& limits,
       train(module, data, t, loss, trainable, log);
     } catch (const Diverged& e) {
       log(std::string(e.what()) + "; what loses fewest texts stays");
+      if (curve != nullptr && !curve->empty()) ++curve->back().restarts;
       break;
     }
     if (curve != nullptr) append(*curve, of_cure);

@@ -26,6 +26,13 @@ struct Circumstances {
 // A lower bound that excludes zero.
 inline constexpr double kAboveZero = std::numeric_limits<double>::min();
 
+// Who reads an option, where not every training does.
+template <typename Options>
+struct Readers {
+  bool (*reads)(const Options& options) = nullptr;  // null: every training
+  const char* help = "";                            // after the row's help text
+};
+
 template <typename Options>
 struct OptionRow {
   const char* name;  // "min_steps"; on the command line --min-steps
@@ -35,8 +42,7 @@ struct OptionRow {
   const char* help;
   // The default where it is not the member's own initial value. `so_far` has the rows above this one.
   double (*suited)(const Options& so_far, const Circumstances& circumstances) = nullptr;
-  // Of stages that replace one part after another: not read where all are replaced at once, for masked rounds.
-  bool staged = false;
+  Readers<Options> readers = {};
 };
 
 // The shortest of two usual notations that gives exactly `value` when it is read again.
@@ -88,7 +94,7 @@ void add_options(CLI::App& app, std::span<const OptionRow<Options>> rows, Option
                  const std::string& prefix = "") {
   for (const OptionRow<Options>& row : rows) {
     if (row.help == nullptr) continue;
-    const std::string help = row.help + std::string(row.staged ? "; not for masked-rounds" : "");
+    const std::string help = row.help + std::string(row.readers.help);
     CLI::Option* const option = std::visit(
         [&](auto member) { return app.add_option(flag_of(row.name, prefix), into.*member, help); }, row.member);
     const bool whole = !std::holds_alternative<double Options::*>(row.member);

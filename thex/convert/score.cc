@@ -216,6 +216,13 @@ double standard_error_of_change(const data::TaskSpec& spec, const data::Outcomes
   return std::sqrt(std::max(0.0, squares / draws - mean * mean) * draws / (draws - 1));
 }
 
+double agreement_of(const data::TaskSpec& spec, const data::Outcomes& before, const data::Outcomes& after) {
+  if (size_of(before) != size_of(after)) throw Error(ErrorCode::internal, "outcomes of different examples");
+  data::Outcomes o = after;
+  o.gold = before.predicted, o.gold_value = before.predicted_value, o.gold_tags = before.predicted_tags;
+  return 100 * data::task_score(o.gold_value.empty() ? data::Metric::accuracy : data::Metric::pearson, o, spec);
+}
+
 std::string score_text(const Score& score) {
   std::string out;
   for (const auto& [name, value] : score.metrics) {

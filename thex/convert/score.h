@@ -44,6 +44,10 @@ Score evaluate(const EncoderModule& module, const data::TaskSpec& spec, const Da
 double standard_error_of_change(const data::TaskSpec& spec, const data::Outcomes& before, const data::Outcomes& after,
                                 int draws, std::uint64_t seed);
 
+// How alike two models decide on the same examples, times 100: the share of equal labels or tags; of values Pearson's
+// correlation.
+double agreement_of(const data::TaskSpec& spec, const data::Outcomes& before, const data::Outcomes& after);
+
 // "accuracy 84.17, f1 83.90 of 872"
 std::string score_text(const Score& score);
 

@@ -30,6 +30,27 @@ TEST(StandardErrorOfChange, IsPairedByExample) {
   EXPECT_THROW(standard_error_of_change(spec, outcomes(1), {}, 200, 1), Error);
 }
 
+TEST(Score, AgreementIsWithTheOtherModelNotWithTheLabels) {
+  data::TaskSpec spec;
+  spec.labels = {"a", "b"};
+  spec.metrics = {data::Metric::f1};
+  const data::Outcomes before{.predicted = {0, 1, 0, 1}, .gold = {0, 0, 0, 0}};
+  data::Outcomes after = before;
+  EXPECT_EQ(agreement_of(spec, before, after), 100);
+  after.predicted[3] = 0;
+  EXPECT_EQ(agreement_of(spec, before, after), 75);
+  EXPECT_THROW(agreement_of(spec, before, {}), Error);
+  spec.kind = model::Task::regression;
+  spec.labels = {"score"};
+  const data::Outcomes values{.predicted_value = {1, 2, 3}, .gold_value = {3, 1, 2}};
+  EXPECT_NEAR(agreement_of(spec, values, {.predicted_value = {2, 4, 6}, .gold_value = {3, 1, 2}}), 100, 1e-9);
+  EXPECT_NEAR(agreement_of(spec, values, {.predicted_value = {3, 2, 1}, .gold_value = {3, 1, 2}}), -100, 1e-9);
+  spec.kind = model::Task::token_classification;
+  spec.labels = {"O", "B-X"};
+  const data::Outcomes tags{.predicted_tags = {{0, 1}, {0, 0}}, .gold_tags = {{0, 0}, {0, 0}}};
+  EXPECT_EQ(agreement_of(spec, tags, {.predicted_tags = {{0, 1}, {1, 0}}, .gold_tags = {{0, 0}, {0, 0}}}), 75);
+}
+
 // A text that is lost in a polynomial model is a wrong answer among others.
 TEST(Score, ValuesThatAreNoNumbersAreTheMean) {
   data::TaskSpec spec;

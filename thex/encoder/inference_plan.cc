@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -115,6 +116,31 @@ std::size_t InferencePlan::batch_program_for(std::size_t sentences, int tokens) 
     if (tokens <= shapes[i].tokens && sentences <= static_cast<std::size_t>(shapes[i].sentences)) return i;
   throw Error(ErrorCode::input, "this plan has no batch of " + std::to_string(sentences) + " sentences of up to " +
                                     std::to_string(tokens) + " tokens: ask for them one by one");
+}
+
+std::string reason_of(const InferencePlan& plan) {
+  const auto told = [](const PlanPrice& price) {
+    char text[120];
+    std::snprintf(text, sizeof text, "%s (%s, about %.2g s, keys of %.0f MB)", name_of(price.protocol),
+                  rounds_text(price.rounds).c_str(), price.seconds, static_cast<double>(price.key_bytes) / 1e6);
+    return std::string(text);
+  };
+  std::string chosen, others;
+  for (const model::ProtocolRow& row : model::protocols()) {
+    const PlanPrice* best = nullptr;
+    bool compared = false;
+    for (const PlanPrice& price : plan.prices) {
+      if (price.protocol != row.protocol) continue;
+      compared = true;
+      if (price.refusal.empty() && (best == nullptr || price.seconds < best->seconds)) best = &price;
+    }
+    if (row.protocol == plan.protocol)
+      chosen = best != nullptr ? told(*best) : row.name;
+    else if (compared)
+      others +=
+          (others.empty() ? "" : ", ") + (best != nullptr ? told(*best) : std::string(row.name) + " (not at all)");
+  }
+  return others.empty() ? "" : "by " + chosen + ", which takes less than " + others;
 }
 
 // Every member is named, so that a new one does not compile before somebody has decided whether the other side must

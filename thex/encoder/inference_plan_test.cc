@@ -113,8 +113,15 @@ TEST(ServingMemory, KeepsWeightsWhereThereIsRoom) {
     EXPECT_EQ(tight[i].run_bytes(2), roomy[i].run_bytes(2) + 2 * tight[i].encoding_bytes);
     weights += roomy[i].weight_bytes;
   }
-  EXPECT_LT(peak_memory(plan, tight, 2), peak_memory(plan, roomy, 2));
-  EXPECT_GT(peak_memory(plan, roomy, 2), weights + plan.circuits.key_bytes_memory);
+  const model::ModelConfig config = config_for(model::Protocol::masked_rounds);
+  EXPECT_LT(peak_memory(config, plan, tight, 2), peak_memory(config, plan, roomy, 2));
+  EXPECT_GT(peak_memory(config, plan, roomy, 2), weights + plan.circuits.key_bytes_memory);
+  model::ModelConfig more = config;  // of the same circuits, with a matrix of 4 bytes an entry
+  more.vocab *= 2;
+  EXPECT_EQ(peak_memory(more, plan, roomy, 2), peak_memory(config, plan, roomy, 2)) << "embeddings are the client's";
+  more.layers += 1;
+  EXPECT_GE(peak_memory(more, plan, roomy, 2),
+            peak_memory(config, plan, roomy, 2) + 4 * static_cast<std::size_t>(config.hidden * config.ffn * 2));
   // One circuit's weights fit, and no more.
   const std::vector<CircuitMemory> first = circuit_memory(plan, 3 * roomy[0].weight_bytes);
   EXPECT_TRUE(first[0].keeps_weights);

@@ -7,6 +7,17 @@ namespace {
 
 constexpr std::size_t kShareOfKeptWeights = 3;
 
+// Single precision.
+std::size_t loaded_bytes(const model::ModelConfig& config) {
+  std::size_t sum = 0;
+  for (const auto& [name, shape] : model::expected_tensors(config, model::Part::server)) {
+    std::size_t count = 1;
+    for (const std::int64_t size : shape) count *= static_cast<std::size_t>(size);
+    sum += count * sizeof(float);
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit) {
@@ -29,13 +40,15 @@ std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t
   return all;
 }
 
-std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits, int threads) {
+std::size_t peak_memory(const model::ModelConfig& config, const InferencePlan& plan,
+                        const std::vector<CircuitMemory>& circuits, int threads) {
   std::size_t kept = 0, largest = 0;
-  for (const CircuitMemory& one : circuits) {
-    if (one.keeps_weights) kept += one.weight_bytes;
-    largest = std::max(largest, one.run_bytes(threads));
+  for (std::size_t i = 0; i < circuits.size(); ++i) {
+    const circuit::ProgramPlan& program = plan.circuits.program_plans[i];
+    if (circuits[i].keeps_weights) kept += circuits[i].weight_bytes;
+    largest = std::max(largest, circuits[i].run_bytes(threads) + program.bytes_to_server + program.bytes_to_client);
   }
-  return plan.circuits.key_bytes_memory + kept + largest;
+  return kProcessBytes + loaded_bytes(config) + plan.circuits.key_bytes_memory + kept + largest;
 }
 
 }  // namespace thex::encoder

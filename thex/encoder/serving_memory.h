@@ -26,8 +26,11 @@ struct CircuitMemory {
 // plan, as long as all of those take a third of it at most.
 std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t limit);
 
-// One client's keys, all weights that are kept, and the largest run on so many threads. Without the model's own weights
-// as they are on disk.
-std::size_t peak_memory(const InferencePlan& plan, const std::vector<CircuitMemory>& circuits, int threads);
+// The most that a server of the model takes for one client: the weights as they were loaded and all that are kept
+// encoded, the client's keys, and the largest run on so many threads with the messages of a query. What every process
+// takes, and what planning took, is counted as kProcessBytes.
+inline constexpr std::size_t kProcessBytes = std::size_t{64} << 20;
+std::size_t peak_memory(const model::ModelConfig& config, const InferencePlan& plan,
+                        const std::vector<CircuitMemory>& circuits, int threads);
 
 }  // namespace thex::encoder

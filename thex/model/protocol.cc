@@ -20,7 +20,8 @@ constexpr ProtocolRow kProtocols[] = {
      "nobody sees anything, polynomials in place of all nonlinearities, seconds, few layers",
      "takes models of few layers only"},
     {Protocol::masked_rounds, "masked-rounds", Activation::square, Softmax::power, Norm::mean_square, false, true,
-     "nobody sees anything, the same models as one-round with any number of layers, a round for some of them",
+     "a client that follows the protocol sees nothing but the answer, the server nothing; the same models as one-round "
+     "with any number of layers, a round for some of them",
      "takes more rounds than one"},
 };
 static_assert(in_order(kProtocols, &ProtocolRow::protocol));

@@ -28,6 +28,7 @@ Service::Service(std::shared_ptr<const model::Model> model, const encoder::PlanR
       keys_(budget_),
       key_bytes_(protocol::key_bytes(circuits_.plan())) {
   check_limits();
+  give_memory_back();  // what planning took
   last_work_ = options_.now();
 }
 

@@ -186,7 +186,7 @@ TEST_F(ServiceTest, UploadsOfOnePrincipalLeaveMemoryToOthers) {
 
 TEST_F(ServiceTest, BytesOfUploadsCountAsTheyArrive) {
   Limits limits;
-  limits.memory = std::size_t{64} << 20;
+  limits.memory = std::size_t{160} << 20;
   limits.key_memory = limits.memory;
   const std::size_t keys = the_x_world().client->plan.circuits.key_bytes_memory;
   limits.memory += keys, limits.key_memory += keys;

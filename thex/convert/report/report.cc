@@ -42,25 +42,26 @@ const ReportStage* costliest_stage(const ConversionReport& report, const std::st
 std::vector<std::string> ways_to_lose_less(const ConversionReport& report, const Verdict& verdict) {
   std::vector<std::string> steps;
   if (report.option("quick") == "yes") steps.push_back("This was a first impression: repeat it without --quick.");
-  if (const ReportStage* const stage = costliest_stage(report, verdict.metric)) {
+  // For masked rounds there is one training, of all that is replaced.
+  const bool staged = report.option("protocol") != model::name_of(model::Protocol::masked_rounds);
+  const ReportStage* const stage = staged ? costliest_stage(report, verdict.metric) : nullptr;
+  if (stage != nullptr) {
     steps.push_back("Most was lost in the stage '" + stage->name + "' (" + stage->what +
                     "): give the stages more steps (--min-steps) or a lower learning rate (--rate) first.");
   }
-  steps.push_back(
-      "Train longer: more --min-steps and --final-steps; the learning curves show whether they still rise.");
+  steps.push_back(std::string("Train longer: more ") + (staged ? "--min-steps and " : "") +
+                  "--final-steps; the learning curves show whether they still rise.");
   if (report.option("profile") == "paper") {
     steps.push_back("Use what loses least: --profile default, which learns from a teacher in every stage.");
   } else {
-    if (report.data.augmented == 0)
+    if (!staged)
+      steps.push_back("Add texts of the same kind for the plain model to label (--texts); no labels are needed.");
+    else if (report.data.augmented == 0)
       steps.push_back("Add variants of the training examples for the plain model to label (--augment).");
     steps.push_back(report.option("backbone") == "yes"
                         ? "Fine-tune the backbone longer (--plain-epochs): the converted model learns from it."
                         : "Distil from a larger fine-tuned model with the same vocabulary (--teacher).");
   }
-  if (report.protocol() && !row_of(*report.protocol()).client_sees_values)
-    for (const model::ProtocolRow& other : model::protocols())
-      if (other.client_sees_values)
-        steps.push_back(std::string("--protocol ") + other.name + " loses less, but " + other.drawback + ".");
   if (report.data.train - report.data.augmented < 5000) {
     steps.push_back("The training set is small (" + std::to_string(report.data.train - report.data.augmented) +
                     " examples): more examples help more than anything else.");
@@ -180,6 +181,12 @@ Verdict judge(const ConversionReport& report) {
                                                                 : standard_error(verdict.metric, verdict.after, count);
   verdict.level = level_of(verdict);
   verdict.summary = summary_of(verdict, count);
+  verdict.agreement = report.dev_agreement;
+  if (verdict.agreement)
+    verdict.summary +=
+        report.config.task == model::Task::regression
+            ? fmt::format(" Its values correlate with the plain model's to {:.2f} %.", *verdict.agreement)
+            : fmt::format(" It decides {:.2f} % as the plain model does.", *verdict.agreement);
   verdict.steps = advice(report, verdict);
   return verdict;
 }

@@ -88,13 +88,14 @@ struct PlanBudget {
 struct Verdict {
   enum class Level { good, within_noise, small_loss, large_loss, unknown };
   Level level = Level::unknown;
-  std::string metric;              // the metric that was judged, "accuracy"
-  std::string set;                 // "dev", or "held-out" when there is no dev set
-  double before = 0, after = 0;    // the plain model and the converted one
-  double drop = 0;                 // before - after; negative: the converted model is better
-  double standard_error = 0;       // of the drop, paired by example, where it was measured; else of a single score
-  std::string summary;             // one sentence
-  std::vector<std::string> steps;  // what to do next, in the order to try
+  std::string metric;               // the metric that was judged, "accuracy"
+  std::string set;                  // "dev", or "held-out" when there is no dev set
+  double before = 0, after = 0;     // the plain model and the converted one
+  double drop = 0;                  // before - after; negative: the converted model is better
+  double standard_error = 0;        // of the drop, paired by example, where it was measured; else of a single score
+  std::optional<double> agreement;  // with the plain model on the dev set, where it was measured
+  std::string summary;              // one sentence, and one about the agreement
+  std::vector<std::string> steps;   // what to do next, in the order to try
 };
 
 // How far the held-out and dev examples go beyond the calibrated ranges.
@@ -126,7 +127,8 @@ struct ConversionReport {
   // difference of a logit from libtorch's.
   std::optional<double> reference_metric, reference_difference;
   double dev_standard_error = 0;  // of the first metric's change, paired by example; 0: judge() estimates a score's
-  double seconds = 0;             // the whole conversion
+  std::optional<double> dev_agreement;  // with the plain model: per cent of equal labels, or the correlation of values
+  double seconds = 0;                   // the whole conversion
   std::optional<PlanBudget> plan;
   std::string no_plan;  // why there is none
   // The model's digest (model/digest.h), which queries and answers name; empty without a plan. Its parts by name.

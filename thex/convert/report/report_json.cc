@@ -34,6 +34,7 @@ Json verdict_json(const Verdict& v) {
           {"after", v.after},
           {"drop", v.drop},
           {"standard_error", v.standard_error},
+          {"agreement", optional_number(v.agreement)},
           {"summary", v.summary},
           {"steps", v.steps}};
 }

@@ -23,10 +23,20 @@ model::LayerRanges usual_ranges() {
   return r;
 }
 
+// Those that show the client nothing first.
+std::string deep_protocols() {
+  std::string text;
+  for (const bool shown : {false, true})
+    for (const model::ProtocolRow& row : model::protocols())
+      if (row.any_depth && row.client_sees_values == shown)
+        text += std::string("; --protocol ") + row.name + " takes deep models, but " + row.drawback;
+  return text;
+}
+
 }  // namespace
 
-std::optional<encoder::InferencePlan> require_plan(model::ModelConfig config, model::Protocol protocol, int max_tokens,
-                                                   const std::function<void(const std::string&)>& warn) {
+std::optional<ExpectedModel> require_plan(model::ModelConfig config, model::Protocol protocol, int max_tokens,
+                                          const std::function<void(const std::string&)>& warn) {
   const model::ProtocolRow& wanted = row_of(protocol);
   config.activation = wanted.activation;
   config.pooler = false;
@@ -36,27 +46,26 @@ std::optional<encoder::InferencePlan> require_plan(model::ModelConfig config, mo
   try {
     encoder::PlanRequest request(max_tokens);
     request.protocol = protocol;
-    return encoder::plan_inference(config, request);
+    encoder::InferencePlan plan = encoder::plan_inference(config, request);
+    if (config.protocols().size() > 1) plan = encoder::plan_inference(config, max_tokens);
+    return ExpectedModel{std::move(config), std::move(plan)};
   } catch (const Error& e) {
-    if (!wanted.any_depth) {
-      std::string others;
-      for (const model::ProtocolRow& other : model::protocols())
-        if (other.any_depth)
-          others += std::string("; --protocol ") + other.name + " takes deep models, but " + other.drawback;
-      throw Error(ErrorCode::model,
-                  std::string("this model does not fit into the protocol ") + wanted.name + ": " + e.what() + others);
-    }
-    // Calibration decides about precision.
-    if (dynamic_cast<const circuit::ImprecisePlan*>(&e) == nullptr)
-      warn(std::string("warning: no plan for encrypted inference: ") + e.what());
+    const bool imprecise = dynamic_cast<const circuit::ImprecisePlan*>(&e) != nullptr;
+    if (wanted.polynomial() && !(wanted.any_depth && imprecise))
+      throw Error(ErrorCode::model, std::string("this model does not fit into the protocol ") + wanted.name + ": " +
+                                        e.what() + (wanted.any_depth ? "" : deep_protocols()));
+    warn(imprecise ? std::string("what a query costs is known at the end, from measured sizes: ") + e.what()
+                   : std::string("warning: no plan for encrypted inference: ") + e.what());
     return std::nullopt;
   }
 }
 
-std::vector<std::string> costs_of(const encoder::InferencePlan& plan) {
+std::vector<std::string> costs_of(const ExpectedModel& expected, int threads) {
   std::vector<std::string> lines;
+  const encoder::InferencePlan& plan = expected.plan;
   const int rounds = plan.rounds;
-  const std::size_t memory = encoder::peak_memory(plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), 1);
+  const std::size_t memory =
+      encoder::peak_memory(expected.config, plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), threads);
   lines.push_back(fmt::format(
       "the converted model {} served by {}: {} {} a query, keys of {:.0f} MB once, a server with {:.1f} GB of memory",
       rounds == 1 ? "can be" : "is", model::name_of(plan.protocol), rounds, rounds == 1 ? "round" : "rounds",
@@ -69,6 +78,17 @@ std::vector<std::string> costs_of(const encoder::InferencePlan& plan) {
         plan.shapes[i].tokens, program.estimated_seconds, static_cast<double>(program.bytes_to_server) / 1e6,
         static_cast<double>(program.bytes_to_client) / 1e6));
   }
+  for (const encoder::PlanPrice& price : plan.prices)
+    if (price.protocol != plan.protocol && price.refusal.empty())
+      lines.push_back(fmt::format("with --protocol {} on both sides: {}, about {:.2g} s, keys of {:.0f} MB",
+                                  model::name_of(price.protocol), encoder::rounds_text(price.rounds),
+                                  price.server_seconds, static_cast<double>(price.key_bytes) / 1e6));
+  const model::ProtocolRow& row = row_of(plan.protocol);
+  if (row.client_sees_values)
+    lines.push_back(
+        fmt::format("warning: {} {}: for clients that may not learn about the weights convert for another "
+                    "--protocol",
+                    row.name, row.drawback));
   return lines;
 }
 

@@ -33,13 +33,36 @@ TEST(RequiredPlan, DeepModelsAreRefusedWithTheOtherProtocol) {
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::model);
       EXPECT_NE(std::string(e.what()).find("does not fit into the protocol one-round"), std::string::npos) << e.what();
-      EXPECT_NE(std::string(e.what()).find("--protocol the-x"), std::string::npos) << e.what();
+      // What leaks nothing comes first.
+      const std::size_t masked = std::string(e.what()).find("--protocol masked-rounds takes deep models");
+      EXPECT_LT(masked, std::string(e.what()).find("--protocol the-x")) << e.what();
     }
   }
   std::vector<std::string> warnings;
   require_plan(plain_config(6, 128), model::Protocol::the_x, 32,
                [&](const std::string& text) { warnings.push_back(text); });
   EXPECT_TRUE(warnings.empty()) << warnings[0];
+}
+
+TEST(RequiredPlan, CostsAreOfWhatIsServedWithoutAnOption) {
+  const auto expected = require_plan(plain_config(2, 128), model::Protocol::one_round, 32, [](const std::string&) {});
+  ASSERT_TRUE(expected);
+  EXPECT_EQ(expected->plan.protocol, encoder::plan_inference(expected->config, 32).protocol);
+  std::string text;
+  for (const std::string& line : costs_of(*expected, 2)) text += line + "\n";
+  for (const model::Protocol p : {model::Protocol::one_round, model::Protocol::masked_rounds})
+    EXPECT_NE(text.find(name_of(p)), std::string::npos) << text;
+  EXPECT_EQ(text.find("warning"), std::string::npos) << text;
+  const auto leaky = require_plan(plain_config(2, 128), model::Protocol::the_x, 32, [](const std::string&) {});
+  ASSERT_TRUE(leaky);
+  EXPECT_NE(costs_of(*leaky, 2).back().find("warning: the-x shows the client"), std::string::npos);
+}
+
+// Nothing is trained that cannot be served: heads of 3 columns of 768.
+TEST(RequiredPlan, PolynomialsWithoutAPlanAreRefused) {
+  model::ModelConfig c = plain_config(6, 64);
+  c.hidden = 1 << 16, c.heads = 1, c.ffn = 64;
+  EXPECT_THROW(require_plan(c, model::Protocol::masked_rounds, 32, [](const std::string&) {}), Error);
 }
 
 // A head of 96 columns has no place in a row.
