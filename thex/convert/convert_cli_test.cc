@@ -41,26 +41,29 @@ std::string examples(std::size_t count, std::uint64_t seed) {
 class ConvertCli : public ::testing::Test {
  protected:
   void SetUp() override {
-    model::ModelConfig config;
-    config.layers = 1, config.hidden = 32, config.heads = 1, config.ffn = 32, config.max_positions = 32;
-    std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-    for (const char* word : kWords) vocab += std::string(word) + "\n";
-    config.vocab = 5 + static_cast<int>(std::size(kWords));
-    config.pooler = false;
-    write_file_atomically(at("vocab.txt"), vocab);
-    model::save_model(support::random_model(config, 7), at("encoder"), at("vocab.txt"), checkpoint::Dtype::f32);
+    make_encoder("encoder", 1);
     fs::create_directories(at("data"));
     write_file_atomically(at("data/train.csv"), examples(80, 1));
     write_file_atomically(at("data/dev.csv"), examples(20, 2));
     write_file_atomically(at("data/five.csv"), examples(5, 3));
   }
+  void make_encoder(const std::string& name, int layers) const {
+    model::ModelConfig config;
+    config.layers = layers, config.hidden = 32, config.heads = 1, config.ffn = 32, config.max_positions = 32;
+    std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (const char* word : kWords) vocab += std::string(word) + "\n";
+    config.vocab = 5 + static_cast<int>(std::size(kWords));
+    config.pooler = false;
+    write_file_atomically(at("vocab.txt"), vocab);
+    model::save_model(support::random_model(config, 7), at(name), at("vocab.txt"), checkpoint::Dtype::f32);
+  }
   fs::path at(const std::string& name) const { return folder.path() / name; }
   std::string text_of(const std::string& name) const { return read_file(at(name), 1u << 24); }
 
   testing::Finished convert(const std::string& out, const std::vector<std::string>& more = {},
-                            const std::string& train = "data/train.csv") const {
-    std::vector<std::string> all = {kProgram,  at("encoder").string(), "--backbone", "--quick",
-                                    "--train", at(train).string(),     "--dev",      at("data/dev.csv").string(),
+                            const std::string& train = "data/train.csv", const std::string& encoder = "encoder") const {
+    std::vector<std::string> all = {kProgram,  at(encoder).string(), "--backbone", "--quick",
+                                    "--train", at(train).string(),   "--dev",      at("data/dev.csv").string(),
                                     "-o",      at(out).string()};
     all.insert(all.end(), more.begin(), more.end());
     return testing::run(all);
@@ -177,6 +180,18 @@ TEST_F(ConvertCli, MaskedRoundsLearnFromTextsWithoutLabelsToo) {
   EXPECT_NE(second.errors.find("the model's own answers stand for them"), std::string::npos) << second.errors;
   expect_refused(from_texts({"--force", "--hard", "0.5"}), ErrorCode::usage, "texts without labels");
   expect_refused(from_texts({"--force", "--pair-column", "other"}), ErrorCode::input, "the task has two texts");
+}
+
+TEST_F(ConvertCli, TwelveLayersNeedNoOption) {
+  make_encoder("deep", 12);
+  const testing::Finished f = convert("new", {}, "data/train.csv", "deep");
+  ASSERT_EQ(f.status, 0) << f.errors;
+  EXPECT_NE(f.errors.find("a model of 12 layers is made for masked rounds: "), std::string::npos) << f.errors;
+  const json report = json::parse(text_of("new/report.json"));
+  EXPECT_EQ(report["options"]["protocol"], "masked-rounds");
+  EXPECT_EQ(report["plan"]["protocol"], "masked-rounds");
+  EXPECT_GE(report["plan"]["rounds"], 3);
+  EXPECT_LT(report["reference"]["largest_logit_difference"], 1e-3);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "thex/ckks/modulus_chain.h"
 #include "thex/measure/fixture.h"
 #include "thex/measure/matrix_cases.h"
+#include "thex/measure/refresh_cases.h"
 #include "thex/measure/transform_cases.h"
 #include "thex/ring/kernels.h"
 #include "thex/ring/ntt.h"
@@ -152,6 +153,7 @@ std::vector<Case> engine_cases(int threads) {
     }
   }
   add_matrix_cases(cases);
+  add_refresh_cases(cases);
   return cases;
 }
 
