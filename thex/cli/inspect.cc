@@ -160,11 +160,6 @@ void simulate_precision(encoder::InferencePlan& plan, const model::Model& model)
   });
 }
 
-// Of a server on this machine with thex serve's defaults, one client, all lengths in use.
-std::size_t peak_memory_here(const model::ModelConfig& config, const encoder::InferencePlan& plan) {
-  return encoder::peak_memory(config, plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), thread_count(0));
-}
-
 // "every half layer", "every 2 layers"; empty where nothing is refreshed.
 std::string refreshed_text(const encoder::Segments& segments) {
   if (segments.layers == 0) return "";
@@ -243,7 +238,7 @@ Json plan_json(const model::ModelConfig& config, const encoder::InferencePlan& p
                                           {"encryptions_of_zero", b.hiding->zeros}};
   }
   json["server_memory_bytes"] = {{"keys_per_client", p.key_bytes_memory}, {"weights_largest_bucket", weights}};
-  json["peak_memory_bytes"] = peak_memory_here(config, plan);
+  json["peak_memory_bytes"] = encoder::peak_memory_here(config, plan);
   json["ledger"] = ledger_json(plan);
   return json;
 }
@@ -330,7 +325,7 @@ void print_text(const model::ModelConfig& c, const std::filesystem::path& folder
                            p.keys.rotations.size(), megabytes(static_cast<double>(protocol::key_bytes(*plan))),
                            megabytes(static_cast<double>(p.key_bytes_memory)));
   std::cout << fmt::format("memory    {} at most, a server on this machine with one client\n",
-                           megabytes(static_cast<double>(peak_memory_here(c, *plan))));
+                           megabytes(static_cast<double>(encoder::peak_memory_here(c, *plan))));
   std::cout << "\ntokens  depth  bits  est. s  to server    to client    rotations  products  weights\n";
   for (std::size_t i = 0; i < plan->shapes.size(); ++i) {
     const circuit::ProgramPlan& b = p.program_plans[i];

@@ -87,7 +87,7 @@ void add_plan(ConversionReport& report, const model::Model& model, const text::T
     report.part_digests.emplace_back(model::name_of(part), hex(*digests.of(part)));
   try {
     const encoder::InferencePlan plan = encoder::plan_inference(model.config, max_length);
-    report.plan = budget_of(plan);
+    report.plan = budget_of(model.config, plan);
     report.model_digest = hex(model::model_digest(plan.fingerprint, digests));
     report.unseen->room = plan.largest_value() / model.config.thex->largest_decrypted(plan.protocol);
     log(format("held-out and dev examples reach %.2f times the ranges (%s); decrypted values have room for %.1f times",

@@ -137,7 +137,7 @@ class Conversion {
     }
     require_used(a_.workflow);
     if (expected)
-      for (const std::string& line : costs_of(*expected, a_.threads)) log_(line);
+      for (const std::string& line : costs_of(*expected)) log_(line);
     o_ = suited_options(a_.workflow, a_.given,
                         {model_.config.hidden, data_.split.train.size(), mean_length(data_.split.train)});
     if (a_.quick) {  // in as many steps as the protocol takes

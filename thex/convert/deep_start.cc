@@ -129,6 +129,7 @@ class DeepStart {
   void run() {
     for (int layer = 0; layer < m_.config.layers; ++layer) {
       start_scores(layer);
+      log_("polynomials: layer " + std::to_string(layer + 1) + ", scores fitted");
       const double attention = start_attention(layer), output = start_feed_forward(layer);
       char line[160];
       std::snprintf(
@@ -154,6 +155,7 @@ class DeepStart {
     const double mean = std::max(1.0, mean_length(data));
     const DataSet some =
         evenly_spaced(data, std::max<std::size_t>(8, static_cast<std::size_t>(static_cast<double>(o_.tokens) / mean)));
+    log_("polynomials: the plain model's states of " + std::to_string(some.size()) + " texts");
     const auto layers = static_cast<std::size_t>(m_.config.layers);
     double pairs = 0;
     for (const Sentence& s : some) pairs += static_cast<double>(s.ids.size()) * static_cast<double>(s.ids.size());

@@ -124,6 +124,7 @@ long deep_epoch_steps(long steps) { return std::clamp(steps / kLeastEpochs, 1L, 
 void train_deep_polynomial(EncoderModule& module, const StateTeacher& teacher, const DataSet& usual,
                            const TaskData& data, const Loss& task, const DeepTrainingOptions& o, TrainOptions t,
                            const Log& log) {
+  log(t.name + ": usual sizes of values, and what goes into each matrix");
   const DeepLimits limits(module, usual);
   limits.hold(module);
   const long per_epoch = deep_epoch_steps(o.steps);

@@ -1,5 +1,8 @@
 #include "thex/encoder/serving_memory.h"
 
+#include <thread>
+
+#include "thex/base/memory.h"
 #include "thex/circuit/accounting.h"
 
 namespace thex::encoder {
@@ -49,6 +52,11 @@ std::size_t peak_memory(const model::ModelConfig& config, const InferencePlan& p
     largest = std::max(largest, circuits[i].run_bytes(threads) + program.bytes_to_server + program.bytes_to_client);
   }
   return kProcessBytes + loaded_bytes(config) + plan.circuits.key_bytes_memory + kept + largest;
+}
+
+std::size_t peak_memory_here(const model::ModelConfig& config, const InferencePlan& plan) {
+  const int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return peak_memory(config, plan, circuit_memory(plan, machine_memory_bytes() / 2), threads);
 }
 
 }  // namespace thex::encoder

@@ -32,5 +32,7 @@ std::vector<CircuitMemory> circuit_memory(const InferencePlan& plan, std::size_t
 inline constexpr std::size_t kProcessBytes = std::size_t{64} << 20;
 std::size_t peak_memory(const model::ModelConfig& config, const InferencePlan& plan,
                         const std::vector<CircuitMemory>& circuits, int threads);
+// Of `thex serve` with its defaults on this machine, half of whose memory is for clients.
+std::size_t peak_memory_here(const model::ModelConfig& config, const InferencePlan& plan);
 
 }  // namespace thex::encoder

@@ -7,6 +7,7 @@
 
 #include "thex/base/file.h"
 #include "thex/circuit/accounting.h"
+#include "thex/encoder/serving_memory.h"
 
 namespace thex::convert {
 namespace {
@@ -89,7 +90,7 @@ std::string ConversionReport::option(const std::string& wanted) const {
   return "";
 }
 
-PlanBudget budget_of(const encoder::InferencePlan& plan) {
+PlanBudget budget_of(const model::ModelConfig& config, const encoder::InferencePlan& plan) {
   const circuit::Plan& p = plan.circuits;
   PlanBudget budget;
   budget.protocol = name_of(plan.protocol);
@@ -106,6 +107,8 @@ PlanBudget budget_of(const encoder::InferencePlan& plan) {
   budget.rotation_keys = p.keys.rotations.size();
   budget.key_bytes_wire = p.key_bytes_wire;
   budget.key_bytes_memory = p.key_bytes_memory;
+  budget.statistical_bits = plan.statistical_bits();
+  budget.peak_memory = encoder::peak_memory_here(config, plan);
   for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
     const circuit::ProgramPlan& program = p.program_plans[i];
     budget.buckets.push_back({.tokens = plan.shapes[i].tokens,

@@ -80,6 +80,8 @@ struct PlanBudget {
   double log_qp = 0;
   std::vector<int> q_bits, p_bits;
   std::size_t rotation_keys = 0, key_bytes_wire = 0, key_bytes_memory = 0;
+  std::optional<double> statistical_bits;  // of what the client sees under masks, where it refreshes
+  std::size_t peak_memory = 0;             // of a server like this machine with one client
   std::vector<BucketBudget> buckets;
   std::vector<encoder::LedgerEntry> ledger;
 };
@@ -146,7 +148,7 @@ struct ConversionReport {
 };
 
 // The costs and the ledger of a converted model; the plan itself is made by encoder::plan_inference.
-PlanBudget budget_of(const encoder::InferencePlan& plan);
+PlanBudget budget_of(const model::ModelConfig& config, const encoder::InferencePlan& plan);
 
 // The verdict from the first and the last stage, by the report's first metric on the dev set (on the held-out set where
 // the dev set is empty).

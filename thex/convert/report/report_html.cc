@@ -285,6 +285,11 @@ void plan_section(Markup& page, const ConversionReport& r) {
   term(page, "keys",
        fmt::format("{} rotations; {} sent once, {} in the server's memory for each client", p.rotation_keys,
                    bytes_text(p.key_bytes_wire), bytes_text(p.key_bytes_memory)));
+  term(page, "memory", bytes_text(p.peak_memory) + " at most, a server on this machine with one client");
+  if (p.statistical_bits)
+    term(page, "masks",
+         fmt::format("what the client sees of them is within 2^-{:.1f} of random (statistical distance of a query)",
+                     *p.statistical_bits));
   page.close();
   bucket_table(page, p);
   if (p.ledger.empty()) return;

@@ -91,6 +91,8 @@ Json plan_json(const PlanBudget& p) {
   Json json{{"protocol", p.protocol},
             {"plan", p.fingerprint},
             {"rounds", p.rounds},
+            {"statistical_bits", optional_number(p.statistical_bits)},
+            {"peak_memory_bytes", p.peak_memory},
             {"security_bits", p.security_bits},
             {"parameters",
              {{"log_n", p.log_n},

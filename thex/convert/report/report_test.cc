@@ -125,7 +125,7 @@ TEST(ReportHtml, TheCheckerOfThisTestFindsMistakes) {
 
 TEST(ReportHtml, IsWellFormedAndSelfContained) {
   ConversionReport r = sample();
-  r.plan = budget_of(encoder::plan_inference(small_config(), 16));
+  r.plan = budget_of(small_config(), encoder::plan_inference(small_config(), 16));
   const std::string html = report_html(r);
   EXPECT_EQ(ill_formed(html), "");
   for (const char* outside : {"http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe"})
@@ -203,10 +203,11 @@ TEST(ReportHtml, SurvivesWhatWasNotMeasured) {
 
 TEST(ReportJson, HoldsEveryField) {
   ConversionReport r = sample();
-  r.plan = budget_of(encoder::plan_inference(small_config(), 16));
+  r.plan = budget_of(small_config(), encoder::plan_inference(small_config(), 16));
   const json j = json::parse(report_json(r));
   EXPECT_EQ(j["name"], "model sst2");
   EXPECT_EQ(j["seed"], 7);
+  EXPECT_GT(j["plan"]["peak_memory_bytes"], j["plan"]["keys"]["memory_bytes"]);
   EXPECT_EQ(j["examples"]["dev"], 872);
   EXPECT_EQ(j["examples"]["augmented"], 20);
   EXPECT_EQ(j["examples"]["empty"], 4);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "thex/base/error.h"
-#include "thex/base/memory.h"
 #include "thex/encoder/serving_memory.h"
 
 namespace thex::convert {
@@ -60,12 +59,11 @@ std::optional<ExpectedModel> require_plan(model::ModelConfig config, model::Prot
   }
 }
 
-std::vector<std::string> costs_of(const ExpectedModel& expected, int threads) {
+std::vector<std::string> costs_of(const ExpectedModel& expected) {
   std::vector<std::string> lines;
   const encoder::InferencePlan& plan = expected.plan;
   const int rounds = plan.rounds;
-  const std::size_t memory =
-      encoder::peak_memory(expected.config, plan, encoder::circuit_memory(plan, machine_memory_bytes() / 2), threads);
+  const std::size_t memory = encoder::peak_memory_here(expected.config, plan);
   lines.push_back(fmt::format(
       "the converted model {} served by {}: {} {} a query, keys of {:.0f} MB once, a server with {:.1f} GB of memory",
       rounds == 1 ? "can be" : "is", model::name_of(plan.protocol), rounds, rounds == 1 ? "round" : "rounds",

@@ -24,8 +24,8 @@ struct ExpectedModel {
 std::optional<ExpectedModel> require_plan(model::ModelConfig config, model::Protocol protocol, int max_tokens,
                                           const std::function<void(const std::string&)>& warn);
 
-// What a query costs, as lines of text: rounds, seconds, traffic, keys and the memory of a server with so many threads;
-// what the client sees beside the answer, and what other ways of serving would cost.
-std::vector<std::string> costs_of(const ExpectedModel& expected, int threads);
+// What a query costs, as lines of text: rounds, seconds, traffic, keys and the memory of a server on this
+// machine; what the client sees beside the answer, and what other ways of serving would cost.
+std::vector<std::string> costs_of(const ExpectedModel& expected);
 
 }  // namespace thex::convert

@@ -49,13 +49,13 @@ TEST(RequiredPlan, CostsAreOfWhatIsServedWithoutAnOption) {
   ASSERT_TRUE(expected);
   EXPECT_EQ(expected->plan.protocol, encoder::plan_inference(expected->config, 32).protocol);
   std::string text;
-  for (const std::string& line : costs_of(*expected, 2)) text += line + "\n";
+  for (const std::string& line : costs_of(*expected)) text += line + "\n";
   for (const model::Protocol p : {model::Protocol::one_round, model::Protocol::masked_rounds})
     EXPECT_NE(text.find(name_of(p)), std::string::npos) << text;
   EXPECT_EQ(text.find("warning"), std::string::npos) << text;
   const auto leaky = require_plan(plain_config(2, 128), model::Protocol::the_x, 32, [](const std::string&) {});
   ASSERT_TRUE(leaky);
-  EXPECT_NE(costs_of(*leaky, 2).back().find("warning: the-x shows the client"), std::string::npos);
+  EXPECT_NE(costs_of(*leaky).back().find("warning: the-x shows the client"), std::string::npos);
 }
 
 // Nothing is trained that cannot be served: heads of 3 columns of 768.
