@@ -22,9 +22,8 @@
 #include "thex/encoder/inference_plan.h"
 #include "thex/measure/bound.h"
 
+namespace thex {
 namespace {
-
-using namespace thex;
 
 std::shared_ptr<const model::Model> model_for(model::Protocol protocol) {
   if (const char* const folder = std::getenv("THEX_MODEL"))
@@ -199,3 +198,4 @@ BENCHMARK(encoder<model::Protocol::one_round>)->Name("one-round")->Apply(polynom
 BENCHMARK(encoder<model::Protocol::masked_rounds>)->Name("masked-rounds")->Apply(polynomial_shapes);
 
 }  // namespace
+}  // namespace thex

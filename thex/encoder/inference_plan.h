@@ -106,8 +106,8 @@ struct InferencePlan {
 // of the weights left out. Hashes some megabytes: of a plan as it was made, InferencePlan::fingerprint has it.
 std::string fingerprint_of(const InferencePlan& plan);
 
-// Why a plan is by its protocol, in a line: what a query takes by it and by the best way of every other protocol that was
-// compared. Empty where only one was.
+// Why a plan is by its protocol, in a line: what a query takes by it and by the best way of every other protocol that
+// was compared. Empty where only one was.
 std::string reason_of(const InferencePlan& plan);
 
 // Client side: needs config.json only. Throws Error(model) when the model is not HE-friendly or its shape unsupported.
