@@ -95,7 +95,7 @@ record() {
   mkdir -p "$records"
   for seed in $(seeds_of "$task"); do
     local out="$work/$task/seed-$seed" kept="$records/$task-$seed"
-    jq '{task, metrics, seed, examples, stages: [.stages[] | {name, dev, held_out}], verdict: {standard_error: .verdict.standard_error}, model_digest}' \
+    jq '{task, metrics, seed, examples, stages: [.stages[] | {name, dev, held_out}], verdict: {standard_error: .verdict.standard_error, agreement: .verdict.agreement}, model_digest}' \
       "$out/report.json" >"$kept.report.json"
     for mode in plain simulate encrypted; do
       if [ -s "$out.$mode.json" ]; then cp "$out.$mode.json" "$kept.$mode.json"; fi
@@ -121,6 +121,13 @@ paired_error() {
     awk '{ n++; s += $1 } END { if (n) printf "%.2f\n", s / n; else print "-" }'
 }
 
+# How alike the converted and the plain model decide, over the seeds where it was measured.
+agreement() {
+  local report
+  for report in $(reports_of "$1"); do jq -r '.verdict.agreement // empty' "$report"; done |
+    awk '{ n++; s += $1 } END { if (n) printf "%.1f\n", s / n; else print "-" }'
+}
+
 table() {
   local task
   cat <<END
@@ -129,21 +136,21 @@ table() {
 Made by \`scripts/accuracy_deep.sh\`: the MiniLM-L6 encoder (6 layers, hidden 384), fine-tuned on the task (RTE's goes on from STS-B's) and converted for masked rounds (squares, a power of scores, one norm in two by
 mean squares). First metric of each task on the full dev set, in per cent; mean and standard deviation over seeds, each with its own plain model. "examples" are those
 of the training file without overlapping ones, held-out ones included. Choices are made on examples held out from the training file, never on the dev set. "error" is the standard error of the drop, by the
-bootstrap over dev examples, paired. The conversions of MRPC, RTE and STS-B also see each other's training pairs, without labels and without pairs that share a text with the task's dev set.
+bootstrap over dev examples, paired. "alike": how many labels or tags are the plain model's, per cent (of values the correlation with its values), where that was measured. The conversions of MRPC, RTE and STS-B also see each other's training pairs, without labels and without pairs that share a text with the task's dev set.
 
-| task | metric | examples | seeds | plain | closed form | converted | drop | error |
-|---|---|---|---|---|---|---|---|---|
+| task | metric | examples | seeds | plain | closed form | converted | drop | error | alike |
+|---|---|---|---|---|---|---|---|---|---|
 END
   for task in $tasks; do
     local first
     first="$(reports_of "$task" | head -n 1)"
     [ -n "$first" ] || continue
-    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(jq -r '.examples | .train + .held_out' "$first")" "$(drops "$task" | wc -l)" \
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(jq -r '.examples | .train + .held_out' "$first")" "$(drops "$task" | wc -l)" \
       "$(stage_scores "$task" plain | mean_spread)" "$(stage_scores "$task" polynomials | mean_spread)" "$(stage_scores "$task" half-precision | mean_spread)" \
-      "$(drops "$task" | mean_spread)" "$(paired_error "$task")"
+      "$(drops "$task" | mean_spread)" "$(paired_error "$task")" "$(agreement "$task")"
   done
   for task in $glue; do drops "$task" | awk '{ n++; s += $1 } END { if (n) print s / n }'; done |
-    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | | %.2f | |\n", n, s / n }'
+    awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | | %.2f | | |\n", n, s / n }'
   cat <<END
 
 ## Encrypted
