@@ -196,6 +196,35 @@ TEST(Output, Inspect) {
   EXPECT_NE(text.output.find("digest    " + json["model_digest"].get<std::string>()), std::string::npos) << text.output;
 }
 
+// What scripts read of a deep model.
+TEST(Output, OfMaskedRounds) {
+  const TemporaryFolder folder;
+  const std::string model = (folder.path() / "deep").string();
+  ASSERT_EQ(
+      run({THEX_BINARY_DIR "/make-test-model", model, "2", "32", "2", "32", "16", "3", "--protocol", "masked-rounds"})
+          .status,
+      0);
+  const Finished inspected = world().thex({"inspect", "--model", model, "--json"});
+  ASSERT_EQ(inspected.status, 0) << inspected.errors;
+  const Json plan = Json::parse(inspected.output);
+  EXPECT_EQ(plan["protocol"], "masked-rounds");
+  EXPECT_GT(plan["rounds"], 1);
+  EXPECT_GE(plan["statistical_bits"], 40);
+  EXPECT_GT(plan["peak_memory_bytes"], plan["keys"]["memory_bytes"]);
+  ASSERT_FALSE(plan["buckets"].empty());
+  for (const Json& bucket : plan["buckets"]) {
+    EXPECT_GT(bucket["seconds"], 0);
+    EXPECT_EQ(bucket["bytes"], bucket["bytes_to_server"].get<double>() + bucket["bytes_to_client"].get<double>());
+  }
+  const Finished asked = world().thex({"classify", "a good film", "--model", model, "--json"});
+  ASSERT_EQ(asked.status, 0) << asked.errors;
+  const Json answer = Json::parse(asked.output);
+  EXPECT_EQ(answer["protocol"], "masked-rounds");
+  EXPECT_EQ(answer["rounds"], plan["rounds"]);
+  EXPECT_NEAR(answer["bytes_sent"].get<double>() + answer["bytes_received"].get<double>(),
+              plan["buckets"][0]["bytes"].get<double>(), 200.0 * plan["rounds"].get<double>() + 1000);
+}
+
 TEST(Output, InspectIsRightAboutSizes) {
   const Json plan = Json::parse(world().thex({"inspect", "--json"}).output);
   const Json query = Json::parse(world().thex({"classify", "good film", "--json"}).output);

@@ -68,5 +68,27 @@ TEST(PlanLimits, BertBaseIsPlanned) {
   EXPECT_EQ(sources, 0u);
 }
 
+// MiniLM's, BERT-base's and BERT-large's layers: as many ciphertexts as their heads fill, and no more rounds than two a
+// layer.
+TEST(PlanLimits, WideShapesArePlannedInMaskedRounds) {
+  struct Wide {
+    Shape shape;
+    std::size_t groups;  // of 64 columns for 128 tokens of N = 2^14
+  };
+  for (const Wide& wide :
+       {Wide{{6, 384, 12, 1536, 2}, 6}, Wide{{12, 768, 12, 3072, 2}, 12}, Wide{{24, 1024, 16, 4096, 2}, 16}}) {
+    model::ModelConfig config = config_for(model::Protocol::one_round, wide.shape);
+    config.thex->norm = model::Norm::mean_square;
+    const InferencePlan plan = plan_inference(config);
+    EXPECT_EQ(plan.protocol, model::Protocol::masked_rounds);
+    EXPECT_EQ(plan.max_tokens(), 128);
+    EXPECT_EQ(plan.circuits.spec.log_n, 14);
+    EXPECT_LE(plan.rounds, 2 * wide.shape.layers);
+    EXPECT_GE(plan.statistical_bits().value(), 40);
+    const circuit::Program& longest = plan.circuits.programs[plan.program_for(128)];
+    EXPECT_EQ(longest.steps[1].refreshed.size(), wide.groups / 2) << "two groups in one ciphertext, none half empty";
+  }
+}
+
 }  // namespace
 }  // namespace thex::encoder
