@@ -68,6 +68,22 @@ TEST(PlanLimits, BertBaseIsPlanned) {
   EXPECT_EQ(sources, 0u);
 }
 
+// States so large that no mask of any chain hides them.
+TEST(PlanLimits, SizesThatMasksCannotHideAreRefused) {
+  model::ModelConfig config = config_for(model::Protocol::one_round, {6, 128, 2, 512, 2});
+  config.thex->norm = model::Norm::mean_square;
+  model::LayerRanges usual;
+  for (model::Range model::LayerRanges::*point :
+       {&model::LayerRanges::score, &model::LayerRanges::cube, &model::LayerRanges::cube_sum,
+        &model::LayerRanges::context, &model::LayerRanges::attention_sum, &model::LayerRanges::attention_norm,
+        &model::LayerRanges::ffn, &model::LayerRanges::output_norm})
+    usual.*point = {1, 10};
+  config.thex->layers.assign(6, usual);
+  EXPECT_GE(plan_inference(config, 32).statistical_bits().value(), 40);
+  for (model::LayerRanges& layer : config.thex->layers) layer.attention_sum = layer.output_norm = {1e9, 1e10};
+  expect_all(refusal(config, model::Protocol::masked_rounds), {"masks of 83 bits above the scale", "1747 bits"});
+}
+
 // MiniLM's, BERT-base's and BERT-large's layers: as many ciphertexts as their heads fill, and no more rounds than two a
 // layer.
 TEST(PlanLimits, WideShapesArePlannedInMaskedRounds) {
