@@ -200,10 +200,8 @@ TEST(Output, Inspect) {
 TEST(Output, OfMaskedRounds) {
   const TemporaryFolder folder;
   const std::string model = (folder.path() / "deep").string();
-  ASSERT_EQ(
-      run({THEX_BINARY_DIR "/make-test-model", model, "2", "32", "2", "32", "16", "3", "--protocol", "masked-rounds"})
-          .status,
-      0);
+  const std::string maker = CliWorld::program("make-test-model");
+  ASSERT_EQ(run({maker, model, "2", "32", "2", "32", "16", "3", "--protocol", "masked-rounds"}).status, 0);
   const Finished inspected = world().thex({"inspect", "--model", model, "--json"});
   ASSERT_EQ(inspected.status, 0) << inspected.errors;
   const Json plan = Json::parse(inspected.output);
@@ -214,8 +212,15 @@ TEST(Output, OfMaskedRounds) {
   ASSERT_FALSE(plan["buckets"].empty());
   for (const Json& bucket : plan["buckets"]) {
     EXPECT_GT(bucket["seconds"], 0);
+    EXPECT_GT(bucket["bytes_to_server"], 0);
+    EXPECT_GT(bucket["bytes_to_client"], 0);
     EXPECT_EQ(bucket["bytes"], bucket["bytes_to_server"].get<double>() + bucket["bytes_to_client"].get<double>());
   }
+  const Json& last = plan["buckets"].back();
+  EXPECT_GT(last["sentences"], 1) << "batches are listed too";
+  const Finished shown = world().thex({"inspect", "--model", model});
+  for (const char* part : {"protocol  masked-rounds, ", "masks     what the client sees of them is within 2^-"})
+    EXPECT_NE(shown.output.find(part), std::string::npos) << part << '\n' << shown.output;
   const Finished asked = world().thex({"classify", "a good film", "--model", model, "--json"});
   ASSERT_EQ(asked.status, 0) << asked.errors;
   const Json answer = Json::parse(asked.output);
