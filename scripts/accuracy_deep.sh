@@ -122,7 +122,7 @@ paired_error() {
 }
 
 # How alike the converted and the plain model decide, over the seeds where it was measured.
-agreement() {
+alike() {
   local report
   for report in $(reports_of "$1"); do jq -r '.verdict.agreement // empty' "$report"; done |
     awk '{ n++; s += $1 } END { if (n) printf "%.1f\n", s / n; else print "-" }'
@@ -147,7 +147,7 @@ END
     [ -n "$first" ] || continue
     printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$task" "$(jq -r '.metrics[0]' "$first")" "$(jq -r '.examples | .train + .held_out' "$first")" "$(drops "$task" | wc -l)" \
       "$(stage_scores "$task" plain | mean_spread)" "$(stage_scores "$task" polynomials | mean_spread)" "$(stage_scores "$task" half-precision | mean_spread)" \
-      "$(drops "$task" | mean_spread)" "$(paired_error "$task")" "$(agreement "$task")"
+      "$(drops "$task" | mean_spread)" "$(paired_error "$task")" "$(alike "$task")"
   done
   for task in $glue; do drops "$task" | awk '{ n++; s += $1 } END { if (n) print s / n }'; done |
     awk '{ n++; s += $1 } END { if (n) printf "| mean of %d GLUE tasks | | | | | | | %.2f | | |\n", n, s / n }'
