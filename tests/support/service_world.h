@@ -52,4 +52,11 @@ inline const ServiceWorld& the_x_world() {
   return instance;
 }
 
+// A small one of masked-rounds, likewise.
+inline const ServiceWorld& masked_rounds_world() {
+  static const ServiceWorld instance(
+      {.layers = 2, .hidden = 16, .ffn = 16, .max_tokens = 16, .protocol = model::Protocol::masked_rounds}, 16);
+  return instance;
+}
+
 }  // namespace thex::testing

@@ -63,22 +63,26 @@ class Blocks {
   std::vector<Size> sizes_;
 };
 
-// What ciphertexts and the inner values of operations take: each function calls `add` with limbs and how many blocks of
-// them.
-template <typename Add>
+// Takes, or gives back, what ciphertexts and the inner values of operations are made of.
 class Sizes {
  public:
-  Sizes(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec, Add add)
-      : program_(program), graph_(graph), alpha_(spec.digit_limbs), special_(spec.p_bits.size()), add_(add) {}
+  using Change = void (Blocks::*)(std::size_t limbs, std::size_t count);
+  Sizes(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec, Blocks& blocks, Change change)
+      : program_(program),
+        graph_(graph),
+        alpha_(spec.digit_limbs),
+        special_(spec.p_bits.size()),
+        blocks_(blocks),
+        change_(change) {}
 
-  void value(std::size_t v, std::size_t count = 1) const { add_(graph_.value_level[v].limbs(), 2 * count); }
+  void value(std::size_t v, std::size_t count = 1) const { add(graph_.value_level[v].limbs(), 2 * count); }
   // Digits of a value at that level, each with the special primes.
   void digits(ckks::Level level, std::size_t count = 1) const {
     extended(level, count * ckks::digits_of(level.limbs(), alpha_));
   }
   // The masks of what the client refreshes in a step: the server holds them from sending to receiving.
   void masks(std::size_t step) const {
-    for (const NodeId id : program_.steps[step].refreshed) add_(graph_.value_level[id].limbs(), 1);
+    for (const NodeId id : program_.steps[step].refreshed) add(graph_.value_level[id].limbs(), 1);
   }
 
   // What a task needs beside what it reads and writes, while it runs.
@@ -102,9 +106,10 @@ class Sizes {
   }
 
  private:
-  void limbs(ckks::Level level, std::size_t count) const { add_(level.limbs(), count); }
-  void extended(ckks::Level level, std::size_t count) const { add_(level.limbs() + special_, count); }
-  void scratch() const { add_(12, 1); }
+  void add(std::size_t limbs, std::size_t count) const { (blocks_.*change_)(limbs, count); }
+  void limbs(ckks::Level level, std::size_t count) const { add(level.limbs(), count); }
+  void extended(ckks::Level level, std::size_t count) const { add(level.limbs() + special_, count); }
+  void scratch() const { add(12, 1); }
 
   void inside_node(const Node& node, const Task& task) const {
     const ckks::Level level = task.level + consumed_levels(node.op);
@@ -148,7 +153,8 @@ class Sizes {
   const Program& program_;
   const TaskGraph& graph_;
   std::size_t alpha_, special_;
-  Add add_;
+  Blocks& blocks_;
+  Change change_;
 };
 
 // One run on one thread.
@@ -157,8 +163,8 @@ class Walk {
   Walk(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec, bool client_is_slow)
       : graph_(graph),
         blocks_(std::size_t{1} << spec.log_n),
-        take_(program, graph, spec, Take{&blocks_}),
-        give_(program, graph, spec, Give{&blocks_}),
+        take_(program, graph, spec, blocks_, &Blocks::take),
+        give_(program, graph, spec, blocks_, &Blocks::give),
         slow_(client_is_slow),
         uses_(graph.value_uses),
         digit_uses_(graph.digit_uses) {
@@ -188,15 +194,6 @@ class Walk {
   }
 
  private:
-  struct Take {
-    Blocks* blocks;
-    void operator()(std::size_t limbs, std::size_t count) const { blocks->take(limbs, count); }
-  };
-  struct Give {
-    Blocks* blocks;
-    void operator()(std::size_t limbs, std::size_t count) const { blocks->give(limbs, count); }
-  };
-
   void push(std::size_t t) { ready_.push({graph_.order[t].urgency, t}); }
   void answer(std::size_t t) { slow_ ? client_.push_back(t) : push(t); }
 
@@ -217,8 +214,7 @@ class Walk {
 
   const TaskGraph& graph_;
   Blocks blocks_;
-  Sizes<Take> take_;
-  Sizes<Give> give_;
+  const Sizes take_, give_;
   const bool slow_;
   std::vector<int> uses_, digit_uses_;
   std::vector<std::size_t> waits_for_, client_;
@@ -230,15 +226,12 @@ class Walk {
 // Of all tasks, one at a time.
 std::size_t most_of_one_task(const Program& program, const TaskGraph& graph, const ckks::ContextSpec& spec) {
   Blocks blocks(std::size_t{1} << spec.log_n);
-  const auto take = [&](std::size_t limbs, std::size_t count) { blocks.take(limbs, count); };
-  const auto give = [&](std::size_t limbs, std::size_t count) { blocks.give(limbs, count); };
-  const Sizes taken(program, graph, spec, take);
-  const Sizes given(program, graph, spec, give);
+  const Sizes take(program, graph, spec, blocks, &Blocks::take), give(program, graph, spec, blocks, &Blocks::give);
   for (const Task& task : graph.tasks) {
-    for (const std::size_t v : task.writes) taken.value(v);
-    taken.inside(task);
-    given.inside(task);
-    for (const std::size_t v : task.writes) given.value(v);
+    for (const std::size_t v : task.writes) take.value(v);
+    take.inside(task);
+    give.inside(task);
+    for (const std::size_t v : task.writes) give.value(v);
   }
   return blocks.most();
 }

@@ -46,8 +46,7 @@ transport::Session& ClientSetup::connect(const ServerOptions& options) {
     const auto start = Clock::now();
     auto [keys, made] = client::load_or_generate_keys(model_.plan, folder, say);
     if (made) {
-      if (const std::string reason = encoder::reason_of(model_.plan); !reason.empty())
-        std::cerr << "queries are answered " << reason << '\n';
+      if (const std::string reason = encoder::reason_of(model_.plan); !reason.empty()) std::cerr << reason << '\n';
       std::cerr << fmt::format("made keys in {} ({:.1f} s); they are used again from now on\n",
                                printable(folder.string()), seconds_since(start));
     }

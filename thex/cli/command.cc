@@ -8,10 +8,10 @@
 #include <new>
 #include <optional>
 #include <regex>
-#include <thread>
 
 #include "thex/base/error.h"
 #include "thex/base/file_error.h"
+#include "thex/base/machine_threads.h"
 #include "thex/base/printable.h"
 #include "thex/cli/empty_values.h"
 
@@ -79,9 +79,7 @@ void add_server_options(CLI::App& app, ServerOptions& options) {
   add_threads_option(app, options.threads);
 }
 
-int thread_count(int option) {
-  return option > 0 ? option : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
+int thread_count(int option) { return option > 0 ? option : machine_threads(); }
 
 void reuse_message_buffers() {
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);

@@ -169,7 +169,7 @@ void serve(const Options& o) {
                         folder.string(), service.plan().fingerprint, service.plan().max_tokens(), options.threads,
                         options.limits.memory >> 20, options.limits.key_memory >> 20));
   if (const std::string reason = thex::encoder::reason_of(service.plan()); !reason.empty())
-    log.write(LogLevel::info, "queries are answered " + reason);
+    log.write(LogLevel::info, reason);
   server.serve(service, {.workers = o.max_queries, .stop_grace = std::chrono::seconds(o.stop_grace)});
 
   const auto s = service.statistics();

@@ -3,12 +3,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <thread>
 
+#include "thex/base/machine_threads.h"
 #include "thex/convert/model_folder.h"
 #include "thex/convert/plain_options.h"
 #include "thex/convert/task_arguments.h"
@@ -22,7 +21,7 @@ struct CommonArguments {
   std::filesystem::path teacher;        // empty: none was named
   std::optional<std::size_t> variants;  // of training examples, for a teacher to label
   std::string device = "cpu";
-  int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  int threads = machine_threads();
   std::uint64_t seed = 1;
   std::size_t held_out = 0;  // 0: 2,000, or a tenth of a smaller training file; load_task puts the number in
   int max_length = 128;

@@ -10,12 +10,6 @@ namespace thex::convert {
 
 MemoryEstimate training_memory(const model::ModelConfig& config, std::uint64_t batch, std::uint64_t length,
                                bool runs_teacher) {
-  std::uint64_t values = 0;
-  for (const auto& [name, shape] : model::expected_tensors(config)) {
-    std::uint64_t count = 1;
-    for (std::int64_t d : shape) count *= static_cast<std::uint64_t>(d);
-    values += count;
-  }
   const auto hidden = static_cast<std::uint64_t>(config.hidden), ffn = static_cast<std::uint64_t>(config.ffn);
   const auto heads = static_cast<std::uint64_t>(config.heads), layers = static_cast<std::uint64_t>(config.layers);
   // Per token and layer: about sixteen vectors of the hidden size (projections, their transposed copies, norms and
@@ -23,7 +17,7 @@ MemoryEstimate training_memory(const model::ModelConfig& config, std::uint64_t b
   const std::uint64_t token = layers * (16 * hidden + 3 * ffn);
   const std::uint64_t pair = layers * heads * 8;
   MemoryEstimate out;
-  out.weights = values * 4;
+  out.weights = model::parameter_count(config) * 4;
   out.parameters = out.weights * (runs_teacher ? 9 : 8);
   out.activations = 4 * batch * length * (token + pair * length);
   return out;

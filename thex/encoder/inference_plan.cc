@@ -137,10 +137,9 @@ std::string reason_of(const InferencePlan& plan) {
     if (row.protocol == plan.protocol)
       chosen = best != nullptr ? told(*best) : row.name;
     else if (compared)
-      others +=
-          (others.empty() ? "" : ", ") + (best != nullptr ? told(*best) : std::string(row.name) + " (not at all)");
+      others += (others.empty() ? "" : ", ") + (best != nullptr ? told(*best) : std::string(row.name) + " (no plan)");
   }
-  return others.empty() ? "" : "by " + chosen + ", which takes less than " + others;
+  return others.empty() ? "" : "queries are answered by " + chosen + "; compared with " + others;
 }
 
 // Every member is named, so that a new one does not compile before somebody has decided whether the other side must

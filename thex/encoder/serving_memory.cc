@@ -1,7 +1,6 @@
 #include "thex/encoder/serving_memory.h"
 
-#include <thread>
-
+#include "thex/base/machine_threads.h"
 #include "thex/base/memory.h"
 #include "thex/circuit/accounting.h"
 
@@ -9,17 +8,6 @@ namespace thex::encoder {
 namespace {
 
 constexpr std::size_t kShareOfKeptWeights = 3;
-
-// Single precision.
-std::size_t loaded_bytes(const model::ModelConfig& config) {
-  std::size_t sum = 0;
-  for (const auto& [name, shape] : model::expected_tensors(config, model::Part::server)) {
-    std::size_t count = 1;
-    for (const std::int64_t size : shape) count *= static_cast<std::size_t>(size);
-    sum += count * sizeof(float);
-  }
-  return sum;
-}
 
 }  // namespace
 
@@ -51,12 +39,12 @@ std::size_t peak_memory(const model::ModelConfig& config, const InferencePlan& p
     if (circuits[i].keeps_weights) kept += circuits[i].weight_bytes;
     largest = std::max(largest, circuits[i].run_bytes(threads) + program.bytes_to_server + program.bytes_to_client);
   }
-  return kProcessBytes + loaded_bytes(config) + plan.circuits.key_bytes_memory + kept + largest;
+  const std::size_t loaded = model::parameter_count(config, model::Part::server) * sizeof(float);
+  return kProcessBytes + loaded + plan.circuits.key_bytes_memory + kept + largest;
 }
 
 std::size_t peak_memory_here(const model::ModelConfig& config, const InferencePlan& plan) {
-  const int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  return peak_memory(config, plan, circuit_memory(plan, machine_memory_bytes() / 2), threads);
+  return peak_memory(config, plan, circuit_memory(plan, machine_memory_bytes() / 2), machine_threads());
 }
 
 }  // namespace thex::encoder

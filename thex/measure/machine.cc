@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "thex/base/machine_threads.h"
+
 namespace thex::measure {
 namespace {
 
@@ -102,7 +104,7 @@ int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return machine_threads();
 }
 
 // Combines all words of four places at a time: one stream alone does not fill the memory's pipeline.

@@ -85,6 +85,16 @@ std::map<std::string, Shape> expected_tensors(const ModelConfig& config, Part pa
   return shapes;
 }
 
+std::uint64_t parameter_count(const ModelConfig& config, Part part) {
+  std::uint64_t sum = 0;
+  for (const auto& [name, shape] : expected_tensors(config, part)) {
+    std::uint64_t count = 1;
+    for (const std::int64_t size : shape) count *= static_cast<std::uint64_t>(size);
+    sum += count;
+  }
+  return sum;
+}
+
 Model load_model(const std::filesystem::path& folder, Part part) {
   const ModelFiles files(folder);
   Model model{files.config(), {}, files.prefix()};

@@ -38,6 +38,9 @@ enum class Part { all, client, server };
 // Name and shape of every tensor that the configuration implies: client is "embeddings.*", server is all the rest.
 std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config, Part part = Part::all);
 
+// How many numbers those tensors hold.
+std::uint64_t parameter_count(const ModelConfig& config, Part part = Part::all);
+
 // Throws Error(model) naming the tensor when `shape` is null (it is missing) or not the expected one.
 void check_shape(const std::string& name, const std::vector<std::int64_t>* shape,
                  const std::vector<std::int64_t>& expected);

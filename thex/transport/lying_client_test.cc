@@ -22,11 +22,7 @@ using testing::LyingClient;
 using testing::ServiceWorld;
 using Reply = std::vector<ckks::SeededCiphertext>;
 
-const ServiceWorld& world() {
-  static const ServiceWorld instance(
-      {.layers = 2, .hidden = 16, .ffn = 16, .max_tokens = 16, .protocol = model::Protocol::masked_rounds}, 16);
-  return instance;
-}
+const ServiceWorld& world() { return testing::masked_rounds_world(); }
 const ckks::Context& context() { return *world().client->plan.circuits.context; }
 
 struct Lie {

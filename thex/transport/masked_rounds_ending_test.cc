@@ -7,11 +7,7 @@
 namespace thex::server {
 namespace {
 
-const ServiceWorld& world() {
-  static const ServiceWorld instance(
-      {.layers = 2, .hidden = 16, .ffn = 16, .max_tokens = 16, .protocol = model::Protocol::masked_rounds}, 16);
-  return instance;
-}
+const ServiceWorld& world() { return testing::masked_rounds_world(); }
 
 class MaskedRoundsEnding : public ServiceTest {
  protected:

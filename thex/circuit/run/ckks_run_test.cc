@@ -257,6 +257,10 @@ Program dense_map(std::size_t slots) {
 // What a run makes the pool hold, in use and free: the free blocks of every size stay in it.
 std::size_t measured_bytes(const support::LocalParties& parties, std::span<const double> input, int threads) {
   ring::trim_pool();
+  const auto held = [] {
+    const ring::PoolStatistics now = ring::pool_statistics();
+    return now.bytes_in_use + now.bytes_free;
+  };
   const std::size_t before = ring::pool_statistics().bytes_in_use;
   CkksRun run(parties.circuit, parties.keys);
   run.supply(0, parties.first(input));
@@ -265,11 +269,7 @@ std::size_t measured_bytes(const support::LocalParties& parties, std::span<const
   const auto on_step = [&](std::size_t s, std::vector<Ciphertext> sent) { step = s, asked = std::move(sent); };
   std::size_t client = 0;  // what the client makes the pool hold is not the run's
   for (;;) {
-    if (run.advance(threads, on_step) == CkksRun::State::finished) {
-      const ring::PoolStatistics now = ring::pool_statistics();
-      return now.bytes_in_use + now.bytes_free - before - client;
-    }
-    const auto held = [] { return ring::pool_statistics().bytes_in_use + ring::pool_statistics().bytes_free; };
+    if (run.advance(threads, on_step) == CkksRun::State::finished) return held() - before - client;
     const std::size_t until_now = held();
     std::vector<Ciphertext> answer = parties.answer(step, asked);
     client += held() - until_now;

@@ -76,11 +76,7 @@ std::vector<std::string> costs_of(const ExpectedModel& expected) {
         plan.shapes[i].tokens, program.estimated_seconds, static_cast<double>(program.bytes_to_server) / 1e6,
         static_cast<double>(program.bytes_to_client) / 1e6));
   }
-  for (const encoder::PlanPrice& price : plan.prices)
-    if (price.protocol != plan.protocol && price.refusal.empty())
-      lines.push_back(fmt::format("with --protocol {} on both sides: {}, about {:.2g} s, keys of {:.0f} MB",
-                                  model::name_of(price.protocol), encoder::rounds_text(price.rounds),
-                                  price.server_seconds, static_cast<double>(price.key_bytes) / 1e6));
+  if (const std::string reason = encoder::reason_of(plan); !reason.empty()) lines.push_back(reason);
   const model::ProtocolRow& row = row_of(plan.protocol);
   if (row.client_sees_values)
     lines.push_back(

@@ -58,7 +58,7 @@ TEST(RequiredPlan, CostsAreOfWhatIsServedWithoutAnOption) {
   EXPECT_NE(costs_of(*leaky).back().find("warning: the-x shows the client"), std::string::npos);
 }
 
-// Nothing is trained that cannot be served: heads of 3 columns of 768.
+// Nothing is trained that cannot be served: one head of so many columns has no place in a ciphertext.
 TEST(RequiredPlan, PolynomialsWithoutAPlanAreRefused) {
   model::ModelConfig c = plain_config(6, 64);
   c.hidden = 1 << 16, c.heads = 1, c.ffn = 64;
