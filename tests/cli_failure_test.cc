@@ -66,6 +66,23 @@ TEST(Failure, Model) {
   expect_error(world().thex({"classify", "a", "--model", folder.string()}), ErrorCode::model, "");
 }
 
+// Refused before anything is encrypted or served, and told what to do.
+TEST(Failure, AModelWhoseValuesNoMasksHide) {
+  const auto folder = world().folder() / "far-too-large";
+  model::Model model = write_model(
+      folder, {.layers = 2, .hidden = 16, .ffn = 16, .max_tokens = 16, .protocol = model::Protocol::masked_rounds});
+  for (model::LayerRanges& layer : model.config.thex->layers) layer.attention_sum = layer.output_norm = {1e9, 1e10};
+  write_file_atomically(folder / "config.json", model::config_to_json(model.config));
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"inspect"}, {"keygen"}, {"classify", "a film"}, {"serve", "--listen", "127.0.0.1:0"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--model", folder.string(), "--protocol", "masked-rounds"});
+    const Finished f = world().thex(arguments);
+    expect_error(f, ErrorCode::crypto, "bits above the scale");
+    EXPECT_NE(f.errors.find("`thex calibrate` measures those anew"), std::string::npos) << f.errors;
+  }
+}
+
 TEST(Failure, Text) {
   expect_error(world().thex({"classify", ""}), ErrorCode::input, "");
   expect_error(world().thex({"classify", " \t"}), ErrorCode::input, "");

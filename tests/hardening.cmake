@@ -20,6 +20,9 @@ if(NOT THEX_SANITIZE)
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
   thex_test(secret_wiping_test SOURCES secret_wiping_test.cc DEPS thex_ckks_secret PkgConfig::SODIUM)
+  include("${CMAKE_SOURCE_DIR}/cmake/RefreshSeam.cmake")
+  thex_test(mask_wiping_test SOURCES mask_wiping_test.cc DEPS thex_circuit_run thex_circuit_secret)
+  thex_refresh_seam(mask_wiping_test)
 endif()
 
 # Sanitizers and coverage put weak symbols of their own into every object.

@@ -8,12 +8,12 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "tests/support/memory_search.h"
 #include "thex/ckks/answer.h"
 #include "thex/ckks/detail/residues.h"
 #include "thex/ckks/encoder.h"
@@ -26,20 +26,16 @@
 namespace thex::ckks {
 namespace {
 
-constexpr std::uint64_t kDisguise = 0x9d3c'71e5'0b86'f24a;
-constexpr std::size_t kWords = 4;
-
-// 32 consecutive bytes of a secret, disguised so that they do not find themselves.
-struct Needle {
-  char name[40];
-  std::uint64_t words[kWords];
-};
-using Needles = std::vector<Needle>;
+using support::found_in_memory;
+using support::kDisguise;
+using support::mentions;
+using support::Needle;
+using support::Needles;
 
 // The generators' seeds, likewise: unveiled only while they are used.
 ring::Seed unveiled_seed(std::uint64_t number) {
   ring::Seed seed;
-  for (std::size_t i = 0; i < kWords; ++i) {
+  for (std::size_t i = 0; i < support::kNeedleWords; ++i) {
     const std::uint64_t word = (number * 0x9e37'79b9'7f4a'7c15 + i * 0xd1b5'4a32'd192'ed03) ^ kDisguise;
     std::memcpy(seed.data() + 8 * i, &word, 8);
   }
@@ -200,10 +196,7 @@ Needles secrets_of_the_scenario() {
     scenario(
         world,
         [&](const char* name, const void* bytes) {
-          Needle needle{};
-          std::snprintf(needle.name, sizeof needle.name, "%s", name);
-          std::memcpy(needle.words, bytes, sizeof needle.words);
-          for (std::uint64_t& word : needle.words) word ^= kDisguise;
+          const Needle needle = support::disguised(name, bytes);
           if (::write(ends[1], &needle, sizeof needle) != sizeof needle) ::_exit(1);
         },
         nullptr);
@@ -217,57 +210,6 @@ Needles secrets_of_the_scenario() {
   int status = 1;
   ::waitpid(child, &status, 0);
   return status == 0 ? needles : Needles{};
-}
-
-struct Region {
-  const volatile unsigned char *begin, *end;
-  char name[24];
-};
-
-std::vector<Region> writable_memory() {
-  std::vector<Region> regions;
-  std::FILE* const maps = std::fopen("/proc/self/maps", "r");
-  char line[512];
-  while (maps && std::fgets(line, sizeof line, maps)) {
-    unsigned long begin = 0, end = 0;
-    char permissions[5] = "", name[256] = "";
-    if (std::sscanf(line, "%lx-%lx %4s %*s %*s %*s %255s", &begin, &end, permissions, name) < 3) continue;
-    if (std::strncmp(permissions, "rw", 2) != 0) continue;
-    Region region{reinterpret_cast<const volatile unsigned char*>(begin),
-                  reinterpret_cast<const volatile unsigned char*>(end), ""};
-    std::snprintf(region.name, sizeof region.name, "%s", *name ? name : "anonymous");
-    regions.push_back(region);
-  }
-  if (maps) std::fclose(maps);
-  return regions;
-}
-
-// Names of the secrets found, each with the kind of memory. Compares word by word under the disguise, so that the
-// search itself leaves no copy.
-std::vector<std::string> found_in_memory(const Needles& needles) {
-  std::vector<std::string> found;
-  std::vector<bool> first_bytes(65536);  // a quick test: the first two bytes of any needle
-  for (const Needle& needle : needles) first_bytes[(needle.words[0] ^ kDisguise) & 0xffff] = true;
-  for (const Region& region : writable_memory()) {
-    for (const volatile unsigned char* p = region.begin; p + sizeof(Needle::words) <= region.end; ++p) {
-      if (!first_bytes[static_cast<std::size_t>(p[0] | p[1] << 8)]) continue;
-      for (const Needle& needle : needles) {
-        std::uint64_t differs = 0;
-        for (std::size_t i = 0; i < sizeof needle.words && differs == 0; ++i) {
-          differs |= (p[i] ^ (kDisguise >> (8 * (i % 8))) ^ (needle.words[i / 8] >> (8 * (i % 8)))) & 0xff;
-        }
-        if (differs == 0) found.push_back(std::string(needle.name) + " in " + region.name);
-      }
-    }
-  }
-  return found;
-}
-
-bool mentions(const std::vector<std::string>& found, const std::string& name) {
-  for (const std::string& entry : found) {
-    if (entry.rfind(name, 0) == 0) return true;
-  }
-  return false;
 }
 
 TEST(Secrets, LeaveNoTraceInMemory) {

@@ -15,6 +15,7 @@ struct Seam {
   bool open = false;
   Weakening weakening = Weakening::none;
   int bits = 0;
+  RefreshSeam::Look look;
   std::vector<Refreshed> refreshed;
 };
 Seam seam;
@@ -55,9 +56,15 @@ RefreshSeam::RefreshSeam(Weakening weakening, int bits) {
   seam.refreshed.clear();
 }
 
+RefreshSeam::RefreshSeam(Look look) : RefreshSeam() {
+  const std::lock_guard lock(seam.mutex);
+  seam.look = std::move(look);
+}
+
 RefreshSeam::~RefreshSeam() {
   const std::lock_guard lock(seam.mutex);
   seam.open = false;
+  seam.look = nullptr;
   seam.weakening = Weakening::none;
   seam.refreshed.clear();
 }
@@ -88,6 +95,10 @@ ckks::MaskedValue mask_for_refresh_seen(const ckks::Context& context, const ckks
   }();
   const std::lock_guard lock(seam.mutex);
   if (!seam.open) return result;
+  if (seam.look) {
+    seam.look(result.mask);
+    return result;
+  }
   const Wide low = (Wide{1} << seam.bits) - 1;
   if (seam.weakening == Weakening::short_mask) change_mask(context, result, [low](Wide r) { return r & low; });
   if (seam.weakening == Weakening::coarse_mask) change_mask(context, result, [low](Wide r) { return r & ~low; });

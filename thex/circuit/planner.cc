@@ -209,19 +209,25 @@ Planner::Choice Planner::cheapest(int min_log_scale) const {
   Choice best;
   double best_cost = std::numeric_limits<double>::infinity();
   std::string reasons;
+  bool too_wide_masks = false;
   for (const Ring& ring : rings_) {
     const std::string name = "; N=2^" + std::to_string(ring.log_n) + ": ";
     if (!ring.refusal.empty()) {
       reasons += name + ring.refusal;
       continue;
     }
-    const auto chains = candidate_chains(ring.log_n, ring.depth, min_log_scale, options_.max_value, ring.mask_bits);
-    if (chains.empty())
+    const auto chains_with = [&](int mask_bits) {
+      return candidate_chains(ring.log_n, ring.depth, min_log_scale, options_.max_value, mask_bits);
+    };
+    const auto chains = chains_with(ring.mask_bits);
+    if (chains.empty()) {
+      too_wide_masks = too_wide_masks || !chains_with(0).empty();
       reasons +=
           name + to_string(ring.depth) + " levels do not fit under " +
           std::to_string(ckks::max_log_qp_128(ring.log_n)) + " bits for decrypted values up to " +
           std::to_string(options_.max_value) +
           (ring.mask_bits > 0 ? " and masks of " + std::to_string(ring.mask_bits) + " bits above the scale" : "");
+    }
     for (const ckks::ContextSpec& chain : chains) {
       ckks::KeyRequirements keys = ring.keys;
       if (!require_zero(chain, ring.level_sent, keys)) continue;
@@ -232,8 +238,10 @@ Planner::Choice Planner::cheapest(int min_log_scale) const {
       best = {.ring = &ring, .spec = chain, .keys = std::move(keys)};
     }
   }
-  if (best.ring == nullptr) throw Error(ErrorCode::crypto, "no 128-bit secure parameters for this circuit" + reasons);
-  return best;
+  if (best.ring != nullptr) return best;
+  const std::string text = "no 128-bit secure parameters for this circuit" + reasons;
+  if (too_wide_masks) throw UnmaskableValues(text);
+  throw Error(ErrorCode::crypto, text);
 }
 
 Plan Planner::plan(int min_log_scale, double min_precision_bits) {

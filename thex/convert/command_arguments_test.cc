@@ -82,8 +82,9 @@ TEST(Options, EveryAdviceFitsItsProfile) {
         o.profile = profile == std::string("paper") ? Profile::paper : Profile::standard;
         for (const std::string& option : options_in(advice)) {
           EXPECT_TRUE(known.count(option)) << option;
-          for (const auto& one : workflow_option_rows())
+          for (const auto& one : workflow_option_rows()) {
             if (flag_of(one.name) == option) EXPECT_NO_THROW(require_read(o, {one.name})) << advice;
+          }
         }
         EXPECT_NE(advice.find("--quick"), std::string::npos);
         // What the command line refuses together is not advised.

@@ -197,6 +197,14 @@ std::string others(const std::vector<model::Protocol>& tried, const std::vector<
                                 std::string("; fewer layers, a narrower model or a smaller --max-tokens may fit") +
                                 others(tried, possible, "whose depth does not grow with the layers"));
 }
+[[noreturn]] void refuse(const circuit::UnmaskableValues& error, const std::vector<model::Protocol>& tried,
+                         const std::vector<model::Protocol>& possible) {
+  throw Error(error.code(), std::string(error.what()) +
+                                "; masks are wider than the largest values that were calibrated: `thex calibrate` "
+                                "measures those anew, `thex convert` with more --final-steps or more --texts may make "
+                                "a model of smaller ones" +
+                                others(tried, possible, "which has no masks"));
+}
 [[noreturn]] void refuse(const circuit::ImprecisePlan& error, const model::ModelConfig& config,
                          const std::vector<model::Protocol>& tried, const std::vector<model::Protocol>& possible) {
   const std::vector<model::LayerRanges>& layers = config.thex->layers;
@@ -237,14 +245,17 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
   std::vector<Candidate> candidates;
   std::vector<PlanPrice> prices;
   std::exception_ptr failed;
-  bool any_fits = false;
+  int nearest = -1;
   const auto refused = [&](model::Protocol protocol, const Segments& segments, const Error& e) {
     if (e.code() == ErrorCode::internal) throw;
     prices.push_back({.protocol = protocol, .segments = segments, .refusal = e.what()});
     // What came nearest to a plan is told.
-    const bool fits = dynamic_cast<const circuit::ImprecisePlan*>(&e) != nullptr;
-    if (fits || !any_fits) failed = std::current_exception();
-    any_fits = any_fits || fits;
+    const int near = dynamic_cast<const circuit::ImprecisePlan*>(&e)      ? 2
+                     : dynamic_cast<const circuit::UnmaskableValues*>(&e) ? 1
+                                                                          : 0;
+    if (near < nearest) return;
+    failed = std::current_exception();
+    nearest = near;
   };
   for (const model::Protocol protocol : tried) {
     const EncoderProtocol& row = encoder_row(protocol);
@@ -275,6 +286,8 @@ PlanChoice choose_plan(const model::ModelConfig& config, const PlanRequest& requ
     std::rethrow_exception(failed);
   } catch (const circuit::ImprecisePlan& e) {
     refuse(e, config, tried, possible);
+  } catch (const circuit::UnmaskableValues& e) {
+    refuse(e, tried, possible);
   } catch (const Error& e) {
     refuse(e, tried, possible);
   }

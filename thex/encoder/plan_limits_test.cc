@@ -68,41 +68,75 @@ TEST(PlanLimits, BertBaseIsPlanned) {
   EXPECT_EQ(sources, 0u);
 }
 
-// States so large that no mask of any chain hides them.
-TEST(PlanLimits, SizesThatMasksCannotHideAreRefused) {
+// Of six layers, with states of that size where they are refreshed.
+model::ModelConfig with_states_near(double size) {
   model::ModelConfig config = config_for(model::Protocol::one_round, {6, 128, 2, 512, 2});
   config.thex->norm = model::Norm::mean_square;
-  model::LayerRanges usual;
+  model::LayerRanges layer;
   for (model::Range model::LayerRanges::*point :
        {&model::LayerRanges::score, &model::LayerRanges::cube, &model::LayerRanges::cube_sum,
-        &model::LayerRanges::context, &model::LayerRanges::attention_sum, &model::LayerRanges::attention_norm,
-        &model::LayerRanges::ffn, &model::LayerRanges::output_norm})
-    usual.*point = {1, 10};
-  config.thex->layers.assign(6, usual);
-  EXPECT_GE(plan_inference(config, 32).statistical_bits().value(), 40);
-  for (model::LayerRanges& layer : config.thex->layers) layer.attention_sum = layer.output_norm = {1e9, 1e10};
-  expect_all(refusal(config, model::Protocol::masked_rounds), {"masks of 83 bits above the scale", "1747 bits"});
+        &model::LayerRanges::context, &model::LayerRanges::attention_norm, &model::LayerRanges::ffn})
+    layer.*point = {1, 10};
+  layer.attention_sum = layer.output_norm = {size, 10 * size};
+  config.thex->layers.assign(6, layer);
+  return config;
 }
 
-// MiniLM's, BERT-base's and BERT-large's layers: as many ciphertexts as their heads fill, and no more rounds than two a
-// layer.
+// States so large that no mask of any chain hides them.
+TEST(PlanLimits, SizesThatMasksCannotHideAreRefused) {
+  EXPECT_GE(plan_inference(with_states_near(1), 32).statistical_bits().value(), 40);
+  expect_all(refusal(with_states_near(1e9), model::Protocol::masked_rounds),
+             {"masks of 83 bits above the scale", "1747 bits", "`thex calibrate` measures those anew"});
+}
+
+// From sizes that every chain has masks for to sizes that none has: what is planned hides them, and who is refused is
+// told what to do.
+TEST(PlanLimits, NoPlanHidesLessWhateverTheSizes) {
+  PlanRequest request(32);
+  request.protocol = model::Protocol::masked_rounds;
+  int planned = 0, refused = 0;
+  for (double size = 1; size < 1e7; size *= 16) {
+    SCOPED_TRACE("states near " + std::to_string(size));
+    try {
+      const InferencePlan plan = plan_inference(with_states_near(size), request);
+      EXPECT_EQ(plan.protocol, model::Protocol::masked_rounds);
+      EXPECT_GE(plan.statistical_bits().value(), 40);
+      ++planned;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::crypto);
+      const std::string text = error.what();
+      EXPECT_TRUE(text.find("`thex ") != std::string::npos) << text;
+      ++refused;
+    }
+  }
+  EXPECT_GE(planned, 1);
+  EXPECT_GE(refused, 1);
+}
+
+// MiniLM's, BERT-base's and BERT-large's layers: in every circuit as many ciphertexts travel as the features of all
+// tokens fill, two of them as a pair, where features padded to a power of two would fill more; two rounds a layer.
 TEST(PlanLimits, WideShapesArePlannedInMaskedRounds) {
-  struct Wide {
-    Shape shape;
-    std::size_t groups;  // of 64 columns for 128 tokens of N = 2^14
-  };
-  for (const Wide& wide :
-       {Wide{{6, 384, 12, 1536, 2}, 6}, Wide{{12, 768, 12, 3072, 2}, 12}, Wide{{24, 1024, 16, 4096, 2}, 16}}) {
-    model::ModelConfig config = config_for(model::Protocol::one_round, wide.shape);
+  for (const Shape& shape : {Shape{6, 384, 12, 1536, 2}, Shape{12, 768, 12, 3072, 2}, Shape{24, 1024, 16, 4096, 2}}) {
+    SCOPED_TRACE("hidden size " + std::to_string(shape.hidden));
+    model::ModelConfig config = config_for(model::Protocol::one_round, shape);
     config.thex->norm = model::Norm::mean_square;
     const InferencePlan plan = plan_inference(config);
     EXPECT_EQ(plan.protocol, model::Protocol::masked_rounds);
+    EXPECT_EQ(plan.bucket_count(), 4u);
     EXPECT_EQ(plan.max_tokens(), 128);
+    EXPECT_GT(plan.shapes.size(), plan.bucket_count()) << "batches";
     EXPECT_EQ(plan.circuits.spec.log_n, 14);
-    EXPECT_LE(plan.rounds, 2 * wide.shape.layers);
+    EXPECT_EQ(plan.rounds, 2 * shape.layers);
     EXPECT_GE(plan.statistical_bits().value(), 40);
-    const circuit::Program& longest = plan.circuits.programs[plan.program_for(128)];
-    EXPECT_EQ(longest.steps[1].refreshed.size(), wide.groups / 2) << "two groups in one ciphertext, none half empty";
+    for (std::size_t i = 0; i < plan.shapes.size(); ++i) {
+      SCOPED_TRACE(to_string(plan.shapes[i]));
+      const circuit::Program& program = plan.circuits.programs[i];
+      EXPECT_EQ(program.steps.size(), static_cast<std::size_t>(plan.rounds));
+      const auto features = static_cast<std::size_t>(plan.shapes[i].tokens * plan.shapes[i].sentences * shape.hidden);
+      const std::size_t filled = (features + program.slots - 1) / program.slots;
+      for (std::size_t step = 1; step < program.steps.size(); ++step)
+        EXPECT_EQ(program.steps[step].refreshed.size(), (filled + 1) / 2) << program.steps[step].label;
+    }
   }
 }
 
