@@ -65,8 +65,8 @@ class Planner {
   Planner(Build build, PlannerOptions options) : build_(std::move(build)), options_(std::move(options)) {}
 
   // A plan with a scale of at least 2^min_log_scale, options.min_log_scale or more.
-  // Throws Error(crypto) with the reasons when nothing up to max_log_n is 128-bit secure (UnmaskableValues where that is
-  // for the masks), and ImprecisePlan, which names the step, when the result would lose the wanted precision.
+  // Throws Error(crypto) with the reasons when nothing up to max_log_n is 128-bit secure (UnmaskableValues where that
+  // is for the masks), and ImprecisePlan, which names the step, when the result would lose the wanted precision.
   Plan plan(int min_log_scale, double min_precision_bits);
   Plan plan(int min_log_scale) { return plan(min_log_scale, options_.min_precision_bits); }
   Plan plan() { return plan(options_.min_log_scale); }
