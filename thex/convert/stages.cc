@@ -173,8 +173,7 @@ class Workflow {
     run_.stage("polynomials", "all polynomials at once in closed form, layer by layer, not fine-tuned",
                [&](EncoderModule& m) {
                  start_deep_polynomial(m, some_, {.tokens = deep_start_tokens(m.config), .seed = o_.seed}, log_);
-                 const auto many = static_cast<std::size_t>(kHeadTokens / std::max(1.0, mean_length(some_)));
-                 fit_head(m, plain_, evenly_spaced(some_, std::max(kLeastForHead, many)));
+                 fit_deep_head(m);
                });
     run_.stage("states", "fine-tuned on the plain model's states and outputs", [&](EncoderModule& m) {
       const StateTeacher teacher(plain_, evenly_spaced(some_, 500), larger_);
@@ -186,7 +185,13 @@ class Workflow {
       train_deep_polynomial(m, teacher, evenly_spaced(some_, 1000), data_, task_,
                             {.steps = steps, .states = o_.states, .seed = t.seed, .measured = measured_texts()}, t,
                             log_);
+      fit_deep_head(m);  // steps leave it off by a little, those of the last cure most
     });
+  }
+
+  void fit_deep_head(EncoderModule& m) const {
+    const auto many = static_cast<std::size_t>(kHeadTokens / std::max(1.0, mean_length(some_)));
+    fit_head(m, larger_ != nullptr ? *larger_ : plain_, evenly_spaced(some_, std::max(kLeastForHead, many)));
   }
 
   TrainOptions options(const std::string& name, int epochs, long steps) {

@@ -98,6 +98,24 @@ TEST(Stages, WorkflowLearnsResumesAndIsReproducible) {
   EXPECT_EQ(resumed, 0);
 }
 
+// The steps move states and head; the head that stays is the regression of the plain model's outputs all the same.
+TEST(Stages, DeepModelsEndWithAHeadThatFits) {
+  const TaskData data = votes();
+  EncoderModule plain = learned(data);
+  drop_pooler(plain, data.split.train);
+  const testing::TemporaryFolder folder;
+  WorkflowOptions o = quick();
+  o.protocol = model::Protocol::masked_rounds;
+  o.max_steps = o.final_steps = 12;
+  const WorkflowResult result = run_workflow(plain, {}, data, o, CheckpointStore(folder.path(), "test"), kSilent);
+  EncoderModule fitted = result.module.clone();
+  fit_head(fitted, plain, data.split.train);
+  for (const char* name : {"classifier.weight", "classifier.bias"}) {
+    const torch::Tensor now = result.module.params.at(name), wanted = fitted.params.at(name);
+    EXPECT_LT((now - wanted).norm().item<double>(), 0.01 * wanted.norm().item<double>()) << name;
+  }
+}
+
 // Everything but the affine norms is as it was before stage 5, and these have come closer to the exact norms.
 TEST(Stages, PaperProfileFreezesAllButTheNorms) {
   for (const data::TaskSpec& spec : {testing::vote_task(), testing::share_task(), testing::tag_task()}) {
