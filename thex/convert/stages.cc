@@ -185,8 +185,9 @@ class Workflow {
       train_deep_polynomial(m, teacher, evenly_spaced(some_, 1000), data_, task_,
                             {.steps = steps, .states = o_.states, .seed = t.seed, .measured = measured_texts()}, t,
                             log_);
-      fit_deep_head(m);  // steps leave it off by a little, those of the last cure most
     });
+    // Steps leave it off by a little, those of the last cure most.
+    run_.stage("head", "classifier fitted once more in closed form", [&](EncoderModule& m) { fit_deep_head(m); });
   }
 
   void fit_deep_head(EncoderModule& m) const {
