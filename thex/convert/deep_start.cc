@@ -108,7 +108,7 @@ ScoreFit fit_scores(const ScoreSample& sample, std::int64_t d) {
                                          at::matmul((slope * w).t(), y - f.square()) - theta * (1e-3 * n));
     const double next = loss(theta + step);
     damping *= next < best ? 0.3 : 10;
-    if (next >= best) continue;
+    if (!(next < best)) continue;  // not finite either
     best = next;
     theta = theta + step;
   }
